@@ -1,0 +1,59 @@
+//! The CPU as a device: one call folds one chunk on the calling thread.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use crate::device::{ChunkDone, Device, DeviceError, DeviceId, DeviceInfo, DeviceKind, Phases};
+use crate::input::Scratch;
+use crate::kernels::{DynKernel, DynPass, FoldContext, Isa};
+
+/// The cores of this machine, as many as the run may use.
+#[derive(Debug)]
+pub struct CpuDevice {
+    info: DeviceInfo,
+    isa: Isa,
+}
+
+impl CpuDevice {
+    /// The CPU with this many threads and the widest instruction set it has.
+    pub fn new(threads: u32) -> Self {
+        Self::with_isa(threads, Isa::detect())
+    }
+
+    /// The CPU held to an instruction set, which the machine must have: for tests and comparisons.
+    pub fn with_isa(threads: u32, isa: Isa) -> Self {
+        assert!(isa <= Isa::detect(), "this machine has no {}", isa.name());
+        let name = std::env::consts::ARCH.to_owned();
+        let info = DeviceInfo {
+            id: DeviceId::Cpu,
+            fingerprint: format!("cpu {name} {} v{}", isa.name(), env!("CARGO_PKG_VERSION")),
+            name,
+            kind: DeviceKind::Cpu,
+            driver: isa.name().to_owned(),
+            lanes: threads,
+            memory_bytes: None,
+            max_chunk_bytes: u64::MAX,
+            limits: Vec::new(),
+        };
+        Self { info, isa }
+    }
+}
+
+impl Device for CpuDevice {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    fn fold(
+        &self,
+        kernel: &dyn DynKernel,
+        pass: &DynPass,
+        units: Range<u64>,
+        scratch: &mut Scratch,
+    ) -> Result<ChunkDone, DeviceError> {
+        let start = Instant::now();
+        let partial = kernel.fold(pass, units, &mut FoldContext { isa: self.isa, scratch })?;
+        let phases = Phases { compute: start.elapsed(), ..Phases::default() };
+        Ok(ChunkDone { partial, phases, resident: false })
+    }
+}

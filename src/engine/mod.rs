@@ -1,0 +1,5 @@
+//! The only orchestrator: admits jobs, runs them, retries, merges, ends them.
+
+mod outcome;
+
+pub use outcome::{Outcome, RanOn, Timings};

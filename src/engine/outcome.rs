@@ -1,0 +1,63 @@
+//! How a job ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::device::{DeviceId, Phases};
+use crate::job::JobError;
+use crate::kernels::Answer;
+use crate::plan::Plan;
+
+/// Where a job really ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RanOn {
+    /// Nowhere: it failed before.
+    Nowhere,
+    /// On one device.
+    One(DeviceId),
+    /// On several.
+    Split,
+}
+
+impl std::fmt::Display for RanOn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Nowhere => f.write_str("none"),
+            Self::One(device) => device.fmt(f),
+            Self::Split => f.write_str("split"),
+        }
+    }
+}
+
+/// Where the time of a job went. Phases are summed over devices and threads and then scaled to the wall clock, so that
+/// `queued + phases.total()` is at most `total`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// From its submission until something began to run it.
+    pub queued: Duration,
+    /// Where the rest went.
+    pub phases: Phases,
+    /// From its submission to its end.
+    pub total: Duration,
+}
+
+/// How a job ended: its answer or its error, and how it came to that.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Its place in the run, from 0.
+    pub index: u64,
+    /// Its name.
+    pub id: Arc<str>,
+    /// Its kind; empty where the line was too broken to tell.
+    pub kind: &'static str,
+    /// The answer, or why there is none.
+    pub result: Result<Arc<dyn Answer>, JobError>,
+    /// Where it ran.
+    pub ran_on: RanOn,
+    /// Where its time went.
+    pub timings: Timings,
+    /// How often a chunk of it was begun anew because of a device, plus one.
+    pub attempts: u32,
+    /// The plan that it ran by; `None` where it failed before there was one.
+    pub plan: Option<Arc<Plan>>,
+}

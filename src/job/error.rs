@@ -1,0 +1,75 @@
+//! Why a job failed: a cause that programs branch on, and a message for people.
+
+/// What kind of failure ended a job. The names are part of the outcome format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The job, or the input that it names, is malformed or asks for what has no answer.
+    BadInput,
+    /// Reading or writing failed.
+    Io,
+    /// The code of a kernel or of a user's closure panicked.
+    Panic,
+    /// It cannot fit the memory at hand.
+    Memory,
+    /// The job asked by name for a device that is not there.
+    NoDevice,
+    /// The device that the job asked for by name failed.
+    DeviceLost,
+    /// The kernel cannot run as asked (for example: it has no GPU side).
+    Unsupported,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// It never began, since the run ended before its turn.
+    NotStarted,
+}
+
+impl Cause {
+    /// The name in outcomes: `bad_input`, `device_lost`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BadInput => "bad_input",
+            Self::Io => "io",
+            Self::Panic => "panic",
+            Self::Memory => "memory",
+            Self::NoDevice => "no_device",
+            Self::DeviceLost => "device_lost",
+            Self::Unsupported => "unsupported",
+            Self::Cancelled => "cancelled",
+            Self::NotStarted => "not_started",
+        }
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A job's failure. The message is lower case, names input and place, and says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct JobError {
+    /// What kind of failure it is.
+    pub cause: Cause,
+    /// What went wrong, where, and the remedy.
+    pub message: String,
+}
+
+impl JobError {
+    /// A failure of this kind with this message.
+    pub fn new(cause: Cause, message: impl Into<String>) -> Self {
+        Self { cause, message: message.into() }
+    }
+
+    /// Malformed input.
+    pub fn bad_input(message: impl Into<String>) -> Self {
+        Self::new(Cause::BadInput, message)
+    }
+
+    /// A failed read or write of `name`.
+    pub fn io(name: &str, error: &std::io::Error) -> Self {
+        Self::new(Cause::Io, format!("{name}: {error}"))
+    }
+}

@@ -1,0 +1,85 @@
+//! A job as it was asked for, before any file is opened.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::job::JobError;
+use crate::kernels::{DynKernel, KernelKind};
+
+/// Where a job is to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum DeviceChoice {
+    /// Wherever it is predicted to end first.
+    #[default]
+    Auto,
+    /// On the CPU.
+    Cpu,
+    /// On the best GPU; an error where there is none.
+    Gpu,
+    /// On the GPU of this index; an error where it is not there.
+    GpuIndex(u32),
+    /// On the CPU and every usable GPU together; an error where there is no GPU.
+    Split,
+}
+
+impl std::fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Gpu => f.write_str("gpu"),
+            Self::GpuIndex(index) => write!(f, "gpu:{index}"),
+            Self::Split => f.write_str("split"),
+        }
+    }
+}
+
+impl std::str::FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "gpu" => Ok(Self::Gpu),
+            "split" => Ok(Self::Split),
+            _ => text
+                .strip_prefix("gpu:")
+                .and_then(|index| index.parse().ok())
+                .map(Self::GpuIndex)
+                .ok_or_else(|| format!("unknown device `{text}`: use auto, cpu, gpu, gpu:N or split")),
+        }
+    }
+}
+
+/// What a kind's parameters need to become a kernel that can run.
+#[derive(Clone, Debug, Default)]
+pub struct BindContext {
+    /// The folder that relative paths start from; empty for the current one.
+    pub base_dir: PathBuf,
+}
+
+/// The parameters of one kind of job: what stands in the job file or on the command line, checked as far as that goes
+/// without opening anything.
+pub trait JobParams: Send + Sync + std::fmt::Debug {
+    /// Opens the inputs and gives the kernel, valid and bounded.
+    ///
+    /// # Errors
+    /// Where an input is missing or malformed, or the parameters do not fit it.
+    fn bind(&self, context: &BindContext) -> Result<Arc<dyn DynKernel>, JobError>;
+}
+
+/// A job as it was asked for: syntax only.
+#[derive(Debug)]
+pub struct JobSpec {
+    /// Its place in the run, from 0.
+    pub index: u64,
+    /// Its name: given, or `#` and the number of its line.
+    pub id: String,
+    /// Its kind, from the registry.
+    pub kind: &'static KernelKind,
+    /// Where it asks to run; `None` leaves it to the run's own setting.
+    pub device: Option<DeviceChoice>,
+    /// What its kind needs to know.
+    pub params: Box<dyn JobParams>,
+}

@@ -1,0 +1,25 @@
+//! What a kernel ends with.
+
+use std::any::Any;
+use std::io::{self, Write};
+
+/// A job's result: compact data that renders itself as JSON, for programs, and as text, for people.
+///
+/// The JSON is the `result` of the outcome: the same bytes on every device, split, chunk size and thread count. Both
+/// renderings stream, so an answer as long as its input needs no second copy of it.
+pub trait Answer: Any + Send + Sync + std::fmt::Debug {
+    /// Writes the `result` object, on one line, without a line end.
+    ///
+    /// # Errors
+    /// Those of `out`, and of an input that is read once more to be echoed.
+    fn write_json(&self, out: &mut dyn Write) -> io::Result<()>;
+
+    /// Writes the answer for people, whole lines.
+    ///
+    /// # Errors
+    /// Those of `out`, and of an input that is read once more to be echoed.
+    fn write_text(&self, out: &mut dyn Write) -> io::Result<()>;
+
+    /// The answer in a few words, for one cell of a table: `5 of 6 prime`.
+    fn summary(&self) -> String;
+}

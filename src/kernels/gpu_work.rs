@@ -1,0 +1,102 @@
+//! What a GPU is to do for a chunk, as data: built by a kernel, executed by `device/gpu`, printable and testable without
+//! either.
+//!
+//! Every shader sees the same four bindings in group 0, all of them words:
+//!
+//! | binding | WGSL | what |
+//! |---|---|---|
+//! | 0 | `var<storage, read> input: array<u32>` (or `array<vec4<u32>>` …) | the chunk's elements, little-endian |
+//! | 1 | `var<storage, read_write> output: array<u32>` (or `array<atomic<u32>>`) | what comes back |
+//! | 2 | `var<storage, read> table: array<u32>` | constants of the pass: edges, small primes |
+//! | 3 | `var<uniform> params: Params` | up to 16 words, one set a dispatch |
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::input::Source;
+
+/// The integers that a shader computes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Integers {
+    /// `u64` and `i64` in the shader.
+    Native64,
+    /// Pairs of `u32`: base WGSL, for devices without 64-bit integers.
+    Limbs32,
+}
+
+/// What a kernel may count on when it lays out work for a GPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GpuCaps {
+    /// 64-bit integers or limbs.
+    pub integers: Integers,
+    /// Whether an invocation should read a contiguous run (software adapters) rather than neighbours reading neighbouring
+    /// words (real GPUs).
+    pub contiguous: bool,
+    /// The largest binding in bytes.
+    pub max_binding_bytes: u64,
+    /// Workgroup memory in bytes.
+    pub max_workgroup_bytes: u32,
+    /// Invocations a workgroup at most.
+    pub max_workgroup_invocations: u32,
+    /// Workgroups that keep the device busy.
+    pub preferred_workgroups: u32,
+}
+
+/// The most loop trips that one invocation may make in one dispatch, over all its loops: llvmpipe ends loops silently
+/// after 65,535.
+pub const MAX_LOOP_TRIPS: u32 = 60_000;
+
+/// A WGSL module. Modules are compiled once a device and kept, by their text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Shader {
+    /// What to call it in messages: `stats f32 native64`.
+    pub label: String,
+    /// The whole text.
+    pub source: Arc<str>,
+}
+
+/// A chunk's input: read by the device, straight into its staging memory.
+#[derive(Clone, Debug)]
+pub struct GpuInput {
+    /// Where the elements come from.
+    pub source: Arc<dyn Source>,
+    /// Which of them.
+    pub range: Range<u64>,
+}
+
+/// One dispatch of an entry point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dispatch {
+    /// The entry point's name.
+    pub entry: Cow<'static, str>,
+    /// How many workgroups; the device folds more than 65,535 into y, so a shader takes its number from both
+    /// (`workgroup_id.x + workgroup_id.y * num_workgroups.x`) and ignores numbers past its own count.
+    pub workgroups: u32,
+    /// Its parameters; padded with zeros to 16 words.
+    pub params: Vec<u32>,
+}
+
+/// Dispatches over one set of bindings, in order; each sees what those before it wrote.
+#[derive(Clone, Debug)]
+pub struct GpuStep {
+    /// The module.
+    pub shader: Shader,
+    /// Binding 0.
+    pub input: Option<GpuInput>,
+    /// Binding 1: its length in words. It is zeroed before the first dispatch where `zeroed`, else it holds anything.
+    pub output_words: u64,
+    /// Whether the shader relies on zeros in its output, for atomics.
+    pub zeroed: bool,
+    /// Binding 2.
+    pub table: Arc<[u32]>,
+    /// What runs.
+    pub dispatches: Vec<Dispatch>,
+}
+
+/// All that a GPU does for a chunk: its steps are independent of each other.
+#[derive(Clone, Debug)]
+pub struct GpuWork {
+    /// The steps; `gpu_partial` gets the output of each.
+    pub steps: Vec<GpuStep>,
+}

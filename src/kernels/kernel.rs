@@ -1,0 +1,164 @@
+//! The [`Kernel`] trait: an exact monoid over chunks.
+
+use std::ops::Range;
+
+use crate::input::Scratch;
+use crate::job::JobError;
+use crate::kernels::{Answer, GpuCaps, GpuWork};
+
+/// How large a job is, in numbers only: all that the planner sees of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Work {
+    /// The kernel's name in the registry.
+    pub kernel: &'static str,
+    /// What else decides the speed: the element type, the method. A part of the model's key.
+    pub variant: String,
+    /// The number of units that a pass folds; chunks are ranges of them.
+    pub units: u64,
+    /// Chunks begin at multiples of this many units (the last one may end anywhere).
+    pub granularity: u64,
+    /// Bytes of input a unit, a pass: what an upload moves.
+    pub bytes_per_unit: f64,
+    /// Bytes of partial a unit that come back, where the answer is as long as the input; 0 for reductions.
+    pub bytes_out_per_unit: f64,
+    /// Roughly how long one thread takes for one unit, a pass, before anything has been measured.
+    pub prior_ns_per_unit: f64,
+    /// How many passes are expected.
+    pub passes: u32,
+    /// Whether the kernel has a GPU side.
+    pub gpu: bool,
+}
+
+/// The widest instruction set that a CPU fold may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Isa {
+    /// What every machine of this architecture has.
+    Portable,
+    /// AVX2 and FMA (x86-64).
+    Avx2,
+    /// AVX-512 F, DQ, BW, VL (x86-64).
+    Avx512,
+}
+
+impl Isa {
+    /// The widest one on this machine.
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+            {
+                return Self::Avx512;
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                return Self::Avx2;
+            }
+        }
+        Self::Portable
+    }
+
+    /// Its name, as listed with the device: `avx512`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+}
+
+/// What a worker lends to a fold.
+#[derive(Debug)]
+pub struct FoldContext<'a> {
+    /// The widest instruction set to use; never wider than the machine's.
+    pub isa: Isa,
+    /// Room for elements that cannot be borrowed.
+    pub scratch: &'a mut Scratch,
+}
+
+/// What follows a finished pass.
+#[derive(Debug)]
+pub enum Next<Pass> {
+    /// The data is needed once more.
+    Pass(Pass),
+    /// This is the answer.
+    Done(Box<dyn Answer>),
+}
+
+/// A uniform job: an exact monoid over chunks.
+///
+/// A value of this type is one job, bound to its input and parameters. It works in passes: the units of the job are cut
+/// into disjoint ranges, each is folded into a partial, anywhere; the partials are merged, in any order; what the merged
+/// partial says is either the answer or another pass. For the answer never to depend on the cut, `fold` must be exact:
+/// `merge(fold(a..b), fold(b..c))` is `fold(a..c)`, and `merge` is associative and commutative. Integers, counts, bit
+/// sets, exact accumulators and pieces placed by range are; a plain float sum is not.
+///
+/// `fold` of an empty range gives the identity of `merge`.
+///
+/// *Unstable:* this trait may change until the kernels that are planned stand.
+pub trait Kernel: Send + Sync + 'static {
+    /// What one pass looks for, with what the passes before it found.
+    type Pass: Send + Sync + 'static;
+    /// What a chunk folds to.
+    type Partial: Send + 'static;
+
+    /// How large the job is.
+    fn work(&self) -> Work;
+
+    /// The first pass.
+    ///
+    /// # Errors
+    /// Where the parameters have no answer.
+    fn first_pass(&self) -> Result<Self::Pass, JobError>;
+
+    /// Folds the chunk `units` on one CPU thread.
+    ///
+    /// # Errors
+    /// Where the input cannot be read.
+    fn fold(
+        &self,
+        pass: &Self::Pass,
+        units: Range<u64>,
+        context: &mut FoldContext<'_>,
+    ) -> Result<Self::Partial, JobError>;
+
+    /// Merges the partial of a disjoint chunk into another.
+    fn merge(&self, into: &mut Self::Partial, from: Self::Partial);
+
+    /// What follows from the merged partial of a whole pass.
+    ///
+    /// # Errors
+    /// Where what was found has no answer (a histogram over an infinite range).
+    fn next(&self, pass: &Self::Pass, merged: Self::Partial) -> Result<Next<Self::Pass>, JobError>;
+
+    /// How a GPU with these capabilities folds the chunk `units`, as data; `None` where this pass has no GPU side there.
+    ///
+    /// # Errors
+    /// Where the input cannot be read.
+    fn gpu_work(&self, _pass: &Self::Pass, _units: Range<u64>, _caps: &GpuCaps) -> Result<Option<GpuWork>, JobError> {
+        Ok(None)
+    }
+
+    /// The partial of the chunk `units` from what each step of its [`GpuWork`] wrote.
+    ///
+    /// # Errors
+    /// Where the words are none that the shader writes: a device fault.
+    fn gpu_partial(
+        &self,
+        _pass: &Self::Pass,
+        _units: Range<u64>,
+        _outputs: &[Vec<u32>],
+    ) -> Result<Self::Partial, JobError> {
+        unreachable!("a kernel whose gpu_work gives work implements gpu_partial")
+    }
+
+    /// What is left of the job when all is folded: input that was mapped and has since been truncated, for example.
+    ///
+    /// # Errors
+    /// Where what was read was not really there.
+    fn check_inputs(&self) -> Result<(), JobError> {
+        Ok(())
+    }
+}

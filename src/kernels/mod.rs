@@ -1,0 +1,16 @@
+//! The kernels and their registry. One folder a kernel: what it is, its CPU side, its GPU side.
+
+pub mod primes;
+pub mod stats;
+
+mod answer;
+mod erased;
+mod gpu_work;
+mod kernel;
+mod registry;
+
+pub use answer::Answer;
+pub use erased::{DynKernel, DynPartial, DynPass};
+pub use gpu_work::{Dispatch, GpuCaps, GpuInput, GpuStep, GpuWork, Integers, MAX_LOOP_TRIPS, Shader};
+pub use kernel::{FoldContext, Isa, Kernel, Next, Work};
+pub use registry::{Asked, KERNELS, KernelKind, Sample, kind};

@@ -1,0 +1,13 @@
+//! Runs numeric jobs on CPU and GPU together: the same bytes on every device, and every placement explained.
+
+pub mod job;
+
+pub mod input;
+
+pub mod kernels;
+
+pub mod device;
+
+pub mod plan;
+
+pub mod engine;

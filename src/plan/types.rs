@@ -1,0 +1,100 @@
+//! A plan: data that can be printed, stored and replayed.
+
+use crate::device::DeviceId;
+
+/// Where to run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Choice {
+    /// On this many threads of the CPU.
+    Cpu {
+        /// At least 1.
+        threads: u32,
+    },
+    /// On one GPU.
+    Gpu {
+        /// Its index in the inventory.
+        index: u32,
+    },
+    /// On several devices together; who gets how much is settled while it runs.
+    Split {
+        /// At least two.
+        parts: Vec<Part>,
+    },
+}
+
+/// One device of a split.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// Which.
+    pub device: DeviceId,
+    /// Threads, for the CPU; 1 for a GPU.
+    pub lanes: u32,
+    /// The share of the units that it is predicted to take, 0 to 1.
+    pub share: f64,
+}
+
+impl std::fmt::Display for Choice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Cpu { threads: 1 } => f.write_str("cpu, 1 thread"),
+            Self::Cpu { threads } => write!(f, "cpu, {threads} threads"),
+            Self::Gpu { index } => write!(f, "gpu:{index}"),
+            Self::Split { parts } => {
+                f.write_str("split")?;
+                for (i, part) in parts.iter().enumerate() {
+                    write!(f, "{} {} {:.0} %", if i == 0 { "" } else { "," }, part.device, part.share * 100.0)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A predicted time with its interval, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prediction {
+    /// The most likely time.
+    pub ms: f64,
+    /// It is unlikely to take less.
+    pub low_ms: f64,
+    /// It is unlikely to take more.
+    pub high_ms: f64,
+}
+
+/// A choice that was weighed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// Where.
+    pub choice: Choice,
+    /// How long it was predicted to take, from now to the answer, waiting included; `None` where it could not be taken.
+    pub predicted: Option<Prediction>,
+    /// Where the prediction comes from, or why the choice could not be taken: `12 samples`, `prior`,
+    /// `software adapter, not allowed`.
+    pub note: String,
+}
+
+/// The size from which another choice would win.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Crossover {
+    /// The choice that would win there.
+    pub choice: Choice,
+    /// From this many units on (or, where `below`, up to this many).
+    pub units: u64,
+    /// Whether it wins below that size rather than from it on.
+    pub below: bool,
+}
+
+/// Where a job is to run, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The choice.
+    pub choice: Choice,
+    /// Why this one, in one sentence that names the figures.
+    pub reason: String,
+    /// Everything that was weighed, best first.
+    pub candidates: Vec<Candidate>,
+    /// From which size on another would win; `None` where none would.
+    pub crossover: Option<Crossover>,
+    /// Units at the start of the first pass to run elsewhere, in order to learn; bounded to a few per cent of the time.
+    pub probe: Option<Part>,
+}
