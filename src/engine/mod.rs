@@ -2,4 +2,4 @@
 
 mod outcome;
 
-pub use outcome::{Outcome, RanOn, Timings};
+pub use outcome::{Outcome, OutcomeSink, RanOn, Timings};

@@ -61,3 +61,10 @@ pub struct Outcome {
     /// The plan that it ran by; `None` where it failed before there was one.
     pub plan: Option<Arc<Plan>>,
 }
+
+/// Where outcomes go as they come, in no particular order.
+pub trait OutcomeSink: Send + Sync {
+    /// Takes the outcomes of jobs that ended together. Called from worker threads, so that rendering is done there; it
+    /// may wait, which holds back the worker.
+    fn accept(&self, outcomes: Vec<Outcome>);
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::job::JobError;
-use crate::kernels::{DynKernel, KernelKind};
+use crate::kernels::DynKernel;
 
 /// Where a job is to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -62,6 +62,11 @@ pub struct BindContext {
 /// The parameters of one kind of job: what stands in the job file or on the command line, checked as far as that goes
 /// without opening anything.
 pub trait JobParams: Send + Sync + std::fmt::Debug {
+    /// Whether binding costs next to nothing, since all input is here already: such jobs are bound many at a time.
+    fn in_memory(&self) -> bool {
+        false
+    }
+
     /// Opens the inputs and gives the kernel, valid and bounded.
     ///
     /// # Errors
@@ -75,9 +80,9 @@ pub struct JobSpec {
     /// Its place in the run, from 0.
     pub index: u64,
     /// Its name: given, or `#` and the number of its line.
-    pub id: String,
-    /// Its kind, from the registry.
-    pub kind: &'static KernelKind,
+    pub id: Arc<str>,
+    /// The name of its kind.
+    pub kind: &'static str,
     /// Where it asks to run; `None` leaves it to the run's own setting.
     pub device: Option<DeviceChoice>,
     /// What its kind needs to know.
