@@ -54,6 +54,22 @@ pub struct Shader {
     pub label: String,
     /// The whole text.
     pub source: Arc<str>,
+    /// Whether it is this project's own, which is tested and runs without bounds checks.
+    pub(crate) trusted: bool,
+}
+
+impl Shader {
+    /// A module that runs with every check that wgpu has.
+    pub fn new(label: impl Into<String>, source: impl Into<Arc<str>>) -> Self {
+        Self { label: label.into(), source: source.into(), trusted: false }
+    }
+
+    /// A module of this project: it runs without bounds checks and loop guards, so its indices and loops must be bounded
+    /// whatever its input is.
+    #[allow(dead_code)]
+    pub(crate) fn trusted(label: impl Into<String>, source: impl Into<Arc<str>>) -> Self {
+        Self { label: label.into(), source: source.into(), trusted: true }
+    }
 }
 
 /// A chunk's input: read by the device, straight into its staging memory.

@@ -2,7 +2,7 @@
 //! documentation) sweeps over [`KERNELS`].
 
 use crate::job::JobParams;
-use crate::kernels::{primes, stats};
+use crate::kernels::{Shader, primes, stats};
 
 /// A job made up for calibration and benchmarks.
 #[derive(Clone, Debug)]
@@ -37,6 +37,9 @@ pub struct KernelKind {
     pub parse: fn(&str) -> Result<Box<dyn JobParams>, serde_json::Error>,
     /// Makes up a typical job in memory.
     pub sample: fn(&Sample) -> Box<dyn JobParams>,
+    /// Every shader that it may run, in every form: tests validate them, and a device's measurements are kept under their
+    /// hash.
+    pub shaders: fn() -> Vec<Shader>,
     /// The subcommand's arguments (without those that all jobs share).
     #[cfg(feature = "cli")]
     pub command: fn() -> clap::Command,

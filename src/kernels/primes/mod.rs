@@ -9,6 +9,7 @@ pub static KIND: KernelKind = KernelKind {
     variants: &[],
     parse: |_| Err(serde::de::Error::custom("not built yet")),
     sample: |_| unreachable!("it has no variants"),
+    shaders: Vec::new,
     #[cfg(feature = "cli")]
     command: || clap::Command::new("primes"),
     #[cfg(feature = "cli")]
