@@ -1,5 +1,73 @@
 //! Readers: files, pipes and values in a job become [`Source`]s of typed numbers. One file a format.
+//!
+//! [`open`] reads what `stats` takes, [`open_numbers`] the whole numbers of `primes`. What already is an array (.npy, raw)
+//! is memory-mapped and read in place; what has to be decoded (CSV, JSON, text) or comes from a pipe is kept in memory up
+//! to 64 MiB, and beyond that in a temporary file without a name. So every input may be larger than memory.
 
+mod bytes;
+mod concat;
+mod elements;
+mod npy;
+mod numbers;
+mod open;
+mod raw;
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+mod sigbus;
 mod source;
+mod spec;
+mod version;
 
+pub use concat::concat;
+pub use numbers::{NumberList, open_numbers, read_numbers};
+pub use open::{open, read_stream};
 pub use source::{DType, Element, InMemory, Scratch, Source, Values};
+pub use spec::{ColumnRef, Dataset, Format, Header, InputSpec, Location, NamedColumn, check_options};
+
+/// Runs `$body` with `$element` naming the Rust type of a [`DType`].
+macro_rules! with_dtype {
+    ($dtype:expr, $element:ident => $body:expr) => {
+        match $dtype {
+            $crate::input::DType::F32 => {
+                type $element = f32;
+                $body
+            }
+            $crate::input::DType::F64 => {
+                type $element = f64;
+                $body
+            }
+            $crate::input::DType::I8 => {
+                type $element = i8;
+                $body
+            }
+            $crate::input::DType::I16 => {
+                type $element = i16;
+                $body
+            }
+            $crate::input::DType::I32 => {
+                type $element = i32;
+                $body
+            }
+            $crate::input::DType::I64 => {
+                type $element = i64;
+                $body
+            }
+            $crate::input::DType::U8 => {
+                type $element = u8;
+                $body
+            }
+            $crate::input::DType::U16 => {
+                type $element = u16;
+                $body
+            }
+            $crate::input::DType::U32 => {
+                type $element = u32;
+                $body
+            }
+            $crate::input::DType::U64 => {
+                type $element = u64;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use with_dtype;

@@ -1,0 +1,308 @@
+//! NumPy's array file, versions 1 to 3: a short header, then the elements as they lie in memory.
+//!
+//! The format is described in the NumPy documentation, `numpy.lib.format`. The header is a Python dictionary of three
+//! known keys; only that is read here, nothing is evaluated. The order of the elements (C or Fortran) is the file's.
+
+use crate::input::DType;
+use crate::input::bytes::Bytes;
+use crate::input::elements::Elements;
+use crate::job::{Cause, JobError};
+
+/// The first bytes of every such file.
+pub(crate) const MAGIC: &[u8; 6] = b"\x93NUMPY";
+
+/// No header of a supported array is nearly as long.
+const HEADER_BYTES_MAX: u64 = 1 << 20;
+
+/// What a header says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Description {
+    pub(crate) dtype: DType,
+    /// Whether the elements are in the byte order that is not this machine's.
+    pub(crate) swapped: bool,
+    pub(crate) fortran_order: bool,
+    pub(crate) shape: Vec<u64>,
+    /// The product of the shape.
+    pub(crate) len: u64,
+}
+
+/// The array in `bytes`, and what its header says.
+pub(crate) fn open(name: &str, bytes: Bytes) -> Result<(Elements, Description), JobError> {
+    let (description, data_offset) = describe(name, &bytes)?;
+    let size_bytes = description.dtype.size_bytes() as u64;
+    let there = bytes.len() - data_offset;
+    let shape = shape_text(&description.shape);
+    let Some(needed) = description.len.checked_mul(size_bytes) else {
+        return Err(JobError::bad_input(format!("{name}: an array of shape {shape} does not fit any machine")));
+    };
+    if needed != there {
+        let remedy = if needed > there { "it was cut short: write it again" } else { "write one array a file" };
+        return Err(JobError::bad_input(format!(
+            "{name}: its header promises {needed} bytes of data (shape {shape} of {}), but {there} follow it: {remedy}",
+            description.dtype
+        )));
+    }
+    let elements = Elements::run(name, bytes, data_offset, description.dtype, description.len, description.swapped);
+    Ok((elements, description))
+}
+
+/// The shape as Python writes it.
+pub(crate) fn shape_text(shape: &[u64]) -> String {
+    match shape {
+        [only] => format!("({only},)"),
+        _ => format!("({})", shape.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// What the header says, and where the data begins.
+fn describe(name: &str, bytes: &Bytes) -> Result<(Description, u64), JobError> {
+    let mut start = [0_u8; 12];
+    let start_len = bytes.len().min(12) as usize;
+    bytes.read_at(0, &mut start[..start_len], name)?;
+    let start = &start[..start_len];
+    if !start.starts_with(MAGIC) {
+        let found = if start.is_empty() {
+            "it is empty".to_owned()
+        } else {
+            format!("it begins with `{}`", start[..start_len.min(6)].escape_ascii())
+        };
+        let expected = MAGIC.escape_ascii();
+        return Err(JobError::bad_input(format!(
+            "{name}: is not an .npy file: {found} instead of `{expected}`: name its format"
+        )));
+    }
+    let cut_short = || JobError::bad_input(format!("{name}: ends inside its .npy header, at byte {}", bytes.len()));
+    let (prefix_len, header_len) = match (start.get(6), start.get(7)) {
+        (None, _) | (_, None) => return Err(cut_short()),
+        (Some(1), Some(0)) if start_len >= 10 => (10, u64::from(u16::from_le_bytes([start[8], start[9]]))),
+        (Some(2 | 3), Some(0)) if start_len >= 12 => {
+            (12, u64::from(u32::from_le_bytes([start[8], start[9], start[10], start[11]])))
+        }
+        (Some(1..=3), Some(0)) => return Err(cut_short()),
+        (Some(major), Some(minor)) => {
+            return Err(JobError::bad_input(format!(
+                "{name}: is of .npy version {major}.{minor} (byte 6): versions 1.0, 2.0 and 3.0 are supported"
+            )));
+        }
+    };
+    if header_len > HEADER_BYTES_MAX {
+        return Err(JobError::bad_input(format!(
+            "{name}: claims an .npy header of {header_len} bytes (byte 8): {HEADER_BYTES_MAX} are supported"
+        )));
+    }
+    if bytes.len() < prefix_len + header_len {
+        return Err(cut_short());
+    }
+    let mut header = vec![0_u8; header_len as usize];
+    bytes.read_at(prefix_len, &mut header, name)?;
+    let description = HeaderParser { text: &header, at: 0 }.dictionary().map_err(|fault| match fault {
+        Fault::Malformed { at, what } => {
+            JobError::bad_input(format!("{name}: malformed .npy header at byte {}: {what}", prefix_len + at as u64))
+        }
+        Fault::Unsupported(what) => JobError::new(Cause::Unsupported, format!("{name}: {what}")),
+    })?;
+    Ok((description, prefix_len + header_len))
+}
+
+/// What is wrong with a header.
+#[derive(Debug, PartialEq, Eq)]
+enum Fault {
+    Malformed { at: usize, what: String },
+    Unsupported(String),
+}
+
+/// Reads the one dictionary that a header is.
+struct HeaderParser<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl<'a> HeaderParser<'a> {
+    fn fault<T>(&self, what: impl Into<String>) -> Result<T, Fault> {
+        Err(Fault::Malformed { at: self.at, what: what.into() })
+    }
+
+    fn skip_spaces(&mut self) {
+        while matches!(self.text.get(self.at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    /// The next byte that is no space.
+    fn peek(&mut self) -> Option<u8> {
+        self.skip_spaces();
+        self.text.get(self.at).copied()
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Fault> {
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            return Ok(());
+        }
+        self.fault(format!("`{}` was expected", char::from(byte)))
+    }
+
+    fn dictionary(mut self) -> Result<Description, Fault> {
+        let (mut descr, mut fortran_order, mut shape) = (None, None, None);
+        self.expect(b'{')?;
+        while self.peek() != Some(b'}') {
+            let key_at = self.at;
+            let key = self.string()?;
+            self.expect(b':')?;
+            let repeated = match key {
+                b"descr" => descr.replace(self.descr()?).is_some(),
+                b"fortran_order" => fortran_order.replace(self.boolean()?).is_some(),
+                b"shape" => shape.replace(self.shape()?).is_some(),
+                _ => {
+                    self.at = key_at;
+                    return self.fault(format!("unknown key `{}`", shorten(key)));
+                }
+            };
+            if repeated {
+                self.at = key_at;
+                return self.fault(format!("key `{}` stands twice", shorten(key)));
+            }
+            if self.peek() != Some(b'}') {
+                self.expect(b',')?;
+            }
+        }
+        self.expect(b'}')?;
+        if self.peek().is_some() {
+            return self.fault("nothing but spaces may follow the dictionary");
+        }
+        let Some((dtype, swapped)) = descr else { return self.fault("key `descr` is missing") };
+        let Some(fortran_order) = fortran_order else { return self.fault("key `fortran_order` is missing") };
+        let Some(shape) = shape else { return self.fault("key `shape` is missing") };
+        // An axis of length 0 empties the array, however long the others are.
+        let len =
+            if shape.contains(&0) { Some(0) } else { shape.iter().try_fold(1_u64, |len, axis| len.checked_mul(*axis)) };
+        let Some(len) = len else {
+            return self.fault(format!("shape {} has more elements than can be counted", shape_text(&shape)));
+        };
+        Ok(Description { dtype, swapped, fortran_order, shape, len })
+    }
+
+    /// A string in either kind of quotes, without escapes: no supported header needs one.
+    fn string(&mut self) -> Result<&'a [u8], Fault> {
+        let quote = match self.peek() {
+            Some(quote @ (b'\'' | b'"')) => quote,
+            _ => return self.fault("a quoted string was expected"),
+        };
+        let rest = &self.text[self.at + 1..];
+        let Some(len) = memchr::memchr3(quote, b'\\', b'\n', rest).filter(|&len| rest[len] == quote) else {
+            return self.fault("this string does not end, or has an escape in it");
+        };
+        self.at += len + 2;
+        Ok(&rest[..len])
+    }
+
+    fn boolean(&mut self) -> Result<bool, Fault> {
+        self.skip_spaces();
+        for (word, value) in [(&b"True"[..], true), (b"False", false)] {
+            if self.text[self.at..].starts_with(word) {
+                self.at += word.len();
+                return Ok(value);
+            }
+        }
+        self.fault("`True` or `False` was expected")
+    }
+
+    fn shape(&mut self) -> Result<Vec<u64>, Fault> {
+        /// NumPy itself stops at 64.
+        const AXES_MAX: usize = 64;
+        self.expect(b'(')?;
+        let mut shape = Vec::new();
+        let mut comma = true;
+        while self.peek() != Some(b')') {
+            if !comma {
+                return self.fault("`,` or `)` was expected");
+            }
+            if shape.len() == AXES_MAX {
+                return self.fault(format!("a shape has {AXES_MAX} axes at most"));
+            }
+            shape.push(self.axis()?);
+            comma = self.peek() == Some(b',');
+            self.at += usize::from(comma);
+        }
+        if shape.len() == 1 && !comma {
+            return self.fault("`,` was expected: a shape is a tuple");
+        }
+        self.expect(b')')?;
+        Ok(shape)
+    }
+
+    fn axis(&mut self) -> Result<u64, Fault> {
+        self.skip_spaces();
+        let rest = &self.text[self.at..];
+        let len = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if len == 0 {
+            return self.fault("the length of an axis was expected, in digits");
+        }
+        let value = rest[..len].iter().try_fold(0_u64, |value, digit| {
+            value.checked_mul(10).and_then(|value| value.checked_add(u64::from(digit - b'0')))
+        });
+        let Some(value) = value else {
+            return self.fault(format!("an axis of length {} is too long", shorten(&rest[..len])));
+        };
+        // Python 2 wrote long integers as `3L`.
+        self.at += len + usize::from(rest.get(len) == Some(&b'L'));
+        Ok(value)
+    }
+
+    /// The element type, and whether its bytes are to be swapped.
+    fn descr(&mut self) -> Result<(DType, bool), Fault> {
+        const SUPPORTED: &str = "f4, f8, i1, i2, i4, i8, u1, u2, u4 and u8 of either byte order are supported";
+        if matches!(self.peek(), Some(b'[' | b'(' | b'{')) {
+            let found = shorten(&self.text[self.at..]);
+            return Err(Fault::Unsupported(format!(
+                "its elements are structured (`{found}`): {SUPPORTED}: save one field as an array of its own"
+            )));
+        }
+        let descr = self.string()?;
+        let (order, kind) = match descr {
+            [order @ (b'<' | b'>' | b'=' | b'|'), kind @ ..] => (*order, kind),
+            kind => (b'=', kind),
+        };
+        let dtype = match kind {
+            b"f4" => DType::F32,
+            b"f8" => DType::F64,
+            b"i1" => DType::I8,
+            b"i2" => DType::I16,
+            b"i4" => DType::I32,
+            b"i8" => DType::I64,
+            b"u1" => DType::U8,
+            b"u2" => DType::U16,
+            b"u4" => DType::U32,
+            b"u8" => DType::U64,
+            _ => {
+                let meaning = match kind {
+                    [b'?'] | [b'b', b'1'] => " (bool)",
+                    [b'f', b'2'] => " (half precision)",
+                    [b'f', ..] => " (extended precision)",
+                    [b'c', ..] => " (complex)",
+                    [b'S' | b'a' | b'U' | b'T', ..] => " (strings)",
+                    [b'O', ..] => " (Python objects)",
+                    [b'M' | b'm', ..] => " (dates)",
+                    [b'V', ..] => " (raw bytes)",
+                    _ => "",
+                };
+                return Err(Fault::Unsupported(format!(
+                    "its elements are of type `{}`{meaning}: {SUPPORTED}: convert it with `astype`",
+                    shorten(descr)
+                )));
+            }
+        };
+        let swapped = match order {
+            b'<' => cfg!(target_endian = "big"),
+            b'>' => cfg!(target_endian = "little"),
+            _ => false,
+        };
+        Ok((dtype, swapped && dtype.size_bytes() > 1))
+    }
+}
+
+/// At most 40 bytes of `text`, fit for a message.
+fn shorten(text: &[u8]) -> String {
+    let shown = text.get(..40).unwrap_or(text).escape_ascii().to_string();
+    if text.len() > 40 { shown + "…" } else { shown }
+}
