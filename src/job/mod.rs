@@ -1,9 +1,15 @@
 //! From what was asked for (a [`JobSpec`], syntax only) to what can run (a bound kernel): ids, indices, the job file.
 
 mod error;
+mod file;
+mod head;
+mod ids;
 mod integer;
+mod lines;
 mod spec;
 
 pub use error::{Cause, JobError};
+pub use file::{BadLine, JobFile};
 pub use integer::{IntegerError, parse_integer};
+pub use lines::MAX_LINE_BYTES;
 pub use spec::{BindContext, DeviceChoice, JobParams, JobSpec};

@@ -1,0 +1,386 @@
+//! The job file: JSON Lines, one job a line.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use crate::engine::{Outcome, RanOn, Timings};
+use crate::job::head::{Head, HeadReader};
+use crate::job::ids::Ids;
+use crate::job::lines::{Line, Lines, MAX_LINE_BYTES};
+use crate::job::{JobError, JobParams, JobSpec};
+use crate::kernels::{KERNELS, KernelKind};
+
+/// Longer messages are shortened in their middle.
+const MAX_MESSAGE_BYTES: usize = 400;
+
+/// A line that is no job: what could be read of it, and what is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadLine {
+    /// The place in the run that it would have had.
+    pub index: u64,
+    /// The id that it gave before it went wrong, else `#` and its number.
+    pub id: Arc<str>,
+    /// Its kind, empty where it gave none before it went wrong.
+    pub kind: &'static str,
+    /// What is wrong; the message begins with file, line and column.
+    pub error: JobError,
+}
+
+impl From<BadLine> for Outcome {
+    fn from(line: BadLine) -> Self {
+        Self {
+            index: line.index,
+            id: line.id,
+            kind: line.kind,
+            result: Err(line.error),
+            ran_on: RanOn::Nowhere,
+            timings: Timings::default(),
+            attempts: 1,
+            plan: None,
+        }
+    }
+}
+
+/// Reads a job file: each line a [`JobSpec`], or a [`BadLine`] that leaves the others alone.
+///
+/// Blank lines are skipped, but counted as lines; a byte order mark and both kinds of line end are fine. Of the whole
+/// file, one line is in memory at a time, and some 32 bytes for each id that was given.
+///
+/// The iterator ends early where reading fails; [`JobFile::read_error`] then says why.
+///
+/// ```
+/// let text = "{\"kind\":\"nonsense\"}\n";
+/// let mut jobs = tandem::job::JobFile::new("jobs.jsonl", text.as_bytes());
+/// let bad = jobs.next().unwrap().unwrap_err();
+/// assert!(bad.error.message.starts_with("jobs.jsonl:1:"), "{}", bad.error);
+/// assert!(jobs.next().is_none() && jobs.read_error().is_none());
+/// ```
+#[derive(Debug)]
+pub struct JobFile<R> {
+    lines: Lines<R>,
+    parser: Parser,
+    read_error: Option<io::Error>,
+}
+
+impl<R: Read> JobFile<R> {
+    /// The job file in `input`, called `name` in messages.
+    pub fn new(name: impl Into<String>, input: R) -> Self {
+        let parser = Parser { name: name.into(), kinds: KERNELS.to_vec(), ids: Ids::default(), index: 0 };
+        Self { lines: Lines::new(input), parser, read_error: None }
+    }
+
+    /// The same with one more kind of job: a user's own.
+    pub fn with_kind(mut self, kind: &'static KernelKind) -> Self {
+        self.parser.kinds.push(kind);
+        self
+    }
+
+    /// Why the file ended early, if it did.
+    pub fn read_error(&self) -> Option<&io::Error> {
+        self.read_error.as_ref()
+    }
+}
+
+impl<R: Read> Iterator for JobFile<R> {
+    type Item = Result<JobSpec, BadLine>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.read_error.is_none() {
+            match self.lines.next_line() {
+                Ok(Some((_, Line::Text(bytes)))) if bytes.iter().all(u8::is_ascii_whitespace) => {}
+                Ok(Some((number, line))) => return Some(self.parser.parse(number, line)),
+                Ok(None) => break,
+                Err(error) => self.read_error = Some(error),
+            }
+        }
+        None
+    }
+}
+
+/// What is needed to make a job of a line.
+#[derive(Debug)]
+struct Parser {
+    name: String,
+    kinds: Vec<&'static KernelKind>,
+    ids: Ids,
+    index: u64,
+}
+
+impl Parser {
+    fn parse(&mut self, number: u64, line: Line<'_>) -> Result<JobSpec, BadLine> {
+        let index = self.index;
+        self.index += 1;
+        let mut head = Head::default();
+        let parsed = self.parse_line(&mut head, number, line);
+        let id = head.id.take().unwrap_or_else(|| line_id(number));
+        match parsed {
+            Ok((kind, params)) => Ok(JobSpec { index, id, kind: kind.name, device: head.device, params }),
+            Err(Wrong { column, message }) => {
+                let place = column.map_or_else(String::new, |column| format!(":{column}"));
+                let error = JobError::bad_input(format!("{}:{number}{place}: {message}", self.name));
+                Err(BadLine { index, id, kind: head.kind.map_or("", |kind| kind.name), error })
+            }
+        }
+    }
+
+    fn parse_line(
+        &mut self,
+        head: &mut Head,
+        number: u64,
+        line: Line<'_>,
+    ) -> Result<(&'static KernelKind, Box<dyn JobParams>), Wrong> {
+        let Line::Text(bytes) = line else {
+            let message = format!(
+                "the line is longer than {} MiB: put long data into a file of its own and name it in the job",
+                MAX_LINE_BYTES >> 20
+            );
+            return Err(Wrong { column: Some(MAX_LINE_BYTES + 1), message });
+        };
+        let text = std::str::from_utf8(bytes).map_err(|error| Wrong {
+            column: Some(error.valid_up_to() + 1),
+            message: "not UTF-8: save the job file as UTF-8".to_owned(),
+        })?;
+        let kind = HeadReader { head, ids: &mut self.ids, kinds: &self.kinds, line: number }.read(text)?;
+        Ok((kind, (kind.parse)(text)?))
+    }
+}
+
+fn line_id(number: u64) -> Arc<str> {
+    format!("#{number}").into()
+}
+
+/// What is wrong with a line, and at which of its bytes, from 1.
+struct Wrong {
+    column: Option<usize>,
+    message: String,
+}
+
+impl From<serde_json::Error> for Wrong {
+    /// The same in this project's words: without the line, which is always the first here, and bounded, since a message
+    /// may repeat a field's name, which may be as long as the line.
+    fn from(error: serde_json::Error) -> Self {
+        let column = (error.line() > 0).then(|| error.column().max(1));
+        let mut message = error.to_string();
+        if column.is_some()
+            && let Some(at) = message.rfind(" at line ")
+        {
+            message.truncate(at);
+        }
+        if let Some(inside) = message.strip_prefix("EOF while parsing ") {
+            message = format!("the line ends inside {inside}");
+        }
+        if message.len() > MAX_MESSAGE_BYTES {
+            let (head, tail) = (message.floor_char_boundary(250), message.ceil_char_boundary(message.len() - 140));
+            message = format!("{} … {}", &message[..head], &message[tail..]);
+        }
+        Self { column, message }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::job::{BindContext, Cause, DeviceChoice};
+    use crate::kernels::DynKernel;
+
+    /// A kind of one field, so that these tests stand on nothing but the job file.
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Echo {
+        id: Option<serde::de::IgnoredAny>,
+        kind: serde::de::IgnoredAny,
+        device: Option<serde::de::IgnoredAny>,
+        values: Vec<u64>,
+    }
+
+    impl JobParams for Echo {
+        fn bind(&self, _: &BindContext) -> Result<Arc<dyn DynKernel>, JobError> {
+            Err(JobError::new(Cause::Unsupported, "an echo does not run"))
+        }
+    }
+
+    static ECHO: KernelKind = KernelKind {
+        name: "echo",
+        summary: "",
+        variants: &[],
+        parse: |text| Ok(Box::new(serde_json::from_str::<Echo>(text)?)),
+        sample: |_| Box::new(Echo { id: None, kind: serde::de::IgnoredAny, device: None, values: Vec::new() }),
+        shaders: Vec::new,
+        #[cfg(feature = "cli")]
+        command: || clap::Command::new("echo"),
+        #[cfg(feature = "cli")]
+        from_args: |_| Err(String::new()),
+    };
+
+    fn read(text: impl AsRef<[u8]>) -> Vec<Result<JobSpec, BadLine>> {
+        JobFile::new("jobs.jsonl", text.as_ref()).with_kind(&ECHO).collect()
+    }
+
+    /// The one error of a file of one line.
+    fn error(line: impl AsRef<[u8]>) -> String {
+        let mut jobs = read(line);
+        assert_eq!(jobs.len(), 1);
+        let bad = jobs.remove(0).unwrap_err();
+        assert_eq!(bad.error.cause, Cause::BadInput);
+        bad.error.message
+    }
+
+    fn ids(jobs: &[Result<JobSpec, BadLine>]) -> Vec<&str> {
+        jobs.iter()
+            .map(|job| match job {
+                Ok(spec) => &*spec.id,
+                Err(bad) => &*bad.id,
+            })
+            .collect()
+    }
+
+    const OK: &str = r#"{"kind":"echo","values":[1]}"#;
+
+    #[test]
+    fn ids_devices_and_indices_are_read_and_left_out_ids_are_line_numbers() {
+        let jobs = read(format!(
+            "\u{FEFF}{{\"id\":\"a\\u0062\",\"values\":[],\"device\":\"gpu:2\",\"kind\":\"echo\"}}\r\n\n  \t\n{OK}\n"
+        ));
+        assert_eq!(ids(&jobs), ["ab", "#4"]);
+        let first = jobs[0].as_ref().unwrap();
+        assert_eq!((first.index, first.kind, first.device), (0, "echo", Some(DeviceChoice::GpuIndex(2))));
+        let second = jobs[1].as_ref().unwrap();
+        assert_eq!((second.index, second.device), (1, None));
+    }
+
+    #[test]
+    fn every_kind_of_bad_line_says_what_is_wrong_and_where() {
+        let cases = [
+            ("[1]", "jobs.jsonl:1:1: invalid type: sequence, expected a job: an object such as"),
+            ("7", "jobs.jsonl:1:1: invalid type: integer `7`, expected a job"),
+            ("{", "jobs.jsonl:1:1: the line ends inside an object"),
+            (r#"{"kind":"echo","values":[1]"#, "jobs.jsonl:1:27: the line ends inside an object"),
+            (r#"{"kind":"echo","values":[1]} x"#, "jobs.jsonl:1:30: trailing characters"),
+            (r#"{"kind":"echo" "values":[1]}"#, "jobs.jsonl:1:16: expected `,` or `}`"),
+            (r#"{"values":[1]}"#, "jobs.jsonl:1:14: missing field `kind`: one of primes, stats, echo"),
+            (r#"{"kind":7}"#, "jobs.jsonl:1:9: invalid type: integer `7`, expected the name of a kind as `kind`"),
+            (
+                r#"{"kind":"ecko","values":[1]}"#,
+                "jobs.jsonl:1:14: unknown kind `ecko`, did you mean `echo`? known kinds",
+            ),
+            (r#"{"kind":"matmul"}"#, "jobs.jsonl:1:17: unknown kind `matmul`; known kinds: primes, stats, echo"),
+            (r#"{"kind":"echo","kind":"echo","values":[]}"#, "jobs.jsonl:1:21: duplicate field `kind`"),
+            (r#"{"kind":"echo","values":[],"values":[]}"#, "duplicate field `values`"),
+            (r#"{"kind":"echo","values":[],"size":1}"#, "unknown field `size`"),
+            (r#"{"kind":"echo","values":[-1]}"#, "invalid value: integer `-1`, expected u64"),
+            (
+                r#"{"kind":"echo","values":[],"device":"tpu"}"#,
+                "unknown device `tpu`: use auto, cpu, gpu, gpu:N or split",
+            ),
+            (r#"{"kind":"echo","values":[],"device":1}"#, "expected auto, cpu, gpu, gpu:N or split as `device`"),
+            (r#"{"kind":"echo","values":[],"id":1}"#, "expected a string as `id`"),
+            (r#"{"kind":"echo","values":[],"id":""}"#, "an empty `id`: leave it out or name the job"),
+            (r##"{"kind":"echo","values":[],"id":"#2"}"##, "here it can only be `#1`"),
+            (r##"{"kind":"echo","values":[],"id":"#01"}"##, "here it can only be `#1`"),
+        ];
+        for (line, expected) in cases {
+            let message = error(line);
+            assert!(message.contains(expected), "{line}\n  {message}\n  lacks {expected}");
+            assert!(message.starts_with("jobs.jsonl:1:"), "{message}");
+            assert!(!message.contains("at line"), "{message}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_named_by_their_place() {
+        assert_eq!(error(b"{\"kind\":\"\xFF\"}"), "jobs.jsonl:1:10: not UTF-8: save the job file as UTF-8");
+        assert!(error(b"\xFF\xFE{\0").starts_with("jobs.jsonl:1:1: not UTF-8"));
+        assert!(error(b"{\"a\0\":1}").contains("control character"));
+    }
+
+    #[test]
+    fn nesting_without_end_is_an_error_and_no_stack_overflow() {
+        for open in ["[", "{\"a\":"] {
+            let message = error(format!("{{\"kind\":\"echo\",\"values\":{}", open.repeat(1_000_000)));
+            assert!(message.starts_with("jobs.jsonl:1:"), "{message}");
+            let message = error(format!("{}", open.repeat(1_000_000)));
+            assert!(message.starts_with("jobs.jsonl:1:"), "{message}");
+        }
+        let closed = format!("{{\"kind\":\"echo\",\"values\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(error(closed).contains("invalid type: sequence, expected u64"));
+    }
+
+    #[test]
+    fn an_over_long_line_is_an_error_of_its_own() {
+        let long = format!("{{\"kind\":\"echo\",\"values\":[{}]}}\n{OK}", "1,".repeat(MAX_LINE_BYTES / 2));
+        let jobs = read(long);
+        assert_eq!(ids(&jobs), ["#1", "#2"]);
+        let message = &jobs[0].as_ref().unwrap_err().error.message;
+        assert!(message.starts_with("jobs.jsonl:1:16777217: the line is longer than 16 MiB"), "{message}");
+        assert!(jobs[1].is_ok());
+    }
+
+    #[test]
+    fn a_message_stays_short_though_the_field_it_names_is_long() {
+        let name = "é".repeat(1_000_000);
+        let message = error(format!("{{\"kind\":\"echo\",\"values\":[],\"{name}\":1}}"));
+        assert!(message.len() < 500 && message.contains("unknown field") && message.contains(" … "), "{message}");
+        assert!(error(format!("{{\"kind\":\"{name}\"}}")).len() < 500);
+    }
+
+    #[test]
+    fn a_duplicate_id_names_both_lines_and_the_other_jobs_stand() {
+        let line = |id: &str| format!("{{\"kind\":\"echo\",\"values\":[],\"id\":\"{id}\"}}\n");
+        let jobs = read([line("a"), line("b"), line("a"), line("#4")].concat());
+        assert_eq!(ids(&jobs), ["a", "b", "a", "#4"]);
+        assert!(jobs[0].is_ok() && jobs[1].is_ok() && jobs[3].is_ok());
+        let bad = jobs[2].as_ref().unwrap_err();
+        assert_eq!((bad.index, bad.kind), (2, "echo"));
+        assert!(bad.error.message.starts_with("jobs.jsonl:3:36: duplicate id `a`: line 1 has it"), "{}", bad.error);
+    }
+
+    #[test]
+    fn a_bad_line_keeps_the_id_and_kind_that_it_gave_before_it_went_wrong() {
+        let jobs = read("{\"id\":\"x\",\"kind\":\"echo\",\"values\":oops}");
+        let bad = jobs[0].as_ref().unwrap_err();
+        assert_eq!((&*bad.id, bad.kind), ("x", "echo"));
+        let outcome = Outcome::from(bad.clone());
+        assert_eq!(outcome.result.unwrap_err(), bad.error);
+    }
+
+    #[test]
+    fn a_read_that_fails_ends_the_file_and_says_why() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("the disk is gone"))
+            }
+        }
+        let text = format!("{OK}\n{OK}\n");
+        let mut jobs = JobFile::new("jobs.jsonl", text.as_bytes().chain(Broken)).with_kind(&ECHO);
+        assert_eq!(jobs.by_ref().filter(|job| job.is_ok()).count(), 2);
+        assert_eq!(jobs.read_error().unwrap().to_string(), "the disk is gone");
+        assert!(jobs.next().is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic_and_each_line_gives_one_item(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let lines = bytes.split(|&b| b == b'\n').count() as u64;
+            prop_assert!(read(&bytes).len() as u64 <= lines);
+        }
+
+        #[test]
+        fn a_mutated_line_never_panics_and_never_harms_the_line_after_it(
+            at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>(),
+        ) {
+            let mut line = br##"{"id":"a\u00e9","kind":"echo","device":"gpu:1","values":[1,2,18446744073709551615]}"##.to_vec();
+            let at = at.index(line.len());
+            line[at] = if byte == b'\n' { b' ' } else { byte };
+            if cut {
+                line.truncate(at);
+            }
+            line.extend_from_slice(b"\n{\"id\":\"last\",\"kind\":\"echo\",\"values\":[]}");
+            let jobs = read(&line);
+            prop_assert!(jobs.last().unwrap().is_ok());
+        }
+    }
+}
