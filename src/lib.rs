@@ -11,3 +11,5 @@ pub mod device;
 pub mod plan;
 
 pub mod engine;
+
+pub mod report;

@@ -301,7 +301,7 @@ mod tests {
         for open in ["[", "{\"a\":"] {
             let message = error(format!("{{\"kind\":\"echo\",\"values\":{}", open.repeat(1_000_000)));
             assert!(message.starts_with("jobs.jsonl:1:"), "{message}");
-            let message = error(format!("{}", open.repeat(1_000_000)));
+            let message = error(open.repeat(1_000_000));
             assert!(message.starts_with("jobs.jsonl:1:"), "{message}");
         }
         let closed = format!("{{\"kind\":\"echo\",\"values\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));

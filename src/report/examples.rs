@@ -1,0 +1,86 @@
+//! Outcomes and plans for the tests of this room.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::device::{DeviceId, Phases};
+use crate::engine::{Outcome, RanOn, Timings};
+use crate::job::JobError;
+use crate::kernels::Answer;
+use crate::plan::{Candidate, Choice, Crossover, Part, Plan, Prediction};
+
+#[derive(Debug)]
+pub struct Count(pub u64);
+
+impl Answer for Count {
+    fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        write!(out, "{{\"count\":{}}}", self.0)
+    }
+
+    fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{} primes", self.0)
+    }
+
+    fn summary(&self) -> String {
+        format!("{} primes", self.0)
+    }
+}
+
+pub fn plan() -> Plan {
+    let candidate = |choice, predicted: Option<[f64; 3]>, note: &str| Candidate {
+        choice,
+        predicted: predicted.map(|[ms, low_ms, high_ms]| Prediction { ms, low_ms, high_ms }),
+        note: note.to_owned(),
+    };
+    let parts = vec![
+        Part { device: DeviceId::Cpu, lanes: 7, share: 0.25 },
+        Part { device: DeviceId::Gpu(0), lanes: 1, share: 0.75 },
+    ];
+    Plan {
+        choice: Choice::Gpu { index: 0 },
+        reason: "gpu:0 is predicted to end 3.0x sooner than cpu, 8 threads".to_owned(),
+        candidates: vec![
+            candidate(Choice::Gpu { index: 0 }, Some([2800.0, 2500.0, 3500.0]), "12 samples"),
+            candidate(Choice::Cpu { threads: 8 }, Some([8400.0, 8000.0, 9000.5]), "prior"),
+            candidate(Choice::Split { parts }, None, "no gain"),
+        ],
+        crossover: Some(Crossover { choice: Choice::Cpu { threads: 1 }, units: 40_000, below: true }),
+        probe: None,
+    }
+}
+
+pub fn succeeded() -> Outcome {
+    Outcome {
+        index: 3,
+        id: "a".into(),
+        kind: "primes",
+        result: Ok(Arc::new(Count(4))),
+        ran_on: RanOn::One(DeviceId::Gpu(0)),
+        timings: Timings {
+            queued: Duration::from_micros(250),
+            phases: Phases {
+                setup: Duration::from_millis(1),
+                upload: Duration::from_nanos(2_000_001),
+                compute: Duration::from_secs(3),
+                readback: Duration::ZERO,
+            },
+            total: Duration::from_micros(3_004_500),
+        },
+        attempts: 2,
+        plan: Some(Arc::new(plan())),
+    }
+}
+
+pub fn failed() -> Outcome {
+    Outcome {
+        index: 4,
+        id: "#5".into(),
+        kind: "",
+        result: Err(JobError::bad_input("j:5:1: expected `\"`")),
+        ran_on: RanOn::Nowhere,
+        timings: Timings::default(),
+        attempts: 1,
+        plan: None,
+    }
+}
