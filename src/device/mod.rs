@@ -1,6 +1,8 @@
 //! What can fold a chunk: the CPU, GPUs, and a programmable double for tests.
 
 mod cpu;
+#[cfg_attr(not(feature = "gpu"), path = "gpu_absent.rs")]
+pub mod gpu;
 mod traits;
 
 pub use cpu::CpuDevice;

@@ -30,6 +30,12 @@ impl DynPartial {
     pub fn covered(&self) -> &[Range<u64>] {
         &self.covered
     }
+
+    /// The kernel's own partial, to compare devices by.
+    #[cfg(test)]
+    pub(crate) fn value<T: 'static>(&self) -> &T {
+        self.value.downcast_ref().expect("a partial is of its kernel's type")
+    }
 }
 
 impl std::fmt::Debug for DynPartial {

@@ -1,0 +1,115 @@
+//! A GPU as a [`Device`]: opened with the first chunk that it folds.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use wgpu::Adapter;
+
+use crate::device::gpu::faults::Loss;
+use crate::device::gpu::inventory::GpuOptions;
+use crate::device::gpu::modules::on_compiler_stack;
+use crate::device::gpu::session::Session;
+use crate::device::{ChunkDone, Device, DeviceError, DeviceInfo, Phases};
+use crate::input::Scratch;
+use crate::kernels::{DynKernel, DynPass, FoldContext, GpuCaps, GpuWork, Isa};
+
+/// A GPU. Made by [`Inventory::device`](crate::device::gpu::Inventory::device), which opens nothing; the first chunk
+/// does, and its `setup` phase tells how long that took.
+#[derive(Debug)]
+pub struct GpuDevice {
+    info: DeviceInfo,
+    caps: GpuCaps,
+    adapter: Adapter,
+    options: GpuOptions,
+    residency_bytes: u64,
+    loss: Loss,
+    session: Mutex<Option<Session>>,
+}
+
+impl GpuDevice {
+    pub(super) fn new(
+        info: DeviceInfo,
+        caps: GpuCaps,
+        adapter: Adapter,
+        options: GpuOptions,
+        residency_bytes: u64,
+    ) -> Self {
+        let session = Mutex::new(None);
+        Self { info, caps, adapter, options, residency_bytes, loss: Loss::default(), session }
+    }
+
+    /// What kernels may count on.
+    pub fn caps(&self) -> &GpuCaps {
+        &self.caps
+    }
+
+    /// Runs `work` on the opened device, which is opened now if it was not.
+    fn run(&self, work: &GpuWork, scratch: &mut Scratch) -> Result<super::session::Done, DeviceError> {
+        let start = Instant::now();
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        self.loss.check()?;
+        if session.is_none() {
+            *session = Some(on_compiler_stack(&self.loss, || {
+                Session::open(&self.adapter, self.caps.integers, &self.options, self.residency_bytes, &self.loss)
+            })?);
+        }
+        let opening = start.elapsed();
+        let done = session.as_mut().expect("it has just been opened").run(work, scratch);
+        if matches!(done, Err(DeviceError::Lost(_))) {
+            self.bury(session.take());
+        }
+        let mut done = done?;
+        done.phases.setup += opening;
+        Ok(done)
+    }
+
+    /// Lets go of a lost device. Dropping its handles can panic or wait forever, so that happens aside.
+    fn bury(&self, session: Option<Session>) {
+        self.loss.set("it failed");
+        if let Some(session) = session {
+            let aside = std::thread::Builder::new().name("lost device".into());
+            // Without a thread to spare, the handles are dropped here.
+            let loss = self.loss.clone();
+            let _ = aside.spawn(move || loss.wall(|| drop(session)));
+        }
+    }
+
+    /// Kills the device, as a pulled cable does.
+    #[cfg(test)]
+    pub(crate) fn destroy(&self) {
+        if let Some(session) = &*self.session.lock().unwrap() {
+            session.destroy();
+        }
+    }
+}
+
+impl Device for GpuDevice {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    fn fold(
+        &self,
+        kernel: &dyn DynKernel,
+        pass: &DynPass,
+        units: Range<u64>,
+        scratch: &mut Scratch,
+    ) -> Result<ChunkDone, DeviceError> {
+        self.loss.check()?;
+        if units.is_empty() {
+            let partial = kernel.fold(pass, units, &mut FoldContext { isa: Isa::Portable, scratch })?;
+            return Ok(ChunkDone { partial, phases: Phases::default(), resident: true });
+        }
+        let Some(work) = kernel.gpu_work(pass, units.clone(), &self.caps)? else {
+            return Err(DeviceError::Unsupported("this pass has no GPU side there".into()));
+        };
+        let done = self.run(&work, scratch)?;
+        // Words that no shader of ours writes come from a device that can no longer be trusted.
+        let partial = kernel.gpu_partial(pass, units, &done.outputs).map_err(|error| {
+            self.loss.set(format!("it gave back nonsense: {error}"));
+            DeviceError::Lost(error.message)
+        })?;
+        Ok(ChunkDone { partial, phases: done.phases, resident: done.resident })
+    }
+}

@@ -1,0 +1,23 @@
+//! GPUs through wgpu: the only place that names it.
+//!
+//! [`Inventory::look`] lists adapters without opening one; a [`GpuDevice`] opens its adapter with the first chunk that it
+//! folds.
+
+mod buffers;
+mod device;
+mod diagnosis;
+mod faults;
+mod inventory;
+mod modules;
+mod residency;
+mod session;
+mod staging;
+#[cfg(test)]
+mod tests;
+
+pub use device::GpuDevice;
+pub use inventory::{GpuOptions, Inventory};
+
+#[cfg(test)]
+#[allow(unused_imports)]
+pub(crate) use tests::{assert_valid, device_for_tests};

@@ -1,0 +1,142 @@
+//! The way of input to the device: a ring of mapped staging buffers, kept and reused.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use wgpu::{Buffer, BufferDescriptor, BufferUsages, Device, MapMode, Queue, SubmissionIndex};
+
+use crate::device::DeviceError;
+use crate::device::gpu::faults::Loss;
+use crate::device::gpu::session::wait;
+use crate::input::Scratch;
+use crate::kernels::GpuInput;
+
+/// The size of one staging buffer.
+const SLOT_BYTES: u64 = 4 << 20;
+/// How many there are: one is filled while others are copied.
+const SLOTS: usize = 3;
+
+const UNMAPPED: u8 = 0;
+const MAPPED: u8 = 1;
+const FAILED: u8 = 2;
+
+#[derive(Debug)]
+struct Slot {
+    buffer: Buffer,
+    state: Arc<AtomicU8>,
+    /// The copy that last read it.
+    busy: Option<SubmissionIndex>,
+}
+
+/// The ring.
+#[derive(Debug, Default)]
+pub(super) struct StagingRing {
+    slots: Vec<Slot>,
+    next: usize,
+}
+
+impl StagingRing {
+    /// Copies the elements of `input` to the start of `target`, padded with zeros to 16 bytes. The copies are submitted, not
+    /// waited for, unless there are many of them.
+    ///
+    /// # Errors
+    /// Those of the source, and the device's.
+    pub fn upload(
+        &mut self,
+        at: &Target<'_>,
+        input: &GpuInput,
+        target: &Buffer,
+        scratch: &mut Scratch,
+    ) -> Result<(), DeviceError> {
+        let element_bytes = input.source.dtype().size_bytes() as u64;
+        let step = SLOT_BYTES / element_bytes;
+        let mut start = input.range.start;
+        let mut offset = 0;
+        while start < input.range.end {
+            let end = input.range.end.min(start + step);
+            let values = input.source.read(start..end, scratch)?;
+            let bytes = values.bytes();
+            self.send(at, bytes, target, offset)?;
+            offset += bytes.len() as u64;
+            start = end;
+        }
+        // A mapped file that was truncated meanwhile has read as zeros: better no answer than one of zeros.
+        input.source.check()?;
+        Ok(())
+    }
+
+    /// Copies at most one slot of bytes to `target` at `offset`.
+    fn send(&mut self, at: &Target<'_>, bytes: &[u8], target: &Buffer, offset: u64) -> Result<(), DeviceError> {
+        let index = self.free_slot(at)?;
+        let slot = &mut self.slots[index];
+        let copied = (bytes.len() as u64).next_multiple_of(16);
+        slot.busy = Some(at.loss.scoped(at.device, || {
+            match slot.buffer.get_mapped_range_mut(0..copied) {
+                Ok(mut view) => {
+                    view.slice(..bytes.len()).copy_from_slice(bytes);
+                    view.slice(bytes.len()..).copy_from_slice(&[0; 16][..copied as usize - bytes.len()]);
+                }
+                Err(error) => at.loss.set(format!("staging memory is not mapped: {error}")),
+            }
+            slot.buffer.unmap();
+            slot.state.store(UNMAPPED, Ordering::Release);
+            let mut encoder = at.device.create_command_encoder(&Default::default());
+            encoder.copy_buffer_to_buffer(&slot.buffer, 0, target, offset, copied);
+            let state = slot.state.clone();
+            encoder.map_buffer_on_submit(&slot.buffer, MapMode::Write, .., move |result| {
+                state.store(if result.is_ok() { MAPPED } else { FAILED }, Ordering::Release);
+            });
+            at.queue.submit([encoder.finish()])
+        })?);
+        Ok(())
+    }
+
+    /// A slot that is mapped, waited for if need be.
+    fn free_slot(&mut self, at: &Target<'_>) -> Result<usize, DeviceError> {
+        if self.slots.len() < SLOTS {
+            let buffer = at.loss.scoped(at.device, || {
+                at.device.create_buffer(&BufferDescriptor {
+                    label: Some("staging"),
+                    size: SLOT_BYTES,
+                    usage: BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC,
+                    mapped_at_creation: true,
+                })
+            })?;
+            self.slots.push(Slot { buffer, state: Arc::new(AtomicU8::new(MAPPED)), busy: None });
+            return Ok(self.slots.len() - 1);
+        }
+        let index = self.next;
+        self.next = (self.next + 1) % SLOTS;
+        let slot = &mut self.slots[index];
+        if let Some(submission) = slot.busy.take() {
+            wait(at, submission)?;
+        }
+        match slot.state.load(Ordering::Acquire) {
+            MAPPED => Ok(index),
+            _ => {
+                at.loss.set("staging memory could not be mapped");
+                Err(at.loss.check().expect_err("it has just been set"))
+            }
+        }
+    }
+
+    /// Waits until everything sent so far has arrived.
+    pub fn settle(&mut self, at: &Target<'_>) -> Result<(), DeviceError> {
+        for slot in &mut self.slots {
+            if let Some(submission) = slot.busy.take() {
+                wait(at, submission)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where to send things, and how long to wait for them.
+#[derive(Debug)]
+pub(super) struct Target<'a> {
+    pub device: &'a Device,
+    pub queue: &'a Queue,
+    pub loss: &'a Loss,
+    pub patience: Duration,
+}
