@@ -8,6 +8,8 @@ pub mod kernels;
 
 pub mod device;
 
+pub mod model;
+
 pub mod plan;
 
 pub mod engine;

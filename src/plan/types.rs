@@ -33,6 +33,17 @@ pub struct Part {
     pub share: f64,
 }
 
+impl Choice {
+    /// Whether this device takes part.
+    pub fn uses(&self, device: DeviceId) -> bool {
+        match self {
+            Self::Cpu { .. } => device == DeviceId::Cpu,
+            Self::Gpu { index } => device == DeviceId::Gpu(*index),
+            Self::Split { parts } => parts.iter().any(|part| part.device == device),
+        }
+    }
+}
+
 impl std::fmt::Display for Choice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -84,6 +95,23 @@ pub struct Crossover {
     pub below: bool,
 }
 
+/// What a device is predicted to do with a job: by this the job is cut into chunks until its own chunks tell better.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Power {
+    /// Which device.
+    pub device: DeviceId,
+    /// How many of its lanes the job may occupy.
+    pub lanes: u32,
+    /// Units of a pass that one lane folds in a millisecond; positive.
+    pub units_per_ms: f64,
+    /// What the first chunk costs besides: opening the device.
+    pub setup_ms: f64,
+    /// What every chunk costs besides: its latency.
+    pub chunk_ms: f64,
+    /// Whether this is a measurement rather than a prior.
+    pub measured: bool,
+}
+
 /// Where a job is to run, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -97,4 +125,6 @@ pub struct Plan {
     pub crossover: Option<Crossover>,
     /// Units at the start of the first pass to run elsewhere, in order to learn; bounded to a few per cent of the time.
     pub probe: Option<Part>,
+    /// What each device that the job may run on is predicted to do; those of the choice come first.
+    pub powers: Vec<Power>,
 }

@@ -1,0 +1,289 @@
+//! Where the model is kept between runs: one JSON file, read when first needed and written once, at the end.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use etcetera::BaseStrategy;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Measured, Model, ModelKey};
+
+/// The version of the file's format; another one is as good as no file.
+const SCHEMA: u32 = 1;
+/// Larger files are none that we wrote.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+/// How long to wait for another process that is writing.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+/// Runs that are kept until they are saved; the oldest go first.
+const FRESH_MAX: usize = 4096;
+
+/// Where a model is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// In this file.
+    File(PathBuf),
+    /// Nowhere: it starts empty and is forgotten.
+    Nowhere,
+}
+
+impl Location {
+    /// What the user says (`none`, or a path), or else the file of this user: `tandem/model.json` under the state or
+    /// cache folder that the platform has for it. `Nowhere` where the platform knows none.
+    pub fn from_setting(setting: Option<&str>) -> Self {
+        match setting {
+            Some("none") => Self::Nowhere,
+            Some(path) if !path.is_empty() => Self::File(path.into()),
+            _ => match etcetera::choose_base_strategy() {
+                Ok(folders) => {
+                    let folder = folders.state_dir().unwrap_or_else(|| folders.cache_dir());
+                    Self::File(folder.join("tandem").join("model.json"))
+                }
+                Err(_) => Self::Nowhere,
+            },
+        }
+    }
+}
+
+/// Something to tell the user that is no reason to fail: `model file m.json: permission denied`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning(pub String);
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[derive(Serialize)]
+struct FileOut<'a> {
+    schema: u32,
+    model: &'a Model,
+}
+
+#[derive(Deserialize)]
+struct FileIn {
+    schema: u32,
+    #[serde(default)]
+    model: Model,
+}
+
+/// A run that another process does not know of yet.
+#[derive(Clone, Debug)]
+struct Fresh {
+    kernel: String,
+    variant: String,
+    fingerprint: String,
+    lanes: u32,
+    run: Measured,
+}
+
+impl Fresh {
+    fn teach(&self, model: &mut Model) {
+        let key = ModelKey {
+            kernel: &self.kernel,
+            variant: &self.variant,
+            fingerprint: &self.fingerprint,
+            lanes: self.lanes,
+        };
+        model.learn(key, &self.run);
+    }
+}
+
+/// A model and the file that it is kept in.
+///
+/// The file is read when the model is first asked for; a process that never asks never reads it. What is learned is
+/// merged, when it is saved, into what other processes have written meanwhile.
+#[derive(Debug)]
+pub struct Store {
+    location: Location,
+    model: Option<Model>,
+    fresh: std::collections::VecDeque<Fresh>,
+    warnings: Vec<Warning>,
+}
+
+impl Store {
+    /// A store at this place. Reads nothing yet.
+    pub const fn new(location: Location) -> Self {
+        Self { location, model: None, fresh: std::collections::VecDeque::new(), warnings: Vec::new() }
+    }
+
+    /// Where it is kept.
+    pub const fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// The model, read from its file the first time. A file that cannot be read gives an empty model and a warning; one
+    /// that is no model is set aside under the same name with `.bad` added.
+    pub fn model(&mut self) -> &Model {
+        if self.model.is_none() {
+            let mut model = match &self.location {
+                Location::Nowhere => Model::new(),
+                Location::File(path) => read(path).unwrap_or_else(|warning| {
+                    self.warnings.push(warning);
+                    Model::new()
+                }),
+            };
+            for fresh in &self.fresh {
+                fresh.teach(&mut model);
+            }
+            self.model = Some(model);
+        }
+        self.model.get_or_insert_default()
+    }
+
+    /// The model, if it has been read.
+    pub const fn loaded(&self) -> Option<&Model> {
+        self.model.as_ref()
+    }
+
+    /// Learns from a run, without reading the file for it.
+    pub fn learn(&mut self, key: ModelKey<'_>, run: &Measured) {
+        let sane = match &mut self.model {
+            Some(model) => model.learn(key, run),
+            None => Model::new().learn(key, run),
+        };
+        if !sane || self.location == Location::Nowhere && self.model.is_some() {
+            return;
+        }
+        if self.fresh.len() >= FRESH_MAX {
+            self.fresh.pop_front();
+        }
+        self.fresh.push_back(Fresh {
+            kernel: key.kernel.to_owned(),
+            variant: key.variant.to_owned(),
+            fingerprint: key.fingerprint.to_owned(),
+            lanes: key.lanes,
+            run: *run,
+        });
+    }
+
+    /// How many runs would be saved.
+    pub fn unsaved(&self) -> usize {
+        self.fresh.len()
+    }
+
+    /// What the user should be told so far; each warning is given once.
+    pub fn take_warnings(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    /// Merges what was learned into the file, under a lock, and renames it into place. Does nothing where nothing was
+    /// learned. Returns what the user should be told.
+    pub fn save(&mut self) -> Vec<Warning> {
+        if let Location::File(path) = &self.location
+            && !self.fresh.is_empty()
+        {
+            match save(path, &self.fresh) {
+                Ok(warning) => self.warnings.extend(warning),
+                Err(error) => self.warnings.push(about(path, &error)),
+            }
+            self.fresh.clear();
+        }
+        self.take_warnings()
+    }
+
+    /// Forgets everything, in memory and on disk. Returns whether there was a file.
+    ///
+    /// # Errors
+    /// Where the file cannot be removed.
+    pub fn reset(&mut self) -> std::io::Result<bool> {
+        self.fresh.clear();
+        self.model = None;
+        let Location::File(path) = &self.location else { return Ok(false) };
+        let _lock = lock(path).ok();
+        match std::fs::remove_file(path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn about(path: &Path, error: &std::io::Error) -> Warning {
+    Warning(format!(
+        "model file {}: {error}: what was measured is not kept (`--model none` silences this)",
+        path.display()
+    ))
+}
+
+/// The model in this file; an empty one where there is no file or it is of another version.
+fn read(path: &Path) -> Result<Model, Warning> {
+    let text = match std::fs::metadata(path).and_then(|meta| {
+        if meta.len() > FILE_BYTES_MAX {
+            return Err(std::io::Error::other(format!("{} bytes is too long for a model", meta.len())));
+        }
+        std::fs::read(path)
+    }) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Model::new()),
+        Err(error) => return Err(about(path, &error)),
+    };
+    match serde_json::from_slice::<FileIn>(&text) {
+        Ok(file) if file.schema == SCHEMA => {
+            let mut model = file.model;
+            model.restore();
+            Ok(model)
+        }
+        Ok(_) => Ok(Model::new()),
+        Err(error) => {
+            let bad = with_suffix(path, ".bad");
+            let kept = match std::fs::rename(path, &bad) {
+                Ok(()) => format!("set aside as {}", bad.display()),
+                Err(error) => format!("left in place ({error})"),
+            };
+            Err(Warning(format!("model file {} is damaged ({error}): {kept}, measuring anew", path.display())))
+        }
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// The lock of this model file, held until dropped. A file of its own, since the model's is replaced.
+fn lock(path: &Path) -> std::io::Result<File> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(with_suffix(path, ".lock"))?;
+    let start = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_PATIENCE => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(std::io::Error::new(std::io::ErrorKind::WouldBlock, "another process holds its lock"));
+            }
+            // Some file systems know no locks; a lost measurement is no harm.
+            Err(TryLockError::Error(_)) => return Ok(file),
+        }
+    }
+}
+
+fn save(path: &Path, fresh: &std::collections::VecDeque<Fresh>) -> std::io::Result<Option<Warning>> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(folder)?;
+    let _lock = lock(path)?;
+    let (mut model, warning) = match read(path) {
+        Ok(model) => (model, None),
+        Err(warning) => (Model::new(), Some(warning)),
+    };
+    for fresh in fresh {
+        fresh.teach(&mut model);
+    }
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let text = serde_json::to_vec(&FileOut { schema: SCHEMA, model: &model })?;
+    file.write_all(&text)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(warning)
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

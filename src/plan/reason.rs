@@ -1,0 +1,82 @@
+//! One sentence that says why.
+
+use std::fmt::Write;
+
+use crate::job::DeviceChoice;
+use crate::plan::candidates::Weighed;
+use crate::plan::request::{INVENTORY_MS, PlanRequest, SETUP_MS};
+use crate::plan::types::Part;
+
+/// Why `best` was chosen, with the figures.
+pub(super) fn explain(request: &PlanRequest<'_>, weighed: &[Weighed], best: &Weighed, probe: Option<&Part>) -> String {
+    let mut text = format!("{} is predicted to take {}", best.choice, time(best.ms()));
+    details(&mut text, best);
+    match request.policy {
+        DeviceChoice::Auto => {}
+        asked => _ = write!(text, ", and `{asked}` was asked for"),
+    }
+    let others = weighed.iter().filter(|other| other.choice != best.choice && other.total.is_some());
+    let next = others.filter(|other| !same_device(other, best)).min_by(|a, b| a.ms().total_cmp(&b.ms()));
+    let next = next.or_else(|| {
+        let others = weighed.iter().filter(|other| other.choice != best.choice && other.total.is_some());
+        others.min_by(|a, b| a.ms().total_cmp(&b.ms()))
+    });
+    if let Some(next) = next {
+        let word = if next.ms() < best.ms() && next.allowed {
+            "no more than a tie with"
+        } else if next.ms() < best.ms() {
+            "against"
+        } else {
+            "less than"
+        };
+        _ = write!(text, ", {word} {} with {}", next.choice, time(next.ms()));
+        details(&mut text, next);
+        if let Some(why) = &next.why_not {
+            _ = write!(text, " ({why})");
+        }
+    }
+    if request.policy == DeviceChoice::Auto && request.work.gpu && !request.inventory_known {
+        _ = write!(text, "; looking for a gpu and opening it would take {}", time(INVENTORY_MS + SETUP_MS));
+    }
+    if request.policy == DeviceChoice::Auto && !request.work.gpu {
+        text.push_str("; the kernel has no gpu side");
+    }
+    if let Some(probe) = probe {
+        let lanes = if probe.device == crate::device::DeviceId::Cpu {
+            format!(" ({} {})", probe.lanes, if probe.lanes == 1 { "thread" } else { "threads" })
+        } else {
+            String::new()
+        };
+        _ = write!(text, "; {:.2} % of a pass runs on {}{lanes}, to learn", probe.share * 100.0, probe.device);
+    }
+    text
+}
+
+fn same_device(a: &Weighed, b: &Weighed) -> bool {
+    use crate::plan::types::Choice;
+    matches!((&a.choice, &b.choice), (Choice::Cpu { .. }, Choice::Cpu { .. }))
+}
+
+/// How much of a time is not work.
+fn details(text: &mut String, weighed: &Weighed) {
+    let mut parts = Vec::new();
+    if weighed.wait_ms > 0.05 * weighed.ms() {
+        parts.push(format!("{} waiting", time(weighed.wait_ms)));
+    }
+    if weighed.setup_ms > 0.05 * weighed.ms() {
+        parts.push(format!("{} to open it", time(weighed.setup_ms)));
+    }
+    if !parts.is_empty() {
+        _ = write!(text, " ({} of it)", parts.join(", "));
+    }
+}
+
+/// A time for people: `3.2 us`, `14 ms`, `2.50 s`.
+fn time(ms: f64) -> String {
+    match ms {
+        ms if ms < 1.0 => format!("{:.3} ms", ms),
+        ms if ms < 100.0 => format!("{ms:.1} ms"),
+        ms if ms < 1000.0 => format!("{ms:.0} ms"),
+        ms => format!("{:.2} s", ms / 1000.0),
+    }
+}
