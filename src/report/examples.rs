@@ -47,6 +47,7 @@ pub fn plan() -> Plan {
         ],
         crossover: Some(Crossover { choice: Choice::Cpu { threads: 1 }, units: 40_000, below: true }),
         probe: None,
+        powers: Vec::new(),
     }
 }
 
