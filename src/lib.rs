@@ -4,6 +4,8 @@ pub mod job;
 
 pub mod input;
 
+pub mod exact;
+
 pub mod kernels;
 
 pub mod device;

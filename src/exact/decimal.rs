@@ -90,7 +90,8 @@ impl std::str::FromStr for Decimal {
         if whole.len() + fraction.len() > Self::MAX_DIGITS || !(-max..=max).contains(&exponent) {
             return Err(DecimalError::TooLong);
         }
-        let magnitude = BigUint::parse_bytes(format!("{whole}{fraction}").as_bytes(), 10).ok_or(DecimalError::Malformed)?;
+        let magnitude =
+            BigUint::parse_bytes(format!("{whole}{fraction}").as_bytes(), 10).ok_or(DecimalError::Malformed)?;
         let digits = if negative { -BigInt::from(magnitude) } else { BigInt::from(magnitude) };
         let whole = match whole.trim_start_matches('0') {
             "" => "0",

@@ -1,7 +1,7 @@
 //! Exact ratios and their roots, rounded once to the nearest `f64`, ties to even.
 
 use num_bigint::{BigInt, BigUint};
-use num_integer::{Integer, Roots};
+use num_integer::Integer;
 use num_traits::ToPrimitive;
 
 /// `integer * 2^exp2`: what every finite float is, and every sum of them.
@@ -66,8 +66,7 @@ pub fn nearest_sqrt_f64(numerator: &BigUint, denominator: &BigUint, exp2: i64) -
     if numerator.bits() == 0 {
         return 0.0;
     }
-    let (numerator, exp2) =
-        if exp2.is_odd() { (numerator << 1u32, exp2 - 1) } else { (numerator.clone(), exp2) };
+    let (numerator, exp2) = if exp2.is_odd() { (numerator << 1u32, exp2 - 1) } else { (numerator.clone(), exp2) };
     let (square, exact, exp2) = quotient_of_bits(&numerator, denominator, exp2, 132);
     let root = square.sqrt();
     let exact = exact && &root * &root == square;

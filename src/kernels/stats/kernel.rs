@@ -1,0 +1,232 @@
+//! The kernel itself: columns bound to a request.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::input::{DType, InMemory, Source};
+use crate::job::{Cause, JobError};
+use crate::kernels::stats::found::Setting;
+use crate::kernels::stats::number::{Layout, Number, SUPPORTED};
+use crate::kernels::stats::{
+    ColumnPartial, StatsAnswer, StatsPartial, StatsPass, StatsRequest, finish, fold, quantiles,
+};
+use crate::kernels::{FoldContext, Kernel, Next, Work};
+
+/// One column of the data.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Its name, where it has one.
+    pub name: Option<String>,
+    /// Its elements.
+    pub source: Arc<dyn Source>,
+}
+
+/// A `stats` job: columns of one type and one length, and what is asked of each of them. A unit is a row.
+#[derive(Clone, Debug)]
+pub struct StatsKernel {
+    columns: Vec<Column>,
+    layout: Layout,
+    rows: u64,
+    request: StatsRequest,
+    missing_keys: Option<(u64, u64)>,
+    table: bool,
+}
+
+impl StatsKernel {
+    /// The job over these columns. Where `table`, the answer is a list of columns, else it is that of the one column.
+    ///
+    /// # Errors
+    /// Where there is no column, columns differ in type or length, the type is not supported, or no element can equal the
+    /// number that stands for a missing value.
+    pub fn new(columns: Vec<Column>, table: bool, request: StatsRequest) -> Result<Self, JobError> {
+        let Some(first) = columns.first() else {
+            return Err(JobError::bad_input("the input has no column of numbers"));
+        };
+        let (dtype, rows) = (first.source.dtype(), first.source.len());
+        if let Some(other) = columns.iter().find(|column| column.source.dtype() != dtype) {
+            let other = &other.source;
+            return Err(JobError::bad_input(format!(
+                "{} is of {}, but {} is of {dtype}: all columns of a job are of one type",
+                other.name(),
+                other.dtype(),
+                first.source.name(),
+            )));
+        }
+        if let Some(other) = columns.iter().find(|column| column.source.len() != rows) {
+            let other = &other.source;
+            return Err(JobError::bad_input(format!(
+                "{} has {} rows, but {} has {rows}: all columns of a job have one length",
+                other.name(),
+                other.len(),
+                first.source.name(),
+            )));
+        }
+        let layout = Layout::of(dtype).ok_or_else(|| unsupported(first.source.name(), dtype))?;
+        let missing_keys = match &request.missing {
+            None => None,
+            Some(number) => {
+                let keys = layout.keys_equal_to(number).map_err(|why| {
+                    JobError::bad_input(format!(
+                        "{}: the missing value {number} {why}, the type of the data: leave it out, or give a number that \
+                         the data can hold",
+                        first.source.name()
+                    ))
+                })?;
+                Some(keys.into_inner())
+            }
+        };
+        Ok(Self { columns, layout, rows, request, missing_keys, table })
+    }
+
+    /// The job over values in memory.
+    ///
+    /// ```
+    /// use tandem::kernels::stats::{StatsKernel, StatsRequest};
+    /// let job = StatsKernel::of_values(vec![1e8 + 1.0, 1e8 + 2.0, 1e8 + 3.0], StatsRequest::default()).unwrap();
+    /// assert_eq!(job.answer_here().unwrap().columns[0].variance, Some(1.0));
+    /// ```
+    ///
+    /// # Errors
+    /// Where no element can equal the number that stands for a missing value.
+    pub fn of_values<T: Number>(values: Vec<T>, request: StatsRequest) -> Result<Self, JobError> {
+        let source = Arc::new(InMemory::new("values", values));
+        Self::new(vec![Column { name: None, source }], false, request)
+    }
+
+    /// The columns.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// What is fixed for the columns' type.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The least and the greatest key of elements that count as NaN though they are numbers.
+    pub fn missing_keys(&self) -> Option<(u64, u64)> {
+        self.missing_keys
+    }
+
+    /// Runs the whole job on the calling thread.
+    ///
+    /// # Errors
+    /// Those of [`Kernel::fold`] and [`Kernel::next`].
+    pub fn answer_here(&self) -> Result<StatsAnswer, JobError> {
+        let mut scratch = crate::input::Scratch::default();
+        let mut pass = self.first_pass()?;
+        loop {
+            let mut context = FoldContext { isa: crate::kernels::Isa::detect(), scratch: &mut scratch };
+            let partial = self.fold(&pass, 0..self.rows, &mut context)?;
+            pass = self.following(&pass, partial)?;
+            if pass.columns.iter().all(super::ColumnPass::is_idle) {
+                self.check_inputs()?;
+                return self.answer(&pass);
+            }
+        }
+    }
+
+    fn setting(&self) -> Setting<'_> {
+        Setting { layout: &self.layout, request: &self.request, rows: self.rows, columns: self.columns.len() }
+    }
+
+    /// The pass that follows; where every column of it is idle, all is found.
+    fn following(&self, pass: &StatsPass, merged: StatsPartial) -> Result<StatsPass, JobError> {
+        let (setting, mut columns) = (self.setting(), Vec::with_capacity(self.columns.len()));
+        for ((column, pass), partial) in self.columns.iter().zip(&pass.columns).zip(merged.columns) {
+            let next = setting.next_pass(pass, partial).map_err(|error| {
+                let place = match &column.name {
+                    Some(name) => format!("{}, column {name}", column.source.name()),
+                    None => column.source.name().to_owned(),
+                };
+                JobError::new(error.cause, format!("{place}: {}", error.message))
+            })?;
+            columns.push(next);
+        }
+        Ok(StatsPass { columns })
+    }
+
+    fn answer(&self, pass: &StatsPass) -> Result<StatsAnswer, JobError> {
+        let columns = self.columns.iter().zip(&pass.columns);
+        let columns = columns.map(|(column, pass)| finish::column(column, &self.layout, &self.request, &pass.found));
+        Ok(StatsAnswer { columns: columns.collect(), table: self.table })
+    }
+}
+
+/// The error for input of a type that `stats` does not compute on.
+pub(super) fn unsupported(name: &str, dtype: DType) -> JobError {
+    let supported: Vec<&str> = SUPPORTED.iter().map(|layout| layout.dtype.name()).collect();
+    JobError::new(
+        Cause::Unsupported,
+        format!(
+            "{name}: elements of {dtype} are not supported by stats: convert them to one of {}",
+            supported.join(", ")
+        ),
+    )
+}
+
+impl Kernel for StatsKernel {
+    type Pass = StatsPass;
+    type Partial = StatsPartial;
+
+    fn work(&self) -> Work {
+        let columns = self.columns.len();
+        let selecting = match self.request.quantiles.len() {
+            0 => 1,
+            quantiles => quantiles::expected_passes(&self.layout, quantiles, self.rows, columns),
+        };
+        let binning = if self.request.histogram.is_some_and(|histogram| histogram.range().is_none()) { 2 } else { 1 };
+        let bytes = self.layout.dtype.size_bytes() * columns;
+        Work {
+            kernel: "stats",
+            variant: self.layout.dtype.name().to_owned(),
+            units: self.rows,
+            granularity: 1,
+            bytes_per_unit: bytes as f64,
+            bytes_out_per_unit: 0.0,
+            prior_ns_per_unit: bytes as f64 * 0.1,
+            passes: selecting.max(binning),
+            gpu: false,
+        }
+    }
+
+    fn first_pass(&self) -> Result<StatsPass, JobError> {
+        let first = self.setting().first_pass()?;
+        Ok(StatsPass { columns: vec![first; self.columns.len()] })
+    }
+
+    fn fold(
+        &self,
+        pass: &StatsPass,
+        units: Range<u64>,
+        context: &mut FoldContext<'_>,
+    ) -> Result<StatsPartial, JobError> {
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for (column, pass) in self.columns.iter().zip(&pass.columns) {
+            let mut partial = ColumnPartial::empty(pass, &self.layout);
+            if !pass.is_idle() {
+                fold::column(self, column, pass, units.clone(), context, &mut partial)?;
+            }
+            columns.push(partial);
+        }
+        Ok(StatsPartial { columns })
+    }
+
+    fn merge(&self, into: &mut StatsPartial, from: StatsPartial) {
+        for (into, from) in into.columns.iter_mut().zip(&from.columns) {
+            into.merge(from);
+        }
+    }
+
+    fn next(&self, pass: &StatsPass, merged: StatsPartial) -> Result<Next<StatsPass>, JobError> {
+        let next = self.following(pass, merged)?;
+        if next.columns.iter().all(super::ColumnPass::is_idle) {
+            return Ok(Next::Done(Box::new(self.answer(&next)?)));
+        }
+        Ok(Next::Pass(next))
+    }
+
+    fn check_inputs(&self) -> Result<(), JobError> {
+        self.columns.iter().try_for_each(|column| column.source.check())
+    }
+}

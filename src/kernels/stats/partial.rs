@@ -1,0 +1,105 @@
+//! What a chunk folds to: counts, keys and exact sums, all of which merge exactly in any order.
+
+use crate::exact::FixedPoint;
+use crate::kernels::stats::{ColumnPass, Layout};
+
+/// The partial of a chunk: one a column, in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatsPartial {
+    /// One a column.
+    pub columns: Vec<ColumnPartial>,
+}
+
+/// What a pass gathered of a column. What the pass did not ask for is empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnPartial {
+    /// Counts, extremes and sums.
+    pub moments: Option<Moments>,
+    /// The table that [`Digits`](super::Digits) describes.
+    pub digits: Vec<u64>,
+    /// The table that [`Bins`](super::Bins) describes.
+    pub bins: Vec<u64>,
+}
+
+/// Counts, extremes and exact sums. "Values" are the elements that are not NaN and not missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moments {
+    /// How many values there are, infinities included.
+    pub count: u64,
+    /// How many elements are NaN or missing.
+    pub nan_count: u64,
+    /// The least key of a value, `u64::MAX` where there is none.
+    pub min_key: u64,
+    /// The greatest key of a value, 0 where there is none.
+    pub max_key: u64,
+    /// How many values are +∞.
+    pub positive_infinities: u64,
+    /// How many values are -∞.
+    pub negative_infinities: u64,
+    /// The sum of the finite values: [`Layout::zero_sum`] and what was added.
+    pub sum: FixedPoint,
+    /// The sum of the squares of the finite values: [`Layout::zero_squares`] and what was added.
+    pub squares: FixedPoint,
+}
+
+impl Moments {
+    /// Those of no elements.
+    pub fn empty(layout: &Layout) -> Self {
+        Self {
+            count: 0,
+            nan_count: 0,
+            min_key: u64::MAX,
+            max_key: 0,
+            positive_infinities: 0,
+            negative_infinities: 0,
+            sum: layout.zero_sum(),
+            squares: layout.zero_squares(),
+        }
+    }
+
+    /// How many values are finite.
+    pub fn finite(&self) -> u64 {
+        self.count - self.positive_infinities - self.negative_infinities
+    }
+
+    /// Adds those of other elements.
+    pub fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.nan_count += other.nan_count;
+        self.min_key = self.min_key.min(other.min_key);
+        self.max_key = self.max_key.max(other.max_key);
+        self.positive_infinities += other.positive_infinities;
+        self.negative_infinities += other.negative_infinities;
+        self.sum.merge(&other.sum);
+        self.squares.merge(&other.squares);
+    }
+}
+
+impl ColumnPartial {
+    /// The partial of no elements under this pass.
+    pub fn empty(pass: &ColumnPass, layout: &Layout) -> Self {
+        Self {
+            moments: pass.moments.then(|| Moments::empty(layout)),
+            digits: vec![0; pass.digits.as_ref().map_or(0, super::Digits::table_len)],
+            bins: vec![0; pass.bins.as_ref().map_or(0, super::Bins::table_len)],
+        }
+    }
+
+    /// Adds the partial of other elements under the same pass.
+    ///
+    /// # Panics
+    /// Where the passes differ.
+    pub fn merge(&mut self, other: &Self) {
+        match (&mut self.moments, &other.moments) {
+            (Some(into), Some(from)) => into.merge(from),
+            (None, None) => {}
+            _ => panic!("partials of one pass"),
+        }
+        for (into, from) in [(&mut self.digits, &other.digits), (&mut self.bins, &other.bins)] {
+            assert_eq!(into.len(), from.len(), "partials of one pass");
+            for (into, from) in into.iter_mut().zip(from) {
+                *into += from;
+            }
+        }
+    }
+}
