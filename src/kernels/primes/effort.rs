@@ -1,0 +1,85 @@
+//! How far to sieve: a guess of the cost of sieving by the primes up to a limit and testing what remains. It decides the
+//! speed, never the answer.
+
+use crate::kernels::primes::base_primes::LIMIT_MAX;
+use crate::kernels::primes::sieve::BLOCK_WORDS;
+use crate::kernels::primes::wheel::NUMBERS_PER_WORD;
+
+/// Nanoseconds to bring a prime to its first multiple.
+const START_NS: f64 = 12.0;
+/// To make the table of primes, per number of it.
+const TABLE_NS: f64 = 0.5;
+/// To cross off one multiple.
+const CROSS_OFF_NS: f64 = 0.7;
+/// To pass over a prime that does not hit a block.
+const PASS_OVER_NS: f64 = 0.8;
+/// To copy patterns and count, per number.
+const COPY_NS: f64 = 0.02;
+/// To test a composite that the sieve left.
+const COMPOSITE_NS: f64 = 90.0;
+/// To prove a prime.
+const PRIME_NS: f64 = 500.0;
+
+/// How a chunk is to be sieved.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Effort {
+    /// The primes up to this cross off.
+    pub limit: u64,
+    /// What that takes on one thread, roughly.
+    pub ns: f64,
+}
+
+/// The best effort for a chunk of `numbers` numbers below `end`, in a job of `job_numbers`, which share a table.
+pub(super) fn effort(numbers: f64, job_numbers: f64, end: u128) -> Effort {
+    let root = end.saturating_sub(1).isqrt().max(1) as u64;
+    let complete = (root <= LIMIT_MAX).then_some(root);
+    let partial = (6..=LIMIT_MAX.ilog2()).map(|power| 1 << power).take_while(|&limit| limit < root);
+    partial
+        .chain(complete)
+        .map(|limit| Effort { limit, ns: cost_ns(limit, numbers, job_numbers, end) })
+        .min_by(|a, b| a.ns.total_cmp(&b.ns))
+        .expect("either the root is in reach, or powers of two below it are")
+}
+
+fn cost_ns(limit: u64, numbers: f64, job_numbers: f64, end: u128) -> f64 {
+    let log = (limit.max(3) as f64).ln();
+    let log_end = (end.max(3) as f64).ln();
+    let primes = 1.1 * limit as f64 / log;
+    let blocks = numbers / (BLOCK_WORDS as u64 * NUMBERS_PER_WORD) as f64;
+    // 8/30 of the multiples lie on the wheel; the sum of 1/p grows as log log (Mertens). Patterns serve up to 43.
+    let crossings = numbers * 8.0 / 30.0 * (log.ln() - 43f64.ln().ln()).max(0.0);
+    let sieve = primes * (START_NS + PASS_OVER_NS * blocks)
+        + limit as f64 * TABLE_NS * (numbers / job_numbers.max(1.0)).min(1.0)
+        + crossings * CROSS_OFF_NS
+        + numbers * COPY_NS;
+    if u128::from(limit) * u128::from(limit) >= end {
+        return sieve;
+    }
+    // A share of 0.5615 / log(limit) of all numbers has no prime factor up to the limit (Mertens).
+    let survivors = numbers * 0.5615 / log;
+    let found = (numbers / log_end).min(survivors);
+    sieve + found * PRIME_NS + (survivors - found) * COMPOSITE_NS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_ranges_are_sieved_to_the_root_and_short_ones_far_out_are_not() {
+        assert_eq!(effort(1e8, 1e10, 10_000_000_000).limit, 99_999);
+        assert_eq!(effort(1e9, 1e9, 1_000_001_000_000_000).limit, 31_622_792);
+        assert!(effort(1e4, 1e4, 1 << 64).limit < 1 << 16);
+        assert!(effort(1e9, 1e9, 1 << 64).limit <= LIMIT_MAX);
+    }
+
+    #[test]
+    fn every_range_has_an_effort() {
+        for end in [0, 1, 2, 3, 240, 1 << 20, 1 << 53, 1 << 54, (1 << 54) + 1, 1 << 64] {
+            for numbers in [0.0, 1.0, 1e3, 1e18] {
+                let effort = effort(numbers, numbers, end);
+                assert!(effort.limit >= 1 && effort.limit <= LIMIT_MAX && effort.ns.is_finite(), "{end} {numbers}");
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Are these numbers prime? The kernel over a list of numbers; its unit is one number.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::input::{Element, Source};
+use crate::job::JobError;
+use crate::kernels::primes::list::as_u64;
+use crate::kernels::primes::{BitPieces, NumberList, NumbersAnswer, gpu, primality};
+use crate::kernels::{FoldContext, GpuCaps, GpuWork, Kernel, Next, Work};
+
+/// What of a list of numbers is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum NumbersMode {
+    /// Of each number whether it is prime.
+    #[default]
+    Each,
+    /// How many are prime.
+    Count,
+    /// Those that are prime.
+    List,
+}
+
+/// What a chunk of either kernel of primes folds to.
+#[derive(Debug, Default)]
+pub struct PrimesPartial {
+    /// How many primes are in the chunk.
+    pub prime_count: u64,
+    /// Where they are; empty where only their count is asked for.
+    pub bits: BitPieces,
+}
+
+impl PrimesPartial {
+    /// The partial of a chunk where only the count is asked for.
+    pub fn of_count(prime_count: u64) -> Self {
+        Self { prime_count, bits: BitPieces::default() }
+    }
+
+    /// The partial of a chunk whose bits are `words`, from the word of the job's sequence `first_word` on; a bit that is no
+    /// element of the job must be 0.
+    pub fn of_words(first_word: u64, words: Vec<u64>) -> Self {
+        let mut partial = Self::default();
+        partial.push(first_word, words);
+        partial
+    }
+
+    /// Adds words to the partial; see [`PrimesPartial::of_words`].
+    pub fn push(&mut self, first_word: u64, words: Vec<u64>) {
+        self.prime_count += count_ones(&words);
+        self.bits.push(first_word, words);
+    }
+
+    pub(super) fn merge(&mut self, from: Self) {
+        self.prime_count += from.prime_count;
+        self.bits.merge(from.bits);
+    }
+}
+
+pub(super) fn count_ones(words: &[u64]) -> u64 {
+    words.iter().map(|word| u64::from(word.count_ones())).sum()
+}
+
+/// The one pass of a list of numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct NumbersPass;
+
+/// A job over a list of numbers. Unit `i` is number `i`; bit `i % 64` of word `i / 64` of its [`PrimesPartial`] says whether
+/// it is prime, and chunks begin at multiples of 64 units.
+#[derive(Debug)]
+pub struct NumbersKernel {
+    list: NumberList,
+    words: Arc<dyn Source>,
+    mode: NumbersMode,
+}
+
+/// The numbers that are read at a time: 64 KiB.
+const STRIDE: u64 = 1 << 13;
+
+impl NumbersKernel {
+    /// The job over `list`.
+    ///
+    /// # Errors
+    /// Where its source holds no integers.
+    pub fn new(list: NumberList, mode: NumbersMode) -> Result<Self, JobError> {
+        let words = as_u64(&list.source)?;
+        Ok(Self { list, words, mode })
+    }
+
+    /// The numbers as `u64`, negative ones as 0: what a GPU uploads.
+    pub fn source(&self) -> &Arc<dyn Source> {
+        &self.words
+    }
+
+    /// What is asked for.
+    pub fn mode(&self) -> NumbersMode {
+        self.mode
+    }
+}
+
+impl Kernel for NumbersKernel {
+    type Pass = NumbersPass;
+    type Partial = PrimesPartial;
+
+    fn work(&self) -> Work {
+        Work {
+            kernel: "primes",
+            variant: "numbers".to_owned(),
+            units: self.words.len(),
+            granularity: 64,
+            bytes_per_unit: 8.0,
+            bytes_out_per_unit: if self.mode == NumbersMode::Count { 0.0 } else { 0.125 },
+            prior_ns_per_unit: 60.0,
+            passes: 1,
+            gpu: gpu::NUMBERS,
+        }
+    }
+
+    fn first_pass(&self) -> Result<NumbersPass, JobError> {
+        Ok(NumbersPass)
+    }
+
+    fn fold(
+        &self,
+        _: &NumbersPass,
+        units: Range<u64>,
+        context: &mut FoldContext<'_>,
+    ) -> Result<PrimesPartial, JobError> {
+        let mut partial = PrimesPartial::default();
+        let mut start = units.start;
+        while start < units.end {
+            let end = units.end.min(start + STRIDE);
+            let values = self.words.read(start..end, context.scratch)?;
+            let numbers = u64::unwrap(&values).expect("the source is of u64");
+            if let [number] = numbers {
+                // The smallest jobs come by the million.
+                let prime = primality::is_prime(*number);
+                partial.prime_count += u64::from(prime);
+                if self.mode != NumbersMode::Count {
+                    partial.bits.push_one(start / 64, u64::from(prime));
+                }
+            } else {
+                let mut words = vec![0; numbers.len().div_ceil(64)];
+                primality::test_each(numbers, &mut words);
+                if self.mode == NumbersMode::Count {
+                    partial.prime_count += count_ones(&words);
+                } else {
+                    partial.push(start / 64, words);
+                }
+            }
+            start = end;
+        }
+        Ok(partial)
+    }
+
+    fn merge(&self, into: &mut PrimesPartial, from: PrimesPartial) {
+        into.merge(from);
+    }
+
+    fn next(&self, _: &NumbersPass, merged: PrimesPartial) -> Result<Next<NumbersPass>, JobError> {
+        let words = if self.mode == NumbersMode::Count { 0 } else { self.words.len().div_ceil(64) };
+        let bits = merged.bits.into_set(words)?;
+        Ok(Next::Done(Box::new(NumbersAnswer::new(self.list.clone(), self.mode, merged.prime_count, bits))))
+    }
+
+    fn gpu_work(&self, _: &NumbersPass, units: Range<u64>, caps: &GpuCaps) -> Result<Option<GpuWork>, JobError> {
+        gpu::numbers_work(self, units, caps)
+    }
+
+    fn gpu_partial(&self, _: &NumbersPass, units: Range<u64>, outputs: &[Vec<u32>]) -> Result<PrimesPartial, JobError> {
+        gpu::numbers_partial(self, units, outputs)
+    }
+
+    fn check_inputs(&self) -> Result<(), JobError> {
+        self.words.check()
+    }
+}

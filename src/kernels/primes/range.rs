@@ -1,0 +1,183 @@
+//! The primes of a range: the kernel whose unit is one word of 240 numbers.
+
+use std::ops::Range;
+
+use crate::job::JobError;
+use crate::kernels::primes::base_primes::BasePrimes;
+use crate::kernels::primes::effort::{Effort, effort};
+use crate::kernels::primes::numbers::count_ones;
+use crate::kernels::primes::primality::Queue;
+use crate::kernels::primes::sieve::{Sieve, mask_to_range};
+use crate::kernels::primes::wheel::{NUMBERS_PER_WORD, WHEEL_PRIMES, offset_of_bit};
+use crate::kernels::primes::{NumberRange, PrimesPartial, RangeAnswer, gpu};
+use crate::kernels::{FoldContext, GpuCaps, GpuWork, Kernel, Next, Work};
+
+/// What of a range is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RangeMode {
+    /// How many primes it has.
+    #[default]
+    Count,
+    /// The primes themselves.
+    List,
+}
+
+/// The one pass over a range.
+#[derive(Clone, Copy, Debug)]
+pub struct RangePass;
+
+/// A job over a range of numbers. Unit `i` is word [`RangeKernel::first_word`]` + i` of all numbers on the wheel of 30, 240
+/// numbers a word: bit `8 * j + k` of word `w` stands for the number `240 * w + 30 * j + [1, 7, 11, 13, 17, 19, 23, 29][k]`.
+///
+/// The [`PrimesPartial`] of a chunk counts the bits of its words that stand for primes inside the range and, for
+/// [`RangeMode::List`], holds the words, by unit. The primes 2, 3 and 5 have no bit: they are added at the end.
+#[derive(Debug)]
+pub struct RangeKernel {
+    range: NumberRange,
+    mode: RangeMode,
+    first_word: u64,
+    units: u64,
+}
+
+impl RangeKernel {
+    /// The job over `range`.
+    pub fn new(range: NumberRange, mode: RangeMode) -> Self {
+        let per_word = u128::from(NUMBERS_PER_WORD);
+        let first_word = (range.start() / per_word) as u64;
+        let units = if range.is_empty() { 0 } else { range.end().div_ceil(per_word) as u64 - first_word };
+        Self { range, mode, first_word, units }
+    }
+
+    /// The range.
+    pub fn range(&self) -> NumberRange {
+        self.range
+    }
+
+    /// What is asked for.
+    pub fn mode(&self) -> RangeMode {
+        self.mode
+    }
+
+    /// The word of unit 0.
+    pub fn first_word(&self) -> u64 {
+        self.first_word
+    }
+
+    /// The partial of the units from `first_unit` on whose words are `words`. Bits that stand for numbers outside the range
+    /// are cleared here; the bit of 1 must be 0 already.
+    pub fn partial_of_words(&self, first_unit: u64, words: Vec<u64>) -> PrimesPartial {
+        let mut partial = PrimesPartial::default();
+        self.add(&mut partial, first_unit, words);
+        partial
+    }
+
+    fn add(&self, partial: &mut PrimesPartial, first_unit: u64, mut words: Vec<u64>) {
+        mask_to_range(self.first_word + first_unit, &mut words, self.range.start(), self.range.end());
+        match self.mode {
+            RangeMode::Count => partial.prime_count += count_ones(&words),
+            RangeMode::List => partial.push(first_unit, words),
+        }
+    }
+
+    /// How to sieve a chunk of this many units.
+    fn effort(&self, units: u64) -> Effort {
+        effort((units * NUMBERS_PER_WORD) as f64, self.range.len() as f64, self.range.end())
+    }
+}
+
+impl Kernel for RangeKernel {
+    type Pass = RangePass;
+    type Partial = PrimesPartial;
+
+    fn work(&self) -> Work {
+        // What pays for a chunk of a second or so decides how short chunks may get: bringing the primes to the start of a
+        // chunk must stay a small part of it.
+        let effort = self.effort(self.units.min(1 << 23));
+        Work {
+            kernel: "primes",
+            variant: "range".to_owned(),
+            units: self.units,
+            granularity: (effort.limit / 16).next_power_of_two().clamp(1 << 10, 1 << 17),
+            bytes_per_unit: 0.0,
+            bytes_out_per_unit: if self.mode == RangeMode::List { 8.0 } else { 0.0 },
+            prior_ns_per_unit: effort.ns / self.units.clamp(1, 1 << 23) as f64,
+            passes: 1,
+            gpu: gpu::RANGE,
+        }
+    }
+
+    fn first_pass(&self) -> Result<RangePass, JobError> {
+        Ok(RangePass)
+    }
+
+    fn fold(&self, _: &RangePass, units: Range<u64>, _: &mut FoldContext<'_>) -> Result<PrimesPartial, JobError> {
+        let mut partial = PrimesPartial::default();
+        if units.is_empty() {
+            return Ok(partial);
+        }
+        let limit = self.effort(units.end - units.start).limit;
+        let table = BasePrimes::up_to(limit);
+        let words = self.first_word + units.start..self.first_word + units.end;
+        Sieve::new(table.below_or_at(limit), words).for_each_block(|first_word, block| {
+            mask_to_range(first_word, block, self.range.start(), self.range.end());
+            test_survivors(first_word, block, limit);
+            match self.mode {
+                RangeMode::Count => partial.prime_count += count_ones(block),
+                RangeMode::List => partial.push(first_word - self.first_word, block.to_vec()),
+            }
+        });
+        Ok(partial)
+    }
+
+    fn merge(&self, into: &mut PrimesPartial, from: PrimesPartial) {
+        into.merge(from);
+    }
+
+    fn next(&self, _: &RangePass, merged: PrimesPartial) -> Result<Next<RangePass>, JobError> {
+        let wheel_primes = WHEEL_PRIMES.into_iter().filter(|&p| self.range.contains(p)).count() as u64;
+        let words = if self.mode == RangeMode::List { self.units } else { 0 };
+        let bits = merged.bits.into_set(words)?;
+        let count = merged.prime_count + wheel_primes;
+        Ok(Next::Done(Box::new(RangeAnswer::new(self.range, self.mode, self.first_word, count, bits))))
+    }
+
+    fn gpu_work(&self, pass: &RangePass, units: Range<u64>, caps: &GpuCaps) -> Result<Option<GpuWork>, JobError> {
+        gpu::range_work(self, pass, units, caps)
+    }
+
+    fn gpu_partial(
+        &self,
+        pass: &RangePass,
+        units: Range<u64>,
+        outputs: &[Vec<u32>],
+    ) -> Result<PrimesPartial, JobError> {
+        gpu::range_partial(self, pass, units, outputs)
+    }
+}
+
+/// Clears the bits of composites that have no prime factor up to `limit`.
+fn test_survivors(first_word: u64, block: &mut [u64], limit: u64) {
+    let proven = u128::from(limit + 1) * u128::from(limit + 1);
+    if u128::from(first_word + block.len() as u64) * u128::from(NUMBERS_PER_WORD) <= proven {
+        return;
+    }
+    let mut primes = vec![0u64; block.len()];
+    let mut queue = Queue::default();
+    for (index, &word) in block.iter().enumerate() {
+        let mut bits = word;
+        while bits != 0 {
+            let bit = bits.trailing_zeros();
+            bits &= bits - 1;
+            let number = (first_word + index as u64) * NUMBERS_PER_WORD + offset_of_bit(bit);
+            let mut found = |place: usize| primes[place / 64] |= 1 << (place % 64);
+            let place = index * 64 + bit as usize;
+            if u128::from(number) < proven {
+                found(place);
+            } else {
+                queue.push(number, place, found);
+            }
+        }
+    }
+    queue.finish(|place| primes[place / 64] |= 1 << (place % 64));
+    block.copy_from_slice(&primes);
+}

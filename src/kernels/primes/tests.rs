@@ -1,0 +1,248 @@
+//! Both kernels as the engine uses them: folded in random pieces, merged in random order, rendered.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::*;
+use crate::input::{InMemory, Scratch, Source};
+use crate::kernels::{Answer, FoldContext, Isa, Kernel, Next};
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+}
+
+fn finish<K: Kernel>(kernel: &K, pass: &K::Pass, partial: K::Partial) -> Box<dyn Answer> {
+    match kernel.next(pass, partial).unwrap() {
+        Next::Done(answer) => answer,
+        Next::Pass(_) => panic!("primes have one pass"),
+    }
+}
+
+fn whole<K: Kernel>(kernel: &K) -> Box<dyn Answer> {
+    let pass = kernel.first_pass().unwrap();
+    let mut scratch = Scratch::default();
+    let mut context = FoldContext { isa: Isa::Portable, scratch: &mut scratch };
+    let partial = kernel.fold(&pass, 0..kernel.work().units, &mut context).unwrap();
+    finish(kernel, &pass, partial)
+}
+
+/// Cut at random multiples of `granularity`, folded apart and merged as a random tree.
+fn in_pieces<K: Kernel>(kernel: &K, granularity: u64, seed: u64) -> Box<dyn Answer> {
+    let mut random = Random(seed);
+    let pass = kernel.first_pass().unwrap();
+    let mut scratch = Scratch::default();
+    let mut context = FoldContext { isa: Isa::Portable, scratch: &mut scratch };
+    let units = kernel.work().units;
+    let mut cuts: Vec<u64> = (0..random.next() % 12)
+        .map(|_| random.next() % (units / granularity + 1) * granularity)
+        .chain([0, units])
+        .collect();
+    cuts.sort_unstable();
+    let mut partials: Vec<K::Partial> =
+        cuts.windows(2).map(|cut| kernel.fold(&pass, cut[0]..cut[1], &mut context).unwrap()).collect();
+    while partials.len() > 1 {
+        let from = partials.swap_remove(random.next() as usize % partials.len());
+        let into = random.next() as usize % partials.len();
+        kernel.merge(&mut partials[into], from);
+    }
+    finish(kernel, &pass, partials.pop().unwrap())
+}
+
+fn json(answer: &dyn Answer) -> String {
+    let mut out = Vec::new();
+    answer.write_json(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn text(answer: &dyn Answer) -> String {
+    let mut out = Vec::new();
+    answer.write_text(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn range(start: i128, end: i128, mode: RangeMode) -> RangeKernel {
+    RangeKernel::new(NumberRange::new(start, end).unwrap(), mode)
+}
+
+fn count(start: i128, end: i128) -> u64 {
+    let answer: Box<dyn Any> = whole(&range(start, end, RangeMode::Count));
+    answer.downcast::<RangeAnswer>().unwrap().count()
+}
+
+/// The primes of a range, one by one.
+fn oracle(start: i128, end: i128) -> Vec<u64> {
+    (start..end).map(|n| u64::try_from(n).unwrap()).filter(|&n| is_prime(n)).collect()
+}
+
+#[track_caller]
+fn check_range(start: i128, end: i128) {
+    let expect = oracle(start, end);
+    let counted = range(start, end, RangeMode::Count);
+    let listed = range(start, end, RangeMode::List);
+    assert_eq!(json(&*whole(&counted)), format!("{{\"count\":{}}}", expect.len()), "{start}..{end}");
+    let answer: Box<dyn Any> = whole(&listed);
+    let answer = answer.downcast::<RangeAnswer>().unwrap();
+    assert_eq!(answer.primes().map(Result::unwrap).collect::<Vec<_>>(), expect, "{start}..{end}");
+    assert_eq!(answer.count(), expect.len() as u64);
+    for seed in 0..4 {
+        for granularity in [1, 7, 1000] {
+            let counted = in_pieces(&counted, granularity, seed);
+            assert_eq!(json(&*counted), format!("{{\"count\":{}}}", expect.len()), "{start}..{end}, seed {seed}");
+            let listed = in_pieces(&listed, granularity, seed);
+            assert_eq!(json(&*listed), json(&*answer), "{start}..{end}, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn ranges_hold_the_primes_that_single_tests_find_in_any_pieces() {
+    check_range(0, 0);
+    check_range(5, 5);
+    check_range(1 << 64, 1 << 64);
+    for end in [1, 2, 3, 4, 5, 6, 7, 8, 11, 30, 31, 48, 49, 50, 239, 240, 241, 242, 480, 1000] {
+        check_range(0, end);
+        check_range(end - 1, end);
+        check_range(end / 2, end);
+    }
+    check_range(0, 300_000);
+    check_range(1_000_000 - 7, 1_200_001);
+    check_range((1 << 32) - 20_000, (1 << 32) + 20_000);
+    check_range(1_000_000_000_000_000, 1_000_000_000_010_000);
+    check_range((1 << 64) - 10_000, 1 << 64);
+    check_range((1 << 64) - 16, 1 << 64);
+    check_range((1 << 64) - 17, (1 << 64) - 15);
+    check_range((1 << 64) - 1, 1 << 64);
+}
+
+#[test]
+fn every_start_and_end_within_two_words_is_masked_right() {
+    let starts = 700..=1000;
+    for start in starts {
+        assert_eq!(count(start, 1000), oracle(start, 1000).len() as u64, "{start}..1000");
+        assert_eq!(count(700, start), oracle(700, start).len() as u64, "700..{start}");
+    }
+}
+
+#[test]
+fn the_known_counts_of_primes_are_found() {
+    // OEIS A006880.
+    let known = [0, 4, 25, 168, 1229, 9592, 78498, 664_579, 5_761_455, 50_847_534];
+    let powers = if cfg!(debug_assertions) { 8 } else { 10 };
+    for (power, count_known) in known.into_iter().enumerate().take(powers) {
+        assert_eq!(count(0, 10i128.pow(power as u32)), count_known, "10^{power}");
+    }
+}
+
+#[test]
+fn long_blocks_agree_with_single_tests_where_every_kind_of_prime_crosses_off() {
+    // Past 2^32 the large primes walk the wheel, and three blocks carry them on.
+    let (start, end) = (20_000_000_000, 20_000_000_000 + 20_000_000);
+    let kernel = range(start, end, RangeMode::List);
+    let answer: Box<dyn Any> = whole(&kernel);
+    let found: Vec<u64> = answer.downcast::<RangeAnswer>().unwrap().primes().map(Result::unwrap).collect();
+    assert_eq!(found, oracle(start, end));
+}
+
+fn hostile_numbers() -> Vec<u64> {
+    let mut numbers: Vec<u64> = (0..300).collect();
+    numbers.extend([u64::MAX, u64::MAX - 58, 3_215_031_751, 3_825_123_056_546_413_051, 4_294_967_291 * 4_294_967_291]);
+    let mut random = Random(7);
+    numbers.extend((0..20_000).map(|i| random.next() >> (i % 64) | 1));
+    numbers
+}
+
+#[test]
+fn lists_hold_what_single_tests_find_in_any_pieces() {
+    let all = hostile_numbers();
+    for len in [0, 1, 2, 63, 64, 65, 8191, 8192, 8193, all.len()] {
+        let numbers = all[..len].to_vec();
+        let flags: Vec<bool> = numbers.iter().map(|&n| is_prime(n)).collect();
+        let prime_count = flags.iter().filter(|&&prime| prime).count();
+        let list = NumberList::new(numbers);
+        let each = NumbersKernel::new(list.clone(), NumbersMode::Each).unwrap();
+        let expect = format!(
+            "{{\"is_prime\":[{}],\"prime_count\":{prime_count}}}",
+            flags.iter().map(bool::to_string).collect::<Vec<_>>().join(",")
+        );
+        let answer = whole(&each);
+        assert_eq!(json(&*answer), expect, "{len}");
+        assert_eq!(answer.summary(), format!("{prime_count} of {len} prime"));
+        let answer: Box<dyn Any> = answer;
+        let found: Vec<bool> = answer.downcast::<NumbersAnswer>().unwrap().flags().map(Result::unwrap).collect();
+        assert_eq!(found, flags);
+        let counting = NumbersKernel::new(list, NumbersMode::Count).unwrap();
+        for seed in 0..5 {
+            assert_eq!(json(&*in_pieces(&each, 64, seed)), expect, "{len}, seed {seed}");
+            let counted = json(&*in_pieces(&counting, 64, seed));
+            assert_eq!(counted, format!("{{\"prime_count\":{prime_count}}}"), "{len}, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn lists_are_written_as_their_mode_asks() {
+    let mut list = NumberList::new(vec![97, 91, 1, 0, 0, u64::MAX - 58, 2]);
+    list.exceptions = vec![(3, -5), (4, i128::MIN)];
+    let answer = |mode| whole(&NumbersKernel::new(list.clone(), mode).unwrap());
+    let each = answer(NumbersMode::Each);
+    assert_eq!(
+        text(&*each),
+        "97 prime\n91 composite\n1 neither\n-5 neither\n-170141183460469231731687303715884105728 neither\n\
+         18446744073709551557 prime\n2 prime\n"
+    );
+    assert_eq!(json(&*each), r#"{"is_prime":[true,false,false,false,false,true,true],"prime_count":3}"#);
+    assert_eq!(each.summary(), "3 of 7 prime");
+    let count = answer(NumbersMode::Count);
+    assert_eq!((text(&*count), json(&*count)), ("3\n".into(), r#"{"prime_count":3}"#.into()));
+    let list = answer(NumbersMode::List);
+    assert_eq!(text(&*list), "97\n18446744073709551557\n2\n");
+    assert_eq!(json(&*list), r#"{"primes":["97","18446744073709551557","2"]}"#);
+    assert_eq!(list.summary(), "3 primes");
+}
+
+#[test]
+fn ranges_are_written_as_their_mode_asks() {
+    let count = whole(&range(0, 10, RangeMode::Count));
+    assert_eq!((text(&*count), json(&*count)), ("4\n".into(), r#"{"count":4}"#.into()));
+    assert_eq!(count.summary(), "4 primes");
+    let list = whole(&range(3, 8, RangeMode::List));
+    assert_eq!((text(&*list), json(&*list)), ("3\n5\n7\n".into(), r#"{"primes":["3","5","7"]}"#.into()));
+    let none = whole(&range(8, 11, RangeMode::List));
+    assert_eq!((text(&*none), json(&*none)), (String::new(), r#"{"primes":[]}"#.into()));
+    assert_eq!(whole(&range(2, 3, RangeMode::Count)).summary(), "1 prime");
+}
+
+#[test]
+fn every_integer_type_is_tested_and_echoed_as_it_is() {
+    fn check(source: impl Source + 'static, expect: &str) {
+        let list = NumberList { source: Arc::new(source), exceptions: Vec::new() };
+        let kernel = NumbersKernel::new(list, NumbersMode::Each).unwrap();
+        assert_eq!(text(&*whole(&kernel)), expect);
+    }
+    check(InMemory::new("a", vec![i8::MIN, -7, 7]), "-128 neither\n-7 neither\n7 prime\n");
+    check(InMemory::new("a", vec![i16::MIN, -7, 7]), "-32768 neither\n-7 neither\n7 prime\n");
+    check(InMemory::new("a", vec![i32::MIN, i32::MAX]), "-2147483648 neither\n2147483647 prime\n");
+    check(
+        InMemory::new("a", vec![i64::MIN, i64::MAX]),
+        "-9223372036854775808 neither\n9223372036854775807 composite\n",
+    );
+    check(InMemory::new("a", vec![u8::MAX, 251]), "255 composite\n251 prime\n");
+    check(InMemory::new("a", vec![u16::MAX, 65521]), "65535 composite\n65521 prime\n");
+    check(InMemory::new("a", vec![u32::MAX, 4_294_967_291]), "4294967295 composite\n4294967291 prime\n");
+    check(InMemory::new("a", vec![u64::MAX]), "18446744073709551615 composite\n");
+}
+
+#[test]
+fn floats_are_refused_by_name_and_type() {
+    let list = NumberList { source: Arc::new(InMemory::new("x.npy", vec![1.0f32])), exceptions: Vec::new() };
+    let error = NumbersKernel::new(list, NumbersMode::Each).unwrap_err();
+    assert_eq!(error.message, "x.npy: its elements are f32: primes needs integers (i8 to i64 or u8 to u64)");
+}
