@@ -6,7 +6,10 @@
 
 mod bytes;
 mod concat;
+mod csv;
 mod elements;
+mod excerpt;
+mod json;
 mod npy;
 mod numbers;
 mod open;
@@ -15,7 +18,10 @@ mod raw;
 mod sigbus;
 mod source;
 mod spec;
+mod spool;
+mod text;
 mod version;
+mod window;
 
 pub use concat::concat;
 pub use numbers::{NumberList, open_numbers, read_numbers};
