@@ -17,3 +17,5 @@ pub mod plan;
 pub mod engine;
 
 pub mod report;
+
+pub mod results;
