@@ -137,6 +137,11 @@ pub trait Device: Send + Sync + std::fmt::Debug {
     /// What it is. Costs nothing.
     fn info(&self) -> &DeviceInfo;
 
+    /// Whether it has been opened, so that using it has no set-up any more. Costs nothing.
+    fn is_open(&self) -> bool {
+        true
+    }
+
     /// Folds the chunk `units` and waits for it. `lanes` calls may run at once.
     ///
     /// # Errors

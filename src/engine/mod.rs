@@ -1,5 +1,22 @@
 //! The only orchestrator: admits jobs, runs them, retries, merges, ends them.
 
+mod batch;
+mod coordinator;
+mod devices;
+pub mod dispatch;
+mod lanes;
 mod outcome;
+mod panics;
+mod running;
+mod shared;
+mod start;
+mod ticket;
+mod verify;
 
+pub use devices::{Devices, Found, FoundGpu, Search, default_threads};
 pub use outcome::{Outcome, OutcomeSink, RanOn, Timings};
+pub use panics::catch;
+pub use shared::Settings;
+pub use start::Engine;
+pub use ticket::CancelFlag;
+pub use verify::{Verification, VerifiedRun};

@@ -6,10 +6,7 @@
 
 mod bytes;
 mod concat;
-mod csv;
 mod elements;
-mod excerpt;
-mod json;
 mod npy;
 mod numbers;
 mod open;
@@ -18,10 +15,7 @@ mod raw;
 mod sigbus;
 mod source;
 mod spec;
-mod spool;
-mod text;
 mod version;
-mod window;
 
 pub use concat::concat;
 pub use numbers::{NumberList, open_numbers, read_numbers};

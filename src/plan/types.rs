@@ -128,3 +128,10 @@ pub struct Plan {
     /// What each device that the job may run on is predicted to do; those of the choice come first.
     pub powers: Vec<Power>,
 }
+
+impl Plan {
+    /// A plan for which nothing was weighed: somebody else has decided.
+    pub fn given(choice: Choice, reason: impl Into<String>) -> Self {
+        Self { choice, reason: reason.into(), candidates: Vec::new(), crossover: None, probe: None, powers: Vec::new() }
+    }
+}

@@ -1,13 +1,4 @@
 //! What goes into the dispatch state machine, and what comes out of it.
-//
-// NOTE FROM THE LEAD to whoever builds dispatch: the coordinator (src/engine/coordinator.rs, being written now) is built to
-// exactly these types, and to:
-//   Dispatch::new() ; dispatch.on(event, now: Duration, out: &mut Vec<Action>) ; dispatch.busy_for_ms(device) -> f64 ;
-//   dispatch.is_idle() -> bool ; dispatch.jobs() -> usize ; dispatch.jobs_on(device)-> usize (for 'contended')
-// Please keep them (add fields or variants if you must, and fill in the docs). Delete this note.
-// A batch of small jobs and a user's closure go through dispatch too, as jobs of one unit with plan Cpu{threads:1}: those
-// (`short: true`) get a freed CPU lane before chunks of large jobs, but at most every other time per lane, so that
-// neither starves.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,9 +17,14 @@ pub enum Event {
     /// A device can be used from now on.
     DeviceAdded { device: DeviceId, lanes: u32, max_chunk_bytes: u64 },
     /// A job has its plan, and its first pass is ready.
-    Admitted { job: JobKey, work: Work, plan: Arc<Plan>, short: bool,
+    Admitted {
+        job: JobKey,
+        work: Work,
+        plan: Arc<Plan>,
+        short: bool,
         /// Asked for one device by name: it may not run elsewhere when that is lost.
-        forced: bool },
+        forced: bool,
+    },
     /// A chunk was folded and merged.
     ChunkDone { job: JobKey, device: DeviceId, lane: u32, units: Range<u64>, elapsed_ms: f64 },
     /// A chunk was not folded.

@@ -1,0 +1,194 @@
+//! Many small jobs as one piece of work: bound, planned and, where they are small, run on the spot, with one pair of
+//! clock readings and one delivery for all of them. Jobs that turn out large go back to the coordinator.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::device::{Device, DeviceError, DeviceId, Phases};
+use crate::engine::running::caught;
+use crate::engine::ticket::{Ticket, cancelled, deliver};
+use crate::engine::{Outcome, OutcomeSink, RanOn, Timings};
+use crate::input::Scratch;
+use crate::job::{DeviceChoice, JobError};
+use crate::kernels::{Answer, DynKernel, Next, Work};
+use crate::plan::{Choice, Plan};
+
+/// A batch gives back what it has not begun after this long, so that other lanes can share it.
+const BATCH_TIME: Duration = Duration::from_millis(5);
+
+/// Up to this long, predicted, a job is run where it was bound.
+const SMALL_MS: f64 = 1.0;
+
+/// A job that was bound and is too large to run on the spot.
+pub(crate) struct Bound {
+    pub ticket: Ticket,
+    pub kernel: Arc<dyn DynKernel>,
+    pub work: Work,
+}
+
+/// What a batch leaves to others.
+#[derive(Default)]
+pub(crate) struct Leftover {
+    /// Bound, to be planned and run in chunks.
+    pub bound: Vec<Bound>,
+    /// Not begun.
+    pub rest: Vec<Ticket>,
+    /// How many jobs ended here.
+    pub ended: usize,
+    /// The work of a typical job that ran here and how long each took, where all that ran look alike.
+    pub sample: Option<(Work, Duration)>,
+}
+
+/// Plans small jobs; remembers the last plan, since jobs of a batch tend to look alike.
+pub(crate) struct Planner<'a> {
+    plan: &'a dyn Fn(&Work, DeviceChoice) -> Option<Arc<Plan>>,
+    default: DeviceChoice,
+    last: Option<(Work, DeviceChoice, Option<Arc<Plan>>)>,
+    /// How often `last` changed.
+    changes: u32,
+}
+
+impl<'a> Planner<'a> {
+    /// A planner that asks `plan` (`None`: not to be run on the spot), where jobs that do not say otherwise run on
+    /// `default`.
+    pub fn new(plan: &'a dyn Fn(&Work, DeviceChoice) -> Option<Arc<Plan>>, default: DeviceChoice) -> Self {
+        Self { plan, default, last: None, changes: 0 }
+    }
+
+    /// The plan of a job that is to be run on the spot.
+    fn small(&mut self, work: &Work, asked: Option<DeviceChoice>) -> Option<Arc<Plan>> {
+        let choice = asked.unwrap_or(self.default);
+        if let Some((last, last_choice, plan)) = &self.last
+            && last.kernel == work.kernel
+            && last.variant == work.variant
+            && last.units.checked_ilog2() == work.units.checked_ilog2()
+            && last.passes == work.passes
+            && *last_choice == choice
+        {
+            return plan.clone();
+        }
+        let plan = (self.plan)(work, choice).filter(|plan| is_small(plan));
+        self.last = Some((work.clone(), choice, plan.clone()));
+        self.changes += 1;
+        plan
+    }
+}
+
+fn is_small(plan: &Plan) -> bool {
+    plan.choice == Choice::Cpu { threads: 1 }
+        && plan.probe.is_none()
+        && plan.candidates.first().and_then(|best| best.predicted).is_some_and(|predicted| predicted.ms <= SMALL_MS)
+}
+
+struct Ended {
+    ticket: Ticket,
+    result: Result<Arc<dyn Answer>, JobError>,
+    plan: Option<Arc<Plan>>,
+}
+
+/// Runs a batch on this thread and delivers what ended.
+pub(crate) fn run(
+    tickets: Vec<Ticket>,
+    planner: &mut Planner<'_>,
+    cpu: &dyn Device,
+    scratch: &mut Scratch,
+) -> Leftover {
+    let begun = Instant::now();
+    let mut leftover = Leftover::default();
+    let mut ended: Vec<Ended> = Vec::with_capacity(tickets.len());
+    let mut tickets = tickets.into_iter();
+    let mut until_clock = 1;
+    while let Some(ticket) = tickets.next() {
+        if let Some(done) = begin(ticket, planner, cpu, scratch, &mut leftover.bound) {
+            ended.push(done);
+        }
+        until_clock -= 1;
+        if until_clock == 0 {
+            until_clock = 16;
+            if begun.elapsed() > BATCH_TIME {
+                break;
+            }
+        }
+    }
+    leftover.rest = tickets.collect();
+    leftover.ended = ended.len();
+    let now = Instant::now();
+    if let (1, Some((work, _, Some(_)))) = (planner.changes, &planner.last) {
+        let ran = ended.iter().filter(|ended| ended.result.is_ok() && ended.plan.is_some()).count();
+        if ran > 0 && ran == ended.len() && leftover.bound.is_empty() {
+            leftover.sample = Some((work.clone(), share(begun, now, ran)));
+        }
+    }
+    deliver(outcomes(ended, begun, now));
+    leftover
+}
+
+/// Binds a job, and runs it if it is small; `None` where it went to `bound`.
+fn begin(
+    ticket: Ticket,
+    planner: &mut Planner<'_>,
+    cpu: &dyn Device,
+    scratch: &mut Scratch,
+    bound: &mut Vec<Bound>,
+) -> Option<Ended> {
+    if ticket.cancel.is_cancelled() {
+        return Some(Ended { ticket, result: Err(cancelled()), plan: None });
+    }
+    let opened = caught(|| {
+        let kernel = ticket.spec.params.bind(&ticket.context)?;
+        let work = kernel.work();
+        Ok((kernel, work))
+    });
+    let (kernel, work) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return Some(Ended { ticket, result: Err(error), plan: None }),
+    };
+    let Some(plan) = planner.small(&work, ticket.spec.device) else {
+        bound.push(Bound { ticket, kernel, work });
+        return None;
+    };
+    let result = caught(|| run_whole(&*kernel, work.units, cpu, scratch));
+    Some(Ended { ticket, result, plan: Some(plan) })
+}
+
+/// Runs every pass of a job as one chunk each.
+fn run_whole(
+    kernel: &dyn DynKernel,
+    units: u64,
+    cpu: &dyn Device,
+    scratch: &mut Scratch,
+) -> Result<Arc<dyn Answer>, JobError> {
+    let mut pass = kernel.first_pass()?;
+    loop {
+        let done = cpu.fold(kernel, &pass, 0..units, scratch).map_err(|error| match error {
+            DeviceError::Job(error) => error,
+            other => JobError::new(crate::job::Cause::Panic, format!("the cpu failed: {other}")),
+        })?;
+        kernel.check_inputs()?;
+        match kernel.next(&pass, done.partial)? {
+            Next::Pass(next) => pass = next,
+            Next::Done(answer) => return Ok(Arc::from(answer)),
+        }
+    }
+}
+
+/// The outcomes of a batch: its time is shared out evenly, since no clock was read between its jobs.
+fn outcomes(ended: Vec<Ended>, begun: Instant, now: Instant) -> Vec<(Outcome, Arc<dyn OutcomeSink>)> {
+    let share = share(begun, now, ended.len());
+    ended
+        .into_iter()
+        .map(|Ended { ticket, result, plan }| {
+            let timings = Timings {
+                queued: begun.saturating_duration_since(ticket.submitted),
+                phases: Phases { compute: share, ..Phases::default() },
+                total: now.saturating_duration_since(ticket.submitted),
+            };
+            let ran_on = if plan.is_some() { RanOn::One(DeviceId::Cpu) } else { RanOn::Nowhere };
+            ticket.ended(result, ran_on, timings, 1, plan)
+        })
+        .collect()
+}
+
+fn share(begun: Instant, now: Instant, jobs: usize) -> Duration {
+    now.saturating_duration_since(begun) / u32::try_from(jobs.max(1)).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,79 @@
+//! Where chunks really run: CPU lanes are spawned into a rayon pool, which never waits inside; every GPU has one
+//! blocking thread of its own, outside the pool.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+
+use crossbeam_channel::{Sender, unbounded};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::device::DeviceId;
+use crate::input::Scratch;
+
+/// Something to run on a lane, with the lane's scratch room.
+pub(crate) type Piece = Box<dyn FnOnce(&mut Scratch) + Send>;
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// The threads of a run.
+pub(crate) struct Lanes {
+    pool: ThreadPool,
+    gpus: HashMap<u32, Sender<Piece>>,
+}
+
+impl Lanes {
+    /// A pool of so many CPU threads; GPU threads are started when first used.
+    ///
+    /// # Errors
+    /// Where the system refuses threads.
+    pub fn new(threads: u32) -> io::Result<Self> {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads as usize)
+            .thread_name(|index| format!("tandem-cpu-{index}"))
+            .build()
+            .map_err(io::Error::other)?;
+        Ok(Self { pool, gpus: HashMap::new() })
+    }
+
+    /// Runs `piece` on a lane of `device`.
+    ///
+    /// # Errors
+    /// Where the device's thread cannot be started; the piece has not run then.
+    pub fn spawn(&mut self, device: DeviceId, piece: Piece) -> io::Result<()> {
+        match device {
+            DeviceId::Cpu => {
+                self.pool.spawn(move || SCRATCH.with_borrow_mut(|scratch| piece(scratch)));
+                Ok(())
+            }
+            DeviceId::Gpu(index) => {
+                let sender = match self.gpus.get(&index) {
+                    Some(sender) => sender,
+                    None => {
+                        let sender = gpu_thread(index)?;
+                        self.gpus.entry(index).or_insert(sender)
+                    }
+                };
+                sender.send(piece).map_err(|_| io::Error::other("the device's thread is gone"))
+            }
+        }
+    }
+
+    /// Runs `body` on a CPU thread without taking a lane: for what is short or belongs to a job that has ended.
+    pub fn spawn_free(&self, body: impl FnOnce() + Send + 'static) {
+        self.pool.spawn(body);
+    }
+}
+
+fn gpu_thread(index: u32) -> io::Result<Sender<Piece>> {
+    let (sender, receiver) = unbounded::<Piece>();
+    std::thread::Builder::new().name(format!("tandem-gpu-{index}")).spawn(move || {
+        let mut scratch = Scratch::default();
+        for piece in receiver {
+            piece(&mut scratch);
+        }
+    })?;
+    Ok(sender)
+}

@@ -1,0 +1,266 @@
+//! What the coordinator, the lanes and the runner share.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+
+use crate::device::{Device, DeviceId, Phases};
+use crate::engine::batch::Leftover;
+use crate::engine::coordinator::Message;
+use crate::engine::devices::Devices;
+use crate::engine::running::Running;
+use crate::engine::ticket::{Gauge, Ticket};
+use crate::job::{Cause, DeviceChoice, JobError};
+use crate::kernels::Work;
+use crate::model::{Measured, Model, ModelKey, Store};
+use crate::plan::{self, Choice, DeviceState, Plan, PlanError, PlanRequest, Unusable};
+
+/// Below this, predicted from the prior, a job is run without asking the model: reading the model's file would cost more.
+const TRIVIAL_MS: f64 = 0.1;
+
+/// How a run is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Where jobs run that do not say.
+    pub device: DeviceChoice,
+    /// Threads of the CPU.
+    pub threads: u32,
+    /// Whether plans are to be read by somebody.
+    pub explain: bool,
+}
+
+/// What came of planning.
+pub(crate) enum Planned {
+    /// A plan.
+    Plan(Plan),
+    /// GPUs have to be looked for first.
+    SearchFirst,
+    /// The job cannot be run as asked.
+    Refused(JobError),
+}
+
+/// What the coordinator, the lanes and the runner share.
+pub(crate) struct Shared {
+    pub settings: Settings,
+    pub devices: Devices,
+    pub store: Mutex<Store>,
+    pub gauge: Gauge,
+    pub sender: Sender<Message>,
+    inbox: Mutex<Vec<Ticket>>,
+    aside: Mutex<HashMap<DeviceId, String>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What these guard is whole after every statement, so a panic elsewhere leaves it good.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub fn new(settings: Settings, devices: Devices, store: Store, sender: Sender<Message>) -> Self {
+        Self {
+            settings,
+            devices,
+            store: Mutex::new(store),
+            gauge: Gauge::default(),
+            sender,
+            inbox: Mutex::default(),
+            aside: Mutex::default(),
+        }
+    }
+
+    pub fn threads(&self) -> u32 {
+        self.settings.threads
+    }
+
+    pub fn default_device(&self) -> DeviceChoice {
+        self.settings.device
+    }
+
+    /// Puts a ticket where the coordinator finds it; wakes the coordinator only for the first of many.
+    pub fn submit(&self, ticket: Ticket) {
+        let was_empty = {
+            let mut inbox = lock(&self.inbox);
+            inbox.push(ticket);
+            inbox.len() == 1
+        };
+        if was_empty {
+            self.send(Message::Submitted);
+        }
+    }
+
+    pub fn take_inbox(&self) -> Vec<Ticket> {
+        std::mem::take(&mut lock(&self.inbox))
+    }
+
+    /// Sends to the coordinator, which lives as long as the runner.
+    pub fn send(&self, message: Message) {
+        let _ = self.sender.send(message);
+    }
+
+    /// Counts jobs whose outcomes have been delivered.
+    pub fn ended(&self, jobs: usize) {
+        if jobs > 0 {
+            self.gauge.lower(jobs);
+        }
+    }
+
+    /// Notes that a device is not to be used any more in this run.
+    pub fn set_aside(&self, device: DeviceId, why: String) {
+        lock(&self.aside).insert(device, why);
+    }
+
+    /// Devices that were set aside, and why.
+    pub fn aside(&self) -> Vec<(DeviceId, String)> {
+        let mut aside: Vec<_> = lock(&self.aside).iter().map(|(id, why)| (*id, why.clone())).collect();
+        aside.sort_unstable();
+        aside
+    }
+
+    /// The devices that are known, as the planner sees them.
+    pub fn states(&self, busy_for_ms: &dyn Fn(DeviceId) -> f64) -> Vec<DeviceState> {
+        let aside = lock(&self.aside);
+        let state = |device: &dyn Device, unusable: Option<Unusable>| {
+            let info = device.info();
+            DeviceState {
+                id: info.id,
+                fingerprint: info.fingerprint.as_str().into(),
+                kind: info.kind,
+                unusable: if aside.contains_key(&info.id) { Some(Unusable::Lost) } else { unusable },
+                lanes: info.lanes,
+                opened: device.is_open(),
+                busy_for_ms: busy_for_ms(info.id),
+                memory_bytes: info.memory_bytes,
+                max_chunk_bytes: info.max_chunk_bytes,
+                resident: 0.0,
+            }
+        };
+        let mut states = vec![state(&**self.devices.cpu(), None)];
+        if let Some(found) = self.devices.known_gpus() {
+            for gpu in &found.gpus {
+                states.push(state(&*gpu.device, gpu.unusable));
+            }
+        }
+        states
+    }
+
+    /// Plans a bound job.
+    pub fn plan(&self, work: &Work, policy: DeviceChoice, busy_for_ms: &dyn Fn(DeviceId) -> f64) -> Planned {
+        let states = self.states(busy_for_ms);
+        let planned = self.plan_among(work, policy, &states, lock(&self.store).model());
+        match planned {
+            Ok(plan) => Planned::Plan(plan),
+            Err(PlanError::NeedsInventory) => Planned::SearchFirst,
+            Err(error) => Planned::Refused(self.refusal(&error)),
+        }
+    }
+
+    /// The plan of a job that may be run where it was bound, if a plan can be had without looking for anything.
+    pub fn plan_small(&self, work: &Work, policy: DeviceChoice) -> Option<Plan> {
+        let states = self.states(&|_| 0.0);
+        if is_trivial(work) && !self.settings.explain {
+            return self.plan_among(work, policy, &states, &Model::new()).ok();
+        }
+        self.plan_among(work, policy, &states, lock(&self.store).model()).ok()
+    }
+
+    fn plan_among(
+        &self,
+        work: &Work,
+        policy: DeviceChoice,
+        devices: &[DeviceState],
+        model: &Model,
+    ) -> Result<Plan, PlanError> {
+        plan::plan(&PlanRequest {
+            work,
+            policy,
+            devices,
+            inventory_known: self.devices.known_gpus().is_some(),
+            model,
+            threads: self.threads(),
+            explain: self.settings.explain,
+        })
+    }
+
+    fn refusal(&self, error: &PlanError) -> JobError {
+        match error {
+            PlanError::NoDevice { .. } => {
+                let found = self.devices.gpus();
+                let diagnosis = found.diagnosis.as_deref().unwrap_or("`tandem devices` lists what is there");
+                let lost: String =
+                    self.aside().iter().map(|(device, why)| format!("; {device} was set aside: {why}")).collect();
+                JobError::new(Cause::NoDevice, format!("{error}{lost}: {diagnosis}"))
+            }
+            PlanError::Unsupported { .. } => JobError::new(Cause::Unsupported, error.to_string()),
+            PlanError::TooLarge { .. } => JobError::new(Cause::Memory, error.to_string()),
+            _ => JobError::new(Cause::Unsupported, error.to_string()),
+        }
+    }
+
+    /// Learns from a large job that succeeded.
+    pub fn learn(&self, running: &Running, contended: bool) {
+        let work = &running.work;
+        let passes = running.passes().max(1);
+        let mut store = lock(&self.store);
+        for (id, effort) in running.efforts() {
+            let Some(device) = self.devices.get(id) else { continue };
+            let phases = effort.phases;
+            let lanes = match id {
+                DeviceId::Cpu => lanes_of(&running.plan.choice),
+                DeviceId::Gpu(_) => 1,
+            };
+            let other = phases.setup + phases.upload + phases.readback;
+            let run = Measured {
+                units: effort.units / u64::from(passes),
+                passes,
+                bytes: ((effort.units - effort.resident_units) as f64 * work.bytes_per_unit) as u64,
+                setup_ms: ms(phases.setup),
+                upload_ms: ms(phases.upload),
+                compute_ms: ms(effort.span.saturating_sub(other)),
+                readback_ms: ms(phases.readback),
+                cold: !phases.setup.is_zero(),
+                resident: effort.units > 0 && effort.resident_units == effort.units,
+                contended,
+            };
+            let fingerprint = &device.info().fingerprint;
+            store.learn(ModelKey { kernel: work.kernel, variant: &work.variant, fingerprint, lanes }, &run);
+        }
+    }
+
+    /// Learns from a batch whose jobs looked alike.
+    pub fn learn_small(&self, leftover: &Leftover) {
+        let Some((work, each)) = &leftover.sample else { return };
+        if is_trivial(work) {
+            return;
+        }
+        let phases = Phases { compute: *each, ..Phases::default() };
+        let run = Measured {
+            units: work.units,
+            passes: work.passes.max(1),
+            compute_ms: ms(phases.compute),
+            ..Measured::default()
+        };
+        let fingerprint = &self.devices.cpu().info().fingerprint;
+        let key = ModelKey { kernel: work.kernel, variant: &work.variant, fingerprint, lanes: 1 };
+        lock(&self.store).learn(key, &run);
+    }
+}
+
+/// Whether a job is so small that knowing more about it costs more than running it.
+fn is_trivial(work: &Work) -> bool {
+    work.units as f64 * work.prior_ns_per_unit * f64::from(work.passes) < TRIVIAL_MS * 1e6
+}
+
+/// The threads of the CPU that a choice takes.
+fn lanes_of(choice: &Choice) -> u32 {
+    match choice {
+        Choice::Cpu { threads } => *threads,
+        Choice::Gpu { .. } => 1,
+        Choice::Split { parts } => parts.iter().find(|part| part.device == DeviceId::Cpu).map_or(1, |part| part.lanes),
+    }
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}

@@ -1,0 +1,165 @@
+//! The engine as its owner holds it.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use crossbeam_channel::unbounded;
+
+use crate::device::Device;
+use crate::engine::coordinator::{Coordinator, Message};
+use crate::engine::devices::Devices;
+use crate::engine::lanes::Lanes;
+use crate::engine::running::caught;
+use crate::engine::shared::{Planned, Settings, Shared};
+use crate::engine::ticket::{CancelFlag, Ticket};
+use crate::engine::verify::{self, Verification};
+use crate::engine::{OutcomeSink, panics};
+use crate::job::{BindContext, DeviceChoice, JobError, JobParams, JobSpec};
+use crate::model::{Store, Warning};
+use crate::plan::Plan;
+
+/// A running engine. Dropping it ends it after everything that was submitted.
+pub struct Engine {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("settings", &self.shared.settings).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Starts the coordinator and the CPU pool.
+    ///
+    /// # Errors
+    /// Where the system refuses threads.
+    pub fn start(settings: Settings, devices: Devices, store: Store) -> io::Result<Self> {
+        let (sender, receiver) = unbounded();
+        let lanes = Lanes::new(settings.threads)?;
+        let shared = Arc::new(Shared::new(settings, devices, store, sender.clone()));
+        let coordinator = Coordinator::new(shared.clone(), receiver, sender, lanes);
+        let thread = std::thread::Builder::new().name("tandem-coordinator".into()).spawn(move || coordinator.run())?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Submits a job, once fewer than `limit` jobs have not ended.
+    pub fn submit(
+        &self,
+        spec: JobSpec,
+        context: Arc<BindContext>,
+        cancel: CancelFlag,
+        sink: Arc<dyn OutcomeSink>,
+        limit: usize,
+    ) {
+        self.shared.gauge.raise_below(limit);
+        self.shared.submit(Ticket { spec, context, submitted: Instant::now(), cancel, sink });
+    }
+
+    /// Runs a closure on a CPU lane. Its panics are the caller's to catch, with [`catch`](crate::engine::catch).
+    pub fn spawn(&self, closure: impl FnOnce() + Send + 'static) {
+        self.shared.gauge.raise_below(usize::MAX);
+        let shared = self.shared.clone();
+        self.shared.send(Message::Closure(Box::new(move || {
+            closure();
+            shared.ended(1);
+        })));
+    }
+
+    /// Tells the engine that a [`CancelFlag`] was raised.
+    pub fn cancelled(&self) {
+        self.shared.send(Message::Cancelled);
+    }
+
+    /// What tells the engine that a [`CancelFlag`] was raised, for who outlives this borrow.
+    pub(crate) fn canceller(&self) -> impl Fn() + Send + Sync + 'static {
+        let shared = Arc::downgrade(&self.shared);
+        move || {
+            if let Some(shared) = shared.upgrade() {
+                shared.send(Message::Cancelled);
+            }
+        }
+    }
+
+    /// Waits until every submitted job has ended and its outcome was delivered.
+    pub fn wait(&self) {
+        self.shared.gauge.wait_until_zero();
+    }
+
+    /// The devices of the run.
+    pub fn devices(&self) -> &Devices {
+        &self.shared.devices
+    }
+
+    /// How the run is set up.
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// Devices that failed and were set aside, and why.
+    pub fn set_aside(&self) -> Vec<(crate::device::DeviceId, String)> {
+        self.shared.aside()
+    }
+
+    /// Lends the store of the model.
+    pub fn with_store<T>(&self, body: impl FnOnce(&mut Store) -> T) -> T {
+        body(&mut self.shared.store.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Saves what was learned; returns what the user should be told.
+    pub fn save_model(&self) -> Vec<Warning> {
+        self.with_store(Store::save)
+    }
+
+    /// Where a job would run, without running it. Binds the job, and looks for GPUs where the plan depends on them.
+    ///
+    /// # Errors
+    /// Where the job cannot be bound, or cannot run as it asks.
+    pub fn plan(
+        &self,
+        params: &dyn JobParams,
+        device: Option<DeviceChoice>,
+        context: &BindContext,
+    ) -> Result<Plan, JobError> {
+        let kernel = caught(|| params.bind(context))?;
+        let work = kernel.work();
+        let policy = device.unwrap_or(self.shared.default_device());
+        loop {
+            match self.shared.plan(&work, policy, &|_| 0.0) {
+                Planned::Plan(plan) => return Ok(plan),
+                Planned::Refused(error) => return Err(error),
+                Planned::SearchFirst => {
+                    self.shared.devices.gpus();
+                }
+            }
+        }
+    }
+
+    /// Runs a job in every way that the devices allow, and compares the bytes of its result.
+    ///
+    /// # Errors
+    /// Where it cannot be bound, or one of the runs fails.
+    pub fn verify(&self, params: &dyn JobParams, context: &BindContext, seed: u64) -> Result<Verification, JobError> {
+        let kernel = caught(|| params.bind(context))?;
+        let devices: Vec<Arc<dyn Device>> = self.shared.devices.usable();
+        panics::catch(|| verify::verify(&kernel, &devices, seed))
+            .unwrap_or_else(|panic| Err(JobError::new(crate::job::Cause::Panic, panic)))
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shared.send(Message::Close);
+        if let Some(thread) = self.thread.take() {
+            // The coordinator does not panic; if it did, its jobs are lost with it and waiting would be for ever.
+            if thread.join().is_ok() {
+                self.shared.gauge.wait_until_zero();
+            }
+        }
+        drop(self.save_model());
+    }
+}

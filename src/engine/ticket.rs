@@ -1,0 +1,122 @@
+//! A job on its way through the engine, and who waits for it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::engine::{Outcome, OutcomeSink, RanOn, Timings};
+use crate::job::{BindContext, Cause, JobError, JobSpec};
+use crate::plan::Plan;
+
+/// A wish to cancel, shared by who may wish it and who looks for it between chunks.
+#[derive(Clone, Debug, Default)]
+pub struct CancelFlag(Arc<AtomicBool>);
+
+impl CancelFlag {
+    /// Asks for cancellation; what runs ends at its next chunk edge.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether somebody asked.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Counts jobs that have not ended, and lets somebody wait until there are few.
+#[derive(Debug, Default)]
+pub struct Gauge {
+    count: Mutex<usize>,
+    fell: Condvar,
+}
+
+impl Gauge {
+    /// Counts one job more, once fewer than `limit` are left.
+    pub fn raise_below(&self, limit: usize) {
+        let count = self.count.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut count =
+            self.fell.wait_while(count, |count| *count >= limit).unwrap_or_else(|poisoned| poisoned.into_inner());
+        *count += 1;
+    }
+
+    /// Counts `by` jobs fewer.
+    pub fn lower(&self, by: usize) {
+        let mut count = self.count.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        *count -= by;
+        self.fell.notify_all();
+    }
+
+    /// Waits until none is left.
+    pub fn wait_until_zero(&self) {
+        let count = self.count.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        drop(self.fell.wait_while(count, |count| *count > 0));
+    }
+}
+
+/// A submitted job that has no outcome yet.
+pub(crate) struct Ticket {
+    pub spec: JobSpec,
+    pub context: Arc<BindContext>,
+    pub submitted: Instant,
+    pub cancel: CancelFlag,
+    pub sink: Arc<dyn OutcomeSink>,
+}
+
+impl Ticket {
+    /// The outcome of this job where it never ran.
+    pub fn failed(self, error: JobError, plan: Option<Arc<Plan>>, ended: Instant) -> (Outcome, Arc<dyn OutcomeSink>) {
+        let waited = ended.saturating_duration_since(self.submitted);
+        let timings = Timings { queued: waited, total: waited, ..Timings::default() };
+        self.ended(Err(error), RanOn::Nowhere, timings, 1, plan)
+    }
+
+    /// The outcome of this job, and who wants it.
+    pub fn ended(
+        self,
+        result: Result<Arc<dyn crate::kernels::Answer>, JobError>,
+        ran_on: RanOn,
+        timings: Timings,
+        attempts: u32,
+        plan: Option<Arc<Plan>>,
+    ) -> (Outcome, Arc<dyn OutcomeSink>) {
+        let JobSpec { index, id, kind, .. } = self.spec;
+        (Outcome { index, id, kind, result, ran_on, timings, attempts, plan }, self.sink)
+    }
+}
+
+/// How a cancelled job ends.
+pub(crate) fn cancelled() -> JobError {
+    JobError::new(Cause::Cancelled, "cancelled before it ended")
+}
+
+/// Gives outcomes to their sinks, those that share one together.
+pub(crate) fn deliver(outcomes: Vec<(Outcome, Arc<dyn OutcomeSink>)>) {
+    let mut outcomes = outcomes.into_iter();
+    let Some((first, mut sink)) = outcomes.next() else { return };
+    let mut together = Vec::with_capacity(outcomes.len() + 1);
+    together.push(first);
+    for (outcome, next) in outcomes {
+        if !Arc::ptr_eq(&sink, &next) {
+            sink.accept(std::mem::take(&mut together));
+            sink = next;
+        }
+        together.push(outcome);
+    }
+    sink.accept(together);
+}
+
+/// The rest of `total` after `queued`, at most.
+pub(crate) fn scaled(phases: crate::device::Phases, wall: Duration) -> crate::device::Phases {
+    let busy = phases.total();
+    if busy <= wall || busy.is_zero() {
+        return phases;
+    }
+    let factor = wall.as_secs_f64() / busy.as_secs_f64();
+    crate::device::Phases {
+        setup: phases.setup.mul_f64(factor),
+        upload: phases.upload.mul_f64(factor),
+        compute: phases.compute.mul_f64(factor),
+        readback: phases.readback.mul_f64(factor),
+    }
+}

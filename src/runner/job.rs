@@ -1,0 +1,84 @@
+//! A job as a library user makes it.
+
+use std::sync::Arc;
+
+use crate::job::{BindContext, DeviceChoice, JobError, JobFile, JobParams};
+use crate::kernels::{DynKernel, Kernel};
+
+/// A job to submit: a kind's parameters, and optionally a name and a device.
+///
+/// ```
+/// use tandem::runner::Job;
+/// let job = Job::parse(r#"{"kind":"primes","numbers":[97, 91]}"#)?.with_id("mine");
+/// # Ok::<(), tandem::job::JobError>(())
+/// ```
+#[derive(Debug)]
+pub struct Job {
+    pub(crate) id: Option<Arc<str>>,
+    pub(crate) kind: &'static str,
+    pub(crate) device: Option<DeviceChoice>,
+    pub(crate) params: Box<dyn JobParams>,
+}
+
+impl Job {
+    /// A job of the registered kind `kind`.
+    pub fn new(kind: &'static str, params: Box<dyn JobParams>) -> Self {
+        Self { id: None, kind, device: None, params }
+    }
+
+    /// A job from one line of a job file.
+    ///
+    /// # Errors
+    /// With cause [`BadInput`](crate::job::Cause::BadInput), line and column, where the line is malformed.
+    pub fn parse(line: &str) -> Result<Self, JobError> {
+        let mut lines = JobFile::new("job", line.as_bytes());
+        match (lines.next(), lines.next()) {
+            (Some(Ok(spec)), None) => {
+                let id = Some(spec.id).filter(|id| !id.starts_with('#'));
+                Ok(Self { id, kind: spec.kind, device: spec.device, params: spec.params })
+            }
+            (Some(Err(bad)), None) => Err(bad.error),
+            (None, _) => Err(JobError::bad_input("an empty line is no job")),
+            (Some(_), Some(_)) => Err(JobError::bad_input("more than one line: parse each by itself")),
+        }
+    }
+
+    /// A job that runs a kernel of one's own. *Unstable*, as [`Kernel`] is.
+    pub fn kernel(kernel: impl Kernel) -> Self {
+        let kernel: Arc<dyn DynKernel> = Arc::new(kernel);
+        Self { id: None, kind: kernel.work().kernel, device: None, params: Box::new(Ready(kernel)) }
+    }
+
+    /// The same job with a name; without one it is called `#` and its number in the run.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// The same job on this device, whatever the runner's own setting.
+    #[must_use]
+    pub fn on(mut self, device: DeviceChoice) -> Self {
+        self.device = Some(device);
+        self
+    }
+}
+
+/// A kernel that is bound already.
+struct Ready(Arc<dyn DynKernel>);
+
+impl std::fmt::Debug for Ready {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a kernel")
+    }
+}
+
+impl JobParams for Ready {
+    fn in_memory(&self) -> bool {
+        true
+    }
+
+    fn bind(&self, _: &BindContext) -> Result<Arc<dyn DynKernel>, JobError> {
+        Ok(self.0.clone())
+    }
+}
