@@ -52,7 +52,7 @@ fn cost_ns(limit: u64, numbers: f64, job_numbers: f64, end: u128) -> f64 {
         + limit as f64 * TABLE_NS * (numbers / job_numbers.max(1.0)).min(1.0)
         + crossings * CROSS_OFF_NS
         + numbers * COPY_NS;
-    if u128::from(limit) * u128::from(limit) >= end {
+    if u128::from(limit + 1).pow(2) >= end {
         return sieve;
     }
     // A share of 0.5615 / log(limit) of all numbers has no prime factor up to the limit (Mertens).
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn long_ranges_are_sieved_to_the_root_and_short_ones_far_out_are_not() {
         assert_eq!(effort(1e8, 1e10, 10_000_000_000).limit, 99_999);
-        assert_eq!(effort(1e9, 1e9, 1_000_001_000_000_000).limit, 31_622_792);
+        assert_eq!(effort(3e7, 1e9, 1_000_001_000_000_000).limit, 31_622_792);
         assert!(effort(1e4, 1e4, 1 << 64).limit < 1 << 16);
         assert!(effort(1e9, 1e9, 1 << 64).limit <= LIMIT_MAX);
     }

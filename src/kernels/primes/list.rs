@@ -1,9 +1,10 @@
 //! The numbers of a job, and the same as the kernel reads them: `u64`, whatever their type was.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::input::{DType, Scratch, Source, Values};
+use crate::input::{DType, NumberList, Scratch, Source, Values};
 use crate::job::JobError;
 use crate::with_values;
 
@@ -100,20 +101,103 @@ macro_rules! to_i128 {
 }
 to_i128!(f32, f64, i8, i16, i32, i64, u8, u16, u32, u64);
 
-/// Integers to be tested, in order.
+/// Whole numbers to be tested, in order.
 #[derive(Clone, Debug)]
-pub struct NumberList {
-    /// The integers, of any integer type. One that no `u64` holds stands as 0 here and by its value in `exceptions`, unless
-    /// the type holds it.
-    pub source: Arc<dyn Source>,
-    /// The values that the source could not hold, all of them negative, by their index, ascending.
-    pub exceptions: Vec<(u64, i128)>,
+pub struct Numbers {
+    source: Arc<dyn Source>,
+    exceptions: Exceptions,
 }
 
-impl NumberList {
-    /// A list of numbers in memory.
-    pub fn new(numbers: Vec<u64>) -> Self {
-        Self { source: Arc::new(Listed { numbers }), exceptions: Vec::new() }
+/// Where the numbers are that the source could not hold, for whoever repeats them.
+#[derive(Clone, Debug)]
+enum Exceptions {
+    /// Few of them, by their index, ascending.
+    Few(Arc<[(u64, i128)]>),
+    /// Wherever the reader of the input put them.
+    Input(NumberList),
+    /// There are none.
+    None,
+}
+
+impl Numbers {
+    /// The numbers of a source of integers.
+    pub fn of_source(source: Arc<dyn Source>) -> Self {
+        Self { source, exceptions: Exceptions::None }
+    }
+
+    /// These integers, none of which is above `u64`.
+    ///
+    /// # Errors
+    /// For the first that is, with its value, its place and the limit.
+    pub fn of_integers(integers: impl IntoIterator<Item = i128>) -> Result<Self, String> {
+        let mut list = Checked::default();
+        integers.into_iter().try_for_each(|value| list.push(value))?;
+        Ok(list.finish())
+    }
+
+    pub(super) fn source(&self) -> &Arc<dyn Source> {
+        &self.source
+    }
+
+    /// The indices in `range`, ascending, whose numbers are not those of the source, each with its number.
+    pub(super) fn exceptions(&self, range: Range<u64>) -> Result<Cow<'_, [(u64, i128)]>, JobError> {
+        Ok(match &self.exceptions {
+            Exceptions::None => Cow::Borrowed(&[]),
+            Exceptions::Input(list) => Cow::Owned(list.exceptions(range)?),
+            Exceptions::Few(exceptions) => {
+                let below = |limit: u64| exceptions.partition_point(|(index, _)| *index < limit);
+                Cow::Borrowed(&exceptions[below(range.start)..below(range.end)])
+            }
+        })
+    }
+}
+
+impl From<Vec<u64>> for Numbers {
+    fn from(numbers: Vec<u64>) -> Self {
+        Self::of_source(Arc::new(Listed { numbers }))
+    }
+}
+
+impl From<NumberList> for Numbers {
+    fn from(list: NumberList) -> Self {
+        Self { source: Arc::clone(list.source()), exceptions: Exceptions::Input(list) }
+    }
+}
+
+/// Integers as they are read one by one.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    numbers: Vec<u64>,
+    exceptions: Vec<(u64, i128)>,
+}
+
+impl Checked {
+    pub(super) fn push(&mut self, value: i128) -> Result<(), String> {
+        let index = self.numbers.len();
+        match u64::try_from(value) {
+            Ok(number) => self.numbers.push(number),
+            Err(_) if value < 0 => {
+                self.exceptions.push((index as u64, value));
+                self.numbers.push(0);
+            }
+            Err(_) => {
+                return Err(format!(
+                    "numbers[{index}]: {value} is above {} (2^64 - 1), the greatest number that can be tested",
+                    u64::MAX
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    pub(super) fn finish(self) -> Numbers {
+        let exceptions =
+            if self.exceptions.is_empty() { Exceptions::None } else { Exceptions::Few(self.exceptions.into()) };
+        Numbers { exceptions, ..self.numbers.into() }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The kernel `primes`: which numbers of a list are prime ([`NumbersKernel`]), and which of a range ([`RangeKernel`]). All
 //! of `u64`, and certain: no probable primes.
 
+#[cfg(feature = "cli")]
+mod args;
 mod base_primes;
 mod effort;
 mod gpu;
@@ -8,21 +10,24 @@ mod list;
 mod number_range;
 mod numbers;
 mod numbers_answer;
+mod params;
 mod pieces;
 mod primality;
 mod range;
 mod range_answer;
 mod rendering;
+mod sample;
 mod sieve;
 mod wheel;
 
 #[cfg(test)]
 mod tests;
 
-pub use list::NumberList;
+pub use list::Numbers;
 pub use number_range::NumberRange;
 pub use numbers::{NumbersKernel, NumbersMode, NumbersPass, PrimesPartial};
 pub use numbers_answer::{Flags, NumbersAnswer};
+pub use params::PrimesParams;
 pub use pieces::{BitPieces, BitReader, BitSet};
 pub use primality::{is_prime, test_each};
 pub use range::{RangeKernel, RangeMode, RangePass};
@@ -34,13 +39,13 @@ use crate::kernels::KernelKind;
 /// The kind, for the registry.
 pub static KIND: KernelKind = KernelKind {
     name: "primes",
-    summary: "",
-    variants: &[],
-    parse: |_| Err(serde::de::Error::custom("not built yet")),
-    sample: |_| unreachable!("it has no variants"),
+    summary: "tells which numbers are prime, or counts or lists the primes of a range",
+    variants: &["numbers", "range"],
+    parse: |text| Ok(Box::new(params::parse(text)?)),
+    sample: |asked| Box::new(sample::sample(asked)),
     shaders: gpu::shaders,
     #[cfg(feature = "cli")]
-    command: || clap::Command::new("primes"),
+    command: args::command,
     #[cfg(feature = "cli")]
-    from_args: |_| Err("not built yet".into()),
+    from_args: args::from_args,
 };

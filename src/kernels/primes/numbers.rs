@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::input::{Element, Source};
 use crate::job::JobError;
 use crate::kernels::primes::list::as_u64;
-use crate::kernels::primes::{BitPieces, NumberList, NumbersAnswer, gpu, primality};
+use crate::kernels::primes::{BitPieces, Numbers, NumbersAnswer, gpu, primality};
 use crate::kernels::{FoldContext, GpuCaps, GpuWork, Kernel, Next, Work};
 
 /// What of a list of numbers is asked for.
@@ -68,7 +68,7 @@ pub struct NumbersPass;
 /// it is prime, and chunks begin at multiples of 64 units.
 #[derive(Debug)]
 pub struct NumbersKernel {
-    list: NumberList,
+    list: Numbers,
     words: Arc<dyn Source>,
     mode: NumbersMode,
 }
@@ -77,12 +77,13 @@ pub struct NumbersKernel {
 const STRIDE: u64 = 1 << 13;
 
 impl NumbersKernel {
-    /// The job over `list`.
+    /// The job over `numbers`.
     ///
     /// # Errors
-    /// Where its source holds no integers.
-    pub fn new(list: NumberList, mode: NumbersMode) -> Result<Self, JobError> {
-        let words = as_u64(&list.source)?;
+    /// Where their source holds no integers.
+    pub fn new(numbers: impl Into<Numbers>, mode: NumbersMode) -> Result<Self, JobError> {
+        let list = numbers.into();
+        let words = as_u64(list.source())?;
         Ok(Self { list, words, mode })
     }
 

@@ -6,12 +6,12 @@ use crate::input::Scratch;
 use crate::kernels::Answer;
 use crate::kernels::primes::list::integer_at;
 use crate::kernels::primes::rendering::{Rendering, counted};
-use crate::kernels::primes::{BitReader, BitSet, NumberList, NumbersMode};
+use crate::kernels::primes::{BitReader, BitSet, Numbers, NumbersMode};
 
 /// Which numbers of a list are prime.
 #[derive(Debug)]
 pub struct NumbersAnswer {
-    list: NumberList,
+    list: Numbers,
     mode: NumbersMode,
     prime_count: u64,
     bits: BitSet,
@@ -21,7 +21,7 @@ pub struct NumbersAnswer {
 const STRIDE: u64 = 1 << 13;
 
 impl NumbersAnswer {
-    pub(super) fn new(list: NumberList, mode: NumbersMode, prime_count: u64, bits: BitSet) -> Self {
+    pub(super) fn new(list: Numbers, mode: NumbersMode, prime_count: u64, bits: BitSet) -> Self {
         Self { list, mode, prime_count, bits }
     }
 
@@ -32,7 +32,7 @@ impl NumbersAnswer {
 
     /// How many numbers there are.
     pub fn len(&self) -> u64 {
-        self.list.source.len()
+        self.list.source().len()
     }
 
     /// Whether there are none.
@@ -50,14 +50,15 @@ impl NumbersAnswer {
     /// Calls `visit` with every number and whether it is prime, in order.
     fn for_each(&self, mut visit: impl FnMut(i128, bool) -> io::Result<()>) -> io::Result<()> {
         let mut scratch = Scratch::default();
-        let mut exceptions = self.list.exceptions.iter().peekable();
         let mut reader = self.bits.reader();
         while let Some((first_word, words)) = reader.next_block()? {
             let block_start = first_word * 64;
             let block_end = self.len().min(block_start + words.len() as u64 * 64);
             for start in (block_start..block_end).step_by(STRIDE as usize) {
                 let end = block_end.min(start + STRIDE);
-                let values = self.list.source.read(start..end, &mut scratch).map_err(io::Error::other)?;
+                let values = self.list.source().read(start..end, &mut scratch).map_err(io::Error::other)?;
+                let exceptions = self.list.exceptions(start..end).map_err(io::Error::other)?;
+                let mut exceptions = exceptions.iter().peekable();
                 for index in start..end {
                     let place = (index - block_start) as usize;
                     let prime = words[place / 64] >> (place % 64) & 1 == 1;
@@ -69,7 +70,7 @@ impl NumbersAnswer {
                 }
             }
         }
-        self.list.source.check().map_err(io::Error::other)
+        self.list.source().check().map_err(io::Error::other)
     }
 }
 

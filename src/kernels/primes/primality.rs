@@ -123,9 +123,10 @@ impl Queue {
             self.numbers[lane] = self.numbers[0];
         }
         let strong = strong_to_two(self.numbers);
-        for lane in 0..self.len {
-            if strong[lane] && strong_to_the_rest(self.numbers[lane]) {
-                found(self.indices[lane]);
+        let lanes = strong.into_iter().zip(self.numbers).zip(self.indices);
+        for ((strong, n), index) in lanes.take(self.len) {
+            if strong && strong_to_the_rest(n) {
+                found(index);
             }
         }
         self.len = 0;
@@ -138,7 +139,7 @@ fn by_trial(n: u64) -> Option<bool> {
     if n < TABLE_LEN {
         return Some(TABLE[(n / 64) as usize] >> (n % 64) & 1 == 1);
     }
-    let divisible = n % 2 == 0
+    let divisible = n.is_multiple_of(2)
         || DIVISORS[..8].iter().fold(false, |any, d| any | (n.wrapping_mul(d.inverse) <= d.quotient_max))
         || DIVISORS[8..].iter().fold(false, |any, d| any | (n.wrapping_mul(d.inverse) <= d.quotient_max));
     divisible.then_some(false)
@@ -267,7 +268,7 @@ mod tests {
 
     /// Trial division by everything.
     fn oracle(n: u64) -> bool {
-        n >= 2 && (2..).take_while(|d| d * d <= n).all(|d| n % d != 0)
+        n >= 2 && (2..).take_while(|d| d * d <= n).all(|d| !n.is_multiple_of(d))
     }
 
     #[test]

@@ -31,7 +31,7 @@ static PATTERNS: LazyLock<[Vec<u64>; 5]> = LazyLock::new(|| {
             .map(|word| {
                 let composite = |bit: u32| {
                     let number = word * NUMBERS_PER_WORD + offset_of_bit(bit);
-                    primes.iter().any(|&p| number % u64::from(p) == 0)
+                    primes.iter().any(|&p| number.is_multiple_of(u64::from(p)))
                 };
                 let bits = (0..64).filter(|&bit| !composite(bit)).fold(0u64, |bits, bit| bits | 1 << bit);
                 // The sieve works on bytes; the first byte of a word holds its lowest bits on every machine.

@@ -166,7 +166,7 @@ fn lists_hold_what_single_tests_find_in_any_pieces() {
         let numbers = all[..len].to_vec();
         let flags: Vec<bool> = numbers.iter().map(|&n| is_prime(n)).collect();
         let prime_count = flags.iter().filter(|&&prime| prime).count();
-        let list = NumberList::new(numbers);
+        let list = Numbers::from(numbers);
         let each = NumbersKernel::new(list.clone(), NumbersMode::Each).unwrap();
         let expect = format!(
             "{{\"is_prime\":[{}],\"prime_count\":{prime_count}}}",
@@ -189,8 +189,7 @@ fn lists_hold_what_single_tests_find_in_any_pieces() {
 
 #[test]
 fn lists_are_written_as_their_mode_asks() {
-    let mut list = NumberList::new(vec![97, 91, 1, 0, 0, u64::MAX - 58, 2]);
-    list.exceptions = vec![(3, -5), (4, i128::MIN)];
+    let list = Numbers::of_integers([97, 91, 1, -5, i128::MIN, i128::from(u64::MAX) - 58, 2]).unwrap();
     let answer = |mode| whole(&NumbersKernel::new(list.clone(), mode).unwrap());
     let each = answer(NumbersMode::Each);
     assert_eq!(
@@ -223,8 +222,7 @@ fn ranges_are_written_as_their_mode_asks() {
 #[test]
 fn every_integer_type_is_tested_and_echoed_as_it_is() {
     fn check(source: impl Source + 'static, expect: &str) {
-        let list = NumberList { source: Arc::new(source), exceptions: Vec::new() };
-        let kernel = NumbersKernel::new(list, NumbersMode::Each).unwrap();
+        let kernel = NumbersKernel::new(Numbers::of_source(Arc::new(source)), NumbersMode::Each).unwrap();
         assert_eq!(text(&*whole(&kernel)), expect);
     }
     check(InMemory::new("a", vec![i8::MIN, -7, 7]), "-128 neither\n-7 neither\n7 prime\n");
@@ -242,7 +240,7 @@ fn every_integer_type_is_tested_and_echoed_as_it_is() {
 
 #[test]
 fn floats_are_refused_by_name_and_type() {
-    let list = NumberList { source: Arc::new(InMemory::new("x.npy", vec![1.0f32])), exceptions: Vec::new() };
-    let error = NumbersKernel::new(list, NumbersMode::Each).unwrap_err();
+    let floats = Numbers::of_source(Arc::new(InMemory::new("x.npy", vec![1.0f32])));
+    let error = NumbersKernel::new(floats, NumbersMode::Each).unwrap_err();
     assert_eq!(error.message, "x.npy: its elements are f32: primes needs integers (i8 to i64 or u8 to u64)");
 }

@@ -1,0 +1,56 @@
+//! Jobs made up for calibration and benchmarks.
+
+use crate::kernels::Sample;
+use crate::kernels::primes::wheel::NUMBERS_PER_WORD;
+use crate::kernels::primes::{NumberRange, NumbersMode, PrimesParams, RangeMode};
+
+/// Where the sampled range starts: far enough out for every part of the sieve to be at work.
+const RANGE_START: u64 = 1_000_000_000_080;
+
+/// A typical job of `sample.units` units: for `numbers` random odd numbers of 64 bits, for `range` the count of a range from
+/// 10^12 on.
+pub(super) fn sample(sample: &Sample) -> PrimesParams {
+    if sample.variant == "range" {
+        const { assert!(RANGE_START.is_multiple_of(NUMBERS_PER_WORD), "the range fills its words") };
+        let numbers = sample.units.min((u64::MAX - RANGE_START) / NUMBERS_PER_WORD) * NUMBERS_PER_WORD;
+        let start = i128::from(RANGE_START);
+        let range = NumberRange::new(start, start + i128::from(numbers)).expect("it ends before 2^64");
+        return PrimesParams::Range(range, RangeMode::Count);
+    }
+    let mut state = sample.seed;
+    let numbers: Vec<u64> = (0..sample.units).map(|_| split_mix(&mut state) | 1).collect();
+    PrimesParams::Numbers(numbers.into(), NumbersMode::Each)
+}
+
+/// The next number of the generator SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+fn split_mix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let z = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{BindContext, JobParams};
+
+    #[test]
+    fn a_sample_has_as_many_units_as_asked_for_and_depends_on_its_seed() {
+        for variant in ["numbers", "range"] {
+            for units in [0, 1, 1000] {
+                let kernel = sample(&Sample { variant, units, seed: 5 }).bind(&BindContext::default()).unwrap();
+                assert_eq!(kernel.work().units, units, "{variant}");
+                assert_eq!(kernel.work().variant, variant);
+            }
+        }
+        let numbers = |seed| format!("{:?}", sample(&Sample { variant: "numbers", units: 9, seed }));
+        assert_eq!(numbers(5), numbers(5));
+        assert_ne!(numbers(5), numbers(6));
+    }
+
+    #[test]
+    fn a_range_of_any_length_stays_below_2_to_the_64() {
+        assert!(matches!(sample(&Sample { variant: "range", units: u64::MAX, seed: 0 }), PrimesParams::Range(..)));
+    }
+}
