@@ -18,6 +18,4 @@ pub mod engine;
 
 pub mod report;
 
-pub mod results;
-
 pub mod runner;

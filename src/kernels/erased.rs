@@ -32,7 +32,7 @@ impl DynPartial {
     }
 
     /// The kernel's own partial, to compare devices by.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "gpu"))]
     pub(crate) fn value<T: 'static>(&self) -> &T {
         self.value.downcast_ref().expect("a partial is of its kernel's type")
     }

@@ -66,7 +66,6 @@ impl Shader {
 
     /// A module of this project: it runs without bounds checks and loop guards, so its indices and loops must be bounded
     /// whatever its input is.
-    #[allow(dead_code)]
     pub(crate) fn trusted(label: impl Into<String>, source: impl Into<Arc<str>>) -> Self {
         Self { label: label.into(), source: source.into(), trusted: true }
     }
@@ -102,6 +101,8 @@ pub struct GpuStep {
     pub input: Option<GpuInput>,
     /// Binding 1: its length in words. It is zeroed before the first dispatch where `zeroed`, else it holds anything.
     pub output_words: u64,
+    /// How many of these, the first ones, are scratch between the dispatches and do not come back.
+    pub scratch_words: u64,
     /// Whether the shader relies on zeros in its output, for atomics.
     pub zeroed: bool,
     /// Binding 2.

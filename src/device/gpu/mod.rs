@@ -19,5 +19,4 @@ pub use device::GpuDevice;
 pub use inventory::{GpuOptions, Inventory};
 
 #[cfg(test)]
-#[allow(unused_imports)]
-pub(crate) use tests::{assert_valid, device_for_tests};
+pub(crate) use tests::assert_same_on_gpu;

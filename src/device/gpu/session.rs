@@ -360,7 +360,7 @@ impl Session {
         let mut ends = Vec::with_capacity(outputs.len());
         let mut size = CLOCK_BYTES;
         for step in &work.steps {
-            size += output_bytes(step);
+            size += kept_bytes(step);
             ends.push(size);
         }
         let loss = self.loss.clone();
@@ -385,8 +385,8 @@ impl Session {
                 encoder.copy_buffer_to_buffer(&clock.resolved, 0, &buffer, 0, CLOCK_BYTES);
             }
             for ((output, step), end) in outputs.iter().zip(&work.steps).zip(&ends) {
-                let bytes = output_bytes(step);
-                encoder.copy_buffer_to_buffer(output, 0, &buffer, end - bytes, bytes);
+                let (from, bytes) = (step.scratch_words * 4, kept_bytes(step));
+                encoder.copy_buffer_to_buffer(output, from, &buffer, end - bytes, bytes);
             }
             encoder.map_buffer_on_submit(&buffer, MapMode::Read, 0..size, |_| {});
             (buffer, queue.submit([encoder.finish()]))
@@ -396,8 +396,8 @@ impl Session {
         let read = loss.wall(|| -> Result<_, String> {
             let view = buffer.get_mapped_range(0..size).map_err(|error| error.to_string())?;
             let words = work.steps.iter().zip(&ends).map(|(step, &end)| {
-                let start = (end - output_bytes(step)) as usize;
-                bytemuck::pod_collect_to_vec(&view[start..start + step.output_words as usize * 4])
+                let start = (end - kept_bytes(step)) as usize;
+                bytemuck::pod_collect_to_vec(&view[start..start + kept_words(step) as usize * 4])
             });
             let words: Vec<Vec<u32>> = words.collect();
             let ticks: [u64; 2] = bytemuck::pod_read_unaligned(&view[..CLOCK_BYTES as usize]);
@@ -449,8 +449,19 @@ pub(super) fn wait(at: &Target<'_>, submission: SubmissionIndex) -> Result<(), D
     }
 }
 
+/// The size of a step's output; room for what is copied from it, rounded up.
 fn output_bytes(step: &GpuStep) -> u64 {
-    (step.output_words.saturating_mul(4)).max(16).checked_next_multiple_of(16).unwrap_or(u64::MAX)
+    step.output_words.saturating_mul(4).saturating_add(16).checked_next_multiple_of(16).unwrap_or(u64::MAX)
+}
+
+/// The words of a step's output that come back.
+fn kept_words(step: &GpuStep) -> u64 {
+    step.output_words.saturating_sub(step.scratch_words)
+}
+
+/// The same in bytes, as they lie in the readback buffer.
+fn kept_bytes(step: &GpuStep) -> u64 {
+    (kept_words(step) * 4).next_multiple_of(16)
 }
 
 fn table_bytes(table: &Arc<[u32]>) -> u64 {
