@@ -2,23 +2,25 @@
 //! speed, never the answer.
 
 use crate::kernels::primes::base_primes::LIMIT_MAX;
-use crate::kernels::primes::sieve::BLOCK_WORDS;
+use crate::kernels::primes::sieve::{BLOCK_WORDS, PATTERN_LIMIT, STRIDE_LIMIT};
 use crate::kernels::primes::wheel::NUMBERS_PER_WORD;
 
 /// Nanoseconds to bring a prime to its first multiple.
 const START_NS: f64 = 12.0;
 /// To make the table of primes, per number of it.
 const TABLE_NS: f64 = 0.5;
-/// To cross off one multiple.
-const CROSS_OFF_NS: f64 = 0.7;
+/// To cross off one multiple with a constant stride.
+const STRIDE_NS: f64 = 0.3;
+/// To cross off one multiple on a walk.
+const WALK_NS: f64 = 1.8;
 /// To pass over a prime that does not hit a block.
-const PASS_OVER_NS: f64 = 0.8;
+const PASS_OVER_NS: f64 = 1.6;
 /// To copy patterns and count, per number.
 const COPY_NS: f64 = 0.02;
 /// To test a composite that the sieve left.
 const COMPOSITE_NS: f64 = 90.0;
 /// To prove a prime.
-const PRIME_NS: f64 = 500.0;
+const PRIME_NS: f64 = 620.0;
 
 /// How a chunk is to be sieved.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,11 +48,14 @@ fn cost_ns(limit: u64, numbers: f64, job_numbers: f64, end: u128) -> f64 {
     let log_end = (end.max(3) as f64).ln();
     let primes = 1.1 * limit as f64 / log;
     let blocks = numbers / (BLOCK_WORDS as u64 * NUMBERS_PER_WORD) as f64;
-    // 8/30 of the multiples lie on the wheel; the sum of 1/p grows as log log (Mertens). Patterns serve up to 43.
-    let crossings = numbers * 8.0 / 30.0 * (log.ln() - 43f64.ln().ln()).max(0.0);
+    // 8/30 of the multiples lie on the wheel; the sum of 1/p grows as log log (Mertens).
+    let crossings = |from: u32| numbers * 8.0 / 30.0 * (log.ln() - f64::from(from).ln().ln()).max(0.0);
+    let walks = crossings(STRIDE_LIMIT);
+    let strides = crossings(PATTERN_LIMIT) - walks;
     let sieve = primes * (START_NS + PASS_OVER_NS * blocks)
         + limit as f64 * TABLE_NS * (numbers / job_numbers.max(1.0)).min(1.0)
-        + crossings * CROSS_OFF_NS
+        + strides * STRIDE_NS
+        + walks * WALK_NS
         + numbers * COPY_NS;
     if u128::from(limit + 1).pow(2) >= end {
         return sieve;

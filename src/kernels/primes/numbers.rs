@@ -75,6 +75,8 @@ pub struct NumbersKernel {
 
 /// The numbers that are read at a time: 64 KiB.
 const STRIDE: u64 = 1 << 13;
+/// The words of bits that make a piece: of half a million numbers.
+const PIECE_WORDS: usize = 1 << 13;
 
 impl NumbersKernel {
     /// The job over `numbers`.
@@ -95,6 +97,15 @@ impl NumbersKernel {
     /// What is asked for.
     pub fn mode(&self) -> NumbersMode {
         self.mode
+    }
+
+    /// The partial of the units from `first_unit`, a multiple of 64, on, whose bits are `words`. A bit past the last number
+    /// must be 0.
+    pub fn partial_of_words(&self, first_unit: u64, words: Vec<u64>) -> PrimesPartial {
+        match self.mode {
+            NumbersMode::Count => PrimesPartial::of_count(count_ones(&words)),
+            NumbersMode::Each | NumbersMode::List => PrimesPartial::of_words(first_unit / 64, words),
+        }
     }
 }
 
@@ -127,26 +138,28 @@ impl Kernel for NumbersKernel {
         context: &mut FoldContext<'_>,
     ) -> Result<PrimesPartial, JobError> {
         let mut partial = PrimesPartial::default();
+        let mut first_unit = units.start;
+        let mut words = Vec::new();
         let mut start = units.start;
         while start < units.end {
             let end = units.end.min(start + STRIDE);
             let values = self.words.read(start..end, context.scratch)?;
             let numbers = u64::unwrap(&values).expect("the source is of u64");
-            if let [number] = numbers {
-                // The smallest jobs come by the million.
-                let prime = primality::is_prime(*number);
-                partial.prime_count += u64::from(prime);
+            if let ([number], []) = (numbers, &words[..]) {
+                // The smallest jobs come by the million: no vector for one bit.
+                let prime = u64::from(primality::is_prime(*number));
+                partial.prime_count += prime;
                 if self.mode != NumbersMode::Count {
-                    partial.bits.push_one(start / 64, u64::from(prime));
+                    partial.bits.push_one(start / 64, prime);
                 }
-            } else {
-                let mut words = vec![0; numbers.len().div_ceil(64)];
-                primality::test_each(numbers, &mut words);
-                if self.mode == NumbersMode::Count {
-                    partial.prime_count += count_ones(&words);
-                } else {
-                    partial.push(start / 64, words);
-                }
+                break;
+            }
+            let filled = words.len();
+            words.resize(filled + numbers.len().div_ceil(64), 0);
+            primality::test_each(numbers, &mut words[filled..]);
+            if words.len() >= PIECE_WORDS || end == units.end {
+                partial.merge(self.partial_of_words(first_unit, std::mem::take(&mut words)));
+                first_unit = end;
             }
             start = end;
         }

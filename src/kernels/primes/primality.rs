@@ -12,6 +12,9 @@
 /// The odd primes that numbers are divided by before any strong test.
 const TRIAL_PRIMES: [u64; 17] = [3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61];
 
+/// The least odd number that the strong tests decide: above all small bases.
+const QUEUE_MIN: u64 = 64 * 64;
+
 /// Numbers below this are looked up. It lies below 67^2, so that a greater composite either has a small factor or goes on
 /// to a strong test, whose bases are all below it.
 const TABLE_LEN: u64 = 4096;
@@ -103,8 +106,9 @@ pub(super) struct Queue {
 const LANES: usize = 4;
 
 impl Queue {
-    /// Adds an odd number of at least [`TABLE_LEN`]; calls `found` with the index of each that proves prime meanwhile.
+    /// Adds an odd number of at least [`QUEUE_MIN`]; calls `found` with the index of each that proves prime meanwhile.
     pub(super) fn push(&mut self, n: u64, index: usize, found: impl FnMut(usize)) {
+        debug_assert!(n % 2 == 1 && n >= QUEUE_MIN);
         self.numbers[self.len] = n;
         self.indices[self.len] = index;
         self.len += 1;
@@ -220,7 +224,7 @@ fn strong_to_two<const N: usize>(numbers: [u64; N]) -> [bool; N] {
     strong
 }
 
-/// Whether an `n` that is a strong probable prime to base 2, odd and at least [`TABLE_LEN`], is one to the other bases of
+/// Whether an `n` that is a strong probable prime to base 2, odd and at least [`QUEUE_MIN`], is one to the other bases of
 /// its set too: then it is prime.
 fn strong_to_the_rest(n: u64) -> bool {
     if n < 4_759_123_141 {

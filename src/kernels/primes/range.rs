@@ -37,7 +37,13 @@ pub struct RangeKernel {
     mode: RangeMode,
     first_word: u64,
     units: u64,
+    granularity: u64,
+    prior_ns_per_unit: f64,
 }
+
+/// Chunks of about this many units, a second's work, decide how short chunks may get: bringing the primes to the start of a
+/// chunk must stay a small part of it.
+const LONG_CHUNK_UNITS: u64 = 1 << 23;
 
 impl RangeKernel {
     /// The job over `range`.
@@ -45,7 +51,10 @@ impl RangeKernel {
         let per_word = u128::from(NUMBERS_PER_WORD);
         let first_word = (range.start() / per_word) as u64;
         let units = if range.is_empty() { 0 } else { range.end().div_ceil(per_word) as u64 - first_word };
-        Self { range, mode, first_word, units }
+        let long = units.clamp(1, LONG_CHUNK_UNITS);
+        let Effort { limit, ns } = effort_of(range, long);
+        let granularity = (limit / 16).next_power_of_two().clamp(1 << 10, 1 << 17);
+        Self { range, mode, first_word, units, granularity, prior_ns_per_unit: ns / long as f64 }
     }
 
     /// The range.
@@ -78,11 +87,11 @@ impl RangeKernel {
             RangeMode::List => partial.push(first_unit, words),
         }
     }
+}
 
-    /// How to sieve a chunk of this many units.
-    fn effort(&self, units: u64) -> Effort {
-        effort((units * NUMBERS_PER_WORD) as f64, self.range.len() as f64, self.range.end())
-    }
+/// How to sieve a chunk of this many units.
+fn effort_of(range: NumberRange, units: u64) -> Effort {
+    effort(units as f64 * NUMBERS_PER_WORD as f64, range.len() as f64, range.end())
 }
 
 impl Kernel for RangeKernel {
@@ -90,17 +99,14 @@ impl Kernel for RangeKernel {
     type Partial = PrimesPartial;
 
     fn work(&self) -> Work {
-        // What pays for a chunk of a second or so decides how short chunks may get: bringing the primes to the start of a
-        // chunk must stay a small part of it.
-        let effort = self.effort(self.units.min(1 << 23));
         Work {
             kernel: "primes",
             variant: "range".to_owned(),
             units: self.units,
-            granularity: (effort.limit / 16).next_power_of_two().clamp(1 << 10, 1 << 17),
+            granularity: self.granularity,
             bytes_per_unit: 0.0,
             bytes_out_per_unit: if self.mode == RangeMode::List { 8.0 } else { 0.0 },
-            prior_ns_per_unit: effort.ns / self.units.clamp(1, 1 << 23) as f64,
+            prior_ns_per_unit: self.prior_ns_per_unit,
             passes: 1,
             gpu: gpu::RANGE,
         }
@@ -115,7 +121,7 @@ impl Kernel for RangeKernel {
         if units.is_empty() {
             return Ok(partial);
         }
-        let limit = self.effort(units.end - units.start).limit;
+        let limit = effort_of(self.range, units.end - units.start).limit;
         let table = BasePrimes::up_to(limit);
         let words = self.first_word + units.start..self.first_word + units.end;
         Sieve::new(table.below_or_at(limit), words).for_each_block(|first_word, block| {
@@ -162,6 +168,7 @@ fn test_survivors(first_word: u64, block: &mut [u64], limit: u64) {
         return;
     }
     let mut primes = vec![0u64; block.len()];
+    // What goes to the queue is above 64^2, as the least limit short of the root is 64.
     let mut queue = Queue::default();
     for (index, &word) in block.iter().enumerate() {
         let mut bits = word;

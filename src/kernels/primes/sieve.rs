@@ -16,13 +16,13 @@ const SEGMENT_WORDS: usize = 1 << 12;
 /// Primes below this cross off segment by segment.
 const SMALL_LIMIT: u32 = 1 << 13;
 /// Primes below this cross off with constant strides.
-const STRIDE_LIMIT: u32 = 1 << 16;
+pub(super) const STRIDE_LIMIT: u32 = 1 << 16;
 
 /// Groups of primes whose multiples are copied from a pattern. As 240 and p have no common factor, the pattern of p repeats
 /// after p words.
 const PATTERN_PRIMES: [&[u32]; 5] = [&[7, 11, 13], &[17, 19], &[23, 29], &[31, 37], &[41, 43]];
 /// The greatest of them.
-const PATTERN_LIMIT: u32 = 43;
+pub(super) const PATTERN_LIMIT: u32 = 43;
 
 static PATTERNS: LazyLock<[Vec<u64>; 5]> = LazyLock::new(|| {
     PATTERN_PRIMES.map(|primes| {

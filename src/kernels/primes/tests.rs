@@ -151,6 +151,45 @@ fn long_blocks_agree_with_single_tests_where_every_kind_of_prime_crosses_off() {
     assert_eq!(found, oracle(start, end));
 }
 
+#[test]
+fn sieves_far_out_keep_the_primes_and_no_others() {
+    // Large primes that pass over several blocks; single numbers are looked at here and there.
+    let table = base_primes::BasePrimes::up_to(1 << 24);
+    for start in [1_000_000_000_000u64, 200_000_000_000_000] {
+        let first = start / NUMBERS_PER_WORD;
+        let limit = (start + 100_000_000).isqrt();
+        let mut random = Random(start);
+        let mut looked_at = 0;
+        sieve::Sieve::new(table.below_or_at(limit), first..first + 4 * sieve::BLOCK_WORDS as u64 + 77).for_each_block(
+            |first_word, block| {
+                for _ in 0..20_000 {
+                    let (index, bit) = (random.next() as usize % block.len(), random.next() % 64);
+                    let number = (first_word + index as u64) * NUMBERS_PER_WORD + wheel::offset_of_bit(bit as u32);
+                    assert_eq!(block[index] >> bit & 1 == 1, is_prime(number), "{number}");
+                    looked_at += 1;
+                }
+            },
+        );
+        assert_eq!(looked_at, 100_000);
+    }
+}
+
+#[test]
+fn one_wrong_bit_is_another_answer() {
+    let kernel = range(1000, 2000, RangeMode::List);
+    let bytes = |flip: u64| {
+        let mut words = vec![0u64; kernel.work().units as usize];
+        for (number, word) in oracle(1000, 2000).into_iter().map(|p| (p, (p / 240 - kernel.first_word()) as usize)) {
+            words[word] |=
+                (0..64).filter(|&bit| wheel::offset_of_bit(bit) == number % 240).fold(0, |w, bit| w | 1 << bit);
+        }
+        words[2] ^= flip;
+        json(&*finish(&kernel, &RangePass, kernel.partial_of_words(0, words)))
+    };
+    assert_eq!(bytes(0), json(&*whole(&kernel)));
+    assert_ne!(bytes(1 << 17), bytes(0));
+}
+
 fn hostile_numbers() -> Vec<u64> {
     let mut numbers: Vec<u64> = (0..300).collect();
     numbers.extend([u64::MAX, u64::MAX - 58, 3_215_031_751, 3_825_123_056_546_413_051, 4_294_967_291 * 4_294_967_291]);
@@ -184,6 +223,20 @@ fn lists_hold_what_single_tests_find_in_any_pieces() {
             let counted = json(&*in_pieces(&counting, 64, seed));
             assert_eq!(counted, format!("{{\"prime_count\":{prime_count}}}"), "{len}, seed {seed}");
         }
+    }
+}
+
+#[test]
+fn lists_longer_than_a_piece_are_whole_to_the_last_number() {
+    for len in [1 << 19, (1 << 19) + 1, (1 << 19) + 2, (1 << 20) + 1] {
+        let mut numbers = vec![4; len];
+        numbers[0] = 2;
+        numbers[len - 1] = 3;
+        let answer: Box<dyn Any> = whole(&NumbersKernel::new(numbers, NumbersMode::Each).unwrap());
+        let answer = answer.downcast::<NumbersAnswer>().unwrap();
+        assert_eq!(answer.prime_count(), 2, "{len}");
+        let primes = answer.flags().map(Result::unwrap).enumerate().filter(|(_, prime)| *prime);
+        assert_eq!(primes.map(|(index, _)| index).collect::<Vec<_>>(), [0, len - 1]);
     }
 }
 

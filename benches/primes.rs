@@ -1,0 +1,200 @@
+//! The kernel `primes` on one thread, against something plain measured in the same run; every answer is checked first.
+//!
+//! `cargo bench --bench primes`, or with words of the rows wanted: `cargo bench --bench primes -- sieve`.
+//! Times are the least of several runs.
+#![allow(clippy::print_stdout)]
+
+use std::any::Any;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use tandem::input::Scratch;
+use tandem::job::BindContext;
+use tandem::kernels::primes::{
+    KIND, NumberRange, NumbersAnswer, NumbersKernel, NumbersMode, RangeAnswer, RangeKernel, RangeMode, is_prime,
+    test_each,
+};
+use tandem::kernels::{Answer, FoldContext, Isa, Kernel, Next};
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted = |row: &str| words.is_empty() || words.iter().any(|word| row.contains(word.as_str()));
+    numbers(&wanted);
+    sieve(&wanted);
+    jobs(&wanted);
+}
+
+fn numbers(wanted: &dyn Fn(&str) -> bool) {
+    let mut state = 1;
+    let random: Vec<u64> = (0..200_000).map(|_| split_mix(&mut state) | 1).collect();
+    let primes: Vec<u64> = (0..).map(|_| split_mix(&mut state) | 1).filter(|&n| naive(n)).take(20_000).collect();
+    let small: Vec<u64> = (0..200_000).map(|_| split_mix(&mut state) >> 32).collect();
+    for (name, numbers) in [("random odd 64-bit", &random), ("64-bit primes", &primes), ("random 32-bit", &small)] {
+        let row = format!("numbers, {name}");
+        if !wanted(&row) {
+            continue;
+        }
+        let expect = numbers.iter().filter(|&&n| naive(n)).count() as u64;
+        let kernel = NumbersKernel::new(numbers.clone(), NumbersMode::Each).expect("integers");
+        let answer: Box<dyn Any> = whole(&kernel);
+        assert_eq!(answer.downcast::<NumbersAnswer>().expect("its answer").prime_count(), expect, "{row}");
+        let ns = |elapsed: Duration| elapsed.as_secs_f64() * 1e9 / numbers.len() as f64;
+        let batch = ns(least(5, || {
+            let mut bits = vec![0; numbers.len().div_ceil(64)];
+            test_each(numbers, &mut bits);
+            bits
+        }));
+        let single = ns(least(5, || numbers.iter().filter(|&&n| is_prime(n)).count()));
+        let plain = ns(least(1, || numbers.iter().filter(|&&n| naive(n)).count()));
+        println!(
+            "{row:<32} {batch:>8.1} ns a number in a batch, {single:>8.1} ns alone, {plain:>8.1} ns plain: {:.1} x",
+            plain / batch
+        );
+    }
+}
+
+fn sieve(wanted: &dyn Fn(&str) -> bool) {
+    let rows: [(i128, i128, u64); 6] = [
+        (0, 1_000_000_000, 50_847_534),
+        (0, 10_000_000_000, 455_052_511),
+        (1_000_000_000_000, 1_001_000_000_000, 36_190_991),
+        (1_000_000_000_000_000, 1_000_001_000_000_000, 28_946_421),
+        (1_000_000_000_000_000_000, 1_000_000_000_100_000_000, 2_414_886),
+        ((1 << 64) - 10_000_000, 1 << 64, 225_271),
+    ];
+    for (start, end, expect) in rows {
+        let row = format!("sieve, {start}..{end}");
+        if !wanted(&row) {
+            continue;
+        }
+        let kernel = RangeKernel::new(NumberRange::new(start, end).expect("a range"), RangeMode::Count);
+        let count = |kernel: &RangeKernel| {
+            let answer: Box<dyn Any> = whole(kernel);
+            answer.downcast::<RangeAnswer>().expect("its answer").count()
+        };
+        assert_eq!(count(&kernel), expect, "{row}");
+        let took = least(if end - start > 5_000_000_000 { 1 } else { 3 }, || count(&kernel));
+        let guess = kernel.work();
+        println!(
+            "{row:<50} {:>8.1} ms, {:.3} ns a number, guessed {:.1} ms",
+            took.as_secs_f64() * 1e3,
+            took.as_secs_f64() * 1e9 / (end - start) as f64,
+            guess.units as f64 * guess.prior_ns_per_unit / 1e6,
+        );
+        if start == 0 && end <= 1_000_000_000 {
+            let plain = least(1, || plain_count(end as usize));
+            assert_eq!(plain_count(end as usize), expect);
+            println!(
+                "{:<50} {:>8.1} ms: {:.1} x",
+                "  plain Eratosthenes",
+                plain.as_secs_f64() * 1e3,
+                plain.div_duration_f64(took)
+            );
+        }
+    }
+}
+
+/// One-number jobs from their line to their JSON, as the engine takes them, without the engine.
+fn jobs(wanted: &dyn Fn(&str) -> bool) {
+    let row = "jobs, one small number each";
+    if !wanted(row) {
+        return;
+    }
+    const JOBS: usize = 100_000;
+    let line = r#"{"id":"a","kind":"primes","numbers":[97]}"#;
+    let context = BindContext::default();
+    let mut scratch = Scratch::default();
+    let mut run = |out: &mut Vec<u8>| {
+        let params = (KIND.parse)(black_box(line)).expect("a good line");
+        let kernel = params.bind(&context).expect("numbers in memory");
+        let pass = kernel.first_pass().expect("a pass");
+        let mut fold = FoldContext { isa: Isa::Portable, scratch: &mut scratch };
+        let partial = kernel.fold(&pass, 0..1, &mut fold).expect("a number");
+        let Next::Done(answer) = kernel.next(&pass, partial).expect("an answer") else { panic!("one pass") };
+        answer.write_json(out).expect("memory");
+    };
+    let mut out = Vec::new();
+    run(&mut out);
+    assert_eq!(out, br#"{"is_prime":[true],"prime_count":1}"#);
+    let took = least(5, || {
+        for _ in 0..JOBS {
+            out.clear();
+            run(&mut out);
+        }
+    });
+    println!("{row:<32} {:>8.1} ns a job from its line to its JSON", took.as_secs_f64() * 1e9 / JOBS as f64);
+}
+
+fn whole<K: Kernel>(kernel: &K) -> Box<dyn Answer> {
+    let pass = kernel.first_pass().expect("a pass");
+    let mut scratch = Scratch::default();
+    let mut context = FoldContext { isa: Isa::detect(), scratch: &mut scratch };
+    let partial = kernel.fold(&pass, 0..kernel.work().units, &mut context).expect("a partial");
+    match kernel.next(&pass, partial).expect("an answer") {
+        Next::Done(answer) => answer,
+        Next::Pass(_) => unreachable!("primes have one pass"),
+    }
+}
+
+fn least<T>(runs: usize, mut run: impl FnMut() -> T) -> Duration {
+    let timed = |_| {
+        let start = Instant::now();
+        black_box(run());
+        start.elapsed()
+    };
+    (0..runs).map(timed).min().expect("at least one run")
+}
+
+/// Miller and Rabin's test to the first twelve primes (Sorenson and Webster 2015), one by one, by 128-bit remainders.
+fn naive(n: u64) -> bool {
+    const BASES: [u64; 12] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37];
+    if n < 2 || BASES.iter().any(|&p| n.is_multiple_of(p)) {
+        return BASES.contains(&n);
+    }
+    let twos = (n - 1).trailing_zeros();
+    BASES.iter().all(|&base| {
+        let mut x = power(base, (n - 1) >> twos, n);
+        let mut strong = x == 1 || x == n - 1;
+        for _ in 1..twos {
+            x = product(x, x, n);
+            strong |= x == n - 1;
+        }
+        strong
+    })
+}
+
+fn power(mut base: u64, mut exponent: u64, n: u64) -> u64 {
+    let mut result = 1;
+    while exponent != 0 {
+        if exponent & 1 == 1 {
+            result = product(result, base, n);
+        }
+        base = product(base, base, n);
+        exponent >>= 1;
+    }
+    result
+}
+
+fn product(a: u64, b: u64, n: u64) -> u64 {
+    (u128::from(a) * u128::from(b) % u128::from(n)) as u64
+}
+
+fn plain_count(end: usize) -> u64 {
+    let mut composite = vec![false; end];
+    let mut count = 0;
+    for n in 2..end {
+        if !composite[n] {
+            count += 1;
+            (n * n..end).step_by(n).for_each(|multiple| composite[multiple] = true);
+        }
+    }
+    count
+}
+
+/// SplitMix64.
+fn split_mix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let z = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
