@@ -24,6 +24,8 @@ pub(crate) struct Bound {
     pub ticket: Ticket,
     pub kernel: Arc<dyn DynKernel>,
     pub work: Work,
+    /// How long opening its input took.
+    pub opening: Duration,
 }
 
 /// What a batch leaves to others.
@@ -134,6 +136,8 @@ fn begin(
     if ticket.cancel.is_cancelled() {
         return Some(Ended { ticket, result: Err(cancelled()), plan: None });
     }
+    // Opening a file takes time worth knowing; what is in memory is bound in less than a clock takes to read.
+    let begun = (!ticket.spec.params.in_memory()).then(Instant::now);
     let opened = caught(|| {
         let kernel = ticket.spec.params.bind(&ticket.context)?;
         let work = kernel.work();
@@ -144,7 +148,8 @@ fn begin(
         Err(error) => return Some(Ended { ticket, result: Err(error), plan: None }),
     };
     let Some(plan) = planner.small(&work, ticket.spec.device) else {
-        bound.push(Bound { ticket, kernel, work });
+        let opening = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+        bound.push(Bound { ticket, kernel, work, opening });
         return None;
     };
     let result = caught(|| run_whole(&*kernel, work.units, cpu, scratch));

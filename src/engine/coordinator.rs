@@ -8,22 +8,30 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::device::{DeviceError, DeviceId};
+use crate::device::{ChunkDone, Device, DeviceError, DeviceId, Phases};
+use crate::engine::Timings;
 use crate::engine::batch::{self, Bound, Leftover, Planner};
-use crate::engine::dispatch::{Action, Dispatch, Event, JobKey};
+use crate::engine::dispatch::{
+    Action, Admission, Dispatch, Event, JobReport, Lanes as DispatchLanes, Ticket as LaneTicket,
+};
 use crate::engine::lanes::{Lanes, Piece};
 use crate::engine::running::{PassEnd, Running};
 use crate::engine::shared::{Planned, Shared};
 use crate::engine::ticket::{Ticket, cancelled, deliver};
-use crate::job::{DeviceChoice, JobError};
-use crate::kernels::{Answer, Work};
-use crate::plan::{Choice, Plan};
+use crate::input::Scratch;
+use crate::job::{Cause, DeviceChoice, JobError};
+use crate::kernels::{Answer, DynPartial, Work};
+use crate::plan::{Choice, Plan, Power};
 
 /// Jobs that a batch holds at most.
 const BATCH_JOBS: usize = 512;
 
 /// Large jobs that are open at once for every lane: enough to keep lanes busy, few enough to bound what is open.
 const OPEN_PER_LANE: usize = 4;
+
+/// A large job is passed by short work for as long as it is predicted to take itself, but no longer than this: short
+/// work does not wait for long work, and long work does not wait for ever.
+const PASSED_MS_MAX: f64 = 60_000.0;
 
 /// What reaches the coordinator.
 pub(crate) enum Message {
@@ -34,24 +42,25 @@ pub(crate) enum Message {
     /// Somebody cancelled something.
     Cancelled,
     /// A batch ended.
-    BatchEnded { key: JobKey, lane: u32, elapsed: Duration, leftover: Leftover },
+    BatchEnded { lane: LaneTicket, elapsed: Duration, leftover: Leftover },
     /// A closure returned.
-    ClosureEnded { key: JobKey, lane: u32, elapsed: Duration },
+    ClosureEnded { lane: LaneTicket, elapsed: Duration },
     /// A chunk was folded, or not.
-    Chunk {
-        key: JobKey,
-        device: DeviceId,
-        lane: u32,
-        units: Range<u64>,
-        elapsed: Duration,
-        result: Result<(), DeviceError>,
-    },
+    Chunk { key: u64, lane: LaneTicket, result: Result<Folded, DeviceError> },
     /// A pass was ended.
-    PassEnded { key: JobKey, result: Result<PassEnd, JobError> },
+    PassEnded { key: u64, result: Result<PassEnd, JobError> },
     /// The search for GPUs is over.
     Searched,
     /// Nobody submits any more: end when all is done.
     Close,
+}
+
+/// A chunk that was folded.
+pub(crate) struct Folded {
+    phases: Phases,
+    resident: bool,
+    /// What is still to be merged: nothing, where the lane could do that itself.
+    partial: Option<DynPartial>,
 }
 
 /// What a job of dispatch is.
@@ -63,7 +72,17 @@ enum Item {
     /// A batch or closure that runs.
     Begun,
     /// A large job.
-    Large { running: Arc<Running>, ticket: Ticket },
+    Large(Box<Large>),
+}
+
+struct Large {
+    running: Arc<Running>,
+    ticket: Ticket,
+    work: Work,
+    plan: Arc<Plan>,
+    opening: Duration,
+    admitted: Instant,
+    answer: Option<Arc<dyn Answer>>,
 }
 
 pub(crate) struct Coordinator {
@@ -72,8 +91,8 @@ pub(crate) struct Coordinator {
     sender: Sender<Message>,
     lanes: Lanes,
     dispatch: Dispatch,
-    items: HashMap<JobKey, Item>,
-    next_key: JobKey,
+    items: HashMap<u64, Item>,
+    next_key: u64,
     /// Not bound yet.
     waiting: VecDeque<Ticket>,
     /// Bound, but GPUs have to be looked for before they can be planned.
@@ -86,12 +105,32 @@ pub(crate) struct Coordinator {
     actions: Vec<Action>,
     closing: bool,
     begun: Instant,
-    batch_plan: Arc<Plan>,
+    short_work: Work,
+    short_plan: Plan,
 }
 
 impl Coordinator {
     pub fn new(shared: Arc<Shared>, receiver: Receiver<Message>, sender: Sender<Message>, lanes: Lanes) -> Self {
-        let batch_plan = Arc::new(Plan::given(Choice::Cpu { threads: 1 }, "a batch of small jobs"));
+        let short_work = Work {
+            kernel: "short",
+            variant: String::new(),
+            units: 1,
+            granularity: 1,
+            bytes_per_unit: 0.0,
+            bytes_out_per_unit: 0.0,
+            prior_ns_per_unit: 1e6,
+            passes: 1,
+            gpu: false,
+        };
+        let mut short_plan = Plan::given(Choice::Cpu { threads: 1 }, "a batch of small jobs, or a closure");
+        short_plan.powers.push(Power {
+            device: DeviceId::Cpu,
+            lanes: 1,
+            units_per_ms: 1.0,
+            setup_ms: 0.0,
+            chunk_ms: 0.0,
+            measured: true,
+        });
         Self {
             shared,
             receiver,
@@ -108,14 +147,15 @@ impl Coordinator {
             actions: Vec::new(),
             closing: false,
             begun: Instant::now(),
-            batch_plan,
+            short_work,
+            short_plan,
         }
     }
 
     /// Runs until closed and idle.
     pub fn run(mut self) {
-        let threads = self.threads();
-        self.tell(Event::DeviceAdded { device: DeviceId::Cpu, lanes: threads, max_chunk_bytes: u64::MAX });
+        let cpu = DispatchLanes::of(self.shared.devices.cpu().info());
+        self.tell(Event::DeviceAdded(cpu));
         loop {
             self.act();
             if self.closing && self.is_idle() {
@@ -146,27 +186,21 @@ impl Coordinator {
     fn take(&mut self, message: Message) {
         match message {
             Message::Submitted => self.waiting.extend(self.shared.take_inbox()),
-            Message::Closure(closure) => self.admit_short("closure", Item::Closure(closure)),
+            Message::Closure(closure) => self.admit_short(Item::Closure(closure)),
             Message::Cancelled => self.cancel(),
-            Message::BatchEnded { key, lane, elapsed, leftover } => {
+            Message::BatchEnded { lane, elapsed, leftover } => {
                 self.batches -= 1;
                 self.shared.ended(leftover.ended);
                 for ticket in leftover.rest.into_iter().rev() {
                     self.waiting.push_front(ticket);
                 }
-                self.short_ended(key, lane, elapsed);
+                self.short_ended(lane, elapsed);
                 for bound in leftover.bound {
                     self.admit_large(bound);
                 }
             }
-            Message::ClosureEnded { key, lane, elapsed } => self.short_ended(key, lane, elapsed),
-            Message::Chunk { key: job, device, lane, units, elapsed, result } => match result {
-                Ok(()) => {
-                    let elapsed_ms = elapsed.as_secs_f64() * 1e3;
-                    self.tell(Event::ChunkDone { job, device, lane, units, elapsed_ms });
-                }
-                Err(error) => self.tell(Event::ChunkFailed { job, device, lane, units, error }),
-            },
+            Message::ClosureEnded { lane, elapsed } => self.short_ended(lane, elapsed),
+            Message::Chunk { key, lane, result } => self.chunk_ended(key, lane, result),
             Message::PassEnded { key, result } => self.pass_ended(key, result),
             Message::Searched => {
                 self.searching = false;
@@ -179,48 +213,57 @@ impl Coordinator {
         }
     }
 
+    fn chunk_ended(&mut self, key: u64, ticket: LaneTicket, result: Result<Folded, DeviceError>) {
+        let merged = match result {
+            // A chunk that was given to somebody else meanwhile must not be merged twice.
+            Ok(Folded { partial: Some(partial), phases, resident }) if self.dispatch.wants(ticket) => {
+                match self.items.get(&key) {
+                    Some(Item::Large(large)) => {
+                        large.running.absorb(partial).map(|()| (phases, resident)).map_err(DeviceError::Job)
+                    }
+                    _ => Ok((phases, resident)),
+                }
+            }
+            Ok(Folded { phases, resident, .. }) => Ok((phases, resident)),
+            Err(error) => Err(error),
+        };
+        self.tell(match merged {
+            Ok((phases, resident)) => Event::ChunkDone { ticket, phases, resident },
+            Err(error) => Event::ChunkFailed { ticket, error },
+        });
+    }
+
     fn add_gpus(&mut self) {
         let Some(found) = self.shared.devices.known_gpus() else { return };
-        let usable: Vec<_> = found
-            .gpus
-            .iter()
-            .filter(|gpu| gpu.unusable.is_none())
-            .map(|gpu| {
-                let info = gpu.device.info();
-                (info.id, info.lanes, info.max_chunk_bytes)
-            })
-            .collect();
-        for (device, lanes, max_chunk_bytes) in usable {
-            self.tell(Event::DeviceAdded { device, lanes, max_chunk_bytes });
+        let usable = found.gpus.iter().filter(|gpu| gpu.unusable.is_none());
+        let lanes: Vec<_> = usable.map(|gpu| DispatchLanes::of(gpu.device.info())).collect();
+        for lanes in lanes {
+            self.tell(Event::DeviceAdded(lanes));
         }
     }
 
-    fn key(&mut self) -> JobKey {
+    fn key(&mut self) -> u64 {
         self.next_key += 1;
         self.next_key
     }
 
-    fn admit_short(&mut self, kernel: &'static str, item: Item) {
-        let job = self.key();
-        self.items.insert(job, item);
-        let work = Work {
-            kernel,
-            variant: String::new(),
-            units: 1,
-            granularity: 1,
-            bytes_per_unit: 0.0,
-            bytes_out_per_unit: 0.0,
-            prior_ns_per_unit: 1e6,
-            passes: 1,
-            gpu: false,
-        };
-        let plan = self.batch_plan.clone();
-        self.tell(Event::Admitted { job, work, plan, short: true, forced: false });
+    /// When something that is predicted to take so long is to have its turn, on the engine's clock.
+    fn order(&self, predicted_ms: f64) -> u64 {
+        let passed = Duration::from_secs_f64(predicted_ms.clamp(0.0, PASSED_MS_MAX) / 1e3);
+        u64::try_from((self.begun.elapsed() + passed).as_micros()).unwrap_or(u64::MAX)
     }
 
-    fn short_ended(&mut self, job: JobKey, lane: u32, elapsed: Duration) {
-        let elapsed_ms = elapsed.as_secs_f64() * 1e3;
-        self.tell(Event::ChunkDone { job, device: DeviceId::Cpu, lane, units: 0..1, elapsed_ms });
+    fn admit_short(&mut self, item: Item) {
+        let job = self.key();
+        self.items.insert(job, item);
+        let order = self.order(0.0);
+        let admission = Admission::new(job, order, &self.short_work, &self.short_plan, DeviceChoice::Cpu);
+        self.tell(Event::Admitted(admission));
+    }
+
+    fn short_ended(&mut self, ticket: LaneTicket, elapsed: Duration) {
+        let phases = Phases { compute: elapsed, ..Phases::default() };
+        self.tell(Event::ChunkDone { ticket, phases, resident: false });
     }
 
     /// Turns waiting tickets into batches while lanes want some.
@@ -243,7 +286,7 @@ impl Coordinator {
                 }
             }
             self.batches += 1;
-            self.admit_short("batch", Item::Batch(batch));
+            self.admit_short(Item::Batch(batch));
         }
     }
 
@@ -252,21 +295,7 @@ impl Coordinator {
         let asked = bound.ticket.spec.device.unwrap_or(self.shared.default_device());
         let busy_for_ms = |device| self.dispatch.busy_for_ms(device);
         match self.shared.plan(&bound.work, asked, &busy_for_ms) {
-            Planned::Plan(plan) => {
-                let plan = Arc::new(plan);
-                let Bound { ticket, kernel, work } = bound;
-                let made = Running::new(kernel, work.clone(), plan.clone(), ticket.cancel.clone(), ticket.submitted);
-                match made {
-                    Ok(running) => {
-                        let job = self.key();
-                        self.large += 1;
-                        self.items.insert(job, Item::Large { running: Arc::new(running), ticket });
-                        let forced = matches!(asked, DeviceChoice::Gpu | DeviceChoice::GpuIndex(_));
-                        self.tell(Event::Admitted { job, work, plan, short: false, forced });
-                    }
-                    Err(error) => self.fail_ticket(ticket, error, Some(plan)),
-                }
-            }
+            Planned::Plan(plan) => self.begin(bound, Arc::new(plan), asked),
             Planned::SearchFirst => {
                 self.unplanned.push(bound);
                 if !self.searching {
@@ -276,6 +305,21 @@ impl Coordinator {
             }
             Planned::Refused(error) => self.fail_ticket(bound.ticket, error, None),
         }
+    }
+
+    fn begin(&mut self, bound: Bound, plan: Arc<Plan>, asked: DeviceChoice) {
+        let Bound { ticket, kernel, work, opening } = bound;
+        let running = match Running::new(kernel, ticket.cancel.clone()) {
+            Ok(running) => Arc::new(running),
+            Err(error) => return self.fail_ticket(ticket, error, Some(plan)),
+        };
+        let predicted_ms = plan.candidates.first().and_then(|best| best.predicted).map_or(0.0, |best| best.ms);
+        let (job, order) = (self.key(), self.order(predicted_ms));
+        let admission = Admission::new(job, order, &work, &plan, asked);
+        let large = Large { running, ticket, work, plan, opening, admitted: Instant::now(), answer: None };
+        self.large += 1;
+        self.items.insert(job, Item::Large(Box::new(large)));
+        self.tell(Event::Admitted(admission));
     }
 
     /// Looks for GPUs on a thread of its own, since drivers take their time.
@@ -301,17 +345,12 @@ impl Coordinator {
         while !self.actions.is_empty() {
             for action in std::mem::take(&mut self.actions) {
                 match action {
-                    Action::Fold { job, device, lane, units } => self.fold(job, device, lane, units),
-                    Action::PassDone { job } => self.pass_done(job),
-                    Action::Failed { job, error } => {
-                        if let Some(Item::Large { running, ticket }) = self.items.remove(&job) {
+                    Action::Fold { ticket, job, units, .. } => self.fold(job, ticket, units),
+                    Action::PassComplete { job } => self.pass_complete(job),
+                    Action::End { job, result, report } => {
+                        if let Some(Item::Large(large)) = self.items.remove(&job) {
                             self.large -= 1;
-                            self.end_large(&running, ticket, Err(error));
-                        }
-                    }
-                    Action::Retried { job } => {
-                        if let Some(Item::Large { running, .. }) = self.items.get(&job) {
-                            running.count_retry();
+                            self.end(*large, result, &report);
                         }
                     }
                     Action::SetAside { device, why } => self.shared.set_aside(device, why),
@@ -321,22 +360,20 @@ impl Coordinator {
         }
     }
 
-    fn fold(&mut self, key: JobKey, device: DeviceId, lane: u32, units: Range<u64>) {
+    fn fold(&mut self, key: u64, lane: LaneTicket, units: Range<u64>) {
         let Some(item) = self.items.get_mut(&key) else { return };
         let shared = self.shared.clone();
         let sender = self.sender.clone();
         let piece: Piece = match item {
-            Item::Large { running, .. } => {
-                let running = running.clone();
-                let units = units.clone();
+            Item::Large(large) => {
+                let running = large.running.clone();
                 Box::new(move |scratch| {
-                    let begun = Instant::now();
-                    let result = match shared.devices.get(device) {
-                        Some(device) => running.fold(&*device, units.clone(), scratch),
+                    let result = match shared.devices.get(lane.device) {
+                        Some(device) => fold_on(&running, &*device, units, scratch),
                         None => Err(DeviceError::Lost("it is not there".to_owned())),
                     };
-                    let elapsed = begun.elapsed();
-                    let _ = sender.send(Message::Chunk { key, device, lane, units, elapsed, result });
+                    // The coordinator outlives what it began.
+                    let _ = sender.send(Message::Chunk { key, lane, result });
                 })
             }
             short => match std::mem::replace(short, Item::Begun) {
@@ -346,69 +383,58 @@ impl Coordinator {
                     let mut planner = Planner::new(&plan, shared.default_device());
                     let leftover = batch::run(tickets, &mut planner, &**shared.devices.cpu(), scratch);
                     shared.learn_small(&leftover);
-                    let elapsed = begun.elapsed();
-                    let _ = sender.send(Message::BatchEnded { key, lane, elapsed, leftover });
+                    let _ = sender.send(Message::BatchEnded { lane, elapsed: begun.elapsed(), leftover });
                 }),
                 Item::Closure(closure) => Box::new(move |_| {
                     let begun = Instant::now();
                     closure();
-                    let _ = sender.send(Message::ClosureEnded { key, lane, elapsed: begun.elapsed() });
+                    let _ = sender.send(Message::ClosureEnded { lane, elapsed: begun.elapsed() });
                 }),
-                Item::Begun | Item::Large { .. } => return,
+                Item::Begun | Item::Large(_) => return,
             },
         };
-        if let Err(error) = self.lanes.spawn(device, piece) {
-            let error = DeviceError::Lost(error.to_string());
-            self.tell(Event::ChunkFailed { job: key, device, lane, units, error });
+        if let Err(error) = self.lanes.spawn(lane.device, piece) {
+            self.tell(Event::ChunkFailed { ticket: lane, error: DeviceError::Lost(error.to_string()) });
         }
     }
 
-    fn pass_done(&mut self, key: JobKey) {
-        match self.items.get(&key) {
-            Some(Item::Large { running, .. }) => {
-                let (running, sender) = (running.clone(), self.sender.clone());
-                // Ending a pass is short; it takes no lane, so that none stands idle for it.
-                let piece: Piece = Box::new(move |_| {
-                    let _ = sender.send(Message::PassEnded { key, result: running.end_pass() });
-                });
-                // The CPU's lanes never refuse.
-                let _ = self.lanes.spawn(DeviceId::Cpu, piece);
-            }
-            _ => {
-                self.items.remove(&key);
-                self.tell(Event::Ended { job: key });
-            }
-        }
-    }
-
-    fn pass_ended(&mut self, job: JobKey, result: Result<PassEnd, JobError>) {
-        if let Ok(PassEnd::Again) = result {
-            self.tell(Event::PassAgain { job });
-            return;
-        }
-        self.tell(Event::Ended { job });
-        if let Some(Item::Large { running, ticket }) = self.items.remove(&job) {
-            self.large -= 1;
-            let result = result.map(|end| match end {
-                PassEnd::Done(answer) => Some(answer),
-                PassEnd::Again => None,
+    fn pass_complete(&mut self, key: u64) {
+        if let Some(Item::Large(large)) = self.items.get(&key) {
+            let (running, sender) = (large.running.clone(), self.sender.clone());
+            // Ending a pass is short; it takes no lane, so that none stands idle for it.
+            self.lanes.spawn_free(move || {
+                let _ = sender.send(Message::PassEnded { key, result: running.end_pass() });
             });
-            match result {
-                Ok(Some(answer)) => self.end_large(&running, ticket, Ok(answer)),
-                Ok(None) => {}
-                Err(error) => self.end_large(&running, ticket, Err(error)),
-            }
+        } else {
+            self.items.remove(&key);
+            self.tell(Event::Finished { job: key });
         }
     }
 
-    fn end_large(&self, running: &Arc<Running>, ticket: Ticket, result: Result<Arc<dyn Answer>, JobError>) {
-        let now = Instant::now();
-        if result.is_ok() {
-            self.shared.learn(running, self.dispatch.jobs() > 1);
-        }
-        let ran_on = running.ran_on();
-        let timings = running.timings(now);
-        let outcome = ticket.ended(result, ran_on, timings, running.attempts(), Some(running.plan.clone()));
+    fn pass_ended(&mut self, job: u64, result: Result<PassEnd, JobError>) {
+        self.tell(match result {
+            Ok(PassEnd::Again) => Event::PassAdvanced { job },
+            Ok(PassEnd::Done(answer)) => {
+                if let Some(Item::Large(large)) = self.items.get_mut(&job) {
+                    large.answer = Some(answer);
+                }
+                Event::Finished { job }
+            }
+            Err(error) => Event::Failed { job, error },
+        });
+    }
+
+    fn end(&self, large: Large, result: Result<(), JobError>, report: &JobReport) {
+        self.shared.learn(&large.work, &report.runs);
+        let Large { ticket, plan, opening, admitted, answer, .. } = large;
+        let result = result.and_then(|()| {
+            answer.ok_or_else(|| JobError::new(Cause::Panic, "it ended without an answer: please report this"))
+        });
+        let waited = admitted.saturating_duration_since(ticket.submitted).saturating_sub(opening);
+        let mut phases = report.phases;
+        phases.setup += opening;
+        let timings = Timings { queued: waited + report.queued, phases, total: ticket.submitted.elapsed() };
+        let outcome = ticket.ended(result, report.ran_on, timings, report.attempts, Some(plan));
         let shared = self.shared.clone();
         // Rendering an answer can take long: it is no work for the thread that decides.
         self.lanes.spawn_free(move || {
@@ -425,11 +451,11 @@ impl Coordinator {
         for ticket in gone {
             self.fail_ticket(ticket, cancelled(), None);
         }
-        let large: Vec<JobKey> = self
+        let large: Vec<u64> = self
             .items
             .iter()
             .filter_map(|(key, item)| match item {
-                Item::Large { running, .. } if running.cancel.is_cancelled() => Some(*key),
+                Item::Large(large) if large.running.cancel.is_cancelled() => Some(*key),
                 _ => None,
             })
             .collect();
@@ -437,4 +463,21 @@ impl Coordinator {
             self.tell(Event::Cancelled { job });
         }
     }
+}
+
+/// Folds a chunk and, where nobody else can have been given it meanwhile, merges it on the spot. That is the case for
+/// the CPU, which is never set aside, and for a device of one lane, which is set aside by its only chunk.
+fn fold_on(
+    running: &Running,
+    device: &dyn Device,
+    units: Range<u64>,
+    scratch: &mut Scratch,
+) -> Result<Folded, DeviceError> {
+    let info = device.info();
+    let ChunkDone { partial, phases, resident } = running.fold(device, units, scratch)?;
+    if info.id == DeviceId::Cpu || info.lanes == 1 {
+        running.absorb(partial)?;
+        return Ok(Folded { phases, resident, partial: None });
+    }
+    Ok(Folded { phases, resident, partial: Some(partial) })
 }

@@ -2,20 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
-use crate::device::{Device, DeviceId, Phases};
+use crate::device::{Device, DeviceId};
 use crate::engine::batch::Leftover;
 use crate::engine::coordinator::Message;
 use crate::engine::devices::Devices;
-use crate::engine::running::Running;
+use crate::engine::dispatch::DeviceRun;
 use crate::engine::ticket::{Gauge, Ticket};
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::Work;
 use crate::model::{Measured, Model, ModelKey, Store};
-use crate::plan::{self, Choice, DeviceState, Plan, PlanError, PlanRequest, Unusable};
+use crate::plan::{self, DeviceState, Plan, PlanError, PlanRequest, Unusable};
 
 /// Below this, predicted from the prior, a job is run without asking the model: reading the model's file would cost more.
 const TRIVIAL_MS: f64 = 0.1;
@@ -198,33 +197,13 @@ impl Shared {
         }
     }
 
-    /// Learns from a large job that succeeded.
-    pub fn learn(&self, running: &Running, contended: bool) {
-        let work = &running.work;
-        let passes = running.passes().max(1);
+    /// Learns from what a large job took on each device.
+    pub fn learn(&self, work: &Work, runs: &[DeviceRun]) {
         let mut store = lock(&self.store);
-        for (id, effort) in running.efforts() {
-            let Some(device) = self.devices.get(id) else { continue };
-            let phases = effort.phases;
-            let lanes = match id {
-                DeviceId::Cpu => lanes_of(&running.plan.choice),
-                DeviceId::Gpu(_) => 1,
-            };
-            let other = phases.setup + phases.upload + phases.readback;
-            let run = Measured {
-                units: effort.units / u64::from(passes),
-                passes,
-                bytes: ((effort.units - effort.resident_units) as f64 * work.bytes_per_unit) as u64,
-                setup_ms: ms(phases.setup),
-                upload_ms: ms(phases.upload),
-                compute_ms: ms(effort.span.saturating_sub(other)),
-                readback_ms: ms(phases.readback),
-                cold: !phases.setup.is_zero(),
-                resident: effort.units > 0 && effort.resident_units == effort.units,
-                contended,
-            };
+        for DeviceRun { device, lanes, measured } in runs {
+            let Some(device) = self.devices.get(*device) else { continue };
             let fingerprint = &device.info().fingerprint;
-            store.learn(ModelKey { kernel: work.kernel, variant: &work.variant, fingerprint, lanes }, &run);
+            store.learn(ModelKey { kernel: work.kernel, variant: &work.variant, fingerprint, lanes: *lanes }, measured);
         }
     }
 
@@ -234,13 +213,8 @@ impl Shared {
         if is_trivial(work) {
             return;
         }
-        let phases = Phases { compute: *each, ..Phases::default() };
-        let run = Measured {
-            units: work.units,
-            passes: work.passes.max(1),
-            compute_ms: ms(phases.compute),
-            ..Measured::default()
-        };
+        let compute_ms = each.as_secs_f64() * 1e3;
+        let run = Measured { units: work.units, passes: work.passes.max(1), compute_ms, ..Measured::default() };
         let fingerprint = &self.devices.cpu().info().fingerprint;
         let key = ModelKey { kernel: work.kernel, variant: &work.variant, fingerprint, lanes: 1 };
         lock(&self.store).learn(key, &run);
@@ -250,17 +224,4 @@ impl Shared {
 /// Whether a job is so small that knowing more about it costs more than running it.
 fn is_trivial(work: &Work) -> bool {
     work.units as f64 * work.prior_ns_per_unit * f64::from(work.passes) < TRIVIAL_MS * 1e6
-}
-
-/// The threads of the CPU that a choice takes.
-fn lanes_of(choice: &Choice) -> u32 {
-    match choice {
-        Choice::Cpu { threads } => *threads,
-        Choice::Gpu { .. } => 1,
-        Choice::Split { parts } => parts.iter().find(|part| part.device == DeviceId::Cpu).map_or(1, |part| part.lanes),
-    }
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }

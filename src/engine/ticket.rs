@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::engine::{Outcome, OutcomeSink, RanOn, Timings};
 use crate::job::{BindContext, Cause, JobError, JobSpec};
@@ -104,19 +104,4 @@ pub(crate) fn deliver(outcomes: Vec<(Outcome, Arc<dyn OutcomeSink>)>) {
         together.push(outcome);
     }
     sink.accept(together);
-}
-
-/// The rest of `total` after `queued`, at most.
-pub(crate) fn scaled(phases: crate::device::Phases, wall: Duration) -> crate::device::Phases {
-    let busy = phases.total();
-    if busy <= wall || busy.is_zero() {
-        return phases;
-    }
-    let factor = wall.as_secs_f64() / busy.as_secs_f64();
-    crate::device::Phases {
-        setup: phases.setup.mul_f64(factor),
-        upload: phases.upload.mul_f64(factor),
-        compute: phases.compute.mul_f64(factor),
-        readback: phases.readback.mul_f64(factor),
-    }
 }

@@ -13,7 +13,6 @@ use crate::engine::ticket::CancelFlag;
 use crate::input::Scratch;
 use crate::job::{Cause, JobError};
 use crate::kernels::{Answer, DynKernel};
-use crate::plan::{Choice, Plan};
 
 /// One run of a verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,9 +100,7 @@ pub(crate) fn verify(
 
 /// Runs every pass of `kernel`, each device folding its own chunks on so many threads.
 fn run(kernel: &Arc<dyn DynKernel>, assigned: Vec<(Arc<dyn Device>, u32, Cut)>) -> Result<Arc<dyn Answer>, JobError> {
-    let plan = Plan::given(Choice::Cpu { threads: 1 }, "a verification");
-    let now = std::time::Instant::now();
-    let running = Running::new(kernel.clone(), kernel.work(), Arc::new(plan), CancelFlag::default(), now)?;
+    let running = Running::new(kernel.clone(), CancelFlag::default())?;
     loop {
         let failure: Mutex<Option<DeviceError>> = Mutex::new(None);
         std::thread::scope(|scope| {
@@ -116,7 +113,10 @@ fn run(kernel: &Arc<dyn DynKernel>, assigned: Vec<(Arc<dyn Device>, u32, Cut)>) 
                         loop {
                             let next = queue.lock().map_or(None, |mut queue| queue.pop_front());
                             let Some(units) = next else { return };
-                            if let Err(error) = running.fold(&**device, units, &mut scratch) {
+                            let folded = running
+                                .fold(&**device, units, &mut scratch)
+                                .and_then(|done| running.absorb(done.partial).map_err(DeviceError::Job));
+                            if let Err(error) = folded {
                                 if let Ok(mut failure) = failure.lock() {
                                     failure.get_or_insert(error);
                                 }
