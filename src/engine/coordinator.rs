@@ -227,10 +227,11 @@ impl Coordinator {
             Ok(Folded { phases, resident, .. }) => Ok((phases, resident)),
             Err(error) => Err(error),
         };
-        self.tell(match merged {
+        let event = match merged {
             Ok((phases, resident)) => Event::ChunkDone { ticket, phases, resident },
             Err(error) => Event::ChunkFailed { ticket, error },
-        });
+        };
+        self.tell(event);
     }
 
     fn add_gpus(&mut self) {
@@ -412,7 +413,7 @@ impl Coordinator {
     }
 
     fn pass_ended(&mut self, job: u64, result: Result<PassEnd, JobError>) {
-        self.tell(match result {
+        let event = match result {
             Ok(PassEnd::Again) => Event::PassAdvanced { job },
             Ok(PassEnd::Done(answer)) => {
                 if let Some(Item::Large(large)) = self.items.get_mut(&job) {
@@ -421,7 +422,8 @@ impl Coordinator {
                 Event::Finished { job }
             }
             Err(error) => Event::Failed { job, error },
-        });
+        };
+        self.tell(event);
     }
 
     fn end(&self, large: Large, result: Result<(), JobError>, report: &JobReport) {
