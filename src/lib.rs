@@ -18,4 +18,6 @@ pub mod engine;
 
 pub mod report;
 
+pub mod results;
+
 pub mod runner;

@@ -5,8 +5,12 @@
 //! to 64 MiB, and beyond that in a temporary file without a name. So every input may be larger than memory.
 
 mod bytes;
+mod cache;
 mod concat;
+mod csv;
 mod elements;
+mod excerpt;
+mod json;
 mod npy;
 mod numbers;
 mod open;
@@ -15,11 +19,14 @@ mod raw;
 mod sigbus;
 mod source;
 mod spec;
+mod spool;
+mod text;
 mod version;
+mod window;
 
 pub use concat::concat;
 pub use numbers::{NumberList, open_numbers, read_numbers};
-pub use open::{open, read_stream};
+pub use open::{forget_opened, open, read_stream};
 pub use source::{DType, Element, InMemory, Scratch, Source, Values};
 pub use spec::{ColumnRef, Dataset, Format, Header, InputSpec, Location, NamedColumn, check_options};
 

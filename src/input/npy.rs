@@ -6,6 +6,7 @@
 use crate::input::DType;
 use crate::input::bytes::Bytes;
 use crate::input::elements::Elements;
+use crate::input::excerpt::excerpt;
 use crate::job::{Cause, JobError};
 
 /// The first bytes of every such file.
@@ -155,12 +156,12 @@ impl<'a> HeaderParser<'a> {
                 b"shape" => shape.replace(self.shape()?).is_some(),
                 _ => {
                     self.at = key_at;
-                    return self.fault(format!("unknown key `{}`", shorten(key)));
+                    return self.fault(format!("unknown key `{}`", excerpt(key)));
                 }
             };
             if repeated {
                 self.at = key_at;
-                return self.fault(format!("key `{}` stands twice", shorten(key)));
+                return self.fault(format!("key `{}` stands twice", excerpt(key)));
             }
             if self.peek() != Some(b'}') {
                 self.expect(b',')?;
@@ -242,7 +243,7 @@ impl<'a> HeaderParser<'a> {
             value.checked_mul(10).and_then(|value| value.checked_add(u64::from(digit - b'0')))
         });
         let Some(value) = value else {
-            return self.fault(format!("an axis of length {} is too long", shorten(&rest[..len])));
+            return self.fault(format!("an axis of length {} is too long", excerpt(&rest[..len])));
         };
         // Python 2 wrote long integers as `3L`.
         self.at += len + usize::from(rest.get(len) == Some(&b'L'));
@@ -253,7 +254,7 @@ impl<'a> HeaderParser<'a> {
     fn descr(&mut self) -> Result<(DType, bool), Fault> {
         const SUPPORTED: &str = "f4, f8, i1, i2, i4, i8, u1, u2, u4 and u8 of either byte order are supported";
         if matches!(self.peek(), Some(b'[' | b'(' | b'{')) {
-            let found = shorten(&self.text[self.at..]);
+            let found = excerpt(&self.text[self.at..]);
             return Err(Fault::Unsupported(format!(
                 "its elements are structured (`{found}`): {SUPPORTED}: save one field as an array of its own"
             )));
@@ -288,7 +289,7 @@ impl<'a> HeaderParser<'a> {
                 };
                 return Err(Fault::Unsupported(format!(
                     "its elements are of type `{}`{meaning}: {SUPPORTED}: convert it with `astype`",
-                    shorten(descr)
+                    excerpt(descr)
                 )));
             }
         };
@@ -299,10 +300,4 @@ impl<'a> HeaderParser<'a> {
         };
         Ok((dtype, swapped && dtype.size_bytes() > 1))
     }
-}
-
-/// At most 40 bytes of `text`, fit for a message.
-fn shorten(text: &[u8]) -> String {
-    let shown = text.get(..40).unwrap_or(text).escape_ascii().to_string();
-    if text.len() > 40 { shown + "…" } else { shown }
 }

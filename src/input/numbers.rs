@@ -6,10 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::input::bytes::{Bytes, MEMORY_LIMIT_BYTES};
-use crate::input::open::{SNIFFED_BYTES, claim_stdin, open_file, read_start, rewind};
+use crate::input::cache::Opened;
+use crate::input::open::{NUMBERS, SNIFFED_BYTES, claim_stdin, open_file, read_start, rewind, version_of};
 use crate::input::spec::STDIN_NAME;
-use crate::input::{DType, Format, Location, Source, npy};
-use crate::job::{Cause, JobError};
+use crate::input::version::FileVersion;
+use crate::input::{DType, Element, Format, Location, Scratch, Source, Values, npy, text};
+use crate::job::JobError;
 
 /// Whole numbers in the order of their input.
 ///
@@ -18,6 +20,16 @@ use crate::job::{Cause, JobError};
 #[derive(Clone, Debug)]
 pub struct NumberList {
     source: Arc<dyn Source>,
+    exceptions: Option<Exceptions>,
+    decoded_bytes: u64,
+}
+
+/// Numbers below zero: their indices, ascending, and the low and high words of their values. Each is `u64`.
+#[derive(Clone, Debug)]
+struct Exceptions {
+    indices: Arc<dyn Source>,
+    lows: Arc<dyn Source>,
+    highs: Arc<dyn Source>,
 }
 
 impl NumberList {
@@ -31,9 +43,43 @@ impl NumberList {
     /// # Errors
     /// Where they cannot be read.
     pub fn exceptions(&self, range: Range<u64>) -> Result<Vec<(u64, i128)>, JobError> {
-        let _ = range;
-        Ok(Vec::new())
+        let Some(Exceptions { indices, lows, highs }) = &self.exceptions else { return Ok(Vec::new()) };
+        let found = lower_bound(indices, range.start)?..lower_bound(indices, range.end)?;
+        let (mut one, mut two, mut three) = (Scratch::default(), Scratch::default(), Scratch::default());
+        let indices = words(indices.read(found.clone(), &mut one)?);
+        let lows = words(lows.read(found.clone(), &mut two)?);
+        let highs = words(highs.read(found, &mut three)?);
+        let value = |(low, high): (&u64, &u64)| i128::from(*high as i64) << 64 | i128::from(*low);
+        Ok(indices.iter().copied().zip(lows.iter().zip(highs).map(value)).collect())
     }
+
+    /// The list whose numbers are `numbers`, but for `exceptions`: indices, low words and high words.
+    pub(super) fn with_exceptions(
+        numbers: Arc<dyn Source>,
+        exceptions: Vec<Arc<dyn Source>>,
+        decoded_bytes: u64,
+    ) -> Self {
+        let exceptions = match <[_; 3]>::try_from(exceptions) {
+            Ok([indices, lows, highs]) if !indices.is_empty() => Some(Exceptions { indices, lows, highs }),
+            _ => None,
+        };
+        Self { source: numbers, exceptions, decoded_bytes }
+    }
+}
+
+fn words(values: Values<'_>) -> &[u64] {
+    u64::unwrap(&values).expect("exceptions are kept as u64")
+}
+
+/// How many elements of the ascending `indices` are below `index`.
+fn lower_bound(indices: &Arc<dyn Source>, index: u64) -> Result<u64, JobError> {
+    let (mut low, mut high) = (0, indices.len());
+    let mut scratch = Scratch::default();
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if words(indices.read(middle..middle + 1, &mut scratch)?)[0] < index { low = middle + 1 } else { high = middle }
+    }
+    Ok(low)
 }
 
 /// Opens a list of whole numbers: a text with one number a line, or an .npy array of integers. Relative paths start from
@@ -51,19 +97,34 @@ pub fn open_numbers(location: &Location, format: Option<Format>, base_dir: &Path
         Location::Path(path) => {
             let path = base_dir.join(path);
             let name = path.display().to_string();
-            let (mut file, is_regular) = open_file(&path, &name)?;
-            if !is_regular {
-                return read_numbers(&name, &mut file, format);
-            }
-            let mut start = [0; SNIFFED_BYTES];
-            let len = read_start(&mut file, &mut start, &name)?;
-            rewind(&mut file, &name)?;
-            match format_of(&name, format.or_else(|| Format::from_extension(&path)), &start[..len])? {
-                Format::Npy => open_array(&name, Bytes::of_file(file, &name)?),
-                _ => decode(&name, &mut file),
+            let format = format.or_else(|| Format::from_extension(&path));
+            match version_of(&path, &name)? {
+                Some(version) => {
+                    NUMBERS.get_or_open((path.clone(), format), version, || open_regular(&path, &name, format))
+                }
+                None => read_numbers(&name, &mut open_file(&path, &name)?, format),
             }
         }
     }
+}
+
+fn open_regular(path: &Path, name: &str, format: Option<Format>) -> Result<Opened<NumberList>, JobError> {
+    let mut file = open_file(path, name)?;
+    let version = FileVersion::of(&file, name)?;
+    let mut start = [0; SNIFFED_BYTES];
+    let len = read_start(&mut file, &mut start, name)?;
+    rewind(&mut file, name)?;
+    let input = match format_of(name, format, &start[..len])? {
+        Format::Npy => open_array(name, Bytes::of_file(file, name)?)?,
+        _ => {
+            let list = text::read(name, &mut file);
+            // A file that was being written may look malformed where it is only unfinished: that comes first.
+            version.check(&file, name)?;
+            list?
+        }
+    };
+    let decoded_bytes = input.decoded_bytes;
+    Ok(Opened { input, version, decoded_bytes })
 }
 
 /// Reads a list of whole numbers from a stream to its end; `name` stands for it in messages.
@@ -77,7 +138,7 @@ pub fn read_numbers(name: &str, stream: &mut dyn Read, format: Option<Format>) -
     let mut whole = start[..len].chain(stream);
     match format {
         Format::Npy => open_array(name, Bytes::of_stream(&mut whole, name, MEMORY_LIMIT_BYTES)?),
-        _ => decode(name, &mut whole),
+        _ => text::read(name, &mut whole),
     }
 }
 
@@ -107,9 +168,5 @@ fn open_array(name: &str, bytes: Bytes) -> Result<NumberList, JobError> {
             npy::shape_text(&description.shape)
         )));
     }
-    Ok(NumberList { source: Arc::new(elements) })
-}
-
-fn decode(name: &str, _: &mut dyn Read) -> Result<NumberList, JobError> {
-    Err(JobError::new(Cause::Unsupported, format!("{name}: format text has no reader in this build")))
+    Ok(NumberList { source: Arc::new(elements), exceptions: None, decoded_bytes: 0 })
 }

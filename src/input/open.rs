@@ -1,17 +1,22 @@
 //! From an [`InputSpec`] to a [`Dataset`]: finds the format out, opens, and hands over to the reader of that format.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use crate::input::bytes::{Bytes, MEMORY_LIMIT_BYTES};
+use crate::input::cache::{Cache, Opened};
 use crate::input::spec::{STDIN_NAME, check_options_of};
-use crate::input::{DType, Dataset, Format, InputSpec, Location, NamedColumn, Source, npy, raw};
+use crate::input::version::FileVersion;
+use crate::input::{DType, Dataset, Format, InputSpec, Location, NamedColumn, NumberList, Source, csv, json, npy, raw};
 use crate::job::{Cause, JobError};
 
 /// Opens an input. Relative paths start from `base_dir`.
+///
+/// The latest inputs are kept open: as long as a file stays as it is, opening it again costs nothing, and gives sources of
+/// the same identity.
 ///
 /// # Errors
 /// With cause `io` where it cannot be read, `bad_input` where it is malformed or an option does not apply to its format,
@@ -26,25 +31,59 @@ pub fn open(spec: &InputSpec, base_dir: &Path) -> Result<Dataset, JobError> {
         Location::Path(path) => {
             let path = base_dir.join(path);
             let name = path.display().to_string();
-            let (mut file, is_regular) = open_file(&path, &name)?;
-            let by_extension = spec.format.or_else(|| Format::from_extension(&path)).map(table_of_text);
-            if !is_regular {
-                return read_stream(&name, &mut file, &InputSpec { format: by_extension, ..spec.clone() });
-            }
-            let format = match by_extension {
-                Some(format) => format,
-                None => {
-                    let mut start = [0; SNIFFED_BYTES];
-                    let len = read_start(&mut file, &mut start, &name)?;
-                    rewind(&mut file, &name)?;
-                    sniff(&name, spec, &start[..len])?
+            let extension = spec.format.or_else(|| Format::from_extension(&path)).map(table_of_text);
+            match version_of(&path, &name)? {
+                Some(version) => {
+                    let open = || open_regular(&path, &name, extension, spec);
+                    DATASETS.get_or_open((path.clone(), spec.clone()), version, open)
                 }
-            };
-            check_options_of(&name, spec, format)?;
-            match format {
-                Format::Npy | Format::Raw => open_array(&name, Bytes::of_file(file, &name)?, format, spec),
-                Format::Csv | Format::Json | Format::Text => decode(&name, &mut file, format, spec),
+                None => {
+                    let spec = InputSpec { format: extension, ..spec.clone() };
+                    read_stream(&name, &mut open_file(&path, &name)?, &spec)
+                }
             }
+        }
+    }
+}
+
+/// Closes every input that is kept open and that no job uses any more.
+pub fn forget_opened() {
+    DATASETS.clear();
+    NUMBERS.clear();
+}
+
+static DATASETS: LazyLock<Cache<(PathBuf, InputSpec), Dataset>> = LazyLock::new(Cache::default);
+pub(crate) static NUMBERS: LazyLock<Cache<(PathBuf, Option<Format>), NumberList>> = LazyLock::new(Cache::default);
+
+fn open_regular(
+    path: &Path,
+    name: &str,
+    extension: Option<Format>,
+    spec: &InputSpec,
+) -> Result<Opened<Dataset>, JobError> {
+    let mut file = open_file(path, name)?;
+    let version = FileVersion::of(&file, name)?;
+    let format = match extension {
+        Some(format) => format,
+        None => {
+            let mut start = [0; SNIFFED_BYTES];
+            let len = read_start(&mut file, &mut start, name)?;
+            rewind(&mut file, name)?;
+            sniff(name, spec, &start[..len])?
+        }
+    };
+    check_options_of(name, spec, format)?;
+    match format {
+        Format::Npy | Format::Raw => {
+            let input = open_array(name, Bytes::of_file(file, name)?, format, spec)?;
+            Ok(Opened { input, version, decoded_bytes: 0 })
+        }
+        Format::Csv | Format::Json | Format::Text => {
+            let decoded = decode(name, &mut file, format, spec);
+            // A file that was being written may look malformed where it is only unfinished: that comes first.
+            version.check(&file, name)?;
+            let (input, decoded_bytes) = decoded?;
+            Ok(Opened { input, version, decoded_bytes })
         }
     }
 }
@@ -66,7 +105,7 @@ pub fn read_stream(name: &str, stream: &mut dyn Read, spec: &InputSpec) -> Resul
         Format::Npy | Format::Raw => {
             open_array(name, Bytes::of_stream(&mut whole, name, MEMORY_LIMIT_BYTES)?, format, spec)
         }
-        Format::Csv | Format::Json | Format::Text => decode(name, &mut whole, format, spec),
+        Format::Csv | Format::Json | Format::Text => Ok(decode(name, &mut whole, format, spec)?.0),
     }
 }
 
@@ -78,8 +117,14 @@ fn open_array(name: &str, bytes: Bytes, format: Format, spec: &InputSpec) -> Res
     Ok(single(Arc::new(elements)))
 }
 
-fn decode(name: &str, _: &mut dyn Read, format: Format, _: &InputSpec) -> Result<Dataset, JobError> {
-    Err(JobError::new(Cause::Unsupported, format!("{name}: format {format} has no reader in this build")))
+fn decode(name: &str, stream: &mut dyn Read, format: Format, spec: &InputSpec) -> Result<(Dataset, u64), JobError> {
+    match format {
+        Format::Json => json::read(name, stream).map(|(source, decoded_bytes)| (single(source), decoded_bytes)),
+        Format::Text => Err(JobError::bad_input(format!(
+            "{name}: format text is for lists of whole numbers: use csv, which reads one number a line too"
+        ))),
+        _ => csv::read(name, stream, spec),
+    }
 }
 
 fn single(source: Arc<dyn Source>) -> Dataset {
@@ -136,23 +181,28 @@ pub(crate) fn rewind(file: &mut File, name: &str) -> Result<(), JobError> {
     io::Seek::rewind(file).map_err(|error| JobError::io(name, &error))
 }
 
-/// Opens a file that is to be read, and says whether it is a regular one (else a pipe or the like).
-pub(crate) fn open_file(path: &Path, name: &str) -> Result<(File, bool), JobError> {
-    let failed = |error: &io::Error| {
-        let remedy = match error.kind() {
-            io::ErrorKind::NotFound => "no such file: check the path",
-            io::ErrorKind::PermissionDenied => "permission denied: make the file readable",
-            io::ErrorKind::NotADirectory => "a part of the path is no directory: check the path",
-            _ => return JobError::new(Cause::Io, format!("{name}: cannot be opened: {error}")),
-        };
-        JobError::new(Cause::Io, format!("{name}: {remedy}"))
-    };
-    let file = File::open(path).map_err(|error| failed(&error))?;
-    let metadata = file.metadata().map_err(|error| failed(&error))?;
+/// Opens a file that is to be read.
+pub(crate) fn open_file(path: &Path, name: &str) -> Result<File, JobError> {
+    File::open(path).map_err(|error| open_error(name, &error))
+}
+
+/// The version of the file at `path`; `None` where it is a pipe or the like.
+pub(crate) fn version_of(path: &Path, name: &str) -> Result<Option<FileVersion>, JobError> {
+    let metadata = fs::metadata(path).map_err(|error| open_error(name, &error))?;
     if metadata.is_dir() {
         return Err(JobError::bad_input(format!("{name}: is a directory: name a file in it")));
     }
-    Ok((file, metadata.is_file()))
+    Ok(metadata.is_file().then(|| FileVersion::from_metadata(&metadata)))
+}
+
+fn open_error(name: &str, error: &io::Error) -> JobError {
+    let what = match error.kind() {
+        io::ErrorKind::NotFound => "no such file: check the path".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied: make the file readable".to_owned(),
+        io::ErrorKind::NotADirectory => "a part of the path is no directory: check the path".to_owned(),
+        _ => format!("cannot be opened: {error}"),
+    };
+    JobError::new(Cause::Io, format!("{name}: {what}"))
 }
 
 /// Standard input can be read once; a second reader would silently find it empty.

@@ -49,6 +49,11 @@ impl Job {
         Self { id: None, kind: kernel.work().kernel, device: None, params: Box::new(Ready(kernel)) }
     }
 
+    /// Its parameters.
+    pub fn params(&self) -> &dyn JobParams {
+        &*self.params
+    }
+
     /// The same job with a name; without one it is called `#` and its number in the run.
     #[must_use]
     pub fn with_id(mut self, id: impl Into<Arc<str>>) -> Self {

@@ -7,25 +7,33 @@
 //! range.
 
 mod answer;
+#[cfg(feature = "cli")]
+mod args;
 mod binning;
 mod counting;
 mod finish;
 mod fold;
 mod found;
 mod histogram;
+mod json;
 mod kernel;
 mod moments;
 mod number;
+mod params;
 mod partial;
 mod pass;
 mod quantiles;
 mod request;
+mod sample;
+#[cfg(test)]
+mod tests;
 
 use crate::kernels::KernelKind;
 
 pub use answer::{ColumnStats, HistogramCounts, QuantileValue, StatsAnswer};
 pub use kernel::{Column, StatsKernel};
 pub use number::{Layout, Number, SUPPORTED, Scalar};
+pub use params::{StatsInput, StatsParams};
 pub use partial::{ColumnPartial, Moments, StatsPartial};
 pub use pass::{Bins, ColumnPass, Digits, StatsPass};
 pub use request::{Histogram, MAX_BINS, MAX_QUANTILES, Quantile, StatsRequest};
@@ -33,13 +41,13 @@ pub use request::{Histogram, MAX_BINS, MAX_QUANTILES, Quantile, StatsRequest};
 /// The kind, for the registry.
 pub static KIND: KernelKind = KernelKind {
     name: "stats",
-    summary: "",
-    variants: &[],
-    parse: |_| Err(serde::de::Error::custom("not built yet")),
-    sample: |_| unreachable!("it has no variants"),
+    summary: "Count, extremes, exact sum, mean, variance, standard deviation, quantiles and histogram of numbers",
+    variants: &["f32", "f64", "i32", "i64", "u32", "u64"],
+    parse: json::parse,
+    sample: sample::sample,
     shaders: Vec::new,
     #[cfg(feature = "cli")]
-    command: || clap::Command::new("stats"),
+    command: args::command,
     #[cfg(feature = "cli")]
-    from_args: |_| Err("not built yet".into()),
+    from_args: args::from_args,
 };

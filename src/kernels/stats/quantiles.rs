@@ -149,12 +149,12 @@ pub(super) fn expected_passes(layout: &Layout, quantiles: usize, rows: u64, colu
 /// `low + weight * (high - low)`, exact, rounded once; for a weight above 0 and below 1.
 fn interpolate(low: Scalar, high: Scalar, weight: &(BigUint, BigUint)) -> Scalar {
     let (Some(a), Some(b)) = (low.exact(), high.exact()) else {
-        let (low, high) = (low.to_f64(), high.to_f64());
-        return Scalar::F64(match (low.is_infinite(), high.is_infinite()) {
-            (true, true) if low != high => f64::NAN,
-            (true, _) => low,
+        return match (low.to_f64(), high.to_f64()) {
+            (a, b) if a == b => low,
+            (f64::NEG_INFINITY, f64::INFINITY) => Scalar::F64(f64::NAN),
+            (f64::NEG_INFINITY, _) => low,
             _ => high,
-        });
+        };
     };
     let (a, b, exp2) = a.align(&b);
     if a == b {

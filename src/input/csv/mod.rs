@@ -1,0 +1,192 @@
+//! Comma-separated values: the columns of numbers in them, as `f64`.
+//!
+//! A column is decoded as its rows stream by, in one pass and in bounded memory, also while it is not yet known whether it
+//! is one of numbers: one that turns out not to be is dropped.
+
+mod columns;
+mod number;
+mod records;
+
+use std::io::Read;
+
+use crate::input::bytes::MEMORY_LIMIT_BYTES;
+use crate::input::excerpt::excerpt;
+use crate::input::spool::Spool;
+use crate::input::window::Window;
+use crate::input::{DType, Dataset, Header, InputSpec, NamedColumn};
+use crate::job::JobError;
+
+use columns::Table;
+use number::number;
+use records::Records;
+
+/// Reads the columns that `spec` asks for; gives them with how many bytes they take.
+///
+/// A cell is a number as Rust's `f64` parses it (`1`, `-2.5e3`, `nan`, `inf`), spaces around it ignored; or it is missing
+/// (empty, or one of the words in `spec.na`) and a NaN. Blank lines are skipped.
+pub(crate) fn read(name: &str, stream: &mut dyn Read, spec: &InputSpec) -> Result<(Dataset, u64), JobError> {
+    read_within(name, stream, spec, MEMORY_LIMIT_BYTES)
+}
+
+fn read_within(
+    name: &str,
+    stream: &mut dyn Read,
+    spec: &InputSpec,
+    limit_bytes: usize,
+) -> Result<(Dataset, u64), JobError> {
+    let mut window = Window::new(name, stream);
+    window.skip_byte_order_mark()?;
+    let mut records = Records::new(name, window);
+    if !records.advance()? {
+        return Err(JobError::bad_input(format!("{name}: has no row: a CSV file with numbers was expected")));
+    }
+    let first_line = records.line();
+    let width = records.len();
+    let missing = Missing { words: &spec.na };
+    let has_header = match spec.header {
+        Header::Yes => true,
+        Header::No => false,
+        Header::Auto => (0..width).any(|column| missing.value(&records.text(column)).is_none()),
+    };
+    let table = Table::new(name, &records, has_header);
+    let chosen = spec.columns.as_deref().map(|columns| table.resolve(columns)).transpose()?;
+
+    let mut decoder = Decoder {
+        name,
+        table: &table,
+        missing,
+        is_automatic: chosen.is_none(),
+        active: match &chosen {
+            Some(chosen) => {
+                let mut distinct = chosen.clone();
+                distinct.sort_unstable();
+                distinct.dedup();
+                distinct
+            }
+            None => (0..width).collect(),
+        },
+        dropped: Vec::new(),
+        spool: Spool::new(name, width, limit_bytes),
+    };
+    let mut is_row = !has_header || records.advance()?;
+    while is_row {
+        if records.len() != width {
+            return Err(ragged(name, &records, first_line, width));
+        }
+        decoder.row(&records)?;
+        is_row = records.advance()?;
+    }
+    let kept = decoder.kept()?;
+    let (sources, decoded_bytes) = decoder.spool.finish(DType::F64)?;
+    let columns = chosen.unwrap_or(kept).into_iter().map(|column| NamedColumn {
+        name: Some(table.column_name(column)),
+        source: std::sync::Arc::clone(&sources[column]),
+    });
+    Ok((Dataset { columns: columns.collect() }, decoded_bytes))
+}
+
+fn ragged(name: &str, records: &Records<'_>, first_line: u64, width: usize) -> JobError {
+    JobError::bad_input(format!(
+        "{name}: line {} has {}, but line {first_line} has {}: give every row as many cells (a cell with a comma in it \
+         needs quotes)",
+        records.line(),
+        cells(records.len()),
+        cells(width),
+    ))
+}
+
+fn cells(count: usize) -> String {
+    if count == 1 { "1 cell".to_owned() } else { format!("{count} cells") }
+}
+
+/// What stands for a missing value, besides the empty cell.
+#[derive(Clone, Copy)]
+struct Missing<'s> {
+    words: &'s [String],
+}
+
+impl Missing<'_> {
+    /// The number in a cell, a missing one being NaN; `None` where it is no number.
+    #[inline]
+    fn value(self, cell: &[u8]) -> Option<f64> {
+        let cell = cell.trim_ascii();
+        if cell.is_empty() || self.words.iter().any(|word| word.trim().as_bytes() == cell) {
+            return Some(f64::NAN);
+        }
+        number(cell)
+    }
+}
+
+/// A column that was dropped since a cell of it is no number.
+struct Dropped {
+    column: usize,
+    line: u64,
+    cell: String,
+}
+
+/// Decodes row after row.
+struct Decoder<'t> {
+    name: &'t str,
+    table: &'t Table<'t>,
+    missing: Missing<'t>,
+    /// Whether a column that is not one of numbers is dropped, rather than an error.
+    is_automatic: bool,
+    /// The columns that are decoded.
+    active: Vec<usize>,
+    dropped: Vec<Dropped>,
+    spool: Spool<'t>,
+}
+
+impl Decoder<'_> {
+    fn row(&mut self, records: &Records<'_>) -> Result<(), JobError> {
+        let dropped_before = self.dropped.len();
+        for &column in &self.active {
+            let cell = records.text(column);
+            match self.missing.value(&cell) {
+                Some(value) => self.spool.push(column, value.to_bits()),
+                None if self.is_automatic => {
+                    self.dropped.push(Dropped { column, line: records.line(), cell: excerpt(cell.trim_ascii()) });
+                }
+                None => {
+                    return Err(JobError::bad_input(format!(
+                        "{}: line {}, column `{}`: `{}` is not a number: mend it, or name it as a missing value with \
+                         option `na`",
+                        self.name,
+                        records.line(),
+                        excerpt(self.table.column_name(column).as_bytes()),
+                        excerpt(cell.trim_ascii()),
+                    )));
+                }
+            }
+        }
+        if self.dropped.len() > dropped_before {
+            let dropped = &self.dropped[dropped_before..];
+            self.active.retain(|column| dropped.binary_search_by_key(column, |dropped| dropped.column).is_err());
+            dropped.iter().for_each(|dropped| self.spool.clear(dropped.column));
+        }
+        self.spool.settle()
+    }
+
+    /// The columns that were decoded to the end.
+    fn kept(&mut self) -> Result<Vec<usize>, JobError> {
+        if !self.active.is_empty() {
+            return Ok(std::mem::take(&mut self.active));
+        }
+        const SHOWN_MAX: usize = 4;
+        let shown = self.dropped.iter().take(SHOWN_MAX).map(|dropped| {
+            let column = self.table.column_name(dropped.column);
+            format!("`{}` has `{}` on line {}", excerpt(column.as_bytes()), dropped.cell, dropped.line)
+        });
+        let mut shown = shown.collect::<Vec<_>>().join(", ");
+        if self.dropped.len() > SHOWN_MAX {
+            shown += &format!(", and {} more", self.dropped.len() - SHOWN_MAX);
+        }
+        Err(JobError::bad_input(format!(
+            "{}: no column has numbers alone: {shown}: name words that stand for missing values with option `na`",
+            self.name
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! What a `stats` job names as its input, and what it asks: from here the kernel is bound.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::input::{Dataset, InMemory, InputSpec, Source, concat, open};
+use crate::job::{BindContext, JobError, JobParams};
+use crate::kernels::DynKernel;
+use crate::kernels::stats::{Column, Number, StatsKernel, StatsRequest};
+
+/// A `stats` job, as it was asked for.
+#[derive(Clone, Debug)]
+pub struct StatsParams {
+    /// The data.
+    pub input: StatsInput,
+    /// What is asked of it.
+    pub request: StatsRequest,
+}
+
+/// Where the data comes from.
+#[derive(Clone, Debug)]
+pub enum StatsInput {
+    /// Inputs to open; several are one dataset, column after column of the same name.
+    Files(Vec<InputSpec>),
+    /// Numbers that are here already.
+    Here(Arc<dyn Source>),
+}
+
+impl StatsParams {
+    /// A job over values in memory.
+    pub fn of_values<T: Number>(values: Vec<T>, request: StatsRequest) -> Self {
+        Self { input: StatsInput::Here(Arc::new(InMemory::new("values", values))), request }
+    }
+
+    /// Opens the input and gives the kernel. Relative paths start from `base_dir`.
+    ///
+    /// # Errors
+    /// Where an input cannot be read, the inputs are not of the same columns, or the request does not fit them.
+    pub fn open(&self, base_dir: &Path) -> Result<StatsKernel, JobError> {
+        let (columns, table) = match &self.input {
+            StatsInput::Here(source) => (vec![Column { name: None, source: Arc::clone(source) }], false),
+            StatsInput::Files(specs) => {
+                let chosen = specs.iter().any(|spec| spec.columns.is_some());
+                let columns = together(specs, base_dir)?;
+                let one = columns.len() == 1 && (chosen || columns[0].name.is_none());
+                (columns, !one)
+            }
+        };
+        StatsKernel::new(columns, table, self.request.clone())
+    }
+}
+
+impl JobParams for StatsParams {
+    fn bind(&self, context: &BindContext) -> Result<Arc<dyn DynKernel>, JobError> {
+        Ok(Arc::new(self.open(&context.base_dir)?))
+    }
+
+    fn in_memory(&self) -> bool {
+        matches!(self.input, StatsInput::Here(_))
+    }
+}
+
+/// The columns of all inputs, each that of the first input followed by those of the same name in the others.
+fn together(specs: &[InputSpec], base_dir: &Path) -> Result<Vec<Column>, JobError> {
+    let datasets: Vec<Dataset> = specs.iter().map(|spec| open(spec, base_dir)).collect::<Result<_, _>>()?;
+    let Some(first) = datasets.first() else {
+        return Err(JobError::bad_input("no input: name a file at least"));
+    };
+    let names = |dataset: &Dataset| -> Vec<Option<String>> {
+        dataset.columns.iter().map(|column| column.name.clone()).collect()
+    };
+    let listed = |dataset: &Dataset| -> String {
+        let names = names(dataset);
+        names.iter().map(|name| name.as_deref().unwrap_or("(no name)")).collect::<Vec<_>>().join(", ")
+    };
+    for (spec, dataset) in specs.iter().zip(&datasets).skip(1) {
+        if names(dataset) != names(first) {
+            return Err(JobError::bad_input(format!(
+                "{} has the columns {}, but {} has {}: inputs taken together must have the same columns, in the same \
+                 order; choose one of them by name",
+                spec.location.name(base_dir),
+                listed(dataset),
+                specs[0].location.name(base_dir),
+                listed(first),
+            )));
+        }
+    }
+    let column = |index: usize| {
+        let sources = datasets.iter().map(|dataset| Arc::clone(&dataset.columns[index].source)).collect();
+        Ok(Column { name: first.columns[index].name.clone(), source: concat(sources)? })
+    };
+    (0..first.columns.len()).map(column).collect()
+}

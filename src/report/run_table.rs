@@ -1,0 +1,113 @@
+//! The table of a run on a terminal: a line a job, as they end.
+
+use crate::engine::Outcome;
+use crate::report::Style;
+use crate::report::explain::predicted;
+use crate::report::figures::{counted, time, time_ms, whole};
+use crate::report::style::visible;
+use crate::report::table::{Align, cut, line};
+use crate::results::Tally;
+
+/// Widths that fit 80 columns. They are fixed, since lines are shown before the last job is known.
+const WIDTHS: [usize; 5] = [16, 34, 6, 8, 9];
+const ALIGNS: [Align; 5] = [Align::Left, Align::Left, Align::Left, Align::Right, Align::Right];
+
+/// The head of the table.
+pub fn run_head(style: Style) -> String {
+    style.faint(&line(&["job", "result", "ran on", "took", "predicted"], &WIDTHS, &ALIGNS)) + "\n"
+}
+
+/// The line of a job.
+pub fn run_row(outcome: &Outcome, style: Style) -> String {
+    let result = match &outcome.result {
+        Ok(answer) => cut(&visible(&answer.summary()), WIDTHS[1]),
+        Err(error) => style.bad(&format!("failed: {}", error.cause)),
+    };
+    let took = time(outcome.timings.total.saturating_sub(outcome.timings.queued));
+    let predicted =
+        outcome.plan.as_deref().and_then(predicted).map_or_else(|| "-".to_owned(), |found| time_ms(found.ms));
+    let job = cut(&visible(&outcome.id), WIDTHS[0]);
+    line(&[&job, &result, &outcome.ran_on.to_string(), &took, &predicted], &WIDTHS, &ALIGNS) + "\n"
+}
+
+/// The end of a run: the failures, what looks closer (a command, without the ids), and `3 jobs, 0 failed`.
+pub fn run_summary(tally: &Tally, closer: &str, style: Style) -> String {
+    let mut text = String::new();
+    for failure in tally.failures() {
+        let id = style.bad(&visible(&failure.id));
+        text += &format!("{id}: {}: {}\n", failure.error.cause, visible(&failure.error.message));
+    }
+    let unnamed = tally.failed - tally.failures().len() as u64;
+    if unnamed > 0 {
+        text += &format!("and {} more that failed\n", whole(unnamed));
+    }
+    if let Some(first) = tally.failures().next() {
+        text += &format!("to look closer: {closer} --only {} --explain\n", quoted(&first.id));
+    }
+    let failed = format!("{} failed", whole(tally.failed));
+    let failed = if tally.failed > 0 { style.bad(&failed) } else { failed };
+    text + &format!("{}, {failed}\n", counted(tally.jobs, "job", "jobs"))
+}
+
+/// The word as a POSIX shell takes it.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", visible(word).replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{Cause, JobError};
+    use crate::report::examples::{failed, succeeded};
+
+    #[test]
+    fn rows_line_up_under_the_head_and_fit_eighty_columns() {
+        let long = Outcome { id: "a-very-long-name-for-a-job".into(), ..succeeded() };
+        let text = run_head(Style::PLAIN) + &run_row(&succeeded(), Style::PLAIN) + &run_row(&long, Style::PLAIN);
+        assert_eq!(
+            text + &run_row(&failed(), Style::PLAIN),
+            "\
+job               result                              ran on      took  predicted
+a                 4 primes                            gpu:0     3.00 s     2.80 s
+a-very-long-nam…  4 primes                            gpu:0     3.00 s     2.80 s
+#5                failed: bad_input                   none        0 ms          -
+"
+        );
+        assert!(run_head(Style::PLAIN).trim_end().len() <= 81);
+    }
+
+    #[test]
+    fn a_run_without_failures_ends_with_one_line() {
+        let mut tally = Tally::default();
+        (0..3).for_each(|index| tally.add(&Outcome { index, ..succeeded() }));
+        assert_eq!(run_summary(&tally, "tandem run j.jsonl", Style::PLAIN), "3 jobs, 0 failed\n");
+    }
+
+    #[test]
+    fn failures_are_named_up_to_twenty_and_then_counted() {
+        let mut tally = Tally::default();
+        for index in 0..25 {
+            let result = Err(JobError::new(Cause::Io, format!("x{index}.npy: no such file")));
+            tally.add(&Outcome { index, id: format!("#{}", index + 1).into(), result, ..failed() });
+        }
+        let text = run_summary(&tally, "tandem run j.jsonl", Style::PLAIN);
+        assert!(text.starts_with("#1: io: x0.npy: no such file\n#2: io:"), "{text}");
+        assert!(
+            text.ends_with(
+                "and 5 more that failed\nto look closer: tandem run j.jsonl --only '#1' --explain\n25 jobs, 25 failed\n"
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn words_are_quoted_for_a_shell_where_they_need_it() {
+        assert_eq!(quoted("a.b-c"), "a.b-c");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

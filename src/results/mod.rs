@@ -1,0 +1,17 @@
+//! Where the outcomes of a run go: to a pipe in the order of the jobs, or to a file that is sorted at the end; and how
+//! many there were. Memory is bounded: what waits for a slow job ahead goes to disk past a limit.
+
+mod file;
+mod ordered;
+mod rendered;
+mod sink;
+mod tally;
+
+use ordered::Ordered;
+
+pub use file::ResultsFile;
+pub use sink::{Render, Results, RunResults};
+pub use tally::{Failure, Tally};
+
+/// How many bytes of outcomes wait in memory for a slow job ahead; what passes it goes to an unlinked temporary file.
+pub const MAX_HELD_BYTES: usize = 64 << 20;

@@ -1,0 +1,365 @@
+//! A thread that writes what workers render, in pieces: when it is idle, or at 64 KiB.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::engine::{Outcome, OutcomeSink};
+use crate::results::rendered::{Rendered, render};
+use crate::results::{Ordered, Tally};
+
+/// What is written at once.
+pub(super) const PIECE_BYTES: usize = 64 << 10;
+
+/// Where more than this is ready to be written, workers wait for the writer.
+const MAX_READY_BYTES: usize = 8 << 20;
+
+/// How long the writer waits for a piece to fill up before it writes what there is.
+const LINGER: Duration = Duration::from_millis(1);
+
+/// Turns an outcome into what is written of it.
+pub type Render = Box<dyn Fn(&Outcome, &mut dyn Write) -> io::Result<()> + Send + Sync>;
+
+/// Where the outcomes of a run go.
+pub trait RunResults: OutcomeSink {
+    /// Writes what is left, when every job has ended, and tells how many there were.
+    ///
+    /// # Errors
+    /// The first that befell a write; what came after it was dropped.
+    fn finish(&self) -> io::Result<Tally>;
+}
+
+/// What decides which of the rendered outcomes are written next.
+pub(super) trait Queue: Send {
+    fn put(&mut self, run: Rendered) -> io::Result<()>;
+    /// Whether something is to be written now.
+    fn ready(&self) -> bool;
+    /// Appends what is to be written now, about [`PIECE_BYTES`] of it, to `buffer`.
+    fn take(&mut self, buffer: &mut Vec<u8>) -> io::Result<()>;
+    /// How much waits in memory.
+    fn memory_bytes(&self) -> usize;
+    /// Nothing more will come.
+    fn end(&mut self);
+}
+
+/// Outcomes on their way through a queue into a stream.
+pub(super) struct Pipeline<Q> {
+    shared: Arc<Shared<Q>>,
+    render: Render,
+    tally: Mutex<Tally>,
+    on_broken: Box<dyn Fn() + Send + Sync>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared<Q> {
+    state: Mutex<State<Q>>,
+    /// The writer has something to do.
+    work: Condvar,
+    /// Workers may put more.
+    room: Condvar,
+}
+
+struct State<Q> {
+    queue: Q,
+    writer: Writer,
+    ended: bool,
+    error: Option<io::Error>,
+    broken: bool,
+}
+
+#[derive(PartialEq, Eq)]
+enum Writer {
+    Idle,
+    Lingering,
+    Writing,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<Q: Queue + 'static> Pipeline<Q> {
+    /// Begins to write to `out`. `on_broken` is called once, when a write fails: nothing more will be written then, so
+    /// that the run had better end.
+    pub fn new(queue: Q, out: Box<dyn Write + Send>, render: Render, on_broken: Box<dyn Fn() + Send + Sync>) -> Self {
+        let state = State { queue, writer: Writer::Writing, ended: false, error: None, broken: false };
+        let shared = Arc::new(Shared { state: Mutex::new(state), work: Condvar::new(), room: Condvar::new() });
+        let writer = std::thread::Builder::new().name("results".to_owned()).spawn({
+            let shared = shared.clone();
+            move || shared.write(out)
+        });
+        if let Err(error) = &writer {
+            lock(&shared.state).fail(io::Error::new(error.kind(), format!("no thread to write results: {error}")));
+        }
+        Self { shared, render, tally: Mutex::default(), on_broken, writer: Mutex::new(writer.ok()) }
+    }
+
+    pub fn accept(&self, mut outcomes: Vec<Outcome>) {
+        let rendered = render(&mut outcomes, &self.render);
+        {
+            let mut tally = lock(&self.tally);
+            outcomes.iter().for_each(|outcome| tally.add(outcome));
+        }
+        let mut state = lock(&self.shared.state);
+        let put = rendered.and_then(|runs| {
+            if state.broken {
+                return Ok(());
+            }
+            runs.into_iter().try_for_each(|run| state.queue.put(run))
+        });
+        if let Err(error) = put {
+            state.fail(error);
+        }
+        let wake = match state.writer {
+            Writer::Idle => state.queue.ready(),
+            Writer::Lingering => state.queue.memory_bytes() >= PIECE_BYTES,
+            Writer::Writing => false,
+        };
+        if wake || state.broken {
+            self.shared.work.notify_one();
+        }
+        let full =
+            |state: &mut State<Q>| !state.broken && state.queue.memory_bytes() > MAX_READY_BYTES && state.queue.ready();
+        let state = self.shared.room.wait_while(state, full).unwrap_or_else(PoisonError::into_inner);
+        let broken = state.broken;
+        drop(state);
+        if broken {
+            (self.on_broken)();
+        }
+    }
+
+    /// Waits until all is written, and gives the queue back for what is left to do.
+    pub fn finish<R>(&self, then: impl FnOnce(&mut Q) -> io::Result<R>) -> io::Result<(Tally, R)> {
+        {
+            let mut state = lock(&self.shared.state);
+            state.ended = true;
+            state.queue.end();
+            self.shared.work.notify_one();
+        }
+        if let Some(writer) = lock(&self.writer).take()
+            && writer.join().is_err()
+        {
+            lock(&self.shared.state).fail(io::Error::other("the thread that writes results panicked"));
+        }
+        let mut state = lock(&self.shared.state);
+        if let Some(error) = state.error.take() {
+            return Err(error);
+        }
+        let rest = then(&mut state.queue)?;
+        Ok((lock(&self.tally).clone(), rest))
+    }
+}
+
+/// A pipeline that nobody finished takes its thread with it.
+impl<Q> Drop for Pipeline<Q> {
+    fn drop(&mut self) {
+        lock(&self.shared.state).broken = true;
+        self.shared.work.notify_one();
+    }
+}
+
+impl<Q> State<Q> {
+    fn fail(&mut self, error: io::Error) {
+        self.broken = true;
+        self.error.get_or_insert(error);
+    }
+}
+
+impl<Q: Queue> Shared<Q> {
+    /// The writer's life.
+    fn write(&self, mut out: Box<dyn Write + Send>) {
+        let mut buffer = Vec::new();
+        let mut state = lock(&self.state);
+        loop {
+            state.writer = Writer::Idle;
+            while !state.queue.ready() && !state.ended && !state.broken {
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            if state.broken || (state.ended && !state.queue.ready()) {
+                break;
+            }
+            state.writer = Writer::Lingering;
+            let wait = |state: &mut State<Q>| !state.ended && !state.broken && state.queue.memory_bytes() < PIECE_BYTES;
+            state = self.work.wait_timeout_while(state, LINGER, wait).unwrap_or_else(PoisonError::into_inner).0;
+            state.writer = Writer::Writing;
+            buffer.clear();
+            let taken = state.queue.take(&mut buffer);
+            let last = !state.queue.ready();
+            drop(state);
+            self.room.notify_all();
+            let written =
+                taken.and_then(|()| out.write_all(&buffer)).and_then(|()| if last { out.flush() } else { Ok(()) });
+            state = lock(&self.state);
+            if let Err(error) = written {
+                state.fail(error);
+            }
+        }
+        self.room.notify_all();
+    }
+}
+
+/// Results in the order of the jobs.
+///
+/// Outcomes are rendered on the workers that bring them, held back while a job ahead of them runs (past a limit on
+/// disk), and written by a thread of their own, in pieces. A reader that is slower than the jobs slows them down.
+pub struct Results(Pipeline<Ordered>);
+
+impl Results {
+    /// Results that go to `out`, rendered by `render`. `due` are the indices of the jobs of the run, ascending: `0..` for
+    /// all of a job file. No more than `max_held_bytes` wait in memory for a slow job ahead. `on_broken` is called when
+    /// `out` takes no more: it should end the run.
+    pub fn new(
+        out: Box<dyn Write + Send>,
+        due: Box<dyn Iterator<Item = u64> + Send>,
+        max_held_bytes: usize,
+        render: Render,
+        on_broken: Box<dyn Fn() + Send + Sync>,
+    ) -> Self {
+        Self(Pipeline::new(Ordered::new(due, max_held_bytes), out, render, on_broken))
+    }
+}
+
+impl OutcomeSink for Results {
+    fn accept(&self, outcomes: Vec<Outcome>) {
+        self.0.accept(outcomes);
+    }
+}
+
+impl RunResults for Results {
+    fn finish(&self) -> io::Result<Tally> {
+        Ok(self.0.finish(|_| Ok(()))?.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::report::examples::succeeded;
+
+    fn outcome(index: u64) -> Outcome {
+        Outcome { index, plan: None, ..succeeded() }
+    }
+
+    fn number() -> Render {
+        Box::new(|outcome, out| writeln!(out, "{}", outcome.index))
+    }
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_slow_first_job_holds_the_others_back_and_all_come_in_order() {
+        let kept = Kept::default();
+        let results = Results::new(Box::new(kept.clone()), Box::new(0..), 1000, number(), Box::new(|| {}));
+        std::thread::scope(|scope| {
+            for worker in 0..4 {
+                let results = &results;
+                scope.spawn(move || {
+                    (1..1000).filter(|i| i % 4 == worker).for_each(|i| results.accept(vec![outcome(i)]))
+                });
+            }
+        });
+        std::thread::sleep(5 * LINGER);
+        assert!(kept.0.lock().unwrap().is_empty());
+        results.accept(vec![outcome(0)]);
+        assert_eq!(results.finish().unwrap().jobs, 1000);
+        let expected: String = (0..1000).map(|i| format!("{i}\n")).collect();
+        assert_eq!(String::from_utf8(kept.0.lock().unwrap().clone()).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_outcome_leaves_soon_though_nothing_follows_it() {
+        struct Tell(mpsc::Sender<Vec<u8>>);
+        impl Write for Tell {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.send(bytes.to_vec()).unwrap();
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (sender, receiver) = mpsc::channel();
+        let results = Results::new(Box::new(Tell(sender)), Box::new(0..), 1000, number(), Box::new(|| {}));
+        results.accept(vec![outcome(0)]);
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(10)).unwrap(), b"0\n");
+        results.finish().unwrap();
+    }
+
+    #[test]
+    fn a_closed_pipe_is_told_once_to_the_run_and_once_at_the_end() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let told = Arc::new(AtomicUsize::new(0));
+        let on_broken = {
+            let told = told.clone();
+            Box::new(move || {
+                told.fetch_add(1, Ordering::Relaxed);
+            })
+        };
+        let results = Results::new(Box::new(Closed), Box::new(0..), 1000, number(), on_broken);
+        results.accept(vec![outcome(0)]);
+        let start = std::time::Instant::now();
+        while told.load(Ordering::Relaxed) == 0 && start.elapsed() < Duration::from_secs(10) {
+            results.accept(vec![outcome(1)]);
+        }
+        assert!(told.load(Ordering::Relaxed) > 0);
+        assert_eq!(results.finish().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_slow_reader_slows_the_workers_and_memory_stays_bounded() {
+        struct Gate(mpsc::Receiver<()>);
+        impl Write for Gate {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                // It opens when the test drops the sender.
+                let _ = self.0.recv();
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (open, gate) = mpsc::channel();
+        let render: Render = Box::new(|_, out| out.write_all(&[b'x'; 1 << 20]));
+        let results = Results::new(Box::new(Gate(gate)), Box::new(0..), 1 << 30, render, Box::new(|| {}));
+        let accepted = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for index in 0..50 {
+                    results.accept(vec![outcome(index)]);
+                    accepted.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            std::thread::sleep(Duration::from_millis(200));
+            assert!(accepted.load(Ordering::Relaxed) < 20);
+            drop(open);
+        });
+        assert_eq!(results.finish().unwrap().jobs, 50);
+    }
+}
