@@ -14,11 +14,24 @@ use crate::job::{Cause, JobError};
 pub(crate) const MEMORY_LIMIT_BYTES: usize = 64 << 20;
 
 /// Bytes that can be read by range from many threads at once.
-#[derive(Debug)]
 pub(crate) enum Bytes {
+    /// Mapped from a file.
     Mapped(Mapping),
+    /// The first `len` bytes of these words: aligned for every type.
     Memory { words: Vec<u64>, len: usize },
+    /// In a file that cannot be mapped.
     File(PositionedFile),
+}
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match self {
+            Self::Mapped(_) => "Mapped",
+            Self::Memory { .. } => "Memory",
+            Self::File(_) => "File",
+        };
+        f.debug_struct(kind).field("len", &self.len()).finish_non_exhaustive()
+    }
 }
 
 impl Bytes {
@@ -37,7 +50,7 @@ impl Bytes {
         let mut len = 0;
         while len < limit {
             if len == words.len() * 8 {
-                words.resize((words.len() * 2).clamp(8 << 10, limit.div_ceil(8)), 0);
+                words.resize((words.len() * 2).max(8 << 10).min(limit.div_ceil(8)), 0);
             }
             let room = &mut bytemuck::cast_slice_mut(&mut words)[len..];
             match stream.read(room) {
@@ -225,4 +238,75 @@ fn short_read(name: &str, error: &io::Error) -> JobError {
         );
     }
     JobError::io(name, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A named file of `len` bytes, none of which is 0.
+    fn file_of(len: usize) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&vec![7; len]).unwrap();
+        file
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    #[test]
+    fn a_file_truncated_while_mapped_reads_as_zeros_and_fails_its_check() {
+        let len = 1 << 20;
+        let file = file_of(len);
+        let bytes = Bytes::of_file(file.reopen().unwrap(), "t.raw").unwrap();
+        let other = Bytes::of_file(file_of(len).reopen().unwrap(), "other.raw").unwrap();
+        assert!(matches!(bytes, Bytes::Mapped(_)));
+        bytes.check("t.raw").unwrap();
+        file.as_file().set_len(100).unwrap();
+
+        let count = |bytes: &Bytes| bytes.in_memory().unwrap().iter().filter(|&&byte| byte == 7).count();
+        let totals: Vec<usize> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| count(&bytes))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(totals, [100; 4], "what is gone reads as zeros, on every thread");
+        let error = bytes.check("t.raw").unwrap_err();
+        assert_eq!(error.cause, Cause::Io);
+        assert!(error.message.contains("t.raw") && error.message.contains("1048576 to 100 bytes"), "{}", error.message);
+        // Also once it has its length again: what was read was not there.
+        file.as_file().set_len(len as u64).unwrap();
+        assert!(bytes.check("t.raw").is_err());
+
+        assert_eq!(count(&other), len, "another mapping is untouched");
+        other.check("other.raw").unwrap();
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_mapped_is_read_by_position() {
+        let file = file_of(1000);
+        let reopened = file.reopen().unwrap();
+        let version = FileVersion::of(&reopened, "t.raw").unwrap();
+        let bytes = Bytes::File(PositionedFile::new(reopened, version));
+        assert_eq!((bytes.len(), bytes.in_memory()), (1000, None));
+        let mut room = [0; 10];
+        bytes.read_at(990, &mut room, "t.raw").unwrap();
+        assert_eq!(room, [7; 10]);
+        bytes.check("t.raw").unwrap();
+
+        file.as_file().set_len(995).unwrap();
+        let error = bytes.read_at(990, &mut room, "t.raw").unwrap_err();
+        assert_eq!(error.cause, Cause::Io);
+        assert!(error.message.contains("t.raw: was truncated"), "{}", error.message);
+        assert!(bytes.check("t.raw").is_err());
+    }
+
+    #[test]
+    fn a_stream_is_held_in_memory_up_to_the_limit_and_in_a_file_beyond() {
+        let data: Vec<u8> = (0..50_000_u32).map(|i| i as u8).collect();
+        for limit in [0, 1, 7, 4096, 49_999, 50_000, 50_001, 1 << 20] {
+            let bytes = Bytes::of_stream(&mut &data[..], "pipe", limit).unwrap();
+            assert_eq!(matches!(bytes, Bytes::Memory { .. }), limit > data.len(), "limit {limit}");
+            let mut read = vec![0; data.len()];
+            bytes.read_at(0, &mut read, "pipe").unwrap();
+            assert!(bytes.len() == data.len() as u64 && read == data, "limit {limit}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod concat;
 mod csv;
 mod elements;
 mod excerpt;
+mod fortran;
 mod json;
 mod npy;
 mod numbers;

@@ -48,7 +48,7 @@ pub(crate) fn open(name: &str, bytes: Bytes) -> Result<(Elements, Description), 
 }
 
 /// The shape as Python writes it.
-pub(crate) fn shape_text(shape: &[u64]) -> String {
+fn shape_text(shape: &[u64]) -> String {
     match shape {
         [only] => format!("({only},)"),
         _ => format!("({})", shape.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
@@ -299,5 +299,160 @@ impl<'a> HeaderParser<'a> {
             _ => false,
         };
         Ok((dtype, swapped && dtype.size_bytes() > 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::{Element, Scratch, Source};
+
+    /// A file of this version with this header and data.
+    pub(crate) fn file(version: u8, header: &[u8], data: &[u8]) -> Vec<u8> {
+        let mut file = MAGIC.to_vec();
+        file.extend([version, 0]);
+        if version == 1 {
+            file.extend((header.len() as u16).to_le_bytes());
+        } else {
+            file.extend((header.len() as u32).to_le_bytes());
+        }
+        [&file, header, data].concat()
+    }
+
+    fn open_bytes(mut file: &[u8]) -> Result<(Elements, Description), JobError> {
+        open("t.npy", Bytes::of_stream(&mut file, "t.npy", 1 << 24).unwrap())
+    }
+
+    fn array(descr: &str, shape: &str, data: &[u8]) -> Result<(Elements, Description), JobError> {
+        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+        open_bytes(&file(1, header.as_bytes(), data))
+    }
+
+    #[track_caller]
+    fn check_error(result: Result<(Elements, Description), JobError>, expected: &str) {
+        let message = result.expect_err(expected).message;
+        assert!(message.starts_with("t.npy: ") && message.contains(expected), "`{expected}` expected, got `{message}`");
+    }
+
+    #[test]
+    fn elements_of_every_type_and_byte_order_are_read() {
+        macro_rules! check {
+            ($($type:ty => $kind:literal),*) => {$(
+                let values: [$type; 3] = [1 as $type, 2 as $type, 100 as $type];
+                for (order, bytes) in [
+                    ("<", values.map(<$type>::to_le_bytes).concat()),
+                    (">", values.map(<$type>::to_be_bytes).concat()),
+                    ("=", values.map(<$type>::to_ne_bytes).concat()),
+                    ("", values.map(<$type>::to_ne_bytes).concat()),
+                ] {
+                    let (elements, description) = array(&format!("{order}{}", $kind), "(3,)", &bytes).unwrap();
+                    assert_eq!((elements.dtype(), description.len), (<$type>::DTYPE, 3));
+                    let mut scratch = Scratch::default();
+                    let read = elements.read(0..3, &mut scratch).unwrap();
+                    assert_eq!(<$type>::unwrap(&read), Some(&values[..]), "{order}{}", $kind);
+                    let read = elements.read(1..2, &mut scratch).unwrap();
+                    assert_eq!(<$type>::unwrap(&read), Some(&values[1..2]), "{order}{}", $kind);
+                }
+            )*};
+        }
+        check!(f32 => "f4", f64 => "f8", i8 => "i1", i16 => "i2", i32 => "i4", i64 => "i8", u8 => "u1", u16 => "u2",
+               u32 => "u4", u64 => "u8");
+    }
+
+    #[test]
+    fn headers_are_read_in_any_order_and_spacing_that_python_writes() {
+        for header in [
+            "{'descr': '<i2', 'fortran_order': False, 'shape': (2,), }      \n",
+            "{\"shape\":(2,),\"fortran_order\":True,\"descr\":\"<i2\"}",
+            "{ 'shape' : ( 2 , 1 ) , 'fortran_order':False,'descr':'<i2'}\n",
+            "{'descr': '<i2', 'fortran_order': False, 'shape': (2L,)}",
+        ] {
+            for version in 1..=3 {
+                let (elements, _) = open_bytes(&file(version, header.as_bytes(), &[1, 0, 2, 0])).expect(header);
+                assert_eq!(elements.len(), 2, "{header}");
+            }
+        }
+        assert_eq!(array("<i2", "()", &[1, 0]).unwrap().1.len, 1);
+        assert_eq!(array("<i2", "(0, 18446744073709551615, 18446744073709551615)", &[]).unwrap().1.len, 0);
+    }
+
+    #[test]
+    fn a_malformed_header_is_refused_with_the_byte() {
+        // Byte 10 is the first one of the header.
+        for (header, expected) in [
+            ("", "byte 10: `{` was expected"),
+            ("[]", "byte 10: `{` was expected"),
+            ("{}", "byte 12: key `descr` is missing"),
+            ("{'descr': '<f4', 'shape': (1,)}", "key `fortran_order` is missing"),
+            ("{'descr': '<f4', 'fortran_order': False}", "key `shape` is missing"),
+            ("{'descr': '<f4', 'descr': '<f4'}", "byte 27: key `descr` stands twice"),
+            ("{'extra': 1}", "byte 11: unknown key `extra`"),
+            ("{'descr': '<f4'", "`,` was expected"),
+            ("{'descr", "byte 11: this string does not end"),
+            ("{'de\\x73cr': 1}", "an escape in it"),
+            ("{'fortran_order': 0}", "byte 28: `True` or `False` was expected"),
+            ("{'shape': 3}", "byte 20: `(` was expected"),
+            ("{'shape': (3)}", "byte 22: `,` was expected: a shape is a tuple"),
+            ("{'shape': (-3,)}", "byte 21: the length of an axis was expected"),
+            ("{'shape': (3 4)}", "byte 23: `,` or `)` was expected"),
+            ("{'shape': (3.0,)}", "byte 22: `,`"),
+            ("{'shape': ((3,),)}", "byte 21: the length of an axis"),
+            ("{'shape': (18446744073709551616,)}", "byte 21: an axis of length 18446744073709551616 is too long"),
+            ("{'shape': (3,", "the length of an axis was expected"),
+        ] {
+            check_error(open_bytes(&file(1, header.as_bytes(), &[])), expected);
+        }
+        let deep = format!("{{'shape': {}", "(".repeat(60_000));
+        check_error(open_bytes(&file(1, deep.as_bytes(), &[])), "byte 21: the length of an axis");
+        let axes = format!("{{'shape': ({})}}", "1,".repeat(65));
+        check_error(open_bytes(&file(1, axes.as_bytes(), &[])), "64 axes at most");
+        check_error(open_bytes(&file(3, b"{'\xff\xfe': 1}", &[])), "byte 13: unknown key `\u{fffd}\u{fffd}`");
+        check_error(array("<f4", "(1,)}x #", &[]), "nothing but spaces may follow");
+    }
+
+    #[test]
+    fn shapes_and_data_of_different_sizes_are_refused_with_both() {
+        check_error(array("<f8", "(3,)", &[0; 23]), "promises 24 bytes of data (shape (3,) of f64), but 23 follow");
+        check_error(array("<f8", "(3,)", &[0; 25]), "promises 24 bytes of data (shape (3,) of f64), but 25 follow");
+        check_error(array("<f8", "(4294967296, 4294967296)", &[]), "more elements than can be counted");
+        check_error(array("<f8", "(4611686018427387904,)", &[]), "does not fit any machine");
+        check_error(array("<f8", "(2305843009213693951,)", &[0; 8]), "promises 18446744073709551608 bytes");
+    }
+
+    #[test]
+    fn what_is_no_npy_file_or_of_no_known_version_is_refused() {
+        check_error(open_bytes(b""), "is not an .npy file: it is empty");
+        check_error(open_bytes(b"PK\x03\x04abc"), "it begins with `PK\\x03\\x04ab`");
+        let good = file(1, b"{'descr': '<i2', 'fortran_order': False, 'shape': (2,), }\n", &[0; 4]);
+        for len in 0..good.len() {
+            let message = open_bytes(&good[..len]).expect_err("it is cut short").message;
+            assert!(message.starts_with("t.npy: "), "{message}");
+        }
+        check_error(open_bytes(b"\x93NUMPY\x04\x00"), "version 4.0 (byte 6)");
+        check_error(open_bytes(b"\x93NUMPY\x01\x01  "), "version 1.1 (byte 6)");
+        check_error(open_bytes(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{"), "claims an .npy header of 4294967295 bytes");
+        check_error(open_bytes(b"\x93NUMPY\x01\x00\xff\xff{"), "ends inside its .npy header, at byte 11");
+    }
+
+    #[test]
+    fn an_element_type_without_support_is_named() {
+        for (descr, expected) in [
+            ("|b1", "type `|b1` (bool)"),
+            ("<c16", "type `<c16` (complex)"),
+            ("<f2", "type `<f2` (half precision)"),
+            ("<f16", "type `<f16` (extended precision)"),
+            ("<U7", "type `<U7` (strings)"),
+            ("|O", "type `|O` (Python objects)"),
+            ("<M8[ns]", "type `<M8[ns]` (dates)"),
+            ("|V12", "type `|V12` (raw bytes)"),
+            ("<i3", "type `<i3`"),
+            ("", "type ``"),
+        ] {
+            let error = array(descr, "(1,)", &[0; 16]).unwrap_err();
+            assert_eq!(error.cause, Cause::Unsupported);
+            assert!(error.message.contains(expected) && error.message.contains("f4, f8"), "{}", error.message);
+        }
+        let structured = b"{'descr': [('a', '<i4'), ('b', '<f8')], 'fortran_order': False, 'shape': (1,), }";
+        check_error(open_bytes(&file(1, structured, &[0; 12])), "structured (`[('a', '<i4'), ('b', '<f8')]");
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::input::bytes::{Bytes, MEMORY_LIMIT_BYTES};
 use crate::input::cache::Opened;
+use crate::input::fortran::InCOrder;
 use crate::input::open::{NUMBERS, SNIFFED_BYTES, claim_stdin, open_file, read_start, rewind, version_of};
 use crate::input::spec::STDIN_NAME;
 use crate::input::version::FileVersion;
@@ -15,7 +16,7 @@ use crate::job::JobError;
 
 /// Whole numbers in the order of their input.
 ///
-/// Each is an element of the source, of any integer type. Of a text the source is `u64`; a number below zero stands in it
+/// Each is an element of the source, of any integer type; those of an array come in the order of its indices. Of a text the source is `u64`; a number below zero stands in it
 /// as 0 (as little a prime as itself), and its value is among the exceptions, for whoever repeats the numbers.
 #[derive(Clone, Debug)]
 pub struct NumberList {
@@ -161,12 +162,7 @@ fn open_array(name: &str, bytes: Bytes) -> Result<NumberList, JobError> {
             description.dtype
         )));
     }
-    if description.fortran_order && description.shape.iter().filter(|&&axis| axis != 1).count() > 1 {
-        return Err(JobError::bad_input(format!(
-            "{name}: is in Fortran order with shape {}, so that the order of its numbers is ambiguous: save it with \
-             `numpy.ascontiguousarray`",
-            npy::shape_text(&description.shape)
-        )));
-    }
-    Ok(NumberList { source: Arc::new(elements), exceptions: None, decoded_bytes: 0 })
+    let stored: Arc<dyn Source> = Arc::new(elements);
+    let source = if description.fortran_order { InCOrder::new(stored, &description.shape) } else { stored };
+    Ok(NumberList { source, exceptions: None, decoded_bytes: 0 })
 }

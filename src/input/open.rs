@@ -31,7 +31,7 @@ pub fn open(spec: &InputSpec, base_dir: &Path) -> Result<Dataset, JobError> {
         Location::Path(path) => {
             let path = base_dir.join(path);
             let name = path.display().to_string();
-            let extension = spec.format.or_else(|| Format::from_extension(&path)).map(table_of_text);
+            let extension = spec.format.or_else(|| Format::from_extension(&path).map(table_of_text));
             match version_of(&path, &name)? {
                 Some(version) => {
                     let open = || open_regular(&path, &name, extension, spec);
@@ -134,7 +134,7 @@ fn single(source: Arc<dyn Source>) -> Dataset {
 /// How much of an input is looked at to find its format out.
 pub(crate) const SNIFFED_BYTES: usize = 4096;
 
-/// A file of text is a table of one column, where tables are read.
+/// A file that is called a text is a table of one column, where tables are read.
 fn table_of_text(format: Format) -> Format {
     if format == Format::Text { Format::Csv } else { format }
 }

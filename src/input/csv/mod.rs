@@ -48,6 +48,11 @@ fn read_within(
         Header::No => false,
         Header::Auto => (0..width).any(|column| missing.value(&records.text(column)).is_none()),
     };
+    if has_header && (0..width).any(|column| records.text(column).contains(&0)) {
+        return Err(JobError::bad_input(format!(
+            "{name}: line {first_line} has a zero byte in it: is it text at all?"
+        )));
+    }
     let table = Table::new(name, &records, has_header);
     let chosen = spec.columns.as_deref().map(|columns| table.resolve(columns)).transpose()?;
 

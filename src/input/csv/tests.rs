@@ -111,6 +111,7 @@ fn what_cannot_be_read_is_named_with_its_line_and_column() {
     let long = format!("t\n{}\n", "x".repeat(1000));
     check_error(long.as_bytes(), &column("t"), &format!("t.csv: line 2, column `t`: `{}…` is not", "x".repeat(40)));
     check_error(b"\xff\xfea\0", &all, "t.csv: is UTF-16 text");
+    check_error(b"\nELF\0,b\n1,2\n", &all, "t.csv: line 2 has a zero byte in it");
     check_error(b"\xe9t\xe9\n1,2\n", &all, "t.csv: line 2 has 2 cells, but line 1 has 1 cell");
     check("\u{e9}t\u{e9}\n1\n", &column("\u{e9}t\u{e9}"), &[("\u{e9}t\u{e9}", &[1.0])]);
     assert_eq!(columns(b"\xe9t\n1\n", &all).unwrap()[0].0, "\u{fffd}t");
