@@ -18,7 +18,7 @@ pub(crate) struct InCOrder {
 impl InCOrder {
     /// The elements of `stored`, an array of this shape in Fortran order, in C order. The shape's product is the number of
     /// elements.
-    pub(crate) fn new(stored: Arc<dyn Source>, shape: &[u64]) -> Arc<dyn Source> {
+    pub(crate) fn of(stored: Arc<dyn Source>, shape: &[u64]) -> Arc<dyn Source> {
         let shape: Vec<u64> = shape.iter().copied().filter(|&axis| axis != 1).collect();
         if shape.len() < 2 || stored.is_empty() {
             return stored;
@@ -101,7 +101,7 @@ mod tests {
         let mut expected = stored.clone();
         expected.sort_unstable();
         let shape = [1, a.into(), b.into(), 1, c.into()];
-        let source = InCOrder::new(Arc::new(InMemory::new("t", stored)), &shape);
+        let source = InCOrder::of(Arc::new(InMemory::new("t", stored)), &shape);
         let mut scratch = Scratch::default();
         for start in 0..=expected.len() {
             for end in start..=expected.len() {
@@ -114,6 +114,6 @@ mod tests {
     #[test]
     fn an_array_that_is_a_line_is_read_where_it_lies() {
         let stored: Arc<dyn Source> = Arc::new(InMemory::new("t", vec![1_u8, 2, 3]));
-        assert!(Arc::ptr_eq(&InCOrder::new(Arc::clone(&stored), &[1, 3, 1]), &stored));
+        assert!(Arc::ptr_eq(&InCOrder::of(Arc::clone(&stored), &[1, 3, 1]), &stored));
     }
 }

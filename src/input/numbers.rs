@@ -163,6 +163,6 @@ fn open_array(name: &str, bytes: Bytes) -> Result<NumberList, JobError> {
         )));
     }
     let stored: Arc<dyn Source> = Arc::new(elements);
-    let source = if description.fortran_order { InCOrder::new(stored, &description.shape) } else { stored };
+    let source = if description.fortran_order { InCOrder::of(stored, &description.shape) } else { stored };
     Ok(NumberList { source, exceptions: None, decoded_bytes: 0 })
 }
