@@ -31,7 +31,7 @@ fn wide_shr(a: Wide, by: u32) -> Wide {
     let low = (a.x >> s) | ((a.y << 1u) << (31u - s));
     return select(vec2<u32>(low, a.y >> s), vec2<u32>(a.y >> s, 0u), by >= 32u);
 }
-fn half_mul(a: u32, b: u32) -> Wide {
+fn wide_product(a: u32, b: u32) -> Wide {
     let a0 = a & 0xffffu;
     let a1 = a >> 16u;
     let b0 = b & 0xffffu;
@@ -43,14 +43,14 @@ fn half_mul(a: u32, b: u32) -> Wide {
 }
 // The low and the high half of the product.
 fn wide_mul(a: Wide, b: Wide) -> Wide {
-    let t = half_mul(a.x, b.x);
+    let t = wide_product(a.x, b.x);
     return vec2<u32>(t.x, t.y + a.x * b.y + a.y * b.x);
 }
 fn wide_mul_high(a: Wide, b: Wide) -> Wide {
-    let t = half_mul(a.x, b.x);
-    let u = wide_add(half_mul(a.y, b.x), vec2<u32>(t.y, 0u));
-    let v = wide_add(half_mul(a.x, b.y), vec2<u32>(u.x, 0u));
-    return wide_add(wide_add(half_mul(a.y, b.y), vec2<u32>(u.y, 0u)), vec2<u32>(v.y, 0u));
+    let t = wide_product(a.x, b.x);
+    let u = wide_add(wide_product(a.y, b.x), vec2<u32>(t.y, 0u));
+    let v = wide_add(wide_product(a.x, b.y), vec2<u32>(u.x, 0u));
+    return wide_add(wide_add(wide_product(a.y, b.y), vec2<u32>(u.y, 0u)), vec2<u32>(v.y, 0u));
 }
 // 2^64 modulo n, which is not 0: 2^64 less n shifted up to the top, reduced by n at every lower place.
 fn wide_power64_modulo(n: Wide) -> Wide {

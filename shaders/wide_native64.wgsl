@@ -18,6 +18,7 @@ fn wide_eq(a: Wide, b: Wide) -> bool { return a == b; }
 // Shifts by 0 to 63.
 fn wide_shl(a: Wide, by: u32) -> Wide { return a << by; }
 fn wide_shr(a: Wide, by: u32) -> Wide { return a >> by; }
+fn wide_product(a: u32, b: u32) -> Wide { return u64(a) * u64(b); }
 // The low and the high half of the product.
 fn wide_mul(a: Wide, b: Wide) -> Wide { return a * b; }
 fn wide_mul_high(a: Wide, b: Wide) -> Wide {

@@ -274,6 +274,18 @@ fn a_sum_is_right_at_every_edge() {
 }
 
 #[test]
+fn an_answer_that_differs_on_the_gpu_fails_the_comparison() {
+    if all_forms().is_empty() {
+        return;
+    }
+    assert_same_on_gpu("a sum", &sum(1000), &[64, 100]);
+    let wrong =
+        Sum { shader: Shader::new("wrong", SUM.replace("* table[0]", "* table[0] + u32(i == 777u)")), ..sum(1000) };
+    let compared = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| assert_same_on_gpu("wrong", &wrong, &[])));
+    assert!(compared.is_err(), "one element of a thousand is off by one");
+}
+
+#[test]
 fn a_chunk_seen_before_is_not_uploaded_again() {
     let Some(device) = device_for_tests(&GpuOptions::default()) else { return };
     let len = 300_000;

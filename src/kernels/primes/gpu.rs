@@ -53,6 +53,8 @@ pub(super) fn shaders() -> Vec<Shader> {
     [&NATIVE64, &LIMBS32].into_iter().flat_map(|form| [form.numbers.clone(), form.range.clone()]).collect()
 }
 
+/// The numbers of a chunk at most: their indices are `u32` with room to spare.
+const NUMBERS_MAX: u64 = 1 << 31;
 /// The numbers that one workgroup tests.
 const TILE: u32 = 512;
 /// The loop trips of one strong test: Newton's, 2^64 modulo n, the base's bits, the exponent's bits, the squarings.
@@ -91,8 +93,11 @@ pub(super) fn numbers_work(
     units: Range<u64>,
     caps: &GpuCaps,
 ) -> Result<Option<GpuWork>, JobError> {
-    // A chunk past u32 has an input past every binding, which the device refuses.
-    let count = u32::try_from(units.end - units.start).unwrap_or(u32::MAX);
+    let count = units.end - units.start;
+    if count > NUMBERS_MAX {
+        return Ok(None);
+    }
+    let count = count as u32;
     let tiles = count.div_ceil(TILE);
     let step = numbers_per_dispatch(caps) / TILE;
     let dispatch = |first: u32| {

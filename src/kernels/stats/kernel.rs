@@ -8,9 +8,9 @@ use crate::job::{Cause, JobError};
 use crate::kernels::stats::found::Setting;
 use crate::kernels::stats::number::{Layout, Number, SUPPORTED};
 use crate::kernels::stats::{
-    ColumnPartial, StatsAnswer, StatsPartial, StatsPass, StatsRequest, finish, fold, quantiles,
+    ColumnPartial, StatsAnswer, StatsPartial, StatsPass, StatsRequest, finish, fold, gpu, quantiles,
 };
-use crate::kernels::{FoldContext, Kernel, Next, Work};
+use crate::kernels::{FoldContext, GpuCaps, GpuWork, Kernel, Next, Work};
 
 /// One column of the data.
 #[derive(Clone, Debug)]
@@ -186,7 +186,7 @@ impl Kernel for StatsKernel {
             bytes_out_per_unit: 0.0,
             prior_ns_per_unit: bytes as f64 * 0.1,
             passes: selecting.max(binning),
-            gpu: false,
+            gpu: true,
         }
     }
 
@@ -224,6 +224,14 @@ impl Kernel for StatsKernel {
             return Ok(Next::Done(Box::new(self.answer(&next)?)));
         }
         Ok(Next::Pass(next))
+    }
+
+    fn gpu_work(&self, pass: &StatsPass, units: Range<u64>, caps: &GpuCaps) -> Result<Option<GpuWork>, JobError> {
+        gpu::work(self, pass, units, caps)
+    }
+
+    fn gpu_partial(&self, pass: &StatsPass, units: Range<u64>, outputs: &[Vec<u32>]) -> Result<StatsPartial, JobError> {
+        gpu::partial(self, pass, units, outputs)
     }
 
     fn check_inputs(&self) -> Result<(), JobError> {

@@ -14,6 +14,7 @@ mod counting;
 mod finish;
 mod fold;
 mod found;
+mod gpu;
 mod histogram;
 mod json;
 mod kernel;
@@ -45,7 +46,7 @@ pub static KIND: KernelKind = KernelKind {
     variants: &["f32", "f64", "i32", "i64", "u32", "u64"],
     parse: json::parse,
     sample: sample::sample,
-    shaders: Vec::new,
+    shaders: gpu::shaders,
     #[cfg(feature = "cli")]
     command: args::command,
     #[cfg(feature = "cli")]

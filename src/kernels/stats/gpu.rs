@@ -1,0 +1,351 @@
+//! The GPU side of `stats`: what `shaders/stats.wgsl` is asked to do for a chunk, and what its words mean. A step a column, up
+//! to three kinds of dispatches over the same input, and one output: the counts of the digits, those of the bins, and a
+//! record of moments for each workgroup.
+
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
+
+use crate::input::DType;
+use crate::job::{Cause, JobError};
+use crate::kernels::stats::{Bins, ColumnPartial, ColumnPass, Digits, Layout, Moments, SUPPORTED, StatsPartial};
+use crate::kernels::stats::{StatsKernel, StatsPass};
+use crate::kernels::{Dispatch, GpuCaps, GpuInput, GpuStep, GpuWork, Integers, MAX_LOOP_TRIPS, Shader};
+
+/// Invocations of a workgroup.
+const LANES: u32 = 256;
+/// The elements of an invocation at most: its window has room for so many (see `shaders/element_*bit.wgsl`), and its loops are
+/// far from the limit of trips, even where most elements cause carries.
+const ELEMENTS_MAX: u32 = 2048;
+/// The elements of an invocation at least, where there are enough.
+const ELEMENTS_MIN: u32 = 16;
+/// What a workgroup shares takes at most nine limbs an element, each with a carry.
+const CARRY_TRIPS: u32 = 10;
+const _: () = assert!(ELEMENTS_MAX * (1 + CARRY_TRIPS) < MAX_LOOP_TRIPS);
+/// Counts that a workgroup holds in its own memory.
+const TALLY_CELLS: u64 = 2048;
+/// The rows of a chunk at most: indices of elements, and counts, are `u32` with room to spare.
+const ROWS_MAX: u64 = 1 << 31;
+/// Words of a record before its limbs.
+const RECORD_HEAD: usize = 8;
+
+/// The words of 32 bits of what a workgroup sums: at most 2^19 elements, so less than the chunk's own sums.
+struct Limbs {
+    sum: usize,
+    squares: usize,
+}
+
+impl Limbs {
+    const fn of(dtype: DType) -> Self {
+        // The bits of the largest magnitude and its square (as in `Layout`), and 19 for the count.
+        let (sum_bits, squares_bits) = match dtype {
+            DType::F32 => (253 + 24, 506 + 48),
+            DType::F64 => (2045 + 53, 4090 + 106),
+            DType::I32 | DType::U32 => (32, 64),
+            _ => (64, 128),
+        };
+        const COUNT_BITS: usize = (ELEMENTS_MAX * LANES).ilog2() as usize;
+        Self { sum: (sum_bits + COUNT_BITS).div_ceil(32), squares: (squares_bits + COUNT_BITS).div_ceil(32) }
+    }
+
+    const fn record_words(&self) -> usize {
+        RECORD_HEAD + 2 * self.sum + self.squares
+    }
+}
+
+/// The shader of each supported type, in their order, for both forms of integers.
+static SHADERS: LazyLock<Vec<[Shader; 2]>> = LazyLock::new(|| {
+    SUPPORTED.iter().map(|layout| [Integers::Native64, Integers::Limbs32].map(|form| compose(layout, form))).collect()
+});
+
+fn compose(layout: &Layout, integers: Integers) -> Shader {
+    let limbs = Limbs::of(layout.dtype);
+    let (least, greatest) = layout.valid_keys;
+    let constants = format!(
+        "const FLOAT: bool = {};\nconst VALID_LEAST_LOW: u32 = {}u;\nconst VALID_LEAST_HIGH: u32 = {}u;\n\
+         const VALID_GREATEST_LOW: u32 = {}u;\nconst VALID_GREATEST_HIGH: u32 = {}u;\n\
+         const SUM_LIMBS: u32 = {}u;\nconst SQUARES_LIMBS: u32 = {}u;\n",
+        layout.float,
+        least as u32,
+        least >> 32,
+        greatest as u32,
+        greatest >> 32,
+        limbs.sum,
+        limbs.squares,
+    );
+    let (form, wide) = match integers {
+        Integers::Native64 => ("native64", include_str!("../../../shaders/wide_native64.wgsl")),
+        Integers::Limbs32 => ("limbs32", include_str!("../../../shaders/wide_limbs32.wgsl")),
+    };
+    let width = match layout.key_bits {
+        32 => include_str!("../../../shaders/element_32bit.wgsl"),
+        _ => include_str!("../../../shaders/element_64bit.wgsl"),
+    };
+    let element = match layout.dtype {
+        DType::F32 => include_str!("../../../shaders/element_f32.wgsl"),
+        DType::F64 => include_str!("../../../shaders/element_f64.wgsl"),
+        DType::I32 => include_str!("../../../shaders/element_i32.wgsl"),
+        DType::I64 => include_str!("../../../shaders/element_i64.wgsl"),
+        DType::U32 => include_str!("../../../shaders/element_u32.wgsl"),
+        DType::U64 => include_str!("../../../shaders/element_u64.wgsl"),
+        DType::I8 | DType::I16 | DType::U8 | DType::U16 => unreachable!("there is no layout of these types"),
+    };
+    let sum = include_str!("../../../shaders/exact_sum.wgsl");
+    let stats = include_str!("../../../shaders/stats.wgsl");
+    Shader::trusted(
+        format!("stats {} {form}", layout.dtype),
+        [constants.as_str(), wide, sum, width, element, stats].concat(),
+    )
+}
+
+/// Every shader of this kind.
+pub(super) fn shaders() -> Vec<Shader> {
+    SHADERS.iter().flatten().cloned().collect()
+}
+
+fn shader(layout: &Layout, integers: Integers) -> Option<Shader> {
+    let [native64, limbs32] = &SHADERS[SUPPORTED.iter().position(|supported| supported == layout)?];
+    Some(match integers {
+        Integers::Native64 => native64.clone(),
+        Integers::Limbs32 => limbs32.clone(),
+    })
+}
+
+/// How a chunk of a column is cut into workgroups, and where in its output everything lies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Cut {
+    count: u32,
+    per_invocation: u32,
+    groups: u32,
+    digits_len: usize,
+    bins_len: usize,
+    /// 0 where the pass gathers no moments.
+    record_words: usize,
+}
+
+impl Cut {
+    /// The cut of `units` elements. The partial need not know it: it finds the records by their length.
+    fn of(layout: &Layout, pass: &ColumnPass, units: u64, preferred_groups: u32) -> Self {
+        let count = units.min(ROWS_MAX) as u32;
+        let keys_max = pass
+            .digits
+            .iter()
+            .map(|digits| digits.prefixes.len())
+            .chain(pass.bins.iter().map(|bins| bins.starts.len()))
+            .max()
+            .unwrap_or(0);
+        // A search takes a trip for each bit of its number of keys, besides the element's own.
+        let search_trips = 2 + usize::BITS - keys_max.leading_zeros();
+        let most = ELEMENTS_MAX.min(MAX_LOOP_TRIPS / 2 / search_trips);
+        let fair = count.div_ceil(preferred_groups.max(1).saturating_mul(LANES));
+        let per_invocation = fair.clamp(ELEMENTS_MIN, most);
+        Self {
+            count,
+            per_invocation,
+            groups: count.div_ceil(per_invocation * LANES),
+            digits_len: pass.digits.as_ref().map_or(0, Digits::table_len),
+            bins_len: pass.bins.as_ref().map_or(0, Bins::table_len),
+            record_words: if pass.moments { Limbs::of(layout.dtype).record_words() } else { 0 },
+        }
+    }
+
+    fn records_at(&self) -> usize {
+        self.digits_len + self.bins_len
+    }
+
+    fn output_words(&self) -> u64 {
+        self.records_at() as u64 + u64::from(self.groups) * self.record_words as u64
+    }
+}
+
+/// How a GPU gathers the rows `units`.
+pub(super) fn work(
+    kernel: &StatsKernel,
+    pass: &StatsPass,
+    units: Range<u64>,
+    caps: &GpuCaps,
+) -> Result<Option<GpuWork>, JobError> {
+    let layout = kernel.layout();
+    let too_large = units.end - units.start > ROWS_MAX;
+    if too_large || caps.max_workgroup_invocations < LANES || caps.max_workgroup_bytes < 16 << 10 {
+        return Ok(None);
+    }
+    let Some(shader) = shader(layout, caps.integers) else { return Ok(None) };
+    let steps = kernel.columns().iter().zip(&pass.columns).filter(|(_, pass)| !pass.is_idle()).map(|(column, pass)| {
+        let cut = Cut::of(layout, pass, units.end - units.start, caps.preferred_workgroups);
+        let (table, bins_at) = table_of(pass);
+        let mut dispatches = Vec::new();
+        if let Some(digits) = &pass.digits {
+            let keys = digits.prefixes.len() as u32;
+            let counting = Counting {
+                keys_at: 0,
+                keys_len: keys,
+                prefix_bits: digits.prefix_bits,
+                digit_bits: digits.digit_bits,
+                cells: cut.digits_len,
+            };
+            add_dispatches(&mut dispatches, "digits", kernel, &cut, caps, 0, &counting);
+        }
+        if let Some(bins) = &pass.bins {
+            let counting = Counting {
+                keys_at: bins_at,
+                keys_len: bins.starts.len() as u32,
+                cells: cut.bins_len,
+                ..Counting::default()
+            };
+            add_dispatches(&mut dispatches, "bins", kernel, &cut, caps, cut.digits_len, &counting);
+        }
+        if pass.moments {
+            add_dispatches(&mut dispatches, "moments", kernel, &cut, caps, cut.records_at(), &Counting::default());
+        }
+        GpuStep {
+            shader: shader.clone(),
+            input: Some(GpuInput { source: column.source.clone(), range: units.clone() }),
+            output_words: cut.output_words(),
+            scratch_words: 0,
+            // Counts are added to; records are written whole.
+            zeroed: cut.records_at() > 0,
+            table,
+            dispatches,
+        }
+    });
+    Ok(Some(GpuWork { steps: steps.collect() }))
+}
+
+/// The keys that the searches of a pass go through, in halves, and where those of the bins begin.
+fn table_of(pass: &ColumnPass) -> (Arc<[u32]>, u32) {
+    let prefixes = pass.digits.as_ref().filter(|digits| digits.prefix_bits > 0).map(|digits| &digits.prefixes[..]);
+    let prefixes = prefixes.unwrap_or_default();
+    let starts = pass.bins.as_ref().map_or(&[][..], |bins| &bins.starts[..]);
+    let halves = prefixes.iter().chain(starts).flat_map(|&key| [key as u32, (key >> 32) as u32]);
+    (halves.collect(), 2 * prefixes.len() as u32)
+}
+
+/// What a dispatch that counts needs to know.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counting {
+    keys_at: u32,
+    keys_len: u32,
+    prefix_bits: u32,
+    digit_bits: u32,
+    cells: usize,
+}
+
+fn add_dispatches(
+    dispatches: &mut Vec<Dispatch>,
+    entry: &'static str,
+    kernel: &StatsKernel,
+    cut: &Cut,
+    caps: &GpuCaps,
+    output_at: usize,
+    counting: &Counting,
+) {
+    // None is missing where the least such key is greater than the greatest.
+    let (missing_least, missing_greatest) = kernel.missing_keys().unwrap_or((1, 0));
+    let elements: u32 = if caps.contiguous { 1 << 21 } else { 1 << 27 };
+    let groups = (elements / (cut.per_invocation * LANES)).max(1);
+    for first in (0..cut.groups).step_by(groups as usize) {
+        let end = cut.groups.min(first + groups);
+        let params = vec![
+            cut.count,
+            cut.per_invocation,
+            first,
+            end,
+            u32::from(caps.contiguous),
+            output_at as u32,
+            missing_least as u32,
+            (missing_least >> 32) as u32,
+            missing_greatest as u32,
+            (missing_greatest >> 32) as u32,
+            counting.keys_at,
+            counting.keys_len,
+            counting.prefix_bits,
+            counting.digit_bits,
+            counting.cells as u32,
+            u32::from(counting.cells as u64 <= TALLY_CELLS),
+        ];
+        dispatches.push(Dispatch { entry: entry.into(), workgroups: end - first, params });
+    }
+}
+
+/// What it gathered.
+pub(super) fn partial(
+    kernel: &StatsKernel,
+    pass: &StatsPass,
+    units: Range<u64>,
+    outputs: &[Vec<u32>],
+) -> Result<StatsPartial, JobError> {
+    let layout = kernel.layout();
+    let rows = units.end - units.start;
+    let mut outputs = outputs.iter();
+    let mut columns = Vec::with_capacity(pass.columns.len());
+    for pass in &pass.columns {
+        let mut partial = ColumnPartial::empty(pass, layout);
+        if !pass.is_idle() {
+            let output = outputs.next().ok_or_else(|| nonsense(&units, "a column is missing"))?;
+            read_column(&mut partial, layout, rows, output).map_err(|what| nonsense(&units, what))?;
+        }
+        columns.push(partial);
+    }
+    Ok(StatsPartial { columns })
+}
+
+fn nonsense(units: &Range<u64>, what: &str) -> JobError {
+    JobError::new(Cause::DeviceLost, format!("stats: what came back for the rows {units:?} is no answer: {what}"))
+}
+
+/// Reads what one step wrote. Everything that was counted must be as many elements as there are: a shader whose loops were cut
+/// short, or that was not run, is found out here.
+fn read_column(partial: &mut ColumnPartial, layout: &Layout, rows: u64, output: &[u32]) -> Result<(), &'static str> {
+    let (digits_len, bins_len) = (partial.digits.len(), partial.bins.len());
+    if output.len() < digits_len + bins_len {
+        return Err("it is too short");
+    }
+    let (digits, rest) = output.split_at(digits_len);
+    let (bins, records) = rest.split_at(bins_len);
+    for (into, from) in [(&mut partial.digits, digits), (&mut partial.bins, bins)] {
+        into.iter_mut().zip(from).for_each(|(into, &count)| *into = count.into());
+        if into.iter().sum::<u64>() > rows {
+            return Err("more was counted than there is");
+        }
+    }
+    if let Some(moments) = &mut partial.moments {
+        let record_words = Limbs::of(layout.dtype).record_words();
+        let records = records.chunks_exact(record_words);
+        if !records.remainder().is_empty() {
+            return Err("a record is cut short");
+        }
+        for record in records {
+            add_record(moments, layout, record);
+        }
+        if moments.count + moments.nan_count != rows {
+            return Err("not all elements were seen");
+        }
+        let finite = moments.count.checked_sub(moments.positive_infinities + moments.negative_infinities);
+        if finite.is_none() {
+            return Err("there are more infinities than values");
+        }
+    }
+    Ok(())
+}
+
+fn add_record(moments: &mut Moments, layout: &Layout, record: &[u32]) {
+    let (head, limbs) = record.split_at(RECORD_HEAD);
+    let word = |low: usize| u64::from(head[low + 1]) << 32 | u64::from(head[low]);
+    moments.count += u64::from(head[0]);
+    moments.nan_count += u64::from(head[1]);
+    moments.positive_infinities += u64::from(head[2]);
+    moments.negative_infinities += u64::from(head[3]);
+    if head[0] > 0 {
+        moments.min_key = moments.min_key.min(word(4));
+        moments.max_key = moments.max_key.max(word(6));
+    }
+    let sizes = Limbs::of(layout.dtype);
+    let (positive, rest) = limbs.split_at(sizes.sum);
+    let (negative, squares) = rest.split_at(sizes.sum);
+    moments.sum.add_limbs_u32(positive);
+    moments.sum.sub_limbs_u32(negative);
+    moments.squares.add_limbs_u32(squares);
+}
+
+#[cfg(all(test, feature = "gpu"))]
+mod tests;
