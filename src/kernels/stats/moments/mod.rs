@@ -1,17 +1,19 @@
 //! Gathering [`Moments`] on the CPU.
 
 mod exponent_bins;
-mod simple;
+mod float;
+mod integer;
+mod window;
 
 use crate::kernels::Isa;
 use crate::kernels::stats::Moments;
 use crate::kernels::stats::number::Number;
 
 use exponent_bins::ExponentBins;
+use float::{FloatRoom, Floats};
 
 /// Moments of one chunk as they are gathered, block by block.
 pub(super) struct Gathering<'a, T: Gather> {
-    #[allow(dead_code)]
     isa: Isa,
     missing: Option<(u64, u64)>,
     moments: &'a mut Moments,
@@ -43,12 +45,12 @@ pub(super) trait Gather: Number {
 macro_rules! float {
     ($float:ty) => {
         impl Gather for $float {
-            type Room = ExponentBins;
+            type Room = FloatRoom<Self>;
             fn gather(gathering: &mut Gathering<'_, Self>, block: &[Self]) {
-                simple::gather_floats(gathering.moments, &mut gathering.room, gathering.missing, block);
+                floats(gathering).add(block);
             }
             fn finish(mut gathering: Gathering<'_, Self>) {
-                gathering.room.drain(gathering.moments);
+                floats(&mut gathering).finish();
             }
         }
     };
@@ -56,15 +58,27 @@ macro_rules! float {
 float!(f32);
 float!(f64);
 
+fn floats<'a, T: Gather<Room = FloatRoom<T>> + window::Windowed>(gathering: &'a mut Gathering<'_, T>) -> Floats<'a, T> {
+    Floats {
+        isa: gathering.isa,
+        // Both zeros equal each other, so one float stands for all that count as missing.
+        missing: gathering.missing.map(|(key, _)| T::from_key(key)),
+        moments: gathering.moments,
+        room: &mut gathering.room,
+    }
+}
+
 macro_rules! integer {
-    ($($integer:ty),*) => {$(
+    ($($integer:ty => $gather:ident),*) => {$(
         impl Gather for $integer {
             type Room = ();
             fn gather(gathering: &mut Gathering<'_, Self>, block: &[Self]) {
-                simple::gather_integers(gathering.moments, gathering.missing, block);
+                // The key that counts as missing is that of one integer.
+                let missing = gathering.missing.map(|(key, _)| Self::from_key(key));
+                integer::$gather(gathering.isa, gathering.moments, missing, block);
             }
             fn finish(_: Gathering<'_, Self>) {}
         }
     )*};
 }
-integer!(i32, i64, u32, u64);
+integer!(i32 => gather_32, u32 => gather_32, i64 => gather_64, u64 => gather_64);
