@@ -140,7 +140,8 @@ fn before_the_others(job: &Job, at: usize, machines: &[Machine], now: Duration) 
         .collect();
     if member.lanes > 1 {
         let siblings = f64::from(member.lanes - 1) * member.units_per_ms;
-        lanes.push((machines[member.machine].free_in_ms(now), siblings));
+        let begins_ms = machines[member.machine].free_in_ms(now) + member.chunk_ms + member.setup_ms;
+        lanes.push((begins_ms, siblings));
     }
     lanes.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (mut power, mut head_start, mut end_ms) = (0.0, 0.0, f64::INFINITY);

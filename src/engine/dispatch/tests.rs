@@ -13,7 +13,7 @@ fn ms(ms: f64) -> Duration {
     Duration::from_secs_f64(ms / 1e3)
 }
 
-fn power(device: DeviceId, lanes: u32, units_per_ms: f64) -> Power {
+pub(super) fn power(device: DeviceId, lanes: u32, units_per_ms: f64) -> Power {
     Power { device, lanes, units_per_ms, setup_ms: 0.0, chunk_ms: 0.001, measured: true }
 }
 
@@ -292,6 +292,16 @@ fn a_probe_with_other_threads_has_the_cpu_to_itself() {
     let Some(Action::End { report, .. }) = actions.first() else { panic!("{actions:?}") };
     let measured: Vec<(u32, u64)> = report.runs.iter().map(|run| (run.lanes, run.measured.units)).collect();
     assert_eq!(measured, [(1, 960), (4, 40)]);
+}
+
+#[test]
+fn lanes_of_one_device_do_not_leave_the_job_to_each_other() {
+    let mut rig = Rig::new(&[(DeviceId::Cpu, 1), (GPU, 2)]);
+    // Opening the GPU takes longer than the job on it, but far less than the job on the CPU.
+    let powers = [power(DeviceId::Cpu, 1, 1.0), Power { setup_ms: 100.0, ..power(GPU, 2, 1e4) }];
+    let both = [DeviceId::Cpu, GPU];
+    let actions = rig.on(Event::Admitted(admission(1, 100_000, DeviceChoice::Split, &both, &powers)));
+    assert!(folds(&actions).iter().any(|fold| fold.0.device == GPU), "{actions:?}");
 }
 
 #[test]
