@@ -21,3 +21,8 @@ pub mod report;
 pub mod results;
 
 pub mod runner;
+
+pub mod bench;
+
+#[cfg(feature = "cli")]
+pub mod cli;

@@ -1,3 +1,10 @@
 //! The `tandem` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match tandem::cli::run(std::env::args_os()) {
+        Ok(code) => code,
+        Err(stopped) => stopped.report(),
+    }
+}

@@ -27,6 +27,8 @@ mod window;
 
 pub use concat::concat;
 pub use numbers::{NumberList, open_numbers, read_numbers};
+#[cfg(feature = "cli")]
+pub(crate) use open::claim_stdin;
 pub use open::{forget_opened, open, read_stream};
 pub use source::{DType, Element, InMemory, Scratch, Source, Values};
 pub use spec::{ColumnRef, Dataset, Format, Header, InputSpec, Location, NamedColumn, check_options};

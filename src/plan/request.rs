@@ -24,7 +24,8 @@ pub enum Unusable {
 }
 
 impl Unusable {
-    pub(super) const fn note(self) -> &'static str {
+    /// In a few words, for people.
+    pub const fn note(self) -> &'static str {
         match self {
             Self::SoftwareNotAllowed => "software adapter, not allowed",
             Self::Lost => "failed in this run, set aside",

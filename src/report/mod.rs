@@ -1,16 +1,20 @@
 //! What is shown, as bytes and text: outcomes as JSON lines, plans and tables for people. Pure: nothing here prints, reads
 //! a clock or knows a terminal.
 
+mod bench_table;
 #[cfg(test)]
 pub(crate) mod examples;
 mod explain;
 pub mod figures;
+mod machine;
 mod outcome_json;
 mod run_table;
 mod style;
 mod table;
 
+pub use bench_table::{bench_head, bench_json, bench_row, break_even};
 pub use explain::{explain, plan_text, predicted};
+pub use machine::{DeviceReport, devices_json, devices_text, model_json, model_text};
 pub use outcome_json::{Detail, write_outcome, write_plan};
 pub use run_table::{quoted, run_head, run_row, run_summary};
 pub use style::{Style, visible, visible_lines};

@@ -1,0 +1,11 @@
+//! Devices against each other, over sizes: every kind and variant of the registry, on made-up jobs.
+//!
+//! A timing is the median of several runs after one that warms up (opens the device, compiles shaders, uploads what stays
+//! there), from when a worker takes the job to its answer. Before a device is timed, its answer is compared with that of
+//! one CPU thread.
+
+mod measure;
+mod sweep;
+
+pub use measure::{Difference, Measurer};
+pub use sweep::{BreakEven, Row, Time, calibrate, sweep};

@@ -1,0 +1,136 @@
+//! What the program's arguments are.
+
+use clap::{Arg, ArgAction, Command, value_parser};
+
+use crate::cli::options::{with_job_options, with_machine_options};
+use crate::kernels::KERNELS;
+
+const ABOUT: &str =
+    "Runs numeric jobs on CPU and GPU together: the same bytes on every device, and every placement explained";
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 all succeeded, 1 a job failed or --verify found a difference, 2 usage or an unreadable job file,
+3 no such device, 130 interrupted, 143 terminated. Results go to standard output, all else to standard error.";
+
+const RUN_HELP: &str = r#"A job file is JSON Lines, one job a line:
+  {"id":"a","kind":"primes","numbers":[97, "18446744073709551557"]}
+  {"kind":"stats","file":"t.npy","quantiles":[0.5],"device":"cpu"}
+Relative paths are relative to the job file; an id left out is `#` and the line number. A line that is wrong fails
+alone. On a terminal a table is printed, else one JSON object a job, in the order of the jobs.
+
+With --output, results are appended to RESULTS.jsonl.partial as they come, and at the end put in the order of the
+jobs and renamed to RESULTS.jsonl. A run that is cut off leaves the .partial file."#;
+
+/// The whole command line. The kinds of the registry are subcommands of it.
+pub fn command() -> Command {
+    let kinds = KERNELS.iter().map(|kind| with_job_options((kind.command)()));
+    Command::new("tandem")
+        .about(ABOUT)
+        .version(env!("CARGO_PKG_VERSION"))
+        .after_help(EXIT_CODES)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands(kinds)
+        .subcommands([run(), devices(), calibrate(), model(), bench(), completions()])
+}
+
+fn run() -> Command {
+    let command = Command::new("run").about("Runs the jobs of a job file").after_help(RUN_HELP).args([
+        Arg::new("jobs")
+            .value_name("JOBS.jsonl|-")
+            .help("The job file; - is standard input")
+            .required(true)
+            .value_parser(value_parser!(std::path::PathBuf)),
+        Arg::new("output")
+            .long("output")
+            .value_name("RESULTS.jsonl")
+            .help("Write the outcomes to this file")
+            .value_parser(value_parser!(std::path::PathBuf)),
+        Arg::new("only")
+            .long("only")
+            .value_name("ID")
+            .help("Run only the job with this id; may be repeated")
+            .action(ArgAction::Append),
+        flag("strict", "Check every line first, and run nothing if any is wrong"),
+        flag("results-only", "Leave out where jobs ran and how long they took, so that two runs can be compared"),
+    ]);
+    with_job_options(command)
+}
+
+fn devices() -> Command {
+    with_machine_options(
+        Command::new("devices").about("Lists every device: what it is, its limits, and what is known of it"),
+    )
+}
+
+fn calibrate() -> Command {
+    let budget = Arg::new("budget")
+        .long("budget")
+        .value_name("SECONDS")
+        .help("How long to measure at most")
+        .default_value("10")
+        .value_parser(value_parser!(u64).range(1..=3600));
+    with_machine_options(
+        Command::new("calibrate").about("Measures every device on every kernel, and keeps what it learned").arg(budget),
+    )
+}
+
+fn model() -> Command {
+    let show = Command::new("show").about("Shows what has been learned");
+    let reset = Command::new("reset").about("Forgets what has been learned");
+    Command::new("model")
+        .about("Shows or forgets what has been learned of the devices")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands([show, reset].map(with_machine_options))
+}
+
+fn bench() -> Command {
+    let names: Vec<&str> = KERNELS.iter().map(|kind| kind.name).collect();
+    let kinds = Arg::new("kinds")
+        .value_name("KIND")
+        .help("The kinds to measure; all if left out")
+        .num_args(0..)
+        .value_parser(clap::builder::PossibleValuesParser::new(names));
+    let budget = Arg::new("budget")
+        .long("budget")
+        .value_name("SECONDS")
+        .help("How long to measure at most")
+        .default_value("60")
+        .value_parser(value_parser!(u64).range(1..=60));
+    with_machine_options(
+        Command::new("bench")
+            .about("Compares CPU and GPU over sizes: time, throughput, ratio, break-even size")
+            .args([kinds, budget]),
+    )
+}
+
+fn completions() -> Command {
+    Command::new("completions")
+        .about("Prints a completion script for a shell")
+        .arg(Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(clap_complete::Shell)))
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clap_accepts_every_subcommand() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_kind_of_the_registry_is_a_subcommand_that_says_what_it_does() {
+        let command = command();
+        for kind in KERNELS {
+            let found = command.find_subcommand(kind.name).expect("a kind is a subcommand");
+            assert!(found.get_about().is_some(), "{}", kind.name);
+            assert!(found.get_arguments().any(|arg| arg.get_id() == "device"), "{}", kind.name);
+        }
+    }
+}

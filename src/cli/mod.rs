@@ -1,0 +1,45 @@
+//! The command line: a thin shell over the library, one file a subcommand. The only room that prints.
+
+mod bench;
+mod calibrate;
+mod command;
+mod completions;
+mod devices;
+mod model;
+mod options;
+mod run;
+mod run_lines;
+mod signals;
+mod single;
+mod stopped;
+mod terminal;
+mod verify;
+
+pub use command::command;
+pub use stopped::Stopped;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::kernels::kind;
+
+/// Runs the program with these arguments, the first of which is its own name.
+///
+/// # Errors
+/// Whatever ended it early; [`Stopped::report`] tells the user and gives the exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Stopped> {
+    let matches = command().try_get_matches_from(args)?;
+    let Some((name, matches)) = matches.subcommand() else {
+        return Err(Stopped::usage("no subcommand: try `tandem --help`"));
+    };
+    match (name, kind(name)) {
+        (_, Some(kind)) => single::run(kind, matches),
+        ("run", _) => run::run(matches),
+        ("devices", _) => devices::run(matches),
+        ("calibrate", _) => calibrate::run(matches),
+        ("model", _) => model::run(matches),
+        ("bench", _) => bench::run(matches),
+        ("completions", _) => completions::run(matches),
+        _ => Err(Stopped::usage(format!("unknown subcommand `{name}`: try `tandem --help`"))),
+    }
+}

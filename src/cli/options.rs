@@ -1,0 +1,193 @@
+//! The options that all jobs share, from the command line or the environment.
+
+use std::env;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::cli::Stopped;
+use crate::job::DeviceChoice;
+use crate::model::Location;
+use crate::runner::{Runner, RunnerBuilder};
+
+const HEADING: &str = "Running";
+
+/// Where and how jobs run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Options {
+    pub device: DeviceChoice,
+    pub threads: Option<u32>,
+    pub allow_software_gpu: bool,
+    pub model: Location,
+    pub json: bool,
+    pub explain: bool,
+    pub dry_run: bool,
+    pub verify: bool,
+}
+
+/// The options of every subcommand that knows devices.
+pub(super) fn with_machine_options(command: Command) -> Command {
+    command.args(machine_args())
+}
+
+/// The options of every subcommand that runs jobs.
+pub(super) fn with_job_options(command: Command) -> Command {
+    let device = Arg::new("device")
+        .long("device")
+        .value_name("auto|cpu|gpu|gpu:N|split")
+        .help("Where to run; a job's own `device` wins [env: TANDEM_DEVICE] [default: auto]");
+    let flags = [
+        ("explain", "Say on standard error why it runs where it runs, and what it took"),
+        ("dry-run", "Print the plan and run nothing"),
+        ("verify", "Run on one thread, all threads, every allowed GPU and random splits, and compare the bytes"),
+    ];
+    let flags = flags.map(|(name, help)| Arg::new(name).long(name).help(help).action(ArgAction::SetTrue));
+    let [explain, dry_run, verify] = flags;
+    let all = [device].into_iter().chain(machine_args()).chain([explain, dry_run, verify.conflicts_with("dry-run")]);
+    command.args(all.map(|arg| arg.help_heading(HEADING)))
+}
+
+fn machine_args() -> [Arg; 4] {
+    [
+        Arg::new("threads")
+            .long("threads")
+            .value_name("N")
+            .help("Threads of the CPU [env: TANDEM_THREADS] [default: all this process may use]"),
+        Arg::new("allow-software-gpu")
+            .long("allow-software-gpu")
+            .help("Use software adapters, which run shaders on the CPU, as GPUs [env: TANDEM_ALLOW_SOFTWARE_GPU]")
+            .action(ArgAction::SetTrue),
+        Arg::new("model")
+            .long("model")
+            .value_name("PATH|none")
+            .help("Where what is measured is kept [env: TANDEM_MODEL] [default: a file of this user]"),
+        Arg::new("json").long("json").help("Print JSON, one object a line").action(ArgAction::SetTrue),
+    ]
+    .map(|arg| arg.help_heading(HEADING))
+}
+
+impl Options {
+    /// The options that these arguments and the environment give.
+    pub fn read(matches: &ArgMatches) -> Result<Self, Stopped> {
+        Self::read_with(matches, &|name| env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+            .map_err(Stopped::usage)
+    }
+
+    fn read_with(matches: &ArgMatches, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let setting = |id: &str, variable: &str| -> Option<(String, String)> {
+            let given = matches.try_get_one::<String>(id).ok().flatten();
+            match given {
+                Some(value) => Some((format!("--{id}"), value.clone())),
+                // An empty variable is as good as none.
+                None => {
+                    environment(variable).filter(|value| !value.is_empty()).map(|value| (variable.to_owned(), value))
+                }
+            }
+        };
+        let device = match setting("device", "TANDEM_DEVICE") {
+            Some((from, value)) => value.parse().map_err(|error| format!("{from}: {error}"))?,
+            None => DeviceChoice::Auto,
+        };
+        let threads = match setting("threads", "TANDEM_THREADS") {
+            Some((from, value)) => Some(threads(&value).ok_or_else(|| {
+                format!("{from}: `{value}` is no number of threads: use a whole number from 1 to {MAX_THREADS}")
+            })?),
+            None => None,
+        };
+        let flag = |id: &str| matches.try_get_one::<bool>(id).ok().flatten().copied().unwrap_or(false);
+        let allow_software_gpu = flag("allow-software-gpu")
+            || match environment("TANDEM_ALLOW_SOFTWARE_GPU") {
+                Some(value) => switch(&value)
+                    .ok_or_else(|| format!("TANDEM_ALLOW_SOFTWARE_GPU: `{value}` is neither yes nor no: use 1 or 0"))?,
+                None => false,
+            };
+        let model = setting("model", "TANDEM_MODEL").map(|(_, value)| value);
+        Ok(Self {
+            device,
+            threads,
+            allow_software_gpu,
+            model: Location::from_setting(model.as_deref()),
+            json: flag("json"),
+            explain: flag("explain"),
+            dry_run: flag("dry-run"),
+            verify: flag("verify"),
+        })
+    }
+
+    /// A runner with these options.
+    pub fn runner(&self) -> RunnerBuilder {
+        let builder = Runner::builder()
+            .device(self.device)
+            .allow_software_gpu(self.allow_software_gpu)
+            .model(self.model.clone())
+            .explain(self.explain || self.dry_run);
+        match self.threads {
+            Some(threads) => builder.threads(threads),
+            None => builder,
+        }
+    }
+}
+
+/// More threads than any machine has; a typing error.
+const MAX_THREADS: u32 = 4096;
+
+fn threads(value: &str) -> Option<u32> {
+    value.parse().ok().filter(|count| (1..=MAX_THREADS).contains(count))
+}
+
+fn switch(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Some(true),
+        "" | "0" | "false" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(args: &[&str], environment: &[(&str, &str)]) -> Result<Options, String> {
+        let matches = with_job_options(Command::new("x")).try_get_matches_from([&["x"], args].concat()).unwrap();
+        Options::read_with(&matches, &|name| {
+            environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_environment_and_the_environment_over_the_defaults() {
+        let environment = [
+            ("TANDEM_DEVICE", "gpu:1"),
+            ("TANDEM_THREADS", "3"),
+            ("TANDEM_ALLOW_SOFTWARE_GPU", "yes"),
+            ("TANDEM_MODEL", "none"),
+        ];
+        let from_environment = read(&[], &environment).unwrap();
+        assert_eq!(from_environment.device, DeviceChoice::GpuIndex(1));
+        assert_eq!((from_environment.threads, from_environment.allow_software_gpu), (Some(3), true));
+        assert_eq!(from_environment.model, Location::Nowhere);
+        let given = read(&["--device", "cpu", "--threads", "2", "--model", "m.json"], &environment).unwrap();
+        assert_eq!((given.device, given.threads), (DeviceChoice::Cpu, Some(2)));
+        assert_eq!(given.model, Location::File("m.json".into()));
+        let plain = read(&[], &[("TANDEM_DEVICE", ""), ("TANDEM_ALLOW_SOFTWARE_GPU", "0")]).unwrap();
+        assert_eq!((plain.device, plain.threads, plain.allow_software_gpu), (DeviceChoice::Auto, None, false));
+    }
+
+    #[test]
+    fn errors_name_the_option_or_the_variable_that_is_wrong() {
+        for (args, environment, expected) in [
+            (&["--device", "tpu"][..], &[][..], "--device: unknown device `tpu`: use auto, cpu, gpu, gpu:N or split"),
+            (&[], &[("TANDEM_DEVICE", "tpu")], "TANDEM_DEVICE: unknown device `tpu`"),
+            (&["--threads", "0"], &[], "--threads: `0` is no number of threads"),
+            (&[], &[("TANDEM_THREADS", "many")], "TANDEM_THREADS: `many` is no number of threads"),
+            (&[], &[("TANDEM_THREADS", "99999999999")], "use a whole number from 1 to 4096"),
+            (
+                &[],
+                &[("TANDEM_ALLOW_SOFTWARE_GPU", "maybe")],
+                "TANDEM_ALLOW_SOFTWARE_GPU: `maybe` is neither yes nor no",
+            ),
+        ] {
+            let message = read(args, environment).unwrap_err();
+            assert!(message.starts_with(expected) || message.contains(expected), "{message}");
+        }
+    }
+}

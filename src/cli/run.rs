@@ -1,0 +1,239 @@
+//! `tandem run`: the jobs of a job file.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::ArgMatches;
+
+use crate::cli::options::Options;
+use crate::cli::run_lines::{JobInput, Lines};
+use crate::cli::signals::Signals;
+use crate::cli::single::warn;
+use crate::cli::stopped::FAILED;
+use crate::cli::terminal::{is_terminal, print, stderr_style, stdout_style, tell};
+use crate::cli::{Stopped, verify};
+use crate::engine::{CancelFlag, Outcome};
+use crate::job::{BadLine, BindContext, DeviceChoice, JobError, JobSpec};
+use crate::report::{
+    Detail, explain, plan_text, quoted, run_head, run_row, run_summary, visible, write_outcome, write_plan,
+};
+use crate::results::{MAX_HELD_BYTES, Render, Results, ResultsFile, RunResults, Tally};
+use crate::runner::Runner;
+
+/// What `run` was asked for, besides the options of all jobs.
+struct Asked {
+    options: Options,
+    input: JobInput,
+    output: Option<PathBuf>,
+    only: Vec<String>,
+    strict: bool,
+    results_only: bool,
+    /// Whether outcomes are shown as a table, for people.
+    table: bool,
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
+    let asked = Asked::read(matches)?;
+    let cancel = CancelFlag::default();
+    let lines = asked.input.open(asked.strict, &asked.only, &cancel)?;
+    let explained = asked.options.explain || asked.options.dry_run || asked.table;
+    let runner = Arc::new(asked.options.runner().explain(explained).build()?);
+    require_device(&runner, asked.options.device)?;
+    let code = if asked.options.dry_run {
+        asked.each(lines, |spec, context| asked.plan(&runner, spec, context))
+    } else if asked.options.verify {
+        asked.each(lines, |spec, context| asked.verify(&runner, spec, context))
+    } else {
+        asked.run(&runner, lines, &cancel)
+    };
+    warn(&runner);
+    code
+}
+
+/// Refuses the whole run where the device that it is to run on by default is not there.
+fn require_device(runner: &Runner, device: DeviceChoice) -> Result<(), Stopped> {
+    let wanted = match device {
+        DeviceChoice::Auto | DeviceChoice::Cpu => return Ok(()),
+        DeviceChoice::Gpu | DeviceChoice::Split => None,
+        DeviceChoice::GpuIndex(index) => Some(index as usize),
+    };
+    let found = runner.engine().devices().gpus();
+    if let Some(diagnosis) = &found.diagnosis {
+        return Err(Stopped::no_device(format_args!("`--device {device}` was asked for: {diagnosis}")));
+    }
+    if let Some(index) = wanted
+        && found.gpus.get(index).is_none_or(|gpu| gpu.unusable.is_some())
+    {
+        return Err(Stopped::no_device(format_args!(
+            "there is no usable {device}: `tandem devices` lists what is there"
+        )));
+    }
+    Ok(())
+}
+
+impl Asked {
+    fn read(matches: &ArgMatches) -> Result<Self, Stopped> {
+        let options = Options::read(matches)?;
+        let Some(jobs) = matches.get_one::<PathBuf>("jobs") else {
+            return Err(Stopped::usage("no job file: name one, or - for standard input"));
+        };
+        let output = matches.get_one::<PathBuf>("output").filter(|path| path.as_os_str() != "-").cloned();
+        Ok(Self {
+            table: is_terminal() && !options.json && output.is_none(),
+            options,
+            input: JobInput::new(jobs),
+            output,
+            only: matches.get_many::<String>("only").into_iter().flatten().cloned().collect(),
+            strict: matches.get_flag("strict"),
+            results_only: matches.get_flag("results-only"),
+        })
+    }
+
+    #[expect(clippy::result_large_err, reason = "an outcome is moved once a bad line, and never deep")]
+    fn run(&self, runner: &Arc<Runner>, mut lines: Lines, cancel: &CancelFlag) -> Result<ExitCode, Stopped> {
+        let stop = {
+            let (runner, cancel) = (Arc::downgrade(runner), cancel.clone());
+            move || {
+                cancel.cancel();
+                if let Some(runner) = runner.upgrade() {
+                    runner.engine().cancelled();
+                }
+            }
+        };
+        let signals = Signals::watch(cancel.clone(), stop.clone());
+        let results = self.results(&lines, Box::new(stop))?;
+        let context = BindContext { base_dir: self.input.base_dir() };
+        runner.stream((&mut lines).map(|line| line.map_err(Outcome::from)), context, cancel, results.clone());
+        let tally = match results.finish() {
+            Ok(tally) => tally,
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Stopped::PipeClosed),
+            Err(error) => return Err(Stopped::failed(format_args!("results: {error}"))),
+        };
+        self.summarise(&tally);
+        if let Some(code) = signals.exit_code() {
+            return Ok(code);
+        }
+        match lines.read_error() {
+            Some(error) => Err(self.input.unreadable(&error)),
+            None => Ok(ExitCode::from(if tally.failed > 0 { FAILED } else { 0 })),
+        }
+    }
+
+    fn summarise(&self, tally: &Tally) {
+        let closer = format!("tandem run {}", quoted(&self.input.argument()));
+        tell(run_summary(tally, &closer, stderr_style()).trim_end());
+    }
+
+    /// Where outcomes go, and how they look there.
+    fn results(&self, lines: &Lines, on_broken: Box<dyn Fn() + Send + Sync>) -> Result<Arc<dyn RunResults>, Stopped> {
+        let render = if self.table { table(self.options.explain) } else { json(self.detail()) };
+        let ordered = |out: Box<dyn Write + Send>, render, on_broken| -> Arc<dyn RunResults> {
+            Arc::new(Results::new(out, lines.due(), MAX_HELD_BYTES, render, on_broken))
+        };
+        let Some(path) = &self.output else {
+            if self.table {
+                print(|out| write!(out, "{}", run_head(stdout_style())))?;
+            }
+            return Ok(ordered(Box::new(io::stdout()), render, on_broken));
+        };
+        let failed = |error: io::Error| Stopped::failed(format_args!("--output: {error}"));
+        if takes_no_rename(path) {
+            let file = std::fs::OpenOptions::new().write(true).open(path);
+            let file =
+                file.map_err(|error| failed(io::Error::new(error.kind(), format!("{}: {error}", path.display()))))?;
+            return Ok(ordered(Box::new(file), render, on_broken));
+        }
+        Ok(Arc::new(ResultsFile::create(path, render, on_broken).map_err(failed)?))
+    }
+
+    fn detail(&self) -> Detail {
+        match (self.results_only, self.options.explain) {
+            (true, _) => Detail::RESULTS_ONLY,
+            (false, true) => Detail::FULL,
+            (false, false) => Detail::USUAL,
+        }
+    }
+
+    /// Does something with each job, one after the other, instead of running it. `body` tells whether all was well.
+    fn each(
+        &self,
+        mut lines: Lines,
+        body: impl Fn(&JobSpec, &BindContext) -> Result<Result<(), JobError>, Stopped>,
+    ) -> Result<ExitCode, Stopped> {
+        let context = BindContext { base_dir: self.input.base_dir() };
+        let mut tally = Tally::default();
+        for line in &mut lines {
+            let bad = match line {
+                Ok(spec) => {
+                    let (index, id, kind) = (spec.index, spec.id.clone(), spec.kind);
+                    body(&spec, &context)?.err().map(|error| BadLine { index, id, kind, error })
+                }
+                Err(bad) => Some(bad),
+            };
+            match bad {
+                Some(bad) => tally.add(&Outcome::from(bad)),
+                None => tally.jobs += 1,
+            }
+        }
+        self.summarise(&tally);
+        match lines.read_error() {
+            Some(error) => Err(self.input.unreadable(&error)),
+            None => Ok(ExitCode::from(if tally.failed > 0 { FAILED } else { 0 })),
+        }
+    }
+
+    fn plan(&self, runner: &Runner, spec: &JobSpec, context: &BindContext) -> Result<Result<(), JobError>, Stopped> {
+        let plan = match runner.engine().plan(&*spec.params, spec.device, context) {
+            Ok(plan) => plan,
+            Err(error) => return Ok(Err(error)),
+        };
+        print(|out| {
+            if self.table {
+                let style = stdout_style();
+                writeln!(out, "{}", style.strong(&format!("{} {}", spec.kind, visible(&spec.id))))?;
+                return write!(out, "{}", plan_text(&plan, style));
+            }
+            let head = serde_json::json!({"index": spec.index, "id": &*spec.id, "kind": spec.kind}).to_string();
+            write!(out, "{},\"plan\":", head.trim_end_matches('}'))?;
+            write_plan(out, &plan)?;
+            writeln!(out, "}}")
+        })?;
+        Ok(Ok(()))
+    }
+
+    fn verify(&self, runner: &Runner, spec: &JobSpec, context: &BindContext) -> Result<Result<(), JobError>, Stopped> {
+        let found = match runner.engine().verify(&*spec.params, context, verify::seed()) {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(error)),
+        };
+        print(|out| {
+            if self.table {
+                writeln!(out, "{}", stdout_style().strong(&format!("{} {}", spec.kind, visible(&spec.id))))?;
+                return verify::write_text(out, &found, stdout_style());
+            }
+            verify::write_json(out, &spec.id, spec.kind, &found)
+        })?;
+        Ok(if found.same() { Ok(()) } else { Err(verify::difference(&found)) })
+    }
+}
+
+/// Whether what lies at the path is to be written to as it is: a pipe, a terminal, `/dev/null`.
+fn takes_no_rename(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+fn json(detail: Detail) -> Render {
+    Box::new(move |outcome, out| write_outcome(out, outcome, detail))
+}
+
+fn table(explained: bool) -> Render {
+    let style = stdout_style();
+    Box::new(move |outcome, out| {
+        if explained {
+            tell(explain(outcome, stderr_style()).trim_end());
+        }
+        out.write_all(run_row(outcome, style).as_bytes())
+    })
+}

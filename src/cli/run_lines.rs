@@ -1,0 +1,249 @@
+//! The jobs of `tandem run`: read as they are needed, or chosen and checked before.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+
+use crate::cli::Stopped;
+use crate::cli::stopped::USAGE;
+use crate::cli::terminal::tell;
+use crate::engine::CancelFlag;
+use crate::input::claim_stdin;
+use crate::job::{BadLine, JobFile, JobSpec};
+use crate::report::figures::{counted, whole};
+use crate::report::visible;
+
+/// How many wrong lines `--strict` names.
+const MAX_NAMED_LINES: usize = 20;
+
+/// How many parsed lines of a pipe wait to be taken.
+const MAX_AHEAD: usize = 1024;
+
+/// How often it is looked for an interruption while a pipe gives nothing.
+const LOOK: Duration = Duration::from_millis(50);
+
+type Line = Result<JobSpec, BadLine>;
+
+/// Where a job file comes from.
+pub(super) struct JobInput {
+    name: String,
+    path: Option<PathBuf>,
+}
+
+impl JobInput {
+    /// The job file at `path`; `-` is standard input.
+    pub fn new(path: &Path) -> Self {
+        if path.as_os_str() == "-" {
+            return Self { name: "standard input".to_owned(), path: None };
+        }
+        Self { name: path.display().to_string(), path: Some(path.to_owned()) }
+    }
+
+    /// The folder that relative paths in the jobs start from.
+    pub fn base_dir(&self) -> PathBuf {
+        self.path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default()
+    }
+
+    /// How a command names it.
+    pub fn argument(&self) -> String {
+        self.path.as_ref().map_or_else(|| "-".to_owned(), |path| path.display().to_string())
+    }
+
+    /// The lines; where `strict`, after all of them were checked; where `only` names ids, those jobs.
+    pub fn open(&self, strict: bool, only: &[String], cancel: &CancelFlag) -> Result<Lines, Stopped> {
+        let (mut input, regular) = self.input()?;
+        if strict {
+            if !regular {
+                input = spooled(input).map_err(|error| self.unreadable(&error))?;
+            }
+            self.check(&mut input)?;
+            input.rewind().map_err(|error| self.unreadable(&error))?;
+        }
+        let lines = if regular || strict {
+            Lines::File(JobFile::new(&self.name, input))
+        } else {
+            Lines::Pipe(Pipe::new(JobFile::new(&self.name, input), cancel.clone()))
+        };
+        if only.is_empty() { Ok(lines) } else { self.choose(lines, only) }
+    }
+
+    /// What is read, and whether it is a regular file, which can be read twice and never makes one wait.
+    fn input(&self) -> Result<(File, bool), Stopped> {
+        let file = match &self.path {
+            Some(path) => File::open(path),
+            None => {
+                claim_stdin().map_err(Stopped::usage)?;
+                standard_input()
+            }
+        };
+        let file = file.map_err(|error| self.unreadable(&error))?;
+        let kind = file.metadata().map_err(|error| self.unreadable(&error))?;
+        if kind.is_dir() {
+            return Err(Stopped::usage(format!("{}: a folder is no job file", self.name)));
+        }
+        Ok((file, kind.is_file() && self.path.is_some()))
+    }
+
+    /// An error of reading the job file.
+    pub fn unreadable(&self, error: &io::Error) -> Stopped {
+        Stopped::Error(USAGE, anyhow::anyhow!("{}: {error}", self.name))
+    }
+
+    fn check(&self, input: &mut File) -> Result<(), Stopped> {
+        let mut jobs = JobFile::new(&self.name, input);
+        let mut wrong = 0_u64;
+        for line in &mut jobs {
+            if let Err(line) = line {
+                wrong += 1;
+                if wrong <= MAX_NAMED_LINES as u64 {
+                    tell(visible(&line.error.message));
+                }
+            }
+        }
+        if let Some(error) = jobs.read_error() {
+            return Err(self.unreadable(error));
+        }
+        if wrong > MAX_NAMED_LINES as u64 {
+            tell(format_args!("and {} more", whole(wrong - MAX_NAMED_LINES as u64)));
+        }
+        if wrong > 0 {
+            let wrong = counted(wrong, "line is", "lines are");
+            return Err(Stopped::usage(format!("{}: {wrong} wrong, and nothing was run (--strict)", self.name)));
+        }
+        Ok(())
+    }
+
+    fn choose(&self, mut lines: Lines, only: &[String]) -> Result<Lines, Stopped> {
+        let mut missing: BTreeSet<&str> = only.iter().map(String::as_str).collect();
+        let wanted = missing.clone();
+        let mut chosen = Vec::new();
+        for line in &mut lines {
+            let id = match &line {
+                Ok(spec) => &*spec.id,
+                Err(bad) => &*bad.id,
+            };
+            if wanted.contains(id) {
+                missing.remove(id);
+                chosen.push(line);
+            }
+        }
+        if let Some(error) = lines.read_error() {
+            return Err(self.unreadable(&error));
+        }
+        if !missing.is_empty() {
+            let missing: Vec<String> = missing.iter().map(|id| format!("`{}`", visible(id))).collect();
+            let message = "no job has the id";
+            return Err(Stopped::usage(format!("{}: {message} {} (--only)", self.name, missing.join(", "))));
+        }
+        Ok(Lines::Chosen(chosen.into_iter()))
+    }
+}
+
+/// Standard input as a file of its own, which a thread may block on.
+#[cfg(unix)]
+fn standard_input() -> io::Result<File> {
+    use std::os::fd::AsFd;
+    Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
+}
+
+/// Standard input as a file of its own, which a thread may block on.
+#[cfg(windows)]
+fn standard_input() -> io::Result<File> {
+    use std::os::windows::io::AsHandle;
+    Ok(io::stdin().as_handle().try_clone_to_owned()?.into())
+}
+
+fn spooled(mut input: impl Read) -> io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    io::copy(&mut input, &mut file)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// The lines of a job file, one after the other.
+pub(super) enum Lines {
+    File(JobFile<File>),
+    Pipe(Pipe),
+    Chosen(std::vec::IntoIter<Line>),
+}
+
+impl Lines {
+    /// The indices of the jobs, ascending.
+    pub fn due(&self) -> Box<dyn Iterator<Item = u64> + Send> {
+        match self {
+            Self::File(_) | Self::Pipe(_) => Box::new(0..),
+            Self::Chosen(lines) => {
+                let index = |line: &Line| line.as_ref().map_or_else(|bad| bad.index, |spec| spec.index);
+                Box::new(lines.as_slice().iter().map(index).collect::<Vec<_>>().into_iter())
+            }
+        }
+    }
+
+    /// Why the lines ended early, if they did.
+    pub fn read_error(&mut self) -> Option<io::Error> {
+        match self {
+            Self::File(jobs) => jobs.read_error().map(|error| io::Error::new(error.kind(), error.to_string())),
+            Self::Pipe(pipe) => pipe.error.take(),
+            Self::Chosen(_) => None,
+        }
+    }
+}
+
+impl Iterator for Lines {
+    type Item = Line;
+
+    fn next(&mut self) -> Option<Line> {
+        match self {
+            Self::File(jobs) => jobs.next(),
+            Self::Pipe(pipe) => pipe.next(),
+            Self::Chosen(lines) => lines.next(),
+        }
+    }
+}
+
+/// Lines that are read on a thread of their own, so that an interruption need not wait for the next one.
+pub(super) struct Pipe {
+    lines: Receiver<Result<Line, io::Error>>,
+    cancel: CancelFlag,
+    error: Option<io::Error>,
+}
+
+impl Pipe {
+    fn new(mut jobs: JobFile<File>, cancel: CancelFlag) -> Self {
+        let (sender, lines) = bounded(MAX_AHEAD);
+        let reader = std::thread::Builder::new().name("job file".to_owned()).spawn(move || {
+            for line in jobs.by_ref() {
+                if sender.send(Ok(line)).is_err() {
+                    return;
+                }
+            }
+            if let Some(error) = jobs.read_error() {
+                let _ = sender.send(Err(io::Error::new(error.kind(), error.to_string())));
+            }
+        });
+        Self { lines, cancel, error: reader.err() }
+    }
+}
+
+impl Iterator for Pipe {
+    type Item = Line;
+
+    fn next(&mut self) -> Option<Line> {
+        while !self.cancel.is_cancelled() {
+            match self.lines.recv_timeout(LOOK) {
+                Ok(Ok(line)) => return Some(line),
+                Ok(Err(error)) => {
+                    self.error = Some(error);
+                    return None;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,54 @@
+//! Interruption: the first signal cancels the jobs, the second ends the process.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use crate::engine::CancelFlag;
+
+/// Which signal came, if one came.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Signals(Arc<AtomicU8>);
+
+impl Signals {
+    /// Watches for SIGINT and SIGTERM from now on. The first raises `cancel` and calls `wake`.
+    #[cfg(unix)]
+    pub fn watch(cancel: CancelFlag, wake: impl Fn() + Send + 'static) -> Self {
+        use signal_hook::consts::{SIGINT, SIGTERM};
+
+        let signals = Self::default();
+        let Ok(mut coming) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]) else { return signals };
+        let seen = signals.clone();
+        let watcher = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            for signal in coming.forever() {
+                let code = 128 + signal as u8;
+                if seen.0.swap(code, Ordering::AcqRel) != 0 {
+                    std::process::exit(i32::from(code));
+                }
+                cancel.cancel();
+                wake();
+            }
+        });
+        // Without a thread to watch, a signal ends the process as it does by default.
+        if watcher.is_err() {
+            for signal in [SIGINT, SIGTERM] {
+                let _ = signal_hook::flag::register_conditional_default(signal, Arc::new(true.into()));
+            }
+        }
+        signals
+    }
+
+    /// Does nothing here: an interruption ends the process as the system has it.
+    #[cfg(not(unix))]
+    pub fn watch(_cancel: CancelFlag, _wake: impl Fn() + Send + 'static) -> Self {
+        Self::default()
+    }
+
+    /// The exit code of the signal that came: 130 for SIGINT, 143 for SIGTERM.
+    pub fn exit_code(&self) -> Option<ExitCode> {
+        match self.0.load(Ordering::Acquire) {
+            0 => None,
+            code => Some(ExitCode::from(code)),
+        }
+    }
+}
