@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use bytemuck::Pod;
 
+use crate::input::version::fresh_identity;
 use crate::job::JobError;
 
 /// The type of the elements of a [`Source`].
@@ -229,12 +230,13 @@ pub trait Source: Send + Sync + std::fmt::Debug {
 pub struct InMemory<T> {
     name: String,
     values: Vec<T>,
+    identity: u64,
 }
 
 impl<T: Element> InMemory<T> {
     /// A source over `values`, called `name` in messages.
     pub fn new(name: impl Into<String>, values: Vec<T>) -> Self {
-        Self { name: name.into(), values }
+        Self { name: name.into(), values, identity: fresh_identity() }
     }
 }
 
@@ -253,5 +255,9 @@ impl<T: Element> Source for InMemory<T> {
 
     fn read<'a>(&'a self, range: Range<u64>, _: &'a mut Scratch) -> Result<Values<'a>, JobError> {
         Ok(T::wrap(&self.values[range.start as usize..range.end as usize]))
+    }
+
+    fn identity(&self) -> Option<u64> {
+        Some(self.identity)
     }
 }

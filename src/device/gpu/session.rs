@@ -26,6 +26,8 @@ const MAX_WORKGROUPS: u32 = 65_535;
 const MAX_DISPATCHES: usize = 1 << 14;
 /// Uploads at least this large are waited for, so that their time is theirs and not the dispatch's.
 const SETTLE_BYTES: u64 = 1 << 20;
+/// Chunks smaller than this are not remembered: finding them again would take as long as sending them.
+const REMEMBER_BYTES: u64 = 256 << 10;
 /// Words of an output that nobody has written, where a session poisons.
 pub(super) const POISON: u32 = 0xdead_beef;
 
@@ -243,7 +245,7 @@ impl Session {
         if bytes >= SETTLE_BYTES {
             self.staging.settle(&target)?;
         }
-        let transient = match key.filter(|_| self.residency.would_keep(buffer.size())) {
+        let transient = match key.filter(|_| bytes >= REMEMBER_BYTES && self.residency.would_keep(buffer.size())) {
             None => Some(buffer.clone()),
             Some(key) => {
                 let size = buffer.size();
@@ -435,15 +437,16 @@ struct Input {
 /// Waits for a submission, in finite steps, and for so long at most.
 pub(super) fn wait(at: &Target<'_>, submission: SubmissionIndex) -> Result<(), DeviceError> {
     const STEP: Duration = Duration::from_millis(250);
+    let step = STEP.min(at.patience);
     let start = Instant::now();
     loop {
-        let poll = PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(STEP) };
+        let poll = PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(step) };
         let polled = at.loss.wall(|| at.device.poll(poll))?;
         at.loss.check()?;
         match polled {
             Ok(_) => return Ok(()),
             Err(PollError::Timeout) if start.elapsed() < at.patience => {}
-            Err(PollError::Timeout) => at.loss.set(format!("no answer within {} s", at.patience.as_secs())),
+            Err(PollError::Timeout) => at.loss.set(format!("no answer within {:?}", at.patience)),
             Err(error) => at.loss.set(format!("waiting failed: {error}")),
         }
     }

@@ -17,6 +17,9 @@ const SLOT_BYTES: u64 = 4 << 20;
 /// How many there are: one is filled while others are copied.
 const SLOTS: usize = 3;
 
+/// What is no larger goes by the queue's own way: a job of a few numbers should not pay for the ring.
+const SMALL_BYTES: usize = 64 << 10;
+
 const UNMAPPED: u8 = 0;
 const MAPPED: u8 = 1;
 const FAILED: u8 = 2;
@@ -68,6 +71,11 @@ impl StagingRing {
 
     /// Copies at most one slot of bytes to `target` at `offset`.
     fn send(&mut self, at: &Target<'_>, bytes: &[u8], target: &Buffer, offset: u64) -> Result<(), DeviceError> {
+        if bytes.len() <= SMALL_BYTES {
+            let mut padded = bytes.to_vec();
+            padded.resize(bytes.len().next_multiple_of(16), 0);
+            return at.loss.scoped(at.device, || at.queue.write_buffer(target, offset, &padded));
+        }
         let index = self.free_slot(at)?;
         let slot = &mut self.slots[index];
         let copied = (bytes.len() as u64).next_multiple_of(16);

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use super::session::POISON;
 use super::{GpuDevice, GpuOptions, Inventory};
@@ -293,8 +294,8 @@ fn a_chunk_seen_before_is_not_uploaded_again() {
     assert_eq!(folded(&device, sum(len), 0..len).unwrap(), (expected(len, 0..len), true));
     assert_eq!(folded(&device, sum(len), 1024..5000).unwrap(), (expected(len, 1024..5000), true));
     assert_eq!(folded(&device, sum(len), 1023..5000).unwrap(), (expected(len, 1023..5000), false));
-    let anonymous = Sum { source: Arc::new(InMemory::new("values", values(len))), ..sum(len) };
-    assert_eq!(folded(&device, anonymous, 0..len).unwrap(), (expected(len, 0..len), false));
+    let other = Sum { source: Arc::new(InMemory::new("values", values(len))), ..sum(len) };
+    assert_eq!(folded(&device, other, 0..len).unwrap(), (expected(len, 0..len), false));
 }
 
 #[test]
@@ -399,6 +400,30 @@ fn a_lost_device_is_a_value_and_stays_lost() {
         assert!(matches!(error, DeviceError::Lost(_)), "{error}");
     }
     assert_eq!(folded(&other, sum(1000), 0..1000).unwrap().0, expected(1000, 0..1000), "the other one lives");
+}
+
+#[test]
+fn a_device_that_does_not_answer_in_time_counts_as_lost() {
+    let options = GpuOptions { patience: Duration::from_millis(1), ..GpuOptions::default() };
+    let Some(device) = device_for_tests(&options) else { return };
+    let slow = SUM.replace(
+        "workgroupBarrier();",
+        "workgroupBarrier();
+    var mixed = input[0];
+    for (var i = 0u; i < 50000u; i++) { mixed = mixed * 1664525u + 1013904223u; }
+    if (mixed == 7u) { atomicAdd(&total, 1u); }",
+    );
+    let len = 2_000_000;
+    let error = folded(&device, Sum { shader: Shader::new("slow", slow), ..sum(len) }, 0..len).unwrap_err();
+    assert!(matches!(&error, DeviceError::Lost(reason) if reason.contains("no answer within")), "{error}");
+}
+
+#[test]
+fn small_chunks_are_not_remembered() {
+    let Some(device) = device_for_tests(&GpuOptions::default()) else { return };
+    for _ in 0..2 {
+        assert_eq!(folded(&device, sum(1000), 0..1000).unwrap(), (expected(1000, 0..1000), false));
+    }
 }
 
 #[test]

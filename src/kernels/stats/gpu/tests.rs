@@ -165,6 +165,15 @@ fn missing_values_automatic_histograms_and_large_tables_agree() {
 }
 
 #[test]
+fn chunks_of_several_dispatches_agree() {
+    // Contiguous forms take 2^21 elements a dispatch.
+    let len = (1 << 22) + 777;
+    let request = StatsRequest { histogram: Some("20:0..900".parse().unwrap()), ..StatsRequest::default() };
+    check("several dispatches", usual(len, |x| x as f32), request.clone(), &[]);
+    check("several dispatches", usual(len, |x| x as u64), request, &[100]);
+}
+
+#[test]
 fn columns_are_steps_of_their_own() {
     let column = |name: &str, seed: u64| Column {
         name: Some(name.into()),
