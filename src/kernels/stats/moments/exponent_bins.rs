@@ -8,9 +8,7 @@ use crate::kernels::stats::Moments;
 #[derive(Default)]
 pub(in crate::kernels::stats) struct ExponentBins {
     bins: Vec<Bin>,
-    /// The exponents that were used since the last drain.
-    used: Option<(usize, usize)>,
-    added: u32,
+    added: usize,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -20,37 +18,44 @@ struct Bin {
 }
 
 /// How many squares of 53-bit significands a `u128` holds for sure.
-const MOST_ADDED: u32 = 1 << 22;
+const MOST_ADDED: usize = 1 << 22;
+
+/// One a biased exponent of an `f64`, but that of infinities.
+const BINS: usize = 2047;
 
 impl ExponentBins {
-    /// Adds a finite value given by the bits of an `f64`, in units of 2^`lsb` of `moments`' type.
+    /// Adds a finite value; at most 2^22 between drains.
     #[inline(always)]
-    pub(super) fn add(&mut self, value: f64, moments: &mut Moments) {
+    pub(super) fn add(&mut self, value: f64) {
         if self.bins.is_empty() {
-            self.bins.resize(2047, Bin::default());
-        }
-        if self.added == MOST_ADDED {
-            self.drain(moments);
+            self.bins.resize(BINS, Bin::default());
         }
         self.added += 1;
         let bits = value.to_bits();
         let field = (bits >> 52 & 0x7ff) as usize;
         let fraction = bits & ((1 << 52) - 1);
         let (exponent, significand) = if field == 0 { (1, fraction) } else { (field, fraction | 1 << 52) };
-        let (low, high) = self.used.unwrap_or((exponent, exponent));
-        self.used = Some((low.min(exponent), high.max(exponent)));
         let bin = &mut self.bins[exponent];
         let signed = if bits >> 63 == 1 { -(significand as i64) } else { significand as i64 };
         bin.significands += i128::from(signed);
         bin.squares += u128::from(significand) * u128::from(significand);
     }
 
+    /// Makes room for another `count` values.
+    pub(super) fn drain_if_full(&mut self, moments: &mut Moments, count: usize) {
+        if self.added + count > MOST_ADDED {
+            self.drain(moments);
+        }
+    }
+
     /// Moves everything into the sums of `moments`.
     pub(super) fn drain(&mut self, moments: &mut Moments) {
+        if self.added == 0 {
+            return;
+        }
         self.added = 0;
-        let Some((low, high)) = self.used.take() else { return };
-        for exponent in low..=high {
-            let bin = std::mem::take(&mut self.bins[exponent]);
+        for (exponent, bin) in self.bins.iter_mut().enumerate().filter(|(_, bin)| bin.squares > 0) {
+            let bin = std::mem::take(bin);
             let exp2 = exponent as i32 - 1075;
             moments.sum.add(bin.significands, exp2);
             // In halves, since a u128 may pass an i128.

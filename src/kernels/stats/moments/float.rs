@@ -1,38 +1,28 @@
-//! Moments of floats: spans that fit a window of exponents go the fast way, the others by way of compaction or of bins.
+//! Moments of floats: spans that fit a window of exponents go the fast way, those of wider range band by band, and what
+//! has nearly every exponent there is by way of bins.
 
 use crate::kernels::Isa;
 use crate::kernels::stats::Moments;
 use crate::kernels::stats::moments::ExponentBins;
-use crate::kernels::stats::moments::window::{LANES_MOST, SpanSums, Window, Windowed, span_sums};
+use crate::kernels::stats::moments::window::{Filter, LANES_MOST, SpanSums, Window, Windowed, span_sums};
 
 /// What is kept between blocks of a chunk.
-pub(in crate::kernels::stats) struct FloatRoom<T> {
+#[derive(Default)]
+pub(in crate::kernels::stats) struct FloatRoom {
     window: Option<Window>,
     bins: ExponentBins,
-    /// Finite values of a span that also holds others.
-    finite: Vec<T>,
     /// Whether the last span held elements that are not finite values, so that the next one likely does.
     mixed: bool,
-    /// Spans that are not tried in the window, since those before them did not fit any.
+    /// Spans that are not tried in one window, since those before them did not fit any.
     wide_spans: u32,
     wide_streak: u32,
 }
 
-impl<T> Default for FloatRoom<T> {
-    fn default() -> Self {
-        Self {
-            window: None,
-            bins: ExponentBins::default(),
-            finite: Vec::new(),
-            mixed: false,
-            wide_spans: 0,
-            wide_streak: 0,
-        }
-    }
-}
-
 /// How many spans may go by untried after many did not fit.
 const WIDE_SPANS_MOST: u32 = 16;
+
+/// More bands than this take longer than bins do.
+const BANDS_MOST: i32 = 8;
 
 /// How far above the largest magnitude of a span its window begins, so that a slightly larger one fits it too.
 const SLACK: i32 = 1;
@@ -42,120 +32,95 @@ pub(super) struct Floats<'a, T: Windowed> {
     pub(super) isa: Isa,
     pub(super) missing: Option<T>,
     pub(super) moments: &'a mut Moments,
-    pub(super) room: &'a mut FloatRoom<T>,
+    pub(super) room: &'a mut FloatRoom,
 }
 
 impl<T: Windowed> Floats<'_, T> {
     /// Gathers a block of any length.
     pub(super) fn add(&mut self, block: &[T]) {
-        for span in block.chunks(T::SPAN) {
-            let wide = self.room.wide_spans > 0;
+        let (whole, rest) = block.split_at(block.len() - block.len() % LANES_MOST);
+        for span in whole.chunks(T::SPAN) {
+            let tried = self.room.wide_spans == 0;
             self.room.wide_spans = self.room.wide_spans.saturating_sub(1);
-            let tried = !wide && !self.room.mixed;
             if !(tried && self.try_span(span)) {
-                self.add_mixed(span, tried, wide);
+                self.add_wide(span);
             }
-        }
-    }
-
-    /// Gathers a span that may hold anything: the finite values apart. `tried` says that it did not fit as it is, `wide`
-    /// that it is not expected to.
-    fn add_mixed(&mut self, span: &[T], tried: bool, wide: bool) {
-        let mut finite = std::mem::take(&mut self.room.finite);
-        finite.resize(T::SPAN, span[0]);
-        let mut kept = 0;
-        for value in span {
-            finite[kept] = *value;
-            kept += usize::from(self.is_finite_value(*value));
-        }
-        let others = span.len() - kept;
-        self.room.mixed = others > 0;
-        if others > 0 {
-            self.count_others(span, others);
-        }
-        let hopeless = wide || tried && others == 0;
-        if hopeless || !self.try_span(&finite[..kept]) {
-            self.add_wide(&finite[..kept]);
-        }
-        self.room.finite = finite;
-    }
-
-    #[inline(always)]
-    fn is_finite_value(&self, value: T) -> bool {
-        value.to_f64().is_finite() && self.missing.is_none_or(|missing| value != missing)
-    }
-
-    /// Counts the elements of a span, `others` in number, that are not finite values.
-    fn count_others(&mut self, span: &[T], others: usize) {
-        let (low, high) = T::LAYOUT.valid_keys;
-        let count = |key: u64| span.iter().filter(|value| value.key() == key).count() as u64;
-        let (negative, positive) = (count(low), count(high));
-        let moments = &mut *self.moments;
-        moments.negative_infinities += negative;
-        moments.positive_infinities += positive;
-        moments.count += negative + positive;
-        moments.nan_count += others as u64 - negative - positive;
-        if negative > 0 {
-            moments.min_key = low;
-            moments.max_key = moments.max_key.max(low);
-        }
-        if positive > 0 {
-            moments.max_key = high;
-            moments.min_key = moments.min_key.min(high);
-        }
-    }
-
-    /// Gathers a span, if it fits the window, or another one that suits it better; else does nothing and says so.
-    fn try_span(&mut self, span: &[T]) -> bool {
-        let (whole, rest) = span.split_at(span.len() - span.len() % LANES_MOST);
-        // The few elements past whole lanes are looked at first, so that all or nothing is gathered.
-        if !rest.iter().all(|value| self.is_finite_value(*value)) || !whole.is_empty() && !self.try_lanes(whole) {
-            return false;
         }
         for value in rest {
             self.add_one(*value);
         }
-        self.room.wide_streak = 0;
-        true
     }
 
-    fn try_lanes(&mut self, span: &[T]) -> bool {
-        if self.room.window.is_some_and(|window| self.try_window(span, &window)) {
-            return true;
+    /// Moves what is still in bins into the sums.
+    pub(super) fn finish(self) {
+        self.room.bins.drain(self.moments);
+    }
+
+    /// The filter that leaves out what is not a finite value.
+    fn finite(&self) -> Filter<T> {
+        let [zero, infinity, nan] = [0.0, f64::INFINITY, f64::NAN].map(T::from_f64);
+        Filter { least: zero, below: infinity, missing: self.missing.unwrap_or(nan) }
+    }
+
+    /// Gathers a span, if it fits the window, or another one that suits it better; else does nothing and says so.
+    fn try_span(&mut self, span: &[T]) -> bool {
+        let fits = self.room.window.is_some_and(|window| self.try_window(span, &window)) || self.try_other_window(span);
+        if fits {
+            self.room.wide_streak = 0;
         }
-        let largest = span.iter().fold(0.0f64, |largest, value| largest.max(value.to_f64().abs()));
-        let top = exponent(largest) + 1 + SLACK;
-        if !largest.is_finite() || self.room.window.is_some_and(|window| window.top == top) {
+        fits
+    }
+
+    fn try_other_window(&mut self, span: &[T]) -> bool {
+        let magnitudes = self.magnitudes(span);
+        let others = magnitudes.kept < span.len() as u64;
+        let top = exponent(magnitudes.largest) + 1 + SLACK;
+        if self.room.window.is_some_and(|window| window.top == top) && others == self.room.mixed {
             return false;
         }
+        self.room.mixed = others;
         self.room.window = T::window(top);
         self.room.window.is_some_and(|window| self.try_window(span, &window))
     }
 
     fn try_window(&mut self, span: &[T], window: &Window) -> bool {
-        let sums = span_sums(self.isa, span, window, self.missing);
-        let fits = sums.fits && sums.max.to_f64() < window.limit && sums.min.to_f64() > -window.limit;
+        let filter = (self.room.mixed || self.missing.is_some()).then(|| self.finite());
+        let sums = span_sums(self.isa, span, window, filter.as_ref());
+        let fits =
+            sums.fits && (sums.kept == 0 || sums.max.to_f64() < window.limit && sums.min.to_f64() > -window.limit);
         if fits {
             self.take_in(span, window, &sums);
+            let others = span.len() as u64 - sums.kept;
+            self.room.mixed = others > 0;
+            self.count_others(span, others, sums.infinite);
         }
         fits
     }
 
     fn take_in(&mut self, span: &[T], window: &Window, sums: &SpanSums<T>) {
+        if sums.kept == 0 {
+            return;
+        }
         let moments = &mut *self.moments;
-        moments.count += span.len() as u64;
+        moments.count += sums.kept;
         for (sum, exp2) in sums.sum.into_iter().zip(window.sum_exp2).filter(|(sum, _)| *sum != 0) {
             moments.sum.add(sum, exp2);
         }
         for (sum, exp2) in sums.squares.into_iter().zip(window.square_exp2).filter(|(sum, _)| *sum != 0) {
             moments.squares.add(sum, exp2);
         }
-        // Comparisons do not tell zeros apart, keys do: where an extreme is zero, and it matters which one, the span is
-        // looked through for the zero that comes first.
+        self.take_in_extremes(span, sums.min, sums.max);
+    }
+
+    /// Takes in the extremes of some values of a span, all its zeros among them if there is any zero. Comparisons do not
+    /// tell zeros apart, keys do: where an extreme is zero, and it matters which one, the span is looked through for the
+    /// zero that comes first.
+    fn take_in_extremes(&mut self, span: &[T], min: T, max: T) {
+        let moments = &mut *self.moments;
         let zero = 1 << (T::LAYOUT.key_bits - 1);
         let negative_zero = zero - 1;
         let has = |key: u64| span.iter().any(|value| value.key() == key);
-        let (mut min, mut max) = (sums.min.key(), sums.max.key());
+        let (mut min, mut max) = (min.key(), max.key());
         if min == zero || min == negative_zero {
             min = if moments.min_key <= negative_zero || has(negative_zero) { negative_zero } else { zero };
         }
@@ -166,37 +131,134 @@ impl<T: Windowed> Floats<'_, T> {
         moments.max_key = moments.max_key.max(max);
     }
 
-    fn add_one(&mut self, value: T) {
-        let key = value.key();
-        self.moments.count += 1;
-        self.moments.min_key = self.moments.min_key.min(key);
-        self.moments.max_key = self.moments.max_key.max(key);
-        let (significand, exp2) = significand(value.to_f64());
-        let significand = i128::from(significand);
-        self.moments.sum.add(significand, exp2);
-        self.moments.squares.add(significand * significand, 2 * exp2);
+    /// Counts the elements of a span, `others` in number, that are not finite values; `infinite` of them are infinite.
+    fn count_others(&mut self, span: &[T], others: u64, infinite: u64) {
+        self.moments.nan_count += others - infinite;
+        if infinite == 0 {
+            return;
+        }
+        let [infinity, negative_infinity] = [f64::INFINITY, f64::NEG_INFINITY].map(T::from_f64);
+        let count = |wanted: T| span.iter().map(|value| u32::from(*value == wanted)).sum::<u32>().into();
+        let (positive, negative): (u64, u64) = (count(infinity), count(negative_infinity));
+        let moments = &mut *self.moments;
+        moments.count += negative + positive;
+        moments.positive_infinities += positive;
+        moments.negative_infinities += negative;
+        for (key, count) in [(infinity.key(), positive), (negative_infinity.key(), negative)] {
+            if count > 0 {
+                moments.min_key = moments.min_key.min(key);
+                moments.max_key = moments.max_key.max(key);
+            }
+        }
     }
 
-    /// Gathers finite values of any magnitudes.
+    /// Gathers one element of any kind.
+    fn add_one(&mut self, value: T) {
+        let (key, (low, high)) = (value.key(), T::LAYOUT.valid_keys);
+        let moments = &mut *self.moments;
+        if !(low..=high).contains(&key) || self.missing.is_some_and(|missing| value == missing) {
+            moments.nan_count += 1;
+            return;
+        }
+        moments.count += 1;
+        moments.min_key = moments.min_key.min(key);
+        moments.max_key = moments.max_key.max(key);
+        if key == high {
+            moments.positive_infinities += 1;
+        } else if key == low {
+            moments.negative_infinities += 1;
+        } else {
+            let (significand, exp2) = significand(value.to_f64());
+            let significand = i128::from(significand);
+            moments.sum.add(significand, exp2);
+            moments.squares.add(significand * significand, 2 * exp2);
+        }
+    }
+
+    /// Gathers a span of any elements, whose finite values are of any magnitudes.
     fn add_wide(&mut self, span: &[T]) {
         self.room.wide_streak = (self.room.wide_streak + 1).min(WIDE_SPANS_MOST);
         self.room.wide_spans = self.room.wide_streak;
-        let (mut min, mut max) = (u64::MAX, 0);
-        for value in span {
-            let key = value.key();
-            min = min.min(key);
-            max = max.max(key);
-            self.room.bins.add(value.to_f64(), self.moments);
+        let magnitudes = self.magnitudes(span);
+        let (top, bottom) = (exponent(magnitudes.largest) + 1, exponent(magnitudes.least));
+        let bands = (top - bottom + T::DEPTH - 1) / T::DEPTH;
+        let windows: Option<Vec<Window>> = match bands {
+            ..=BANDS_MOST => (0..bands).map(|band| T::window(top - band * T::DEPTH)).collect(),
+            _ => None,
+        };
+        match windows {
+            Some(windows) if magnitudes.largest > 0.0 => self.add_bands(span, &windows),
+            _ => self.add_to_bins(span),
         }
-        self.moments.count += span.len() as u64;
+        self.count_others(span, span.len() as u64 - magnitudes.kept, magnitudes.infinite);
+    }
+
+    /// Gathers the finite values of a span in windows that follow upon one another, of which the last one holds the least
+    /// magnitude there is.
+    fn add_bands(&mut self, span: &[T], windows: &[Window]) {
+        for (i, window) in windows.iter().enumerate() {
+            let last = i + 1 == windows.len();
+            let least = if last { 0.0 } else { windows[i + 1].limit };
+            let filter = Filter { least: T::from_f64(least), below: T::from_f64(window.limit), ..self.finite() };
+            let sums = span_sums(self.isa, span, window, Some(&filter));
+            assert!(sums.fits, "a band fits its window");
+            self.take_in(span, window, &sums);
+        }
+    }
+
+    fn add_to_bins(&mut self, span: &[T]) {
+        let (mut min, mut max, mut kept) = (u64::MAX, 0, 0);
+        for value in span {
+            if value.to_f64().is_finite() && self.missing.is_none_or(|missing| *value != missing) {
+                let key = value.key();
+                min = min.min(key);
+                max = max.max(key);
+                kept += 1;
+                self.room.bins.add(value.to_f64());
+            }
+        }
+        self.room.bins.drain_if_full(self.moments, T::SPAN);
+        self.moments.count += kept;
         self.moments.min_key = self.moments.min_key.min(min);
         self.moments.max_key = self.moments.max_key.max(max);
     }
 
-    /// Moves what is still in bins into the sums.
-    pub(super) fn finish(self) {
-        self.room.bins.drain(self.moments);
+    /// The magnitudes of the finite values of a span.
+    fn magnitudes(&self, span: &[T]) -> Magnitudes {
+        const LANES: usize = LANES_MOST;
+        let (mut largest, mut least) = ([0.0; LANES], [f64::INFINITY; LANES]);
+        let (mut kept, mut infinite) = ([0u64; LANES], [0u64; LANES]);
+        let missing = self.missing.map_or(f64::NAN, T::to_f64);
+        for step in span.chunks_exact(LANES) {
+            for lane in 0..LANES {
+                let value = step[lane].to_f64();
+                let magnitude = value.abs();
+                let keep = (magnitude < f64::INFINITY) & (value != missing);
+                kept[lane] += u64::from(keep);
+                infinite[lane] += u64::from(magnitude == f64::INFINITY);
+                largest[lane] = if keep & (magnitude > largest[lane]) { magnitude } else { largest[lane] };
+                least[lane] =
+                    if keep & (magnitude < least[lane]) & (magnitude > 0.0) { magnitude } else { least[lane] };
+            }
+        }
+        Magnitudes {
+            largest: largest.into_iter().fold(0.0, f64::max),
+            least: least.into_iter().fold(f64::INFINITY, f64::min),
+            kept: kept.into_iter().sum(),
+            infinite: infinite.into_iter().sum(),
+        }
     }
+}
+
+/// The magnitudes of some finite numbers.
+struct Magnitudes {
+    largest: f64,
+    /// The least one that is not zero; an infinity where there is none.
+    least: f64,
+    /// How many numbers there are, zeros included.
+    kept: u64,
+    /// How many elements are infinite, and so not among the numbers.
+    infinite: u64,
 }
 
 /// The exponent of a number's leading bit; that of the least normal number for smaller ones, 0 for zero.
@@ -208,7 +270,7 @@ fn exponent(value: f64) -> i32 {
 }
 
 /// A finite number as an integer times a power of two.
-pub(super) fn significand(value: f64) -> (i64, i32) {
+fn significand(value: f64) -> (i64, i32) {
     let bits = value.to_bits();
     let (field, fraction) = ((bits >> 52 & 0x7ff) as i32, (bits & ((1 << 52) - 1)) as i64);
     let magnitude = if field == 0 { fraction } else { fraction | 1 << 52 };

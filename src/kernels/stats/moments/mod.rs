@@ -45,7 +45,7 @@ pub(super) trait Gather: Number {
 macro_rules! float {
     ($float:ty) => {
         impl Gather for $float {
-            type Room = FloatRoom<Self>;
+            type Room = FloatRoom;
             fn gather(gathering: &mut Gathering<'_, Self>, block: &[Self]) {
                 floats(gathering).add(block);
             }
@@ -58,7 +58,7 @@ macro_rules! float {
 float!(f32);
 float!(f64);
 
-fn floats<'a, T: Gather<Room = FloatRoom<T>> + window::Windowed>(gathering: &'a mut Gathering<'_, T>) -> Floats<'a, T> {
+fn floats<'a, T: Gather<Room = FloatRoom> + window::Windowed>(gathering: &'a mut Gathering<'_, T>) -> Floats<'a, T> {
     Floats {
         isa: gathering.isa,
         // Both zeros equal each other, so one float stands for all that count as missing.

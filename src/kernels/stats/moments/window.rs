@@ -13,15 +13,33 @@ pub(super) trait Windowed: Number {
     /// Elements a span at most: as many as sums of 2^51 leave room for in the lanes of an `i64`.
     const SPAN: usize;
 
+    /// Every number from `2^(top - DEPTH)` up to the top of its window fits it, whatever its significand.
+    const DEPTH: i32;
+
+    /// The nearest number.
+    fn from_f64(value: f64) -> Self;
+
     /// A window over numbers whose magnitude is below `2^top`; `None` where its sums would leave the range of `f64`.
     fn window(top: i32) -> Option<Window>;
 
-    /// The sums of a span, in `LANES` lanes. `FUSED` says whether the machine has fused multiply-add.
-    fn sums<const LANES: usize, const FUSED: bool, const MISSING: bool>(
+    /// The sums of a span, in `LANES` lanes. `FUSED` says whether the machine has fused multiply-add, `FILTERED` whether
+    /// the filter is heeded.
+    fn sums<const LANES: usize, const FUSED: bool, const FILTERED: bool>(
         span: &[Self],
         window: &Window,
-        missing: Self,
+        filter: &Filter<Self>,
     ) -> SpanSums<Self>;
+}
+
+/// Which elements of a span are summed; the others are passed over. None of them is a NaN.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Filter<T> {
+    /// Those of at least this magnitude,
+    pub(super) least: T,
+    /// and below this one,
+    pub(super) below: T,
+    /// that are not equal to this number; NaN leaves out none.
+    pub(super) missing: T,
 }
 
 /// A window: the magic numbers of its digits.
@@ -44,8 +62,12 @@ pub(super) struct Window {
 /// What a span comes to, where it fits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SpanSums<T> {
-    /// Whether every element fits the window, and none is NaN, infinite or missing; else nothing else holds.
+    /// Whether every element that was summed fits the window; else nothing else holds. NaN and infinities do not.
     pub(super) fits: bool,
+    /// How many elements were summed.
+    pub(super) kept: u64,
+    /// How many were passed over since they are infinite.
+    pub(super) infinite: u64,
     /// The least element, though either zero may stand for the other.
     pub(super) min: T,
     /// The greatest element, likewise.
@@ -95,6 +117,11 @@ fn multiply_add<const FUSED: bool>(a: f64, b: f64, c: f64) -> f64 {
 
 impl Windowed for f32 {
     const SPAN: usize = 8192;
+    const DEPTH: i32 = 27;
+
+    fn from_f64(value: f64) -> Self {
+        value as f32
+    }
 
     fn window(top: i32) -> Option<Window> {
         // One digit of 50 bits, and two of 50 for squares: what is left of a multiple of 2^(top - 50), squared, is a
@@ -114,28 +141,35 @@ impl Windowed for f32 {
     }
 
     #[inline(always)]
-    fn sums<const LANES: usize, const FUSED: bool, const MISSING: bool>(
+    fn sums<const LANES: usize, const FUSED: bool, const FILTERED: bool>(
         span: &[Self],
         window: &Window,
-        missing: Self,
+        filter: &Filter<Self>,
     ) -> SpanSums<Self> {
         let (magic, [first, second, ..]) = (window.sum_magic[0], window.square_magic);
         let (mut sum, mut high, mut low) = (Digit::<LANES>::ZERO, Digit::<LANES>::ZERO, Digit::<LANES>::ZERO);
         let (mut min, mut max, mut over) = ([Self::INFINITY; LANES], [Self::NEG_INFINITY; LANES], [0u64; LANES]);
+        let (mut kept, mut infinite) = ([0u64; LANES], [0u64; LANES]);
         let steps = span.chunks_exact(LANES);
         let count = steps.len();
         for step in steps {
             for lane in 0..LANES {
-                let x = step[lane];
-                min[lane] = if x < min[lane] { x } else { min[lane] };
-                max[lane] = if x > max[lane] { x } else { max[lane] };
+                let (mut x, mut below, mut above) = (step[lane], step[lane], step[lane]);
+                if FILTERED {
+                    let magnitude = x.abs();
+                    let keep = (magnitude >= filter.least) & (magnitude < filter.below) & (x != filter.missing);
+                    kept[lane] += u64::from(keep);
+                    infinite[lane] += u64::from(magnitude == Self::INFINITY);
+                    below = if keep { x } else { Self::INFINITY };
+                    above = if keep { x } else { Self::NEG_INFINITY };
+                    x = if keep { x } else { 0.0 };
+                }
+                min[lane] = if below < min[lane] { below } else { min[lane] };
+                max[lane] = if above > max[lane] { above } else { max[lane] };
                 let wide = f64::from(x);
                 let rounded = wide + magic;
                 sum.add(lane, rounded);
                 over[lane] |= (wide - (rounded - magic)).to_bits();
-                if MISSING {
-                    over[lane] |= u64::from(x == missing);
-                }
                 let square = wide * wide;
                 let rounded = square + first;
                 high.add(lane, rounded);
@@ -145,6 +179,8 @@ impl Windowed for f32 {
         SpanSums {
             // The sign of a zero is nothing left over.
             fits: over.iter().fold(0, |all, over| all | over) & (u64::MAX >> 1) == 0,
+            kept: if FILTERED { kept.iter().sum() } else { (count * LANES) as u64 },
+            infinite: infinite.iter().sum(),
             min: min.into_iter().fold(Self::INFINITY, Self::min),
             max: max.into_iter().fold(Self::NEG_INFINITY, Self::max),
             sum: [sum.total(count, magic), 0, 0],
@@ -155,6 +191,11 @@ impl Windowed for f32 {
 
 impl Windowed for f64 {
     const SPAN: usize = 4096;
+    const DEPTH: i32 = 24;
+
+    fn from_f64(value: f64) -> Self {
+        value
+    }
 
     fn window(top: i32) -> Option<Window> {
         // Digits a, b, c of 24, 26 and 26 bits: products of any two are below 2^51, as is 2ac + bb.
@@ -175,21 +216,31 @@ impl Windowed for f64 {
     }
 
     #[inline(always)]
-    fn sums<const LANES: usize, const FUSED: bool, const MISSING: bool>(
+    fn sums<const LANES: usize, const FUSED: bool, const FILTERED: bool>(
         span: &[Self],
         window: &Window,
-        missing: Self,
+        filter: &Filter<Self>,
     ) -> SpanSums<Self> {
         let (sum_magic, square_magic) = (window.sum_magic, window.square_magic);
         let (mut sum, mut squares) = ([Digit::<LANES>::ZERO; 3], [Digit::<LANES>::ZERO; 5]);
         let (mut min, mut max, mut over) = ([Self::INFINITY; LANES], [Self::NEG_INFINITY; LANES], [0u64; LANES]);
+        let (mut kept, mut infinite) = ([0u64; LANES], [0u64; LANES]);
         let steps = span.chunks_exact(LANES);
         let count = steps.len();
         for step in steps {
             for lane in 0..LANES {
-                let x = step[lane];
-                min[lane] = if x < min[lane] { x } else { min[lane] };
-                max[lane] = if x > max[lane] { x } else { max[lane] };
+                let (mut x, mut below, mut above) = (step[lane], step[lane], step[lane]);
+                if FILTERED {
+                    let magnitude = x.abs();
+                    let keep = (magnitude >= filter.least) & (magnitude < filter.below) & (x != filter.missing);
+                    kept[lane] += u64::from(keep);
+                    infinite[lane] += u64::from(magnitude == Self::INFINITY);
+                    below = if keep { x } else { Self::INFINITY };
+                    above = if keep { x } else { Self::NEG_INFINITY };
+                    x = if keep { x } else { 0.0 };
+                }
+                min[lane] = if below < min[lane] { below } else { min[lane] };
+                max[lane] = if above > max[lane] { above } else { max[lane] };
                 let rounded = x + sum_magic[0];
                 sum[0].add(lane, rounded);
                 let a = rounded - sum_magic[0];
@@ -201,9 +252,6 @@ impl Windowed for f64 {
                 let rounded = c + sum_magic[2];
                 sum[2].add(lane, rounded);
                 over[lane] |= (c - (rounded - sum_magic[2])).to_bits();
-                if MISSING {
-                    over[lane] |= u64::from(x == missing);
-                }
                 squares[0].add(lane, multiply_add::<FUSED>(a, a, square_magic[0]));
                 squares[1].add(lane, multiply_add::<FUSED>(a, b, square_magic[1]));
                 let twice = multiply_add::<FUSED>(a + a, c, square_magic[2]);
@@ -215,6 +263,8 @@ impl Windowed for f64 {
         let totals = |digit: usize| squares[digit].total(count, square_magic[digit]);
         SpanSums {
             fits: over.iter().fold(0, |all, over| all | over) & (u64::MAX >> 1) == 0,
+            kept: if FILTERED { kept.iter().sum() } else { (count * LANES) as u64 },
+            infinite: infinite.iter().sum(),
             min: min.into_iter().fold(Self::INFINITY, Self::min),
             max: max.into_iter().fold(Self::NEG_INFINITY, Self::max),
             sum: [0, 1, 2].map(|digit| sum[digit].total(count, sum_magic[digit])),
@@ -223,39 +273,39 @@ impl Windowed for f64 {
     }
 }
 
-/// The sums of a span of whole lanes ([`LANES_MOST`]), with this instruction set.
-pub(super) fn span_sums<T: Windowed>(isa: Isa, span: &[T], window: &Window, missing: Option<T>) -> SpanSums<T> {
-    match missing {
-        Some(missing) => on_isa::<T, true>(isa, span, window, missing),
-        None => on_isa::<T, false>(isa, span, window, span[0]),
-    }
-}
-
 /// The most lanes of any instruction set; those of all others divide it.
 pub(super) const LANES_MOST: usize = 16;
 
-fn on_isa<T: Windowed, const MISSING: bool>(isa: Isa, span: &[T], window: &Window, missing: T) -> SpanSums<T> {
+/// The sums of a span of whole lanes ([`LANES_MOST`]), with this instruction set.
+pub(super) fn span_sums<T: Windowed>(isa: Isa, span: &[T], window: &Window, filter: Option<&Filter<T>>) -> SpanSums<T> {
+    match filter {
+        Some(filter) => on_isa::<T, true>(isa, span, window, filter),
+        None => on_isa::<T, false>(isa, span, window, &Filter { least: span[0], below: span[0], missing: span[0] }),
+    }
+}
+
+fn on_isa<T: Windowed, const FILTERED: bool>(isa: Isa, span: &[T], window: &Window, filter: &Filter<T>) -> SpanSums<T> {
     match isa {
         // SAFETY: an `Isa` in a `FoldContext` is never wider than the machine's.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { avx512::<T, MISSING>(span, window, missing) },
+        Isa::Avx512 => unsafe { avx512::<T, FILTERED>(span, window, filter) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { avx2::<T, MISSING>(span, window, missing) },
-        _ => T::sums::<4, { cfg!(target_feature = "fma") || cfg!(target_arch = "aarch64") }, MISSING>(
-            span, window, missing,
-        ),
+        Isa::Avx2 => unsafe { avx2::<T, FILTERED>(span, window, filter) },
+        _ => {
+            T::sums::<4, { cfg!(any(target_feature = "fma", target_arch = "aarch64")) }, FILTERED>(span, window, filter)
+        }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
-fn avx512<T: Windowed, const MISSING: bool>(span: &[T], window: &Window, missing: T) -> SpanSums<T> {
-    T::sums::<16, true, MISSING>(span, window, missing)
+fn avx512<T: Windowed, const FILTERED: bool>(span: &[T], window: &Window, filter: &Filter<T>) -> SpanSums<T> {
+    T::sums::<16, true, FILTERED>(span, window, filter)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn avx2<T: Windowed, const MISSING: bool>(span: &[T], window: &Window, missing: T) -> SpanSums<T> {
-    T::sums::<8, true, MISSING>(span, window, missing)
+fn avx2<T: Windowed, const FILTERED: bool>(span: &[T], window: &Window, filter: &Filter<T>) -> SpanSums<T> {
+    T::sums::<8, true, FILTERED>(span, window, filter)
 }
