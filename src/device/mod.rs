@@ -3,7 +3,9 @@
 mod cpu;
 #[cfg_attr(not(feature = "gpu"), path = "gpu_absent.rs")]
 pub mod gpu;
+mod null;
 mod traits;
 
 pub use cpu::CpuDevice;
+pub use null::{NullDevice, NullFault, NullSpec};
 pub use traits::{ChunkDone, Device, DeviceError, DeviceId, DeviceInfo, DeviceKind, Phases};

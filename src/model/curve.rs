@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Forecast;
+use crate::model::table::LONGEST_RUN_MS;
 
 /// How many runs a class remembers.
 const WINDOW: usize = 9;
@@ -155,7 +156,7 @@ impl Curve {
     /// Recomputes what is not stored; drops what no run of ours could have written.
     pub(super) fn restore(&mut self) {
         for class in &mut self.classes {
-            class.runs.retain(|run| run.0 > 0 && run.1.is_finite() && run.1 > 0.0);
+            class.runs.retain(|run| run.0 > 0 && run.1 > 0.0 && run.1 < LONGEST_RUN_MS);
             while class.runs.len() > WINDOW {
                 class.runs.pop_front();
             }

@@ -1,7 +1,7 @@
 //! Where the model is kept between runs: one JSON file, read when first needed and written once, at the end.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -210,12 +210,7 @@ fn about(path: &Path, error: &std::io::Error) -> Warning {
 
 /// The model in this file; an empty one where there is no file or it is of another version.
 fn read(path: &Path) -> Result<Model, Warning> {
-    let text = match std::fs::metadata(path).and_then(|meta| {
-        if meta.len() > FILE_BYTES_MAX {
-            return Err(std::io::Error::other(format!("{} bytes is too long for a model", meta.len())));
-        }
-        std::fs::read(path)
-    }) {
+    let text = match read_bounded(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Model::new()),
         Err(error) => return Err(about(path, &error)),
@@ -236,6 +231,16 @@ fn read(path: &Path) -> Result<Model, Warning> {
             Err(Warning(format!("model file {} is damaged ({error}): {kept}, measuring anew", path.display())))
         }
     }
+}
+
+/// The file's bytes, if they are few enough.
+fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(std::io::Error::other("too long for a model"));
+    }
+    Ok(text)
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

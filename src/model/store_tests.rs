@@ -1,1 +1,158 @@
+use super::*;
 
+const KEY: ModelKey<'_> = ModelKey { kernel: "k", variant: "v", fingerprint: "cpu", lanes: 1 };
+
+fn run(ms: f64) -> Measured {
+    Measured { units: 1000, passes: 1, compute_ms: ms, ..Measured::default() }
+}
+
+fn in_folder(folder: &tempfile::TempDir) -> (PathBuf, Store) {
+    let path = folder.path().join("deep").join("model.json");
+    (path.clone(), Store::new(Location::File(path)))
+}
+
+fn known(store: &mut Store) -> Option<f64> {
+    store.model().compute(KEY, 1000, 0.0).map(|forecast| forecast.ms)
+}
+
+#[test]
+fn what_was_saved_is_known_to_the_next_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, mut store) = in_folder(&folder);
+    store.learn(KEY, &run(2.0));
+    assert!(store.loaded().is_none(), "learning reads no file");
+    assert_eq!(store.save(), []);
+    let (_, mut again) = in_folder(&folder);
+    assert_eq!(known(&mut again), Some(2.0));
+    assert_eq!(again.unsaved(), 0);
+}
+
+#[test]
+fn nothing_learned_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mut store) = in_folder(&folder);
+    store.model();
+    store.learn(KEY, &run(f64::NAN));
+    assert_eq!(store.save(), []);
+    assert!(!path.exists());
+}
+
+#[test]
+fn two_processes_lose_none_of_each_others_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, mut first) = in_folder(&folder);
+    let (_, mut second) = in_folder(&folder);
+    first.model();
+    second.model();
+    first.learn(KEY, &run(1.0));
+    second.learn(ModelKey { lanes: 2, ..KEY }, &run(3.0));
+    second.learn(KEY, &run(1.0));
+    assert_eq!((first.save(), second.save()), (vec![], vec![]));
+    let (_, mut both) = in_folder(&folder);
+    assert_eq!(both.model().samples(), 3);
+}
+
+#[test]
+fn many_threads_saving_at_once_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for lanes in 1..=8 {
+            let (_, mut store) = in_folder(&folder);
+            scope.spawn(move || {
+                store.learn(ModelKey { lanes, ..KEY }, &run(1.0));
+                assert_eq!(store.save(), []);
+            });
+        }
+    });
+    let (_, mut all) = in_folder(&folder);
+    assert_eq!(all.model().lanes_known("k", "v", "cpu").count(), 8);
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_and_warned_of_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mut store) = in_folder(&folder);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, "{\"schema\":1,\"model\":{\"entries\":[{]}").unwrap();
+    assert!(store.model().is_empty());
+    let warnings = store.take_warnings();
+    assert!(warnings.len() == 1 && warnings[0].0.contains("is damaged"), "{warnings:?}");
+    assert!(store.take_warnings().is_empty());
+    assert!(with_suffix(&path, ".bad").exists() && !path.exists());
+    store.learn(KEY, &run(1.0));
+    assert_eq!(store.save(), []);
+    assert!(path.exists());
+}
+
+#[test]
+fn a_file_of_another_version_is_as_good_as_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mut store) = in_folder(&folder);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, "{\"schema\":2,\"model\":{\"entries\":[]}}").unwrap();
+    assert!(store.model().is_empty());
+    assert_eq!(store.take_warnings(), []);
+}
+
+#[test]
+fn an_unwritable_place_only_warns() {
+    let folder = tempfile::tempdir().unwrap();
+    let blocked = folder.path().join("file");
+    std::fs::write(&blocked, "not a folder").unwrap();
+    let mut store = Store::new(Location::File(blocked.join("model.json")));
+    store.learn(KEY, &run(1.0));
+    let warnings = store.save();
+    assert!(warnings.len() == 1 && warnings[0].0.contains("is not kept"), "{warnings:?}");
+}
+
+#[test]
+fn an_over_long_or_endless_file_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.json");
+    File::create(&path).unwrap().set_len(FILE_BYTES_MAX + 1).unwrap();
+    let mut store = Store::new(Location::File(path));
+    assert!(store.model().is_empty());
+    assert_eq!(store.take_warnings().len(), 1);
+    #[cfg(unix)]
+    {
+        let mut store = Store::new(Location::File("/dev/zero".into()));
+        assert!(store.model().is_empty());
+        assert_eq!(store.take_warnings().len(), 1);
+    }
+}
+
+#[test]
+fn none_keeps_nothing() {
+    let mut store = Store::new(Location::from_setting(Some("none")));
+    store.learn(KEY, &run(2.0));
+    assert_eq!(known(&mut store), Some(2.0));
+    assert_eq!(store.save(), []);
+    assert_eq!(Location::from_setting(Some("a/b.json")), Location::File("a/b.json".into()));
+}
+
+#[test]
+fn reset_forgets_memory_and_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mut store) = in_folder(&folder);
+    store.learn(KEY, &run(2.0));
+    store.save();
+    assert!(store.reset().unwrap());
+    assert!(!path.exists());
+    assert_eq!(known(&mut store), None);
+    assert!(!store.reset().unwrap());
+}
+
+#[test]
+fn a_file_full_of_nonsense_numbers_does_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mut store) = in_folder(&folder);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let entry = r#"{"kernel":"k","variant":"v","device":"cpu","lanes":1,"compute":[{"runs":[[18446744073709551615,1e300],[18446744073709551615,5.0],[0,-5.0]]}],"runs":18446744073709551615,"seen_at":18446744073709551615,"calm":4294967295}"#;
+    std::fs::write(&path, format!("{{\"schema\":1,\"model\":{{\"entries\":[{entry},{entry}]}}}}")).unwrap();
+    let model = store.model().clone();
+    assert_eq!(store.take_warnings(), []);
+    assert!(!model.due_for_probe(KEY));
+    let forecast = model.compute(KEY, 5, 0.0).expect("one run was sane enough");
+    assert!(forecast.ms.is_finite());
+    store.learn(KEY, &run(1.0));
+}

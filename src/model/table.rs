@@ -13,7 +13,7 @@ const PROBE_AFTER_RUNS: u64 = 4;
 /// The number of doublings of that.
 const CALM_MAX: u32 = 6;
 /// Longer timings than this (eleven days) are refused as nonsense.
-const LONGEST_RUN_MS: f64 = 1e9;
+pub(super) const LONGEST_RUN_MS: f64 = 1e9;
 
 /// Whose time is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,7 +134,7 @@ impl Model {
         }
         let passes = f64::from(run.passes);
         let compute_ms = run.compute_ms / passes;
-        let all_runs = self.runs_of(key.kernel, key.variant) + 1;
+        let all_runs = self.runs_of(key.kernel, key.variant).saturating_add(1);
         let entry = self.entry(key);
         if entry.runs > 0 && all_runs.saturating_sub(entry.seen_at) > PROBE_AFTER_RUNS {
             let expected = entry.compute.predict(run.units, 0.0);

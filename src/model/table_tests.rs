@@ -1,1 +1,126 @@
+use super::*;
 
+const GPU: ModelKey<'_> = ModelKey { kernel: "k", variant: "f32", fingerprint: "gpu", lanes: 1 };
+const CPU: ModelKey<'_> = ModelKey { kernel: "k", variant: "f32", fingerprint: "cpu", lanes: 4 };
+
+fn run(units: u64, compute_ms: f64) -> Measured {
+    Measured { units, passes: 1, compute_ms, ..Measured::default() }
+}
+
+fn ms(model: &Model, key: ModelKey<'_>, units: u64) -> f64 {
+    model.compute(key, units, 0.0).unwrap().ms
+}
+
+#[test]
+fn keys_are_kept_apart() {
+    let mut model = Model::new();
+    let keys =
+        [GPU, CPU, ModelKey { lanes: 1, ..CPU }, ModelKey { variant: "f64", ..CPU }, ModelKey { kernel: "l", ..CPU }];
+    for (i, key) in keys.into_iter().enumerate() {
+        assert!(model.learn(key, &run(100, 1.0 + i as f64)));
+    }
+    for (i, key) in keys.into_iter().enumerate() {
+        assert!((ms(&model, key, 100) - 1.0 - i as f64).abs() < 1e-9, "{key:?}");
+    }
+    assert_eq!(model.lanes_known("k", "f32", "cpu").collect::<Vec<_>>(), [1, 4]);
+    assert_eq!(model.compute(ModelKey { fingerprint: "other", ..GPU }, 100, 0.0), None);
+}
+
+#[test]
+fn what_is_no_time_is_refused() {
+    let good = run(100, 1.0);
+    let bad = [
+        Measured { compute_ms: 0.0, ..good },
+        Measured { compute_ms: -1.0, ..good },
+        Measured { compute_ms: f64::NAN, ..good },
+        Measured { compute_ms: f64::INFINITY, ..good },
+        Measured { upload_ms: -0.1, ..good },
+        Measured { setup_ms: f64::NAN, ..good },
+        Measured { readback_ms: f64::INFINITY, ..good },
+        Measured { units: 0, ..good },
+        Measured { passes: 0, ..good },
+    ];
+    let mut model = Model::new();
+    for run in bad {
+        assert!(!model.learn(GPU, &run), "{run:?}");
+    }
+    assert!(model.is_empty());
+    assert!(model.learn(GPU, &good));
+}
+
+#[test]
+fn passes_share_the_time() {
+    let mut model = Model::new();
+    model.learn(GPU, &Measured { passes: 4, upload_ms: 2.0, readback_ms: 1.0, ..run(100, 8.0) });
+    assert!((ms(&model, GPU, 100) - 2.0).abs() < 1e-9);
+    assert!((model.upload(GPU, 100).unwrap().ms - 0.5).abs() < 1e-9);
+    assert!((model.readback(GPU, 100).unwrap().ms - 0.25).abs() < 1e-9);
+}
+
+#[test]
+fn facts_about_a_device_are_shared_by_its_kernels() {
+    let mut model = Model::new();
+    model.learn(GPU, &Measured { cold: true, setup_ms: 150.0, upload_ms: 10.0, bytes: 1 << 20, ..run(100, 1.0) });
+    let other = ModelKey { kernel: "other", ..GPU };
+    assert!((model.setup_cold(other).unwrap().ms - 150.0).abs() < 1e-9);
+    assert!((model.upload_bytes("gpu", 1 << 20).unwrap().ms - 10.0).abs() < 1e-9);
+    // Warm runs and resident input say nothing about them.
+    let mut model = Model::new();
+    model.learn(GPU, &Measured { setup_ms: 1.0, upload_ms: 1.0, bytes: 10, resident: true, ..run(100, 1.0) });
+    assert_eq!((model.setup_cold(GPU), model.upload_bytes("gpu", 10)), (None, None));
+}
+
+#[test]
+fn twelve_samples_three_hundred_times_too_slow_are_outlived_within_twenty_runs() {
+    let mut model = Model::new();
+    for _ in 0..12 {
+        model.learn(GPU, &run(1_000_000, 300.0));
+    }
+    let recovered = (1..=20).find(|_| {
+        model.learn(GPU, &run(1_000_000, 1.0));
+        (ms(&model, GPU, 1_000_000) - 1.0).abs() < 0.25
+    });
+    assert!(recovered.is_some_and(|runs| runs <= 5), "{recovered:?}");
+}
+
+#[test]
+fn what_was_not_run_for_long_is_due_for_a_probe_and_less_and_less_often() {
+    let mut model = Model::new();
+    assert!(model.due_for_probe(GPU));
+    model.learn(GPU, &run(1000, 1.0));
+    let mut gaps = Vec::new();
+    for _ in 0..3 {
+        let mut gap = 0;
+        while !model.due_for_probe(GPU) {
+            model.learn(CPU, &run(1000, 1.0));
+            gap += 1;
+            assert!(gap < 1000, "never due again");
+        }
+        gaps.push(gap);
+        model.learn(GPU, &run(1000, 1.0));
+    }
+    assert_eq!(gaps, [4, 8, 16]);
+    // News bring it back to the beginning.
+    while !model.due_for_probe(GPU) {
+        model.learn(CPU, &run(1000, 1.0));
+    }
+    model.learn(GPU, &run(1000, 9.0));
+    for _ in 0..4 {
+        assert!(!model.due_for_probe(GPU));
+        model.learn(CPU, &run(1000, 1.0));
+    }
+    assert!(model.due_for_probe(GPU));
+}
+
+#[test]
+fn the_table_lists_every_phase() {
+    let mut model = Model::new();
+    model.learn(GPU, &Measured { cold: true, setup_ms: 150.0, upload_ms: 10.0, bytes: 4000, ..run(1000, 1.0) });
+    let rows: Vec<_> = model.rows().iter().map(|row| (row.kernel.clone(), row.phase, row.units, row.ms)).collect();
+    let expected = [("", "setup", 1.0, 150.0), ("", "upload", 4000.0, 10.0)]
+        .into_iter()
+        .chain([("k", "setup", 1.0, 150.0), ("k", "upload", 1000.0, 10.0), ("k", "compute", 1000.0, 1.0)])
+        .map(|(kernel, phase, units, ms)| (kernel.to_owned(), phase, units, ms))
+        .collect::<Vec<_>>();
+    assert_eq!(rows, expected);
+}
