@@ -1,0 +1,72 @@
+//! Promise 1, swept over the registry: whatever the device, the split, the chunk size, the number of threads and the
+//! instruction set, the same bytes of `result`, and those that a naive oracle gives.
+//!
+//! - `TANDEM_TEST_GPU=require` makes a machine without any adapter a failure; else its GPU side is skipped loudly.
+//!   Software adapters take part always.
+//! - `TANDEM_TEST_SEED=N` chooses another seed; failures print theirs.
+//!
+//! A new kernel adds a module here with its cases and its oracle, and a line to [`PARTS`] for each of its variants.
+
+mod compare;
+mod controls;
+mod faulty;
+mod gpus;
+mod primes;
+mod random;
+mod run;
+mod samples;
+mod stats;
+mod sweep;
+mod through_the_runner;
+
+use std::collections::BTreeSet;
+
+use sweep::Sweep;
+use tandem::kernels::KERNELS;
+
+/// The cases of one variant of one kernel.
+struct Part {
+    kernel: &'static str,
+    variant: &'static str,
+}
+
+macro_rules! parts {
+    ($($test:ident: $kernel:literal / $variant:literal => $cases:expr;)*) => {
+        /// Every variant that is swept here.
+        static PARTS: &[Part] = &[$(Part { kernel: $kernel, variant: $variant }),*];
+        mod same_bytes_everywhere {
+            use super::*;
+            $(#[test]
+            fn $test() {
+                let mut sweep = Sweep::new(concat!($kernel, " ", $variant));
+                $cases(&mut sweep);
+                sweep.finish();
+            })*
+        }
+    };
+}
+
+parts! {
+    primes_of_numbers: "primes" / "numbers" => primes::numbers::cases;
+    primes_of_ranges: "primes" / "range" => primes::ranges::cases;
+    stats_of_f32: "stats" / "f32" => stats::cases::<f32>;
+    stats_of_f64: "stats" / "f64" => stats::cases::<f64>;
+    stats_of_i32: "stats" / "i32" => stats::cases::<i32>;
+    stats_of_i64: "stats" / "i64" => stats::cases::<i64>;
+    stats_of_u32: "stats" / "u32" => stats::cases::<u32>;
+    stats_of_u64: "stats" / "u64" => stats::cases::<u64>;
+}
+
+#[test]
+fn every_variant_of_every_registered_kernel_is_swept() {
+    let registered: BTreeSet<(&str, &str)> =
+        KERNELS.iter().flat_map(|kind| kind.variants.iter().map(|variant| (kind.name, *variant))).collect();
+    let swept: BTreeSet<(&str, &str)> = PARTS.iter().map(|part| (part.kernel, part.variant)).collect();
+    assert_eq!(
+        registered, swept,
+        "the registry (left) and the parts of tests/conformance (right) differ: a kernel needs its cases and its oracle"
+    );
+    for kind in KERNELS {
+        assert!(!kind.variants.is_empty(), "{} has no variant", kind.name);
+    }
+}

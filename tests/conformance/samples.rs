@@ -1,0 +1,52 @@
+//! The sample that every registered kernel makes up for calibration and benchmarks: nothing here knows any kernel, so a new
+//! one is swept from its first day.
+
+use std::sync::Arc;
+
+use tandem::job::BindContext;
+use tandem::kernels::{KERNELS, Sample};
+
+use crate::gpus::gpu_forms;
+use crate::random::{Random, base_seed};
+use crate::run::{Tally, result_json};
+use crate::sweep::{Case, Expected, check, ways};
+
+#[test]
+fn samples_of_every_registered_kernel_come_to_the_same_bytes_everywhere() {
+    let tally = Tally::default();
+    for kind in KERNELS {
+        for variant in kind.variants {
+            let mut random = Random::named(base_seed(), &format!("{} {variant} sample", kind.name));
+            let mut results = Vec::new();
+            for units in [0, 1, 1000, 4097, 30_011] {
+                for seed in [1, 2] {
+                    let params = (kind.sample)(&Sample { variant, units, seed });
+                    let kernel = params.bind(&BindContext::default()).expect("a sample is a valid job");
+                    assert_eq!(kernel.work().variant, *variant);
+                    let name = format!("sample of {} {variant}, {units} units, seed {seed}", kind.name);
+                    let case = Case { name, kernel, expected: Expected::Agreement };
+                    let ways = ways(&*case.kernel, gpu_forms(), &mut random);
+                    check(&case, &ways, &tally).unwrap_or_else(|differences| {
+                        panic!("{}, TANDEM_TEST_SEED={}:\n{differences}", case.name, base_seed())
+                    });
+                    results.push(result_json(&*case.kernel, &ways[0], &tally).expect("it has just succeeded"));
+                }
+            }
+            let distinct: std::collections::BTreeSet<&String> = results.iter().collect();
+            assert!(distinct.len() > 3, "{} {variant}: samples that differ have answers that differ", kind.name);
+        }
+    }
+}
+
+/// What only a GPU can show is shown by a kernel that has a GPU side: that the registry's do is not left to chance.
+#[test]
+fn every_registered_kernel_has_a_gpu_side() {
+    for kind in KERNELS {
+        for variant in kind.variants {
+            let kernel = (kind.sample)(&Sample { variant, units: 1000, seed: 1 });
+            let kernel: Arc<_> = kernel.bind(&BindContext::default()).expect("a sample is a valid job");
+            assert!(kernel.work().gpu, "{} {variant} has no GPU side", kind.name);
+            assert!(!(kind.shaders)().is_empty(), "{} has no shader", kind.name);
+        }
+    }
+}
