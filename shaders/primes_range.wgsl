@@ -57,9 +57,9 @@ fn stride_of(p: u32, w: u32, ahead: u32) -> Stride {
     let base = (block_modulo(p) + ahead) % p;
     var byte = start - base;
     if (start < base) { byte += p; }
-    // The prime itself stays: cofactor 1, in the block of the number 0.
-    let at_zero = params.byte_low == 0u && params.byte_high == 0u;
-    if (w == 1u && at_zero && ahead + byte == start) { byte += p; }
+    // The prime itself stays: cofactor 1, in whatever block it lies, which need not begin at 0.
+    let may_hold_it = params.byte_high == 0u && params.byte_low <= start;
+    if (w == 1u && may_hold_it && params.byte_low + ahead + byte == start) { byte += p; }
     return Stride(byte, bit_of_residue(product % 30u));
 }
 

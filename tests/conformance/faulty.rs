@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tandem::input::Scratch;
 use tandem::job::JobError;
-use tandem::kernels::{
-    DynKernel, DynPartial, DynPass, FoldContext, GpuCaps, GpuWork, Isa, Kernel, Next, Work,
-};
+use tandem::kernels::{DynKernel, DynPartial, DynPass, FoldContext, GpuCaps, GpuWork, Isa, Kernel, Next, Work};
 
 /// A kernel whose partials are tampered with wherever they cover unit 0.
 pub struct Tampered<K: Kernel> {

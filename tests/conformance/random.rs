@@ -21,9 +21,9 @@ impl Random {
 
     /// A generator whose stream depends on the name too.
     pub fn named(seed: u64, name: &str) -> Self {
-        let hash = name.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-        });
+        let hash = name
+            .bytes()
+            .fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
         let mut random = Self(hash);
         random.next();
         random

@@ -114,15 +114,7 @@ pub fn check(case: &Case, ways: &[Way], tally: &Tally) -> Result<(), String> {
 impl Sweep {
     pub fn new(part: &'static str) -> Self {
         let seed = base_seed();
-        Self {
-            part,
-            seed,
-            number: 0,
-            tally: Tally::default(),
-            gpu: false,
-            failures: Vec::new(),
-            start: Instant::now(),
-        }
+        Self { part, seed, number: 0, tally: Tally::default(), gpu: false, failures: Vec::new(), start: Instant::now() }
     }
 
     /// Randomness for the next case.

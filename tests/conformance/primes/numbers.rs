@@ -115,17 +115,8 @@ const DATASETS: &[(&str, Maker)] = &[
     }),
     ("pseudoprimes", |random, n| times(n, || *random.pick(&PSEUDOPRIMES))),
     ("around the switches between sets of bases", |random, n| {
-        const SWITCHES: [u64; 9] = [
-            1,
-            4489,
-            10_000,
-            1 << 16,
-            1 << 32,
-            4_759_123_141,
-            2_152_302_898_747,
-            1 << 63,
-            u64::MAX - 58,
-        ];
+        const SWITCHES: [u64; 9] =
+            [1, 4489, 10_000, 1 << 16, 1 << 32, 4_759_123_141, 2_152_302_898_747, 1 << 63, u64::MAX - 58];
         times(n, || random.pick(&SWITCHES).wrapping_add(random.below(60)).wrapping_sub(30))
     }),
     ("nothing but 2^64 - 59", |_, n| vec![u64::MAX - 58; n]),
@@ -192,7 +183,8 @@ pub fn cases(sweep: &mut Sweep) {
         sweep.case(&case("every pseudoprime".into(), PSEUDOPRIMES.to_vec(), mode));
         sweep.case(&case("2^64 - 59".into(), vec![u64::MAX - 58], mode));
         let signed = [-(1i128 << 100), -7, -2, -1, 0, 1, 2, 3, 4, u64::MAX.into()];
-        let kernel = NumbersKernel::new(Numbers::of_integers(signed).expect("none is above u64"), mode).expect("integers");
+        let kernel =
+            NumbersKernel::new(Numbers::of_integers(signed).expect("none is above u64"), mode).expect("integers");
         let expected = Expected::Result(expected(&signed, mode));
         sweep.case(&Case { name: format!("negative numbers, {mode:?}"), kernel: Arc::new(kernel), expected });
         let mut bits = |n: usize| times(n, || random.next());

@@ -41,9 +41,7 @@ macro_rules! float {
                     random.shuffle(&mut values);
                     values
                 }),
-                ("subnormal", |random, n| {
-                    times(n, |_| $float::from_bits(random.next() as $bits & !($exponent_mask)))
-                }),
+                ("subnormal", |random, n| times(n, |_| $float::from_bits(random.next() as $bits & !($exponent_mask)))),
                 ("extremes", |random, n| {
                     const EXTREMES: [$float; 10] = [
                         $float::MAX,
@@ -82,9 +80,7 @@ macro_rules! float {
                 }),
                 ("nothing but NaN", |_, n| vec![-$float::NAN; n]),
                 ("nothing but -inf", |_, n| vec![$float::NEG_INFINITY; n]),
-                ("zeros of both signs", |random, n| {
-                    times(n, |_| if random.below(2) == 0 { 0.0 } else { -0.0 })
-                }),
+                ("zeros of both signs", |random, n| times(n, |_| if random.below(2) == 0 { 0.0 } else { -0.0 })),
                 ("nothing but -0", |_, n| vec![-0.0; n]),
                 ("all the same", |_, n| vec![0.1; n]),
                 ("ascending", |_, n| times(n, |i| i as $float * 0.25 - 100.0)),

@@ -116,7 +116,9 @@ impl<T: Hostile> Source for Known<T> {
 pub fn case<T: Hostile>(name: String, columns: Vec<Vec<T>>, asked: &Asked) -> Case {
     let fields: Result<Vec<String>, &'static str> = columns
         .iter()
-        .map(|values| oracle::fields(&values.iter().map(|value| value.value()).collect::<Vec<_>>(), asked, T::LAYOUT.float))
+        .map(|values| {
+            oracle::fields(&values.iter().map(|value| value.value()).collect::<Vec<_>>(), asked, T::LAYOUT.float)
+        })
         .collect();
     let table = columns.len() > 1;
     let expected = match fields {

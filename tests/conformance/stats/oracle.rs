@@ -189,9 +189,7 @@ impl Moments {
         match self.infinite() {
             Some(infinite) => Value::F64(infinite).json(),
             None if self.whole => self.sum.to_string(),
-            None => {
-                Value::F64(nearest(&Ratio { numerator: self.sum.clone(), denominator: self.scale.clone() })).json()
-            }
+            None => Value::F64(nearest(&Ratio { numerator: self.sum.clone(), denominator: self.scale.clone() })).json(),
         }
     }
 

@@ -64,7 +64,8 @@ pub fn nearest_root(ratio: &Ratio) -> f64 {
 
 #[test]
 fn floats_round_to_themselves_and_middles_to_even() {
-    let ratio = |numerator: i128, denominator: u128| Ratio { numerator: numerator.into(), denominator: denominator.into() };
+    let ratio =
+        |numerator: i128, denominator: u128| Ratio { numerator: numerator.into(), denominator: denominator.into() };
     for value in [0.0, 5e-324, 1.0, -1.5, f64::MIN_POSITIVE, f64::MAX, f64::MIN, 0.1] {
         assert_eq!(nearest(&exact(value)).to_bits(), value.to_bits());
         if value > 0.0 {
@@ -76,6 +77,9 @@ fn floats_round_to_themselves_and_middles_to_even() {
     assert_eq!(nearest(&ratio((1 << 53) + 1, 1)), 9_007_199_254_740_992.0);
     assert_eq!(nearest(&ratio((1 << 53) + 3, 1)), 9_007_199_254_740_996.0);
     assert_eq!(nearest(&Ratio { numerator: BigInt::from(1) << 1024, denominator: 1u32.into() }), f64::INFINITY);
-    assert_eq!(nearest(&Ratio { numerator: BigInt::from(-1), denominator: BigUint::from(1u32) << 1075 }).to_bits(), (-0.0f64).to_bits());
+    assert_eq!(
+        nearest(&Ratio { numerator: BigInt::from(-1), denominator: BigUint::from(1u32) << 1075 }).to_bits(),
+        (-0.0f64).to_bits()
+    );
     assert_eq!(nearest(&Ratio { numerator: BigInt::from(3), denominator: BigUint::from(1u32) << 1076 }), 5e-324);
 }
