@@ -9,9 +9,12 @@ mod diagnosis;
 mod faults;
 mod inventory;
 mod modules;
+mod readback;
 mod residency;
 mod session;
 mod staging;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -19,4 +22,4 @@ pub use device::GpuDevice;
 pub use inventory::{GpuOptions, Inventory};
 
 #[cfg(test)]
-pub(crate) use tests::assert_same_on_gpu;
+pub(crate) use testing::assert_same_on_gpu;

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use wgpu::{
     Adapter, BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferBinding, BufferDescriptor,
-    BufferSize, BufferUsages, CommandEncoder, ComputePassDescriptor, ComputePassTimestampWrites, Device,
-    DeviceDescriptor, Features, MapMode, PollError, PollType, QuerySet, QuerySetDescriptor, QueryType, Queue,
-    SubmissionIndex,
+    BufferSize, BufferUsages, CommandEncoder, ComputePassDescriptor, Device, DeviceDescriptor, Features, PollError,
+    PollType, Queue, SubmissionIndex,
 };
 
 use crate::device::gpu::GpuOptions;
 use crate::device::gpu::buffers::BufferPool;
 use crate::device::gpu::faults::{Loss, one_line};
 use crate::device::gpu::modules::{Modules, PARAMS_BYTES};
+use crate::device::gpu::readback::Readback;
 use crate::device::gpu::residency::{ChunkKey, Residency};
 use crate::device::gpu::staging::{StagingRing, Target};
 use crate::device::{DeviceError, Phases};
@@ -55,8 +55,7 @@ pub(super) struct Session {
     residency: Residency<Buffer>,
     tables: Vec<(Arc<[u32]>, Buffer)>,
     params: Option<Buffer>,
-    readback: Option<Buffer>,
-    clock: Option<GpuClock>,
+    readback: Readback,
     /// Bound where a step has no input or no table.
     nothing: Buffer,
     params_stride: u64,
@@ -65,14 +64,6 @@ pub(super) struct Session {
 
 /// How many tables stay on the device.
 const TABLES: usize = 16;
-
-/// Timestamps around what a work computes.
-#[derive(Debug)]
-struct GpuClock {
-    queries: QuerySet,
-    resolved: Buffer,
-    ns_per_tick: f64,
-}
 
 impl Session {
     /// Opens `adapter`. Blocks, and may recurse deeply: call it on a compiler's stack.
@@ -103,15 +94,6 @@ impl Session {
             let buffer = |label, size, usage| {
                 device.create_buffer(&BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
             };
-            let clock = features.contains(Features::TIMESTAMP_QUERY).then(|| GpuClock {
-                queries: device.create_query_set(&QuerySetDescriptor {
-                    label: None,
-                    ty: QueryType::Timestamp,
-                    count: 2,
-                }),
-                resolved: buffer("clock", 256, BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC),
-                ns_per_tick: f64::from(queue.get_timestamp_period()),
-            });
             Self {
                 modules: Modules::new(&device),
                 pool: BufferPool::new(residency_bytes / 2, limits.max_buffer_size),
@@ -119,8 +101,7 @@ impl Session {
                 residency: Residency::new(residency_bytes, u64::from(limits.min_storage_buffer_offset_alignment)),
                 tables: Vec::new(),
                 params: None,
-                readback: None,
-                clock,
+                readback: Readback::new(&device, &queue),
                 nothing: buffer("nothing", 16, BufferUsages::STORAGE),
                 params_stride: PARAMS_BYTES.next_multiple_of(u64::from(limits.min_uniform_buffer_offset_alignment)),
                 max_binding_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
@@ -168,7 +149,8 @@ impl Session {
             }
             outputs.push(output);
         }
-        let (words, computed) = self.read_back(work, &outputs)?;
+        let target = Target { device: &self.device, queue: &self.queue, loss: &self.loss, patience: self.patience };
+        let (words, computed) = self.readback.read(&target, work, &outputs)?;
         let waited = computing.elapsed().saturating_sub(upload);
         phases.upload = upload;
         phases.compute = computed.map_or(waited, |computed| computed.min(waited));
@@ -337,12 +319,7 @@ impl Session {
         last: bool,
     ) {
         let pipeline = self.modules.get(&step.shader, &dispatch.entry).expect("pipelines are prepared before use");
-        let timestamp_writes =
-            self.clock.as_ref().filter(|_| number == 0 || last).map(|clock| ComputePassTimestampWrites {
-                query_set: &clock.queries,
-                beginning_of_pass_write_index: (number == 0).then_some(0),
-                end_of_pass_write_index: last.then_some(1),
-            });
+        let timestamp_writes = self.readback.timestamps(number == 0, last);
         let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor { label: None, timestamp_writes });
         pass.set_pipeline(pipeline);
         pass.set_bind_group(0, bind_group, &[(number as u64 * self.params_stride) as u32]);
@@ -350,71 +327,6 @@ impl Session {
         if x > 0 {
             pass.dispatch_workgroups(x, y, 1);
         }
-    }
-
-    /// Waits for everything and brings the outputs back, and how long the device says it computed.
-    fn read_back(
-        &mut self,
-        work: &GpuWork,
-        outputs: &[Buffer],
-    ) -> Result<(Vec<Vec<u32>>, Option<Duration>), DeviceError> {
-        const CLOCK_BYTES: u64 = 16;
-        let mut ends = Vec::with_capacity(outputs.len());
-        let mut size = CLOCK_BYTES;
-        for step in &work.steps {
-            size += kept_bytes(step);
-            ends.push(size);
-        }
-        let loss = self.loss.clone();
-        let device = self.device.clone();
-        let timed = work.steps.iter().any(|step| !step.dispatches.is_empty());
-        let clock = self.clock.as_ref().filter(|_| timed);
-        let readback = &mut self.readback;
-        let queue = &self.queue;
-        let (buffer, submission) = loss.scoped(&device, || {
-            let buffer = match readback.take() {
-                Some(buffer) if buffer.size() >= size => buffer,
-                _ => device.create_buffer(&BufferDescriptor {
-                    label: Some("readback"),
-                    size: size.next_power_of_two().min(device.limits().max_buffer_size).max(size),
-                    usage: BufferUsages::COPY_DST | BufferUsages::MAP_READ,
-                    mapped_at_creation: false,
-                }),
-            };
-            let mut encoder = device.create_command_encoder(&Default::default());
-            if let Some(clock) = clock {
-                encoder.resolve_query_set(&clock.queries, 0..2, &clock.resolved, 0);
-                encoder.copy_buffer_to_buffer(&clock.resolved, 0, &buffer, 0, CLOCK_BYTES);
-            }
-            for ((output, step), end) in outputs.iter().zip(&work.steps).zip(&ends) {
-                let (from, bytes) = (step.scratch_words * 4, kept_bytes(step));
-                encoder.copy_buffer_to_buffer(output, from, &buffer, end - bytes, bytes);
-            }
-            encoder.map_buffer_on_submit(&buffer, MapMode::Read, 0..size, |_| {});
-            (buffer, queue.submit([encoder.finish()]))
-        })?;
-        let target = Target { device: &device, queue, loss: &loss, patience: self.patience };
-        wait(&target, submission)?;
-        let read = loss.wall(|| -> Result<_, String> {
-            let view = buffer.get_mapped_range(0..size).map_err(|error| error.to_string())?;
-            let words = work.steps.iter().zip(&ends).map(|(step, &end)| {
-                let start = (end - kept_bytes(step)) as usize;
-                bytemuck::pod_collect_to_vec(&view[start..start + kept_words(step) as usize * 4])
-            });
-            let words: Vec<Vec<u32>> = words.collect();
-            let ticks: [u64; 2] = bytemuck::pod_read_unaligned(&view[..CLOCK_BYTES as usize]);
-            drop(view);
-            buffer.unmap();
-            Ok((words, ticks))
-        })?;
-        let (words, ticks) = read.map_err(|error| DeviceError::Lost(format!("its output cannot be read: {error}")))?;
-        self.readback = Some(buffer);
-        let computed = self
-            .clock
-            .as_ref()
-            .filter(|_| timed && ticks[1] > ticks[0])
-            .map(|clock| Duration::from_nanos(((ticks[1] - ticks[0]) as f64 * clock.ns_per_tick) as u64));
-        Ok((words, computed))
     }
 
     /// Kills the device, as a pulled cable does.
@@ -455,16 +367,6 @@ pub(super) fn wait(at: &Target<'_>, submission: SubmissionIndex) -> Result<(), D
 /// The size of a step's output; room for what is copied from it, rounded up.
 fn output_bytes(step: &GpuStep) -> u64 {
     step.output_words.saturating_mul(4).saturating_add(16).checked_next_multiple_of(16).unwrap_or(u64::MAX)
-}
-
-/// The words of a step's output that come back.
-fn kept_words(step: &GpuStep) -> u64 {
-    step.output_words.saturating_sub(step.scratch_words)
-}
-
-/// The same in bytes, as they lie in the readback buffer.
-fn kept_bytes(step: &GpuStep) -> u64 {
-    (kept_words(step) * 4).next_multiple_of(16)
 }
 
 fn table_bytes(table: &Arc<[u32]>) -> u64 {
