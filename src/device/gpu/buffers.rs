@@ -38,10 +38,12 @@ impl BufferPool {
         }
     }
 
-    /// Frees what is free.
-    pub fn clear(&mut self) {
-        self.free.clear();
+    /// Frees what is free; says whether there was anything.
+    pub fn clear(&mut self) -> bool {
         self.free_bytes = 0;
+        let had = !self.free.is_empty();
+        self.free.clear();
+        had
     }
 }
 

@@ -163,9 +163,8 @@ impl Session {
 
     /// Frees what is kept for later; says whether there was anything.
     fn drop_kept(&mut self) -> bool {
-        self.pool.clear();
         self.tables.clear();
-        let had = self.residency.clear();
+        let had = self.pool.clear() | self.residency.clear();
         // Memory comes back when the device has noticed.
         had && self.loss.wall(|| self.device.poll(PollType::Poll)).is_ok()
     }
@@ -240,12 +239,12 @@ impl Session {
         Ok(Input { buffer, offset: 0, bytes, transient, resident: false })
     }
 
-    /// The table on the device. Passes hand the same one with every chunk, so the last few stay.
+    /// The table on the device. Passes hand the same words with every chunk, so the last few stay.
     fn table(&mut self, table: &Arc<[u32]>) -> Buffer {
         if table.is_empty() {
             return self.nothing.clone();
         }
-        if let Some(found) = self.tables.iter().position(|(kept, _)| Arc::ptr_eq(kept, table)) {
+        if let Some(found) = self.tables.iter().position(|(kept, _)| Arc::ptr_eq(kept, table) || kept == table) {
             let entry = self.tables.remove(found);
             self.tables.push(entry);
         } else {

@@ -1,7 +1,8 @@
 //! For tests of the GPU side, of the device and of kernels: adapters or a loud skip, and the comparison with the CPU.
 
+use std::collections::BTreeSet;
 use std::io::Write;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 use super::{GpuDevice, GpuOptions, Inventory};
 use crate::device::{CpuDevice, Device, DeviceError};
@@ -19,10 +20,13 @@ pub(super) fn device_for_tests(options: &GpuOptions) -> Option<GpuDevice> {
         let required = std::env::var("TANDEM_TEST_GPU").is_ok_and(|value| value == "require");
         assert!(!required, "TANDEM_TEST_GPU=require, but {}", INVENTORY.diagnosis(true));
         let name = std::thread::current().name().unwrap_or("a test").to_owned();
-        let _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED {name}: no gpu, not even a software one; TANDEM_TEST_GPU=require fails here"
-        );
+        static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+        if TOLD.lock().is_ok_and(|mut told| told.insert(name.clone())) {
+            let _ = writeln!(
+                std::io::stderr(),
+                "SKIPPED {name}: no gpu, not even a software one; TANDEM_TEST_GPU=require fails here"
+            );
+        }
     }
     device
 }
