@@ -5,6 +5,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use crate::input::bytes::MEMORY_LIMIT_BYTES;
+use crate::input::decimal::number;
 use crate::input::excerpt::excerpt;
 use crate::input::spool::Spool;
 use crate::input::window::Window;
@@ -119,7 +120,7 @@ impl Reader<'_> {
             Some(_) => {
                 let len = self.token_len(|byte| matches!(byte, b',' | b']' | b'[' | b'{' | b'"') || byte <= b' ')?;
                 let token = &self.window.bytes()[..len];
-                let value = if token == b"null" { Some(f64::NAN) } else { number(token) };
+                let value = if token == b"null" { Some(f64::NAN) } else { json_number(token) };
                 let Some(value) = value else {
                     return self.fault(format_args!("`{}` is not a number", excerpt(token)));
                 };
@@ -159,7 +160,7 @@ impl Reader<'_> {
 }
 
 /// The value of a JSON number, correctly rounded; `None` where `token` is none.
-fn number(token: &[u8]) -> Option<f64> {
+fn json_number(token: &[u8]) -> Option<f64> {
     let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let rest = token.strip_prefix(b"-").unwrap_or(token);
     let whole = digits(rest);
@@ -179,7 +180,7 @@ fn number(token: &[u8]) -> Option<f64> {
     if !rest.is_empty() {
         return None;
     }
-    std::str::from_utf8(token).ok()?.parse().ok()
+    number(token)
 }
 
 #[cfg(test)]

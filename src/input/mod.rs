@@ -8,6 +8,7 @@ mod bytes;
 mod cache;
 mod concat;
 mod csv;
+mod decimal;
 mod elements;
 mod excerpt;
 mod fortran;

@@ -4,12 +4,12 @@
 //! is one of numbers: one that turns out not to be is dropped.
 
 mod columns;
-mod number;
 mod records;
 
 use std::io::Read;
 
 use crate::input::bytes::MEMORY_LIMIT_BYTES;
+use crate::input::decimal::number;
 use crate::input::excerpt::excerpt;
 use crate::input::spool::Spool;
 use crate::input::window::Window;
@@ -17,7 +17,6 @@ use crate::input::{DType, Dataset, Header, InputSpec, NamedColumn};
 use crate::job::JobError;
 
 use columns::Table;
-use number::number;
 use records::Records;
 
 /// Reads the columns that `spec` asks for; gives them with how many bytes they take.

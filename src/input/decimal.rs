@@ -1,4 +1,4 @@
-//! The number in a cell, correctly rounded.
+//! Decimal numbers, correctly rounded.
 
 /// Powers of ten that an `f64` holds exactly, as far as a number of 19 digits needs them.
 const POWERS_OF_TEN: [f64; 20] =
@@ -10,7 +10,7 @@ const POWERS_OF_TEN: [f64; 20] =
 /// Most decimals are a whole number below 2^53 divided by a small power of ten: both are exact, so one division rounds
 /// correctly (W. Clinger, How to read floating point numbers accurately, 1990). The standard library reads the others.
 #[inline]
-pub(super) fn number(text: &[u8]) -> Option<f64> {
+pub(crate) fn number(text: &[u8]) -> Option<f64> {
     const EXACT_MAX: u64 = 1 << 53;
     let (is_negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
