@@ -53,10 +53,7 @@ impl HeadReader<'_> {
             };
         }
         self.ids.claim(id, self.line).map_err(|first| {
-            E::custom(format!(
-                "duplicate id `{id}`: line {first} has it already, and ids must differ (line {})",
-                self.line
-            ))
+            E::custom(format!("duplicate id `{id}`: line {first} has it already, and ids must differ"))
         })
     }
 

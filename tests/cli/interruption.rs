@@ -1,0 +1,56 @@
+//! Signals.
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+
+use crate::program::{file, start};
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn an_interrupted_run_writes_the_outcomes_of_what_it_had_begun() {
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let jobs = "{\"kind\":\"primes\",\"numbers\":[97]}\n{\"kind\":\"primes\",\"range\":[0,\"1e18\"]}\n";
+        let (_folder, path) = file("jobs.jsonl", jobs);
+        let mut child = start(&["run", &path], Stdio::null());
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        assert!(line.contains("\"index\":0"), "{line}");
+        signal(&child, name);
+        let mut rest = String::new();
+        out.read_to_string(&mut rest).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code));
+        let outcome: serde_json::Value = serde_json::from_str(&rest).unwrap();
+        assert_eq!((&outcome["index"], &outcome["error"]["cause"]), (&1.into(), &"cancelled".into()));
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(err.ends_with("2 jobs, 1 failed\n"), "{err}");
+    }
+}
+
+#[test]
+fn a_single_job_is_interrupted_too() {
+    let child = start(&["primes", "--range", "0..1e18"], Stdio::null());
+    // It has to be under way: a signal before that ends the process as the system has it.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn waiting_for_a_pipe_does_not_hold_an_interruption_up() {
+    let mut child = start(&["run", "-"], Stdio::piped());
+    let input = child.stdin.take().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    drop(input);
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "0 jobs, 0 failed\n");
+}

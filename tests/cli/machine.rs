@@ -1,0 +1,77 @@
+//! Devices, the model, benchmarks, completions.
+
+use crate::program::{file, tandem, tandem_with};
+
+/// Whether this machine has a GPU that is used without being asked to allow software.
+pub fn has_usable_gpu() -> bool {
+    let listed = &tandem(&["devices", "--json"]).expect(0).json()[0];
+    listed["devices"].as_array().unwrap().iter().any(|device| device["device"] != "cpu" && device["usable"] == true)
+}
+
+#[test]
+fn devices_lists_the_cpu_first_and_diagnoses_a_missing_gpu() {
+    let ended = tandem(&["devices", "--threads", "3"]).expect(0);
+    assert!(ended.out.starts_with("cpu  ") && ended.out.contains("  threads       3\n"), "{}", ended.out);
+    let listed = &tandem(&["devices", "--json"]).expect(0).json()[0];
+    assert_eq!((&listed["devices"][0]["device"], &listed["devices"][0]["kind"]), (&"cpu".into(), &"cpu".into()));
+    assert_eq!(listed["diagnosis"].is_string(), !has_usable_gpu());
+}
+
+#[test]
+fn what_a_run_took_is_learned_shown_and_forgotten() {
+    let (folder, _) = file("unused", "");
+    let path = folder.path().join("model.json");
+    let path = path.to_str().unwrap();
+    let kept = [("TANDEM_MODEL", path)];
+    assert!(tandem_with(&["model", "show"], &kept).expect(0).out.contains("nothing measured yet"));
+    for _ in 0..3 {
+        tandem_with(&["primes", "--range", "0..3e8", "--device", "cpu"], &kept).expect(0);
+    }
+    let shown = &tandem_with(&["model", "show", "--json"], &kept).expect(0).json()[0];
+    assert_eq!(shown["model"], path);
+    assert!(
+        shown["rows"].as_array().unwrap().iter().any(|row| row["kernel"] == "primes" && row["phase"] == "compute"),
+        "{shown}"
+    );
+    assert!(tandem_with(&["model", "show"], &kept).expect(0).out.contains("primes"));
+    assert!(tandem_with(&["model", "reset"], &kept).expect(0).err.ends_with("forgotten\n"));
+    assert!(tandem_with(&["model", "reset"], &kept).expect(0).err.ends_with("there was nothing to forget\n"));
+    assert!(tandem_with(&["model", "show"], &kept).expect(0).out.contains("nothing measured yet"));
+}
+
+#[test]
+fn a_bench_keeps_to_its_time_and_times_every_variant() {
+    let begun = std::time::Instant::now();
+    let rows = tandem(&["bench", "primes", "--budget", "2", "--json"]).expect(0).json();
+    assert!(begun.elapsed().as_secs() < 30);
+    for variant in ["numbers", "range"] {
+        let row =
+            rows.iter().find(|row| row["variant"] == variant).unwrap_or_else(|| panic!("no {variant} in {rows:?}"));
+        assert_eq!((&row["times"][0]["device"], &row["times"][0]["lanes"]), (&"cpu".into(), &1.into()));
+        assert!(row["times"][0]["ms"].as_f64().unwrap() > 0.0);
+    }
+    let text = tandem(&["bench", "primes", "--budget", "1"]).expect(0).out;
+    assert!(text.starts_with("kind ") && text.contains("primes numbers: "), "{text}");
+}
+
+#[test]
+fn calibrate_teaches_the_model() {
+    let (folder, _) = file("unused", "");
+    let path = folder.path().join("model.json");
+    let kept = [("TANDEM_MODEL", path.to_str().unwrap())];
+    tandem_with(&["calibrate", "--budget", "2"], &kept).expect(0);
+    let shown = &tandem_with(&["model", "show", "--json"], &kept).expect(0).json()[0];
+    let kernels: std::collections::BTreeSet<_> =
+        shown["rows"].as_array().unwrap().iter().map(|row| row["kernel"].as_str().unwrap()).collect();
+    assert!(kernels.contains("primes") && kernels.contains("stats"), "{kernels:?}");
+}
+
+#[test]
+fn completions_know_every_subcommand() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = tandem(&["completions", shell]).expect(0).out;
+        for word in ["primes", "stats", "calibrate", "completions"] {
+            assert!(script.contains(word), "{word} is not in the script for {shell}");
+        }
+    }
+}

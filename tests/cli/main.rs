@@ -1,0 +1,9 @@
+//! The program itself: what it prints, where, and how it ends.
+#![cfg(feature = "cli")]
+
+mod interruption;
+mod job_files;
+mod machine;
+mod program;
+mod run_results;
+mod single_jobs;

@@ -1,0 +1,180 @@
+//! `tandem primes` and `tandem stats`: text, JSON, plans, verification, exit codes.
+
+use crate::program::{file, tandem, tandem_reading, tandem_with, write};
+
+#[test]
+fn primes_prints_a_line_for_each_number_in_their_order() {
+    let ended = tandem(&["primes", "97", "91", "1", "-5", "18446744073709551557"]).expect(0);
+    assert_eq!(ended.out, "97 prime\n91 composite\n1 neither\n-5 neither\n18446744073709551557 prime\n");
+    assert_eq!(ended.err, "");
+}
+
+#[test]
+fn primes_counts_and_lists_numbers_files_pipes_and_ranges() {
+    let (_folder, path) = file("n.txt", "2\n4\n\n7\n");
+    for (args, input, out) in [
+        (&["primes", "97", "91", "--count"][..], "", "1\n"),
+        (&["primes", "97", "91", "--list"], "", "97\n"),
+        (&["primes", "--file", &path, "--list"], "", "2\n7\n"),
+        (&["primes", "--file", "-", "--count"], "3\n5\n9\n", "2\n"),
+        (&["primes", "--range", "0..1e6"], "", "78498\n"),
+        (&["primes", "--range", "18446744073709551557..18446744073709551616", "--list"], "", "18446744073709551557\n"),
+    ] {
+        assert_eq!(tandem_reading(args, input.as_bytes()).expect(0).out, out, "{args:?}");
+    }
+}
+
+#[test]
+fn stats_prints_a_table_that_names_its_conventions() {
+    let ended =
+        tandem_reading(&["stats", "-", "--format", "json", "--quantiles", "0.5"], b"[1.5, 2, null, 4]").expect(0);
+    let rows: Vec<Vec<&str>> = ended.out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert!(rows.contains(&vec!["count", "3"]) && rows.contains(&vec!["nan_count", "1"]), "{}", ended.out);
+    assert!(rows.contains(&vec!["sum", "7.5"]) && rows.contains(&vec!["mean", "2.5"]), "{}", ended.out);
+    assert!(rows.iter().any(|row| row[..2] == ["std", "(n-1)"]), "{}", ended.out);
+    assert!(
+        rows.contains(&vec!["quantile", "0.5", "2.0"]) || rows.contains(&vec!["quantile", "0.5", "2"]),
+        "{}",
+        ended.out
+    );
+}
+
+#[test]
+fn several_paths_are_told_apart_by_their_names_and_one_that_fails_leaves_the_others() {
+    let (folder, a) = file("a.json", "[1,2]");
+    let b = write(folder.path(), "b.json", "[3]");
+    let ended = tandem(&["stats", &a, "/no/such.json", &b]).expect(1);
+    assert_eq!(ended.err, "error: /no/such.json: no such file: check the path\n");
+    assert!(ended.out.starts_with(&format!("{a}:\n")) && ended.out.contains(&format!("\n\n{b}:\n")), "{}", ended.out);
+    let outcomes = tandem(&["stats", &a, &b, "--json"]).expect(0).json();
+    assert_eq!((outcomes.len(), &outcomes[0]["id"], &outcomes[1]["id"]), (2, &a.clone().into(), &b.clone().into()));
+    assert_eq!(outcomes[1]["result"]["sum"], 3.0);
+    let together = tandem(&["stats", &a, &b, "--together", "--json"]).expect(0).json();
+    assert_eq!((together.len(), &together[0]["result"]["count"]), (1, &3.into()));
+}
+
+#[test]
+fn json_is_one_outcome_of_the_documented_form() {
+    let outcome = &tandem(&["primes", "97", "91", "--json"]).expect(0).json()[0];
+    let fields: Vec<&String> = outcome.as_object().unwrap().keys().collect();
+    let mut expected = ["schema", "index", "id", "kind", "status", "result", "device", "timings_ms", "attempts"];
+    expected.sort_unstable();
+    assert_eq!(fields, expected);
+    assert_eq!(outcome["result"], serde_json::json!({"is_prime": [true, false], "prime_count": 1}));
+    assert_eq!((&outcome["status"], &outcome["device"]), (&"succeeded".into(), &"cpu".into()));
+    for phase in ["queued", "setup", "upload", "compute", "readback", "total"] {
+        assert!(outcome["timings_ms"][phase].is_number(), "{outcome}");
+    }
+    let failed = tandem(&["stats", "/no/such.npy", "--json"]).expect(1);
+    let outcome = &failed.json()[0];
+    assert_eq!((&outcome["status"], &outcome["device"]), (&"failed".into(), &serde_json::Value::Null));
+    assert!(outcome["error"]["message"].as_str().unwrap().contains("/no/such.npy"));
+}
+
+#[test]
+fn explain_says_why_on_standard_error_and_leaves_the_answer_alone() {
+    let ended = tandem(&["primes", "--range", "0..1e6", "--explain"]).expect(0);
+    assert_eq!(ended.out, "78498\n");
+    for part in ["plan       cpu", "why        ", "candidate", "predicted", "crossover", "took       ", "phases     "] {
+        assert!(ended.err.contains(part), "{part} is not in {}", ended.err);
+    }
+    let plan = &tandem(&["primes", "97", "--json", "--explain"]).expect(0).json()[0]["plan"];
+    assert!(plan["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
+    for field in ["device", "threads", "predicted_ms", "low_ms", "high_ms", "note"] {
+        assert!(plan["candidates"][0].get(field).is_some(), "{field} is not in {plan}");
+    }
+}
+
+#[test]
+fn a_dry_run_prints_the_plan_and_no_answer() {
+    let ended = tandem(&["primes", "--range", "0..1e18", "--dry-run"]).expect(0);
+    assert!(ended.out.contains("plan       ") && ended.out.contains("> "), "{}", ended.out);
+    let plan = &tandem(&["primes", "--range", "0..1e18", "--dry-run", "--json"]).expect(0).json()[0];
+    assert!(plan["candidates"].is_array());
+    assert!(tandem(&["stats", "/no/such.npy", "--dry-run"]).expect(1).err.contains("/no/such.npy"));
+}
+
+#[test]
+fn verify_prints_same_bytes_and_their_hash() {
+    let ended = tandem(&["primes", "--range", "0..1e6", "--verify", "--threads", "2"]).expect(0);
+    let last = ended.out.lines().last().unwrap();
+    let hash = last.strip_prefix("same bytes  ").unwrap_or_else(|| panic!("{}", ended.out));
+    assert!(hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{hash}");
+    assert!(ended.out.contains("cpu, 1 thread") && ended.out.contains("random split"), "{}", ended.out);
+    let found = &tandem(&["primes", "--range", "0..1e6", "--verify", "--json"]).expect(0).json()[0];
+    assert_eq!((&found["same"], &found["sha256"]), (&true.into(), &hash.into()));
+}
+
+#[test]
+fn usage_errors_exit_with_2_and_say_what_to_do() {
+    for (args, part) in [
+        (&[][..], "Usage: tandem <COMMAND>"),
+        (&["prime", "97"], "primes"),
+        (&["primes"], "--range"),
+        (&["primes", "x"], "`x`"),
+        (&["primes", "18446744073709551616"], "18446744073709551615"),
+        (&["primes", "--range", "9..3"], "9..3"),
+        (&["primes", "97", "--device", "tpu"], "--device: unknown device `tpu`: use auto, cpu, gpu, gpu:N or split"),
+        (&["primes", "97", "--threads", "0"], "--threads: `0` is no number of threads"),
+        (&["primes", "97", "--dry-run", "--verify"], "cannot be used with"),
+        (&["stats"], "PATH"),
+        (&["stats", "x.npy", "--histogram", "0"], "histogram"),
+        (&["run"], "JOBS.jsonl"),
+        (&["model"], "show"),
+        (&["bench", "nothing"], "primes"),
+        (&["completions", "tcl"], "bash"),
+    ] {
+        let ended = tandem(args).expect(2);
+        assert!(ended.err.contains(part) && ended.out.is_empty(), "{args:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_wrong_variable_is_a_usage_error_that_names_it_and_an_option_wins_over_it() {
+    for (name, value) in [("TANDEM_DEVICE", "tpu"), ("TANDEM_THREADS", "-1"), ("TANDEM_ALLOW_SOFTWARE_GPU", "maybe")] {
+        let ended = tandem_with(&["primes", "97"], &[(name, value)]).expect(2);
+        assert!(ended.err.starts_with(&format!("error: {name}: ")), "{}", ended.err);
+    }
+    tandem_with(&["primes", "97", "--device", "cpu"], &[("TANDEM_DEVICE", "tpu")]).expect(0);
+}
+
+#[test]
+fn help_and_version_go_to_standard_output_and_succeed() {
+    for args in [&["--help"][..], &["--version"], &["help", "run"], &["primes", "--help"]] {
+        let ended = tandem(args).expect(0);
+        assert!(!ended.out.is_empty() && ended.err.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_device_that_is_not_there_is_a_loud_error_with_code_3() {
+    let ended = tandem(&["primes", "97", "--device", "gpu:4000000000"]).expect(3);
+    assert!(
+        ended.err.starts_with("error: ") && ended.err.contains("gpu:4000000000") && ended.out.is_empty(),
+        "{ended:?}"
+    );
+    if !crate::machine::has_usable_gpu() {
+        for device in ["gpu", "split"] {
+            let ended = tandem(&["primes", "97", "--device", device]).expect(3);
+            assert!(ended.err.contains("no such device") && ended.err.len() > 60, "{ended:?}");
+        }
+        let ended = tandem(&["primes", "--range", "0..1e8", "--explain"]).expect(0);
+        assert!(ended.err.contains("cpu"), "{ended:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_and_a_closed_pipe_is_none() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = crate::program::command(&["primes", "97"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: standard output: No space left"));
+
+    let mut child = crate::program::start(&["primes", "--range", "0..1e7", "--list"], std::process::Stdio::null());
+    let mut first = [0; 2];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((&first, output.status.code(), &*output.stderr), (b"2\n", Some(0), &b""[..]));
+}
