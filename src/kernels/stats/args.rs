@@ -7,14 +7,16 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use crate::exact::Decimal;
 use crate::input::{ColumnRef, DType, Format, Header, InputSpec, Location, check_options};
 use crate::kernels::Asked;
-use crate::kernels::stats::{Histogram, KIND, MAX_QUANTILES, Quantile, StatsInput, StatsParams, StatsRequest};
+use crate::kernels::stats::{
+    Histogram, KIND, MAX_QUANTILES, Quantile, SUPPORTED, StatsInput, StatsParams, StatsRequest,
+};
 
 /// The subcommand.
 pub(super) fn command() -> Command {
     let arg = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).help(help)
     };
-    let element_types = DType::ALL.map(DType::name);
+    let element_types = SUPPORTED.map(|layout| layout.dtype.name());
     Command::new(KIND.name)
         .about(KIND.summary)
         .after_help(
@@ -204,6 +206,7 @@ mod tests {
             ("a.npy --missing x", "not a decimal number"),
             ("a.npy --ddof -1", "-1"),
             ("a.raw --dtype f16", "f32"),
+            ("a.raw --dtype i8", "u64"),
         ] {
             let error = asked(arguments).map(|_| ()).unwrap_err();
             assert!(error.contains(says), "{arguments}: {error}");

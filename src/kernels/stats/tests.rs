@@ -266,7 +266,8 @@ fn json(answer: &StatsAnswer) -> String {
     String::from_utf8(out).unwrap()
 }
 
-fn every_isa() -> Vec<Isa> {
+/// Every instruction set of this machine.
+pub(super) fn every_isa() -> Vec<Isa> {
     [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| *isa <= Isa::detect()).collect()
 }
 
@@ -288,6 +289,17 @@ fn check_job<T: Tested>(values: &[T], request: &StatsRequest, cuts: &[u64], seed
             let cut = run_cut(&kernel, isa, cuts, seed).map(|answer| json(&answer));
             assert_eq!(cut, whole, "{} cut at {cuts:?}, seed {seed}", isa.name());
         }
+    }
+}
+
+/// Random bits: SplitMix64.
+pub(super) struct Bits(pub(super) u64);
+impl Bits {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e3779b97f4a7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58476d1ce4e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d049bb133111eb);
+        mixed ^ mixed >> 31
     }
 }
 

@@ -82,3 +82,92 @@ macro_rules! integer {
     )*};
 }
 integer!(i32 => gather_32, u32 => gather_32, i64 => gather_64, u64 => gather_64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::stats::tests::{Bits, every_isa};
+
+    fn gathered<T: Gather>(isa: Isa, missing: Option<(u64, u64)>, blocks: impl Iterator<Item = Vec<T>>) -> Moments {
+        let mut moments = Moments::empty(&T::LAYOUT);
+        let mut gathering = Gathering::<T>::new(isa, missing, &mut moments);
+        blocks.for_each(|block| gathering.add(&block));
+        gathering.finish();
+        moments
+    }
+
+    /// Gathers 40,000 values in blocks, on every instruction set, and compares with the same values one by one.
+    fn check<T: Gather>(name: &str, missing: Option<T>, value: impl Fn(u64, usize) -> T) {
+        let mut bits = Bits(7);
+        let values: Vec<T> = (0..40_000).map(|i| value(bits.next(), i)).collect();
+        let missing = missing.map(|missing| (missing.key(), missing.key()));
+        let one_by_one = gathered(Isa::Portable, missing, values.iter().map(|value| vec![*value]));
+        for isa in every_isa() {
+            for block in [1 << 15, 5000] {
+                let blocks = gathered(isa, missing, values.chunks(block).map(<[T]>::to_vec));
+                assert_eq!(blocks, one_by_one, "{name}, {}, blocks of {block}", isa.name());
+            }
+        }
+        let fewer = gathered(Isa::detect(), missing, values[1..].chunks(1 << 15).map(<[T]>::to_vec));
+        assert_ne!(fewer, one_by_one, "{name} without its first value");
+    }
+
+    /// A float of a random sign and significand with an exponent of `octaves` below `top`.
+    fn float(bits: u64, top: i32, octaves: u64) -> f64 {
+        let exponent = (top - (bits >> 53) as i32 % octaves as i32 + 1023) as u64;
+        f64::from_bits(bits << 63 | exponent << 52 | bits & ((1 << 52) - 1))
+    }
+
+    #[test]
+    fn blocks_come_to_what_their_elements_come_to() {
+        for (top, octaves) in
+            [(0, 1), (0, 20), (0, 30), (60, 70), (0, 120), (120, 240), (499, 20), (700, 5), (-600, 40), (1000, 2000)]
+        {
+            let name = format!("{octaves} octaves below 2^{top}");
+            check::<f64>(&name, None, |bits, _| float(bits, top, octaves));
+            if (-100..=120).contains(&top) && octaves <= 240 {
+                check::<f32>(&name, None, |bits, _| float(bits, top, octaves) as f32);
+            }
+        }
+        check::<f64>("any bits", None, |bits, _| f64::from_bits(bits));
+        check::<f32>("any bits", None, |bits, _| f32::from_bits(bits as u32));
+        check::<i32>("any bits", None, |bits, _| bits as i32);
+        check::<i64>("any bits", None, |bits, _| bits as i64);
+        check::<u32>("any bits", None, |bits, _| bits as u32);
+        check::<u64>("any bits", None, |bits, _| bits);
+    }
+
+    #[test]
+    fn stretches_of_one_kind_may_follow_upon_stretches_of_another() {
+        let kind = |bits: u64, i: usize| match i / 5000 {
+            0 => float(bits, 0, 10),
+            1 => float(bits, 200, 10),
+            2 => [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0][bits as usize % 4],
+            3 => float(bits, 0, 100),
+            4 => 0.0,
+            5 => float(bits, 3, if bits.is_multiple_of(1000) { 50 } else { 5 }),
+            6 => float(bits, 0, if bits.is_multiple_of(1000) { 1000 } else { 5 }),
+            _ => -9999.0,
+        };
+        check::<f64>("stretches", None, kind);
+        check::<f64>("stretches, some missing", Some(-9999.0), kind);
+        check::<f32>("stretches", None, |bits, i| kind(bits, i) as f32);
+        check::<f32>("stretches, some missing", Some(-9999.0), |bits, i| kind(bits, i) as f32);
+        let whole =
+            |bits: u64, i: usize| if i > 30_000 || bits.is_multiple_of(3) { -9999 } else { (bits >> 40) as i64 };
+        check::<i64>("sentinels", Some(-9999), whole);
+        check::<i32>("sentinels", Some(-9999), |bits, i| whole(bits, i) as i32);
+        check::<u64>("sentinels", Some(5), |bits, _| bits % 7);
+        check::<u32>("sentinels", Some(5), |bits, _| (bits % 7) as u32);
+    }
+
+    #[test]
+    fn zeros_keep_their_order_wherever_they_stand() {
+        for i in [1, 5000, 39_999] {
+            for (zero, others) in [(-0.0, 0.0), (0.0, -0.0), (-0.0, 1.0), (0.0, -1.0)] {
+                check::<f64>("zeros", None, |_, at| if at == i || at == 0 { zero } else { others });
+                check::<f32>("zeros", None, |_, at| if at == i || at == 0 { zero as f32 } else { others as f32 });
+            }
+        }
+    }
+}

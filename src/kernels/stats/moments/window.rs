@@ -309,3 +309,40 @@ fn avx512<T: Windowed, const FILTERED: bool>(span: &[T], window: &Window, filter
 fn avx2<T: Windowed, const FILTERED: bool>(span: &[T], window: &Window, filter: &Filter<T>) -> SpanSums<T> {
     T::sums::<8, true, FILTERED>(span, window, filter)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::stats::tests::every_isa;
+
+    fn fits<T: Windowed>(top: i32, value: f64) -> Vec<bool> {
+        let window = T::window(top).expect("a window of a middling top");
+        let span = [T::from_f64(value); 2 * LANES_MOST];
+        every_isa().into_iter().map(|isa| span_sums(isa, &span, &window, None).fits).collect()
+    }
+
+    #[test]
+    fn a_window_holds_every_significand_down_to_its_depth_and_no_further() {
+        for top in [-90, 0, 90] {
+            for (down, whole) in [(1, true), (f64::DEPTH, true), (f64::DEPTH + 1, false)] {
+                let odd = power(top - down) * (2.0 - f64::EPSILON);
+                assert!(fits::<f64>(top, odd).into_iter().all(|fits| fits == whole), "f64 {top} {down}");
+                assert!(fits::<f64>(top, -power(top - down)).into_iter().all(|fits| fits), "f64 {top} {down}");
+            }
+            for (down, whole) in [(1, true), (f32::DEPTH, true), (f32::DEPTH + 1, false)] {
+                let odd = power(top - down) * f64::from(2.0 - f32::EPSILON);
+                assert!(fits::<f32>(top, odd).into_iter().all(|fits| fits == whole), "f32 {top} {down}");
+            }
+        }
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(!fits::<f64>(0, value).contains(&true) && !fits::<f32>(0, value).contains(&true), "{value}");
+        }
+    }
+
+    #[test]
+    fn there_is_no_window_where_squares_would_leave_the_range() {
+        assert!(f64::window(501).is_none() && f64::window(-431).is_none());
+        assert!(f32::window(131).is_none() && f32::window(-148).is_none());
+        assert!(f64::window(500).is_some() && f64::window(-430).is_some() && f32::window(130).is_some());
+    }
+}

@@ -43,16 +43,6 @@ fn spreads() -> impl Strategy<Value = Spread> {
     prop::sample::select(vec![Spread::Hostile, Spread::AnyBits, Spread::Near, Spread::MostlyNear, Spread::Few])
 }
 
-struct Bits(u64);
-impl Bits {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e3779b97f4a7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58476d1ce4e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d049bb133111eb);
-        mixed ^ mixed >> 31
-    }
-}
-
 fn floats<T: Tested>(spread: Spread, len: usize, seed: u64, from_f64: fn(f64) -> T) -> Vec<T> {
     let mut bits = Bits(seed);
     let near = |bits: &mut Bits| from_f64((bits.next() >> 11) as f64 / 4503599627370496.0 - 1.0);
