@@ -35,6 +35,13 @@ pub struct Way {
     pub seed: u64,
 }
 
+impl Way {
+    /// Whether one GPU folds everything.
+    pub fn is_one_gpu(&self) -> bool {
+        matches!(self.devices.as_slice(), [(_, device)] if device.info().id != DeviceId::Cpu)
+    }
+}
+
 impl fmt::Debug for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({:?}, seed {})", self.name, self.cut, self.seed)

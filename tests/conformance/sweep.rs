@@ -122,14 +122,31 @@ impl Sweep {
         Random::named(self.seed, &format!("{} {}", self.part, self.number))
     }
 
-    /// Runs one case.
+    /// Runs one case. Most cases leave all but one of the GPU forms out where a form runs alone: those take their turns.
     pub fn case(&mut self, case: &Case) {
-        let gpus = gpu_forms();
         let mut random = self.random();
+        let mut ways = ways(&*case.kernel, gpu_forms(), &mut random);
+        if self.number % 4 > 0 {
+            let forms = ways.iter().filter(|way| way.is_one_gpu()).count().max(1) as u64;
+            let (chosen, mut number) = (random.below(forms), 0..);
+            ways.retain(|way| !way.is_one_gpu() || number.next() == Some(chosen));
+        }
+        self.run(case, &ways);
+    }
+
+    /// Runs one case that takes its time, in one chunk on one CPU thread and on each GPU.
+    pub fn case_in_few_ways(&mut self, case: &Case) {
+        let mut ways = ways(&*case.kernel, gpu_forms(), &mut self.random());
+        let widest = cpus().len() - 1;
+        let mut number = 0..;
+        ways.retain(|way| number.next() == Some(widest) || way.is_one_gpu());
+        self.run(case, &ways);
+    }
+
+    fn run(&mut self, case: &Case, ways: &[Way]) {
         self.number += 1;
         self.gpu |= case.kernel.work().gpu;
-        let ways = ways(&*case.kernel, gpus, &mut random);
-        if let Err(differences) = check(case, &ways, &self.tally) {
+        if let Err(differences) = check(case, ways, &self.tally) {
             self.failures.push(format!("case {}, {}:\n{differences}", self.number - 1, case.name));
         }
     }

@@ -12,6 +12,8 @@ pub trait Hostile: Element {
     const DATASETS: &'static [(&'static str, Maker<Self>)];
     /// Any element at all, NaN and infinities too.
     fn any(random: &mut Random) -> Self;
+    /// The greatest finite one.
+    const GREATEST: Self;
 }
 
 fn times<T>(n: usize, make: impl FnMut(usize) -> T) -> Vec<T> {
@@ -83,9 +85,36 @@ macro_rules! float {
                 ("zeros of both signs", |random, n| times(n, |_| if random.below(2) == 0 { 0.0 } else { -0.0 })),
                 ("nothing but -0", |_, n| vec![-0.0; n]),
                 ("all the same", |_, n| vec![0.1; n]),
+                ("of a few exponents, others every 1500 values", |random, n| {
+                    let (mut low, mut width) = (0, 1);
+                    times(n, |i| {
+                        if i % 1500 == 0 {
+                            width = *random.pick(&[1, 10, 30, 100, 300]);
+                            low = random.below(<$float>::EXPONENTS);
+                        }
+                        let exponent = low + random.below(width);
+                        with_exponent(random, exponent.min(<$float>::EXPONENTS - 1))
+                    })
+                }),
+                ("of one exponent but for a few outliers", |random, n| {
+                    let usual = random.below(<$float>::EXPONENTS);
+                    times(n, |_| {
+                        let exponent = if random.below(700) == 0 { random.below(<$float>::EXPONENTS) } else { usual };
+                        with_exponent(random, exponent)
+                    })
+                }),
+                ("near the ends of the range of exponents", |random, n| {
+                    let top = random.below(2) == 0;
+                    times(n, |_| {
+                        let exponent = random.below(20);
+                        with_exponent(random, if top { <$float>::EXPONENTS - 1 - exponent } else { exponent })
+                    })
+                }),
                 ("ascending", |_, n| times(n, |i| i as $float * 0.25 - 100.0)),
                 ("small and whole", |random, n| times(n, |_| small(random) as $float)),
             ];
+
+            const GREATEST: Self = $float::MAX;
 
             fn any(random: &mut Random) -> Self {
                 $float::from_bits((random.next() ^ random.next() >> 32) as $bits)
@@ -93,6 +122,13 @@ macro_rules! float {
         }
 
         impl Finite for $float {
+            const EXPONENTS: u64 = ($exponent_mask >> ($float::MANTISSA_DIGITS - 1)) as u64;
+
+            fn with_exponent(random: &mut Random, exponent: u64) -> Self {
+                let bits = random.next() as $bits & !($exponent_mask);
+                $float::from_bits(bits | (exponent as $bits) << ($float::MANTISSA_DIGITS - 1))
+            }
+
             fn finite(random: &mut Random) -> Self {
                 loop {
                     let value = Self::any(random);
@@ -106,11 +142,19 @@ macro_rules! float {
 }
 
 trait Finite {
+    /// How many biased exponents finite values have.
+    const EXPONENTS: u64;
+    /// A value of either sign with this biased exponent.
+    fn with_exponent(random: &mut Random, exponent: u64) -> Self;
     fn finite(random: &mut Random) -> Self;
 }
 
 fn finite<T: Finite>(random: &mut Random) -> T {
     T::finite(random)
+}
+
+fn with_exponent<T: Finite>(random: &mut Random, exponent: u64) -> T {
+    T::with_exponent(random, exponent)
 }
 
 float!(f32, u32, 0x7f80_0000u32);
@@ -143,6 +187,8 @@ macro_rules! integer {
                 ("ascending", |_, n| times(n, |i| i as $integer)),
                 ("all the same", |_, n| vec![7; n]),
             ];
+
+            const GREATEST: Self = $integer::MAX;
 
             fn any(random: &mut Random) -> Self {
                 random.next() as $integer
