@@ -63,8 +63,11 @@ fn numbers_are_prime(json: &str) -> Vec<bool> {
     value["is_prime"].as_array().unwrap().iter().map(|flag| flag.as_bool().unwrap()).collect()
 }
 
+/// What is done to a partial, and its name.
+type Tampering<P> = (&'static str, fn(&mut P));
+
 /// That the kernel made by `make` passes, and does not with any of the tamperings.
-fn each_is_caught<K: Kernel>(make: impl Fn() -> K, tamperings: &[(&str, fn(&mut K::Partial))]) {
+fn each_is_caught<K: Kernel>(make: impl Fn() -> K, tamperings: &[Tampering<K::Partial>]) {
     let expected = bytes(&make());
     let untouched = Tampered { inner: make(), tamper: |_| {} };
     assert!(passes(Arc::new(untouched), &expected));
@@ -146,14 +149,14 @@ fn one_wrong_word_of_a_partial_of_primes_is_caught() {
         let word = (2..66u64).filter(|n| (2..*n).all(|d| n % d != 0)).fold(0u64, |word, n| word | 1 << (n - 2));
         *partial = PrimesPartial::of_words(0, vec![word ^ 1 << bit]);
     }
-    let flips: &[(&str, fn(&mut PrimesPartial))] = &[
+    let flips: &[Tampering<PrimesPartial>] = &[
         ("the first flag", |partial| flipped(partial, 0)),
         ("the last flag", |partial| flipped(partial, 63)),
         ("a flag in the middle", |partial| flipped(partial, 32)),
     ];
     each_is_caught(make(NumbersMode::Each), flips);
     each_is_caught(make(NumbersMode::List), flips);
-    let count: &[(&str, fn(&mut PrimesPartial))] = &[("the count", |partial| partial.prime_count += 1)];
+    let count: &[Tampering<PrimesPartial>] = &[("the count", |partial| partial.prime_count += 1)];
     each_is_caught(make(NumbersMode::Each), count);
     each_is_caught(make(NumbersMode::Count), count);
     let range = || RangeKernel::new(NumberRange::new(0, 100_000).unwrap(), RangeMode::Count);

@@ -130,7 +130,7 @@ fn deal(way: &Way, work: &Work, random: &mut Random) -> Vec<(usize, Range<u64>)>
     let granularity = work.granularity.max(1);
     let ranges = match way.cut {
         Cut::Whole if work.units == 0 => Vec::new(),
-        Cut::Whole => vec![0..work.units],
+        Cut::Whole => std::iter::once(0..work.units).collect(),
         Cut::Even(granules) => {
             let step = granules * granularity;
             (0..work.units.div_ceil(step)).map(|i| i * step..((i + 1) * step).min(work.units)).collect()

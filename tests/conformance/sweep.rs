@@ -126,7 +126,7 @@ impl Sweep {
     pub fn case(&mut self, case: &Case) {
         let mut random = self.random();
         let mut ways = ways(&*case.kernel, gpu_forms(), &mut random);
-        if self.number % 4 > 0 {
+        if !self.number.is_multiple_of(4) {
             let forms = ways.iter().filter(|way| way.is_one_gpu()).count().max(1) as u64;
             let (chosen, mut number) = (random.below(forms), 0..);
             ways.retain(|way| !way.is_one_gpu() || number.next() == Some(chosen));
