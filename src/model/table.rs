@@ -12,6 +12,8 @@ use crate::model::curve::Curve;
 const PROBE_AFTER_RUNS: u64 = 4;
 /// The number of doublings of that.
 const CALM_MAX: u32 = 6;
+/// Stands for a phase that took no time of its own: a curve holds positive times.
+const NO_TIME_MS: f64 = 1e-6;
 /// Longer timings than this (eleven days) are refused as nonsense.
 pub(super) const LONGEST_RUN_MS: f64 = 1e9;
 
@@ -147,13 +149,14 @@ impl Model {
         if run.readback_ms > 0.0 {
             entry.readback.learn(run.units, run.readback_ms / passes, run.contended);
         }
-        if run.upload_ms > 0.0 && !run.resident {
-            entry.upload.learn(run.units, run.upload_ms / passes, run.contended);
+        // That an upload takes no time of its own (shared memory) is worth knowing too.
+        if run.bytes > 0 && !run.resident {
+            entry.upload.learn(run.units, (run.upload_ms / passes).max(NO_TIME_MS), run.contended);
         }
         if run.cold && run.setup_ms > 0.0 {
             entry.setup.learn(1, run.setup_ms, run.contended);
         }
-        let uploaded = run.upload_ms > 0.0 && !run.resident && run.bytes > 0;
+        let uploaded = run.upload_ms > 0.0 && run.bytes > 0 && !run.resident;
         if uploaded || (run.cold && run.setup_ms > 0.0) {
             let device = self.entry(device_key(key.fingerprint));
             device.runs = device.runs.saturating_add(1);

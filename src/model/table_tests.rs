@@ -51,7 +51,7 @@ fn what_is_no_time_is_refused() {
 #[test]
 fn passes_share_the_time() {
     let mut model = Model::new();
-    model.learn(GPU, &Measured { passes: 4, upload_ms: 2.0, readback_ms: 1.0, ..run(100, 8.0) });
+    model.learn(GPU, &Measured { passes: 4, bytes: 400, upload_ms: 2.0, readback_ms: 1.0, ..run(100, 8.0) });
     assert!((ms(&model, GPU, 100) - 2.0).abs() < 1e-9);
     assert!((model.upload(GPU, 100).unwrap().ms - 0.5).abs() < 1e-9);
     assert!((model.readback(GPU, 100).unwrap().ms - 0.25).abs() < 1e-9);

@@ -154,7 +154,9 @@ pub(super) fn why_none(request: &PlanRequest<'_>) -> PlanError {
         _ => true,
     };
     let too_small = request.devices.iter().filter(asked).filter(|state| state.unusable.is_none());
-    match too_small.filter_map(|state| smallest_chunk_misfit(request.work, state).map(|sizes| (state.id, sizes))).last()
+    match too_small
+        .filter_map(|state| smallest_chunk_misfit(request.work, state).map(|sizes| (state.id, sizes)))
+        .next_back()
     {
         Some((device, (chunk_bytes, limit_bytes))) => PlanError::TooLarge { device, chunk_bytes, limit_bytes },
         None => PlanError::NoDevice { asked: request.policy },

@@ -63,7 +63,7 @@ fn model(measured: &[(&str, u32, f64, f64)]) -> Model {
                     units,
                     passes: 1,
                     compute_ms: fixed_ms + units as f64 * ns / 1e6,
-                    upload_ms: if fingerprint == "cpu" { 0.0 } else { 1e-6 },
+                    bytes: if fingerprint == "cpu" { 0 } else { units * 4 },
                     ..Measured::default()
                 };
                 assert!(model.learn(ModelKey { kernel: "k", variant: "v", fingerprint, lanes }, &run));
@@ -271,7 +271,13 @@ fn a_probe_costs_a_few_per_cent_at_most_and_is_not_taken_from_short_jobs() {
     // The GPU is believed to be 300 times slower than the CPU.
     model.learn(
         ModelKey { kernel: "k", variant: "v", fingerprint: "gpu 0", lanes: 1 },
-        &Measured { units: 1_000_000_000, passes: 1, compute_ms: 42_000.0, upload_ms: 0.001, ..Measured::default() },
+        &Measured {
+            units: 1_000_000_000,
+            passes: 1,
+            compute_ms: 42_000.0,
+            bytes: 4_000_000_000,
+            ..Measured::default()
+        },
     );
     for _ in 0..50 {
         model.learn(

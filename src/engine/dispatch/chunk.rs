@@ -8,7 +8,9 @@ use crate::engine::dispatch::lanes::Machine;
 /// No chunk is meant to take longer: cancelling waits for chunks, and drivers have watchdogs.
 const CHUNK_MS_MAX: f64 = 100.0;
 /// The first chunk on a device whose speed is a guess.
-const GUESS_MS_MAX: f64 = 10.0;
+const GUESS_MS_MAX: f64 = 2.0;
+/// And the first one on a device whose speed is predicted is this part of what its fair chunk would be.
+const UNSEEN_PART: f64 = 4.0;
 /// A shorter chunk is mostly overhead.
 const CHUNK_MS_MIN: f64 = 0.1;
 /// And so is one that takes less than so many times the latency of its device.
@@ -81,12 +83,17 @@ pub(super) fn next(job: &Job, at: usize, machines: &[Machine], force: bool, now:
         return Next::NotNow;
     }
     let wanted = wanted(job, member);
-    let units = if force { wanted } else { wanted.min(before_the_others(job, at, machines, now)) };
-    if units < shortest(job, member).min(wanted) * 0.5 || units <= 0.0 {
+    let limit = if force { f64::INFINITY } else { before_the_others(job, at, machines, now) };
+    let units = wanted.min(limit);
+    if units < shortest(job, member).min(wanted) * 0.5 {
         return Next::NotNow;
     }
     let most = member.chunk_units_max.min(job.rest);
     let units = aligned(job, (units as u64).clamp(1, most.max(1)), range.end - range.start);
+    // A granule may be more than it should take.
+    if units as f64 > limit {
+        return Next::NotNow;
+    }
     Next::Take(Take { units, from_probe: false, probe: false })
 }
 
@@ -98,12 +105,11 @@ fn aligned(job: &Job, units: u64, available: u64) -> u64 {
     ((units / job.granularity).max(1).saturating_mul(job.granularity)).min(available)
 }
 
-/// The shortest chunk that is worth its overhead, but no more than an even share of what is left.
+/// The shortest chunk that is worth its overhead, but no more than a fair share of what is left.
 fn shortest(job: &Job, member: &Member) -> f64 {
     let ms = CHUNK_MS_MIN.max(LATENCIES_MIN * member.chunk_ms);
-    let lanes: u32 = job.members.iter().filter(|member| member.takes_part()).map(|member| member.lanes).sum();
-    let even = job.rest as f64 / f64::from(lanes.max(1));
-    (ms * member.units_per_ms).min(even)
+    let fair = job.rest as f64 * (member.units_per_ms / job.power()).min(1.0);
+    (ms * member.units_per_ms).min(fair)
 }
 
 /// The chunk by HGuided: half of its fair share of what is left, within bounds.
@@ -115,7 +121,9 @@ fn wanted(job: &Job, member: &Member) -> f64 {
     let longest_ms = if member.measured { CHUNK_MS_MAX } else { GUESS_MS_MAX };
     let longest = longest_ms * member.units_per_ms;
     let shortest = shortest(job, member);
-    let units = fair.max(shortest).min(longest);
+    // A device that has not shown yet what it can do with this job does not bind itself for long, where others wait.
+    let first = if sole || member.observed { f64::INFINITY } else { (fair / UNSEEN_PART).max(shortest) };
+    let units = fair.max(shortest).min(longest).min(first);
     // A remainder that is worth no chunk of its own goes along.
     let units = if rest - units < shortest * 0.5 { rest } else { units };
     units.min(member.chunk_units_max as f64)

@@ -46,6 +46,8 @@ pub(super) struct Member {
     pub(super) chunk_ms: f64,
     /// Whether its speed is a measurement, from the model or by its own chunks.
     pub(super) measured: bool,
+    /// Whether a chunk of this job has shown it.
+    pub(super) observed: bool,
     pub(super) in_flight: u32,
     pub(super) chunk_units_max: u64,
     /// Whether the job stands in its queue.
@@ -117,6 +119,7 @@ impl Member {
         let seen = (units as f64 / (work_ms - self.chunk_ms).max(0.2 * work_ms)).clamp(1e-12, 1e18);
         self.units_per_ms = if self.measured { (self.units_per_ms * seen).sqrt() } else { seen };
         self.measured = true;
+        self.observed = true;
     }
 }
 
@@ -195,6 +198,7 @@ impl Job {
                 setup_ms: power.setup_ms.max(0.0),
                 chunk_ms: power.chunk_ms.max(0.0),
                 measured: power.measured,
+                observed: false,
                 in_flight: 0,
                 chunk_units_max: chunk_units_max.max(admission.granularity),
                 queued: false,
@@ -251,7 +255,7 @@ impl Job {
         if units == 0 || units >= self.units || self.members[member].standing == Standing::Out {
             return;
         }
-        self.pool = vec![units..self.units];
+        self.pool = std::iter::once(units..self.units).collect();
         self.rest = self.units - units;
         let lanes = part.lanes.max(1);
         let exclusive = part.device == DeviceId::Cpu && lanes != self.members[member].lanes;
@@ -305,7 +309,7 @@ impl Job {
         if !take.probe {
             self.members[member].done.begin(now);
         }
-        let units = match pool.last_mut() {
+        match pool.last_mut() {
             Some(range) => {
                 let units = range.start..range.start + take.units;
                 range.start = units.end;
@@ -315,8 +319,7 @@ impl Job {
                 units
             }
             None => unreachable!("a chunk is taken only from a pool that holds it"),
-        };
-        units
+        }
     }
 
     /// A chunk has left its lane, whatever became of it.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::device::{DeviceId, Phases};
 use crate::engine::RanOn;
-use crate::engine::dispatch::job::{Done, Job};
+use crate::engine::dispatch::job::{Done, Job, Member};
 use crate::model::Measured;
 
 /// What one device did for a job, for the model to learn from.
@@ -66,14 +66,14 @@ impl Job {
                     (false, false) => member.done.span,
                 };
                 let passes = u64::from(self.pass) + 1;
-                let measured = self.measured(&member.done, took, member.contended, member.done.units / passes);
+                let measured = self.measured(member, &member.done, took, member.done.units / passes);
                 runs.push(DeviceRun { device: member.device, lanes, measured });
             }
             if let Some((probe, done)) = probe {
                 let member = &self.members[probe.member];
                 let lanes = if member.device == DeviceId::Cpu { probe.lanes } else { 1 };
                 // A probe is of the first pass alone.
-                let one = self.measured(done, done.span, member.contended, done.units);
+                let one = self.measured(member, done, done.span, done.units);
                 let measured = Measured { passes: 1, ..one };
                 runs.push(DeviceRun { device: member.device, lanes, measured });
             }
@@ -89,20 +89,21 @@ impl Job {
         JobReport { ran_on, attempts: self.attempts, queued, phases, runs }
     }
 
-    fn measured(&self, done: &Done, took: Duration, contended: bool, units: u64) -> Measured {
+    fn measured(&self, member: &Member, done: &Done, took: Duration, units: u64) -> Measured {
+        let on_cpu = member.device == DeviceId::Cpu;
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         let aside = done.phases.setup + done.phases.upload + done.phases.readback;
         Measured {
             units,
             passes: self.passes.max(1),
-            bytes: (done.uploaded_units as f64 * self.bytes_per_unit.max(0.0)) as u64,
+            bytes: if on_cpu { 0 } else { (done.uploaded_units as f64 * self.bytes_per_unit.max(0.0)) as u64 },
             setup_ms: ms(done.phases.setup),
             upload_ms: ms(done.phases.upload),
             compute_ms: ms(took.saturating_sub(aside).max(took / 1000)),
             readback_ms: ms(done.phases.readback),
             cold: done.phases.setup >= Duration::from_millis(1),
             resident: done.uploaded_units == 0,
-            contended,
+            contended: member.contended,
         }
     }
 }
