@@ -301,13 +301,20 @@ fn on_isa<T: Windowed, const FILTERED: bool>(isa: Isa, span: &[T], window: &Wind
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
 fn avx512<T: Windowed, const FILTERED: bool>(span: &[T], window: &Window, filter: &Filter<T>) -> SpanSums<T> {
-    T::sums::<16, true, FILTERED>(span, window, filter)
+    // A register of elements: more lanes than that spill.
+    match size_of::<T>() {
+        8 => T::sums::<8, true, FILTERED>(span, window, filter),
+        _ => T::sums::<16, true, FILTERED>(span, window, filter),
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn avx2<T: Windowed, const FILTERED: bool>(span: &[T], window: &Window, filter: &Filter<T>) -> SpanSums<T> {
-    T::sums::<8, true, FILTERED>(span, window, filter)
+    match size_of::<T>() {
+        8 => T::sums::<4, true, FILTERED>(span, window, filter),
+        _ => T::sums::<8, true, FILTERED>(span, window, filter),
+    }
 }
 
 #[cfg(test)]
