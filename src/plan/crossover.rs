@@ -5,6 +5,9 @@ use crate::plan::candidates::{pick, weigh};
 use crate::plan::request::PlanRequest;
 use crate::plan::types::{Choice, Crossover};
 
+/// Sizes that take longer than this, some four months, are nobody's next job: the search ends there.
+const FARTHEST_MS: f64 = 1e10;
+
 /// The nearest larger size at which another device would be chosen, or else the nearest smaller one. Where the CPU is
 /// all there is, another number of threads counts too. Sizes are searched by doubling, then by bisection.
 pub(super) fn find(request: &PlanRequest<'_>, chosen: &Choice) -> Option<Crossover> {
@@ -18,7 +21,8 @@ pub(super) fn find(request: &PlanRequest<'_>, chosen: &Choice) -> Option<Crossov
     };
     let other_at = |units: u64| {
         let weighed = weigh(request, units);
-        pick(&weighed).map(|best| best.choice.clone()).filter(|choice| !same(choice))
+        let best = pick(&weighed).filter(|best| best.ms() <= FARTHEST_MS)?;
+        Some(best.choice.clone()).filter(|choice| !same(choice))
     };
     let here = request.work.units.max(1);
     let mut near = here;
