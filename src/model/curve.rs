@@ -24,6 +24,20 @@ const CLASSES_PER_OCTAVE: f64 = 4.0;
 /// What a contended run counts beside one that had the device to itself.
 const CONTENDED_WEIGHT: f64 = 0.25;
 
+/// What is believed of a time before it has been seen at two sizes.
+#[derive(Clone, Copy, Debug)]
+pub struct Belief {
+    /// How much of it may be latency, independent of size, in milliseconds.
+    pub fixed_ms_max: f64,
+    /// How long a unit is likely to take beyond that, in milliseconds; infinite where nothing is believed.
+    pub ms_per_unit: f64,
+}
+
+impl Belief {
+    /// That time is proportional to size.
+    pub const PROPORTIONAL: Self = Self { fixed_ms_max: 0.0, ms_per_unit: f64::INFINITY };
+}
+
 /// One run: units, milliseconds, and whether other jobs shared the device meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Run(u64, f64, #[serde(default)] bool);
@@ -221,9 +235,9 @@ impl Curve {
         }
     }
 
-    /// How long `units` take; `None` where nothing is known. `fixed_ms` is how much of a time is believed not to depend
-    /// on size, used where the curve itself does not tell.
-    pub(super) fn predict(&self, units: u64, fixed_ms: f64) -> Option<Forecast> {
+    /// How long `units` take; `None` where nothing is known. `belief` is used where the curve itself does not tell how
+    /// much of a time depends on size.
+    pub(super) fn predict(&self, units: u64, belief: Belief) -> Option<Forecast> {
         let wanted = units.max(1) as f64;
         let mut below: Option<Centre> = None;
         let mut above: Option<Centre> = None;
@@ -258,11 +272,11 @@ impl Curve {
                 Some(near(nearest, ms))
             }
             (Some(low), None) => {
-                let (latency, rate) = self.line(&low, fixed_ms, true);
+                let (latency, rate) = self.line(&low, belief, true);
                 Some(near(&low, (latency + rate * wanted).max(f64::MIN_POSITIVE)))
             }
             (None, Some(high)) => {
-                let (latency, rate) = self.line(&high, fixed_ms, false);
+                let (latency, rate) = self.line(&high, belief, false);
                 Some(near(&high, latency + rate * wanted))
             }
         }
@@ -289,8 +303,9 @@ impl Curve {
     }
 
     /// Latency and milliseconds a unit of the line through the outermost class `end` and the nearest one at least an
-    /// octave inside; where there is none, `fixed_ms` is the latency.
-    fn line(&self, end: &Centre, fixed_ms: f64, upper: bool) -> (f64, f64) {
+    /// octave inside. Where there is none, as much of the time as `belief` allows is latency, down to the rate that it
+    /// holds likely: a few units that took long say little about many.
+    fn line(&self, end: &Centre, belief: Belief, upper: bool) -> (f64, f64) {
         let apart = |centre: &&Centre| {
             let ratio = centre.units / end.units;
             if upper { ratio <= 0.5 } else { ratio >= 2.0 }
@@ -304,7 +319,8 @@ impl Curve {
                 (end.ms - rate * end.units, rate)
             }
             None => {
-                let latency = fixed_ms.clamp(0.0, 0.8 * end.ms);
+                let likely = belief.ms_per_unit.clamp(0.02 * proportional, proportional);
+                let latency = (end.ms - likely * end.units).min(belief.fixed_ms_max).max(0.0);
                 (latency, (end.ms - latency) / end.units)
             }
         }

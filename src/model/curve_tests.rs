@@ -11,7 +11,12 @@ fn taught(runs: &[(u64, f64)]) -> Curve {
 }
 
 fn ms(curve: &Curve, units: u64) -> f64 {
-    curve.predict(units, 0.0).unwrap().ms
+    curve.predict(units, at_most(0.0)).unwrap().ms
+}
+
+/// That at most so much of a time is latency, and the rest next to nothing.
+fn at_most(fixed_ms_max: f64) -> Belief {
+    Belief { fixed_ms_max, ms_per_unit: 0.0 }
 }
 
 #[track_caller]
@@ -21,7 +26,7 @@ fn close(actual: f64, expected: f64, within: f64) {
 
 #[test]
 fn nothing_learned_predicts_nothing() {
-    assert_eq!(Curve::default().predict(10, 0.0), None);
+    assert_eq!(Curve::default().predict(10, at_most(0.0)), None);
 }
 
 #[test]
@@ -60,8 +65,8 @@ fn between_sizes_it_interpolates_and_beyond_them_it_extends_the_line() {
 #[test]
 fn one_size_alone_is_extended_by_the_latency_that_is_believed() {
     let curve = taught(&[(1000, 1.2)]);
-    close(curve.predict(100_000, 0.2).unwrap().ms, 0.2 + 100.0, 0.01);
-    close(curve.predict(1, 0.2).unwrap().ms, 0.2, 0.01);
+    close(curve.predict(100_000, at_most(0.2)).unwrap().ms, 0.2 + 100.0, 0.01);
+    close(curve.predict(1, at_most(0.2)).unwrap().ms, 0.2, 0.01);
 }
 
 #[test]
@@ -126,7 +131,7 @@ fn what_is_stored_predicts_the_same_and_hostile_files_are_cleaned() {
     let mut again: Curve = serde_json::from_str(&serde_json::to_string(&curve).unwrap()).unwrap();
     again.restore();
     for units in [1, 100, 1000, 5000, 1_000_000] {
-        assert_eq!(curve.predict(units, 0.1), again.predict(units, 0.1));
+        assert_eq!(curve.predict(units, at_most(0.1)), again.predict(units, at_most(0.1)));
     }
     let hostile = r#"[{"runs":[[0,1.0],[5,-1.0]]},{"runs":[]},{"runs":[[7,2.0],[900,1.0]]},{"runs":[[900,1.5]]}]"#;
     let mut cleaned: Curve = serde_json::from_str(hostile).unwrap();
@@ -168,8 +173,18 @@ proptest! {
         for (units, ms, contended) in runs {
             curve.learn(units, ms, contended);
         }
-        let forecast = curve.predict(wanted, fixed).expect("something is known");
+        let forecast = curve.predict(wanted, at_most(fixed)).expect("something is known");
         prop_assert!(forecast.ms.is_finite() && forecast.ms >= 0.0, "{forecast:?}");
         prop_assert!(forecast.low_ms <= forecast.ms && forecast.ms <= forecast.high_ms, "{forecast:?}");
     }
+}
+
+#[test]
+fn a_few_units_that_took_long_say_little_about_many() {
+    let curve = taught(&[(3, 9.0)]);
+    let belief = Belief { fixed_ms_max: 20.0, ms_per_unit: 1e-6 };
+    let many = curve.predict(1_000_000, belief).unwrap().ms;
+    assert!(many > 9.0 && many < 100_000.0, "{many}");
+    // Taken as proportional, the same run would mean some fifty minutes.
+    assert!(curve.predict(1_000_000, Belief::PROPORTIONAL).unwrap().ms > 2e6);
 }

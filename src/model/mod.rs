@@ -9,6 +9,7 @@ mod forecast;
 mod store;
 mod table;
 
+pub use curve::Belief;
 pub use forecast::Forecast;
 pub(crate) use forecast::LONGEST_MS;
 pub use store::{Location, Store, Warning};

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Belief;
 
 const KEY: ModelKey<'_> = ModelKey { kernel: "k", variant: "v", fingerprint: "cpu", lanes: 1 };
 
@@ -12,7 +13,7 @@ fn in_folder(folder: &tempfile::TempDir) -> (PathBuf, Store) {
 }
 
 fn known(store: &mut Store) -> Option<f64> {
-    store.model().compute(KEY, 1000, 0.0).map(|forecast| forecast.ms)
+    store.model().compute(KEY, 1000, Belief::PROPORTIONAL).map(|forecast| forecast.ms)
 }
 
 #[test]
@@ -152,7 +153,7 @@ fn a_file_full_of_nonsense_numbers_does_no_harm() {
     let model = store.model().clone();
     assert_eq!(store.take_warnings(), []);
     assert!(!model.due_for_probe(KEY));
-    let forecast = model.compute(KEY, 5, 0.0).expect("one run was sane enough");
+    let forecast = model.compute(KEY, 5, Belief::PROPORTIONAL).expect("one run was sane enough");
     assert!(forecast.ms.is_finite());
     store.learn(KEY, &run(1.0));
 }

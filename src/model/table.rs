@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Forecast;
-use crate::model::curve::Curve;
+use crate::model::curve::{Belief, Curve};
 
 /// A stale entry is due for a probe after this many runs of its kernel elsewhere; twice as many after each probe that
 /// found nothing new.
@@ -139,7 +139,7 @@ impl Model {
         let all_runs = self.runs_of(key.kernel, key.variant).saturating_add(1);
         let entry = self.entry(key);
         if entry.runs > 0 && all_runs.saturating_sub(entry.seen_at) > PROBE_AFTER_RUNS {
-            let expected = entry.compute.predict(run.units, 0.0);
+            let expected = entry.compute.predict(run.units, Belief::PROPORTIONAL);
             let news = expected.is_none_or(|was| compute_ms > was.ms * 1.5 || compute_ms * 1.5 < was.ms);
             entry.calm = if news { 0 } else { (entry.calm + 1).min(CALM_MAX) };
         }
@@ -170,32 +170,32 @@ impl Model {
         true
     }
 
-    /// How long one pass over `units` computes; `None` where this key has never been run. `fixed_ms` is how much of a
-    /// time is believed not to depend on size, where too few sizes have been seen to tell.
-    pub fn compute(&self, key: ModelKey<'_>, units: u64, fixed_ms: f64) -> Option<Forecast> {
-        self.find(key)?.compute.predict(units, fixed_ms)
+    /// How long one pass over `units` computes; `None` where this key has never been run. `belief` is used
+    /// where too few sizes have been seen to tell how time grows with size.
+    pub fn compute(&self, key: ModelKey<'_>, units: u64, belief: Belief) -> Option<Forecast> {
+        self.find(key)?.compute.predict(units, belief)
     }
 
     /// How long the upload of one pass over `units` takes.
     pub fn upload(&self, key: ModelKey<'_>, units: u64) -> Option<Forecast> {
-        self.find(key)?.upload.predict(units, 0.0)
+        self.find(key)?.upload.predict(units, Belief::PROPORTIONAL)
     }
 
     /// How long the read-back of one pass over `units` takes.
     pub fn readback(&self, key: ModelKey<'_>, units: u64) -> Option<Forecast> {
-        self.find(key)?.readback.predict(units, 0.0)
+        self.find(key)?.readback.predict(units, Belief::PROPORTIONAL)
     }
 
     /// How long it takes to open the device and prepare this kernel on it: as measured with this kernel, or else with
     /// any.
     pub fn setup_cold(&self, key: ModelKey<'_>) -> Option<Forecast> {
-        let own = self.find(key).and_then(|entry| entry.setup.predict(1, 0.0));
-        own.or_else(|| self.find(device_key(key.fingerprint))?.setup.predict(1, 0.0))
+        let own = self.find(key).and_then(|entry| entry.setup.predict(1, Belief::PROPORTIONAL));
+        own.or_else(|| self.find(device_key(key.fingerprint))?.setup.predict(1, Belief::PROPORTIONAL))
     }
 
     /// How long this device takes to receive so many bytes, whatever the kernel.
     pub fn upload_bytes(&self, fingerprint: &str, bytes: u64) -> Option<Forecast> {
-        self.find(device_key(fingerprint))?.upload.predict(bytes, 0.0)
+        self.find(device_key(fingerprint))?.upload.predict(bytes, Belief::PROPORTIONAL)
     }
 
     /// Which numbers of lanes of this device have been measured with this kernel and variant, ascending.

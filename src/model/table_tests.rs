@@ -8,7 +8,7 @@ fn run(units: u64, compute_ms: f64) -> Measured {
 }
 
 fn ms(model: &Model, key: ModelKey<'_>, units: u64) -> f64 {
-    model.compute(key, units, 0.0).unwrap().ms
+    model.compute(key, units, Belief::PROPORTIONAL).unwrap().ms
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn keys_are_kept_apart() {
         assert!((ms(&model, key, 100) - 1.0 - i as f64).abs() < 1e-9, "{key:?}");
     }
     assert_eq!(model.lanes_known("k", "f32", "cpu").collect::<Vec<_>>(), [1, 4]);
-    assert_eq!(model.compute(ModelKey { fingerprint: "other", ..GPU }, 100, 0.0), None);
+    assert_eq!(model.compute(ModelKey { fingerprint: "other", ..GPU }, 100, Belief::PROPORTIONAL), None);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::device::{DeviceId, DeviceKind};
 use crate::kernels::Work;
-use crate::model::{Forecast, ModelKey};
+use crate::model::{Belief, Forecast, ModelKey};
 use crate::plan::request::{DeviceState, PlanRequest, SETUP_MS};
 use crate::plan::types::Power;
 
@@ -14,6 +14,8 @@ const SCALED_SPREAD: f64 = 1.4;
 const THREAD_EFFICIENCY: f64 = 0.9;
 /// Bytes a millisecond over the bus, until measured: 6 GB/s.
 const BUS_BYTES_PER_MS: f64 = 6e6;
+/// What the first runs on a GPU may cost whatever their size: caches to fill, code to be made ready by the driver.
+const GPU_FIRST_MS: f64 = 20.0;
 /// The latency of a GPU's dispatch and read-back.
 const GPU_LATENCY_MS: f64 = 0.2;
 
@@ -52,7 +54,9 @@ pub(super) fn gpu(request: &PlanRequest<'_>, state: &DeviceState, units: u64) ->
         request.model.setup_cold(key).unwrap_or_else(|| Forecast::around(SETUP_MS, 2.0, 0))
     };
     let passes = passes(work);
-    let compute = request.model.compute(key, units, GPU_LATENCY_MS).unwrap_or_else(|| gpu_prior(request, state, units));
+    let prior = gpu_prior(request, state, units);
+    let belief = Belief { fixed_ms_max: GPU_FIRST_MS, ms_per_unit: prior.ms / units.max(1) as f64 };
+    let compute = request.model.compute(key, units, belief).unwrap_or(prior);
     let readback = request.model.readback(key, units).unwrap_or_else(|| {
         let bytes = units as f64 * work.bytes_out_per_unit.max(0.0);
         Forecast::around(bytes / BUS_BYTES_PER_MS, 2.0, u32::MAX)
@@ -89,7 +93,7 @@ fn cpu_pass(request: &PlanRequest<'_>, state: &DeviceState, threads: u32, units:
     if units == 0 {
         return Forecast::around(threads_ms(threads), 2.0, 0);
     }
-    if let Some(measured) = request.model.compute(own, units, threads_ms(threads)) {
+    if let Some(measured) = request.model.compute(own, units, waking(threads)) {
         return measured;
     }
     let useful = |threads: u32| {
@@ -103,7 +107,7 @@ fn cpu_pass(request: &PlanRequest<'_>, state: &DeviceState, threads: u32, units:
         .lanes_known(work.kernel, &work.variant, &state.fingerprint)
         .min_by(|a, b| distance(a).total_cmp(&distance(b)));
     if let Some(other) = nearest
-        && let Some(measured) = request.model.compute(key(work, state, other), units, threads_ms(other))
+        && let Some(measured) = request.model.compute(key(work, state, other), units, waking(other))
     {
         let computing = (measured.ms - threads_ms(other)).max(0.2 * measured.ms);
         let ms = computing * useful(other) / useful(threads) + threads_ms(threads);
@@ -164,6 +168,11 @@ pub(super) fn passes(work: &Work) -> f64 {
 /// Waking so many threads and waiting for the last one.
 fn threads_ms(threads: u32) -> f64 {
     if threads <= 1 { 0.001 } else { 0.02 + 0.002 * f64::from(threads) }
+}
+
+/// What is believed of a time on so many threads: waking them is all that does not depend on size.
+fn waking(threads: u32) -> Belief {
+    Belief { fixed_ms_max: threads_ms(threads), ms_per_unit: 0.0 }
 }
 
 fn waiting(state: &DeviceState) -> f64 {
