@@ -1,0 +1,144 @@
+//! The engine's promises under device faults, with programmable doubles: every job has one outcome, answers stay right,
+//! the run goes on.
+
+mod support;
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use support::{SumBelow, Total, gauss};
+use tandem::device::{Device, NullDevice, NullFault, NullSpec};
+use tandem::engine::{Outcome, RanOn};
+use tandem::job::{Cause, DeviceChoice};
+use tandem::model::Location;
+use tandem::runner::{Job, Runner};
+
+/// A GPU that takes as long as it says, with these faults.
+fn gpu(index: u32, ns_per_unit: f64, faults: &[NullFault]) -> Arc<NullDevice> {
+    Arc::new(NullDevice::new(NullSpec {
+        faults: faults.to_vec(),
+        sleeps: true,
+        latency: Duration::from_micros(50),
+        ..NullSpec::gpu(index, ns_per_unit)
+    }))
+}
+
+fn runner(gpus: &[Arc<NullDevice>], device: DeviceChoice) -> Runner {
+    let gpus = gpus.iter().map(|gpu| -> Arc<dyn Device> { gpu.clone() }).collect();
+    Runner::builder().threads(2).model(Location::Nowhere).gpus(gpus).device(device).build().unwrap()
+}
+
+/// A job large enough to be cut into many chunks on every device.
+fn large() -> Job {
+    Job::kernel(SumBelow { prior_ns_per_unit: 100.0, ..SumBelow::new(3_000_000) })
+}
+
+fn total(outcome: &Outcome) -> u128 {
+    let answer: &dyn Any = &**outcome.result.as_ref().unwrap();
+    answer.downcast_ref::<Total>().unwrap().0
+}
+
+#[test]
+fn a_device_lost_in_mid_job_costs_an_attempt_and_never_the_answer() {
+    for at in [0, 1, 2] {
+        let lost = gpu(0, 1.0, &[NullFault::LostAt(at)]);
+        let runner = runner(std::slice::from_ref(&lost), DeviceChoice::Split);
+        let outcome = runner.submit(large()).wait();
+        assert_eq!(total(&outcome), gauss(3_000_000), "lost at chunk {at}");
+        assert!(lost.chunks_begun() > at, "the fault was reached");
+        assert!(outcome.attempts > 1, "{outcome:?}");
+        assert_eq!(runner.engine().set_aside().len(), 1);
+        let begun = lost.chunks_begun();
+        assert_eq!(total(&runner.submit(large().on(DeviceChoice::Auto)).wait()), gauss(3_000_000));
+        assert_eq!(lost.chunks_begun(), begun, "a device that was set aside gets nothing more");
+    }
+}
+
+#[test]
+fn a_job_that_asked_for_the_lost_device_by_name_fails_with_device_lost_and_the_next_with_no_device() {
+    let runner = runner(&[gpu(0, 20.0, &[NullFault::LostAt(2)])], DeviceChoice::Gpu);
+    let error = runner.submit(large()).wait().result.unwrap_err();
+    assert_eq!(error.cause, Cause::DeviceLost);
+    assert!(error.message.contains("gpu:0") && error.message.contains("at chunk 2"), "{error}");
+    let error = runner.submit(large()).wait().result.unwrap_err();
+    assert_eq!(error.cause, Cause::NoDevice);
+    assert!(error.message.contains("set aside"), "{error}");
+    assert_eq!(total(&runner.submit(large().on(DeviceChoice::Cpu)).wait()), gauss(3_000_000));
+}
+
+#[test]
+fn of_two_gpus_one_may_be_lost_and_the_other_goes_on() {
+    let gpus = [gpu(0, 10.0, &[NullFault::LostAt(1)]), gpu(1, 15.0, &[])];
+    let runner = runner(&gpus, DeviceChoice::Split);
+    let outcome = runner.submit(large()).wait();
+    assert_eq!(total(&outcome), gauss(3_000_000));
+    assert_eq!(outcome.ran_on, RanOn::Split);
+    assert!(gpus[1].chunks_begun() > 0);
+}
+
+#[test]
+fn chunks_that_do_not_fit_are_halved_until_they_do() {
+    let small = gpu(0, 10.0, &[NullFault::OutOfMemoryAbove(10_000)]);
+    let runner = runner(std::slice::from_ref(&small), DeviceChoice::Gpu);
+    let outcome = runner.submit(large()).wait();
+    assert_eq!(total(&outcome), gauss(3_000_000));
+    assert_eq!(outcome.ran_on, RanOn::One(small.info().id));
+    assert!(outcome.attempts > 1);
+}
+
+#[test]
+fn a_device_that_can_run_nothing_leaves_the_job_to_others_or_fails_it_by_name() {
+    let runner = runner(&[gpu(0, 1.0, &[NullFault::Unsupported])], DeviceChoice::Auto);
+    let outcome = runner.submit(large().on(DeviceChoice::Split)).wait();
+    assert_eq!(total(&outcome), gauss(3_000_000));
+    let error = runner.submit(large().on(DeviceChoice::Gpu)).wait().result.unwrap_err();
+    assert_eq!(error.cause, Cause::Unsupported);
+}
+
+#[test]
+fn a_driver_that_panics_past_every_guard_fails_one_job_and_not_the_run() {
+    let runner = runner(&[gpu(0, 10.0, &[NullFault::PanicAt(1)])], DeviceChoice::Auto);
+    let jobs = (0..4).map(|n| if n == 0 { large().on(DeviceChoice::Gpu) } else { large() });
+    let outcomes: Vec<Outcome> = runner.map(jobs).collect();
+    assert_eq!(outcomes[0].result.as_ref().unwrap_err().cause, Cause::Panic);
+    for outcome in &outcomes[1..] {
+        assert_eq!(total(outcome), gauss(3_000_000));
+    }
+}
+
+#[test]
+fn a_job_that_fails_on_a_split_fails_once_and_leaves_both_devices_usable() {
+    let runner = runner(&[gpu(0, 10.0, &[])], DeviceChoice::Split);
+    let bad = SumBelow { panic_at: Some(1_500_000), prior_ns_per_unit: 100.0, ..SumBelow::new(3_000_000) };
+    let error = runner.submit(Job::kernel(bad)).wait().result.unwrap_err();
+    assert_eq!(error.cause, Cause::Panic);
+    assert!(runner.engine().set_aside().is_empty());
+    assert_eq!(total(&runner.submit(large()).wait()), gauss(3_000_000));
+}
+
+#[test]
+fn a_mixed_run_over_a_failing_gpu_gives_every_job_one_outcome_in_order() {
+    let runner = runner(&[gpu(0, 10.0, &[NullFault::LostAt(5)])], DeviceChoice::Auto);
+    let jobs = (0..300_u64).map(|n| match n % 10 {
+        0 => large().on(DeviceChoice::Split),
+        5 => large().on(DeviceChoice::Gpu),
+        _ => Job::kernel(SumBelow::new(n)),
+    });
+    let outcomes: Vec<Outcome> = runner.map(jobs).collect();
+    assert_eq!(outcomes.len(), 300);
+    for (n, outcome) in (0..).zip(&outcomes) {
+        assert_eq!(outcome.index, n);
+        match n % 10 {
+            0 => assert_eq!(total(outcome), gauss(3_000_000)),
+            5 => {
+                if let Err(error) = &outcome.result {
+                    assert!(matches!(error.cause, Cause::DeviceLost | Cause::NoDevice), "{error}");
+                }
+            }
+            _ => assert_eq!(total(outcome), gauss(n)),
+        }
+    }
+    let lost = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
+    assert!(lost > 0, "the fault was reached");
+}
