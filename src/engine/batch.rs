@@ -100,7 +100,7 @@ pub(crate) fn run(
     let mut ended: Vec<Ended> = Vec::with_capacity(tickets.len());
     let mut tickets = tickets.into_iter();
     let mut until_clock = 1;
-    while let Some(ticket) = tickets.next() {
+    for ticket in tickets.by_ref() {
         if let Some(done) = begin(ticket, planner, cpu, scratch, &mut leftover.bound) {
             ended.push(done);
         }
