@@ -25,7 +25,7 @@ fn gpu(index: u32, ns_per_unit: f64, faults: &[NullFault]) -> Arc<NullDevice> {
 }
 
 fn runner(gpus: &[Arc<NullDevice>], device: DeviceChoice) -> Runner {
-    let gpus = gpus.iter().map(|gpu| -> Arc<dyn Device> { gpu.clone() }).collect();
+    let gpus = gpus.iter().map(|gpu| Arc::clone(gpu) as Arc<dyn Device>).collect();
     Runner::builder().threads(2).model(Location::Nowhere).gpus(gpus).device(device).build().unwrap()
 }
 
