@@ -44,10 +44,13 @@ fn a_device_lost_in_mid_job_costs_an_attempt_and_never_the_answer() {
     for at in [0, 1, 2] {
         let lost = gpu(0, 1.0, &[NullFault::LostAt(at)]);
         let runner = runner(std::slice::from_ref(&lost), DeviceChoice::Split);
-        let outcome = runner.submit(large()).wait();
-        assert_eq!(total(&outcome), gauss(3_000_000), "lost at chunk {at}");
-        assert!(lost.chunks_begun() > at, "the fault was reached");
-        assert!(outcome.attempts > 1, "{outcome:?}");
+        // How many chunks of a job the device gets depends on how busy this machine is; sooner or later it is lost.
+        let outcome = (0..100)
+            .map(|_| runner.submit(large()).wait())
+            .inspect(|outcome| assert_eq!(total(outcome), gauss(3_000_000), "lost at chunk {at}"))
+            .find(|outcome| outcome.attempts > 1)
+            .expect("the fault was reached");
+        assert_eq!(outcome.attempts, 2, "{outcome:?}");
         assert_eq!(runner.engine().set_aside().len(), 1);
         let begun = lost.chunks_begun();
         assert_eq!(total(&runner.submit(large().on(DeviceChoice::Auto)).wait()), gauss(3_000_000));
