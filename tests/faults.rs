@@ -3,7 +3,6 @@
 
 mod support;
 
-use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,8 +34,7 @@ fn large() -> Job {
 }
 
 fn total(outcome: &Outcome) -> u128 {
-    let answer: &dyn Any = &**outcome.result.as_ref().unwrap();
-    answer.downcast_ref::<Total>().unwrap().0
+    outcome.answer::<Total>().unwrap().0
 }
 
 #[test]
@@ -68,6 +66,13 @@ fn a_job_that_asked_for_the_lost_device_by_name_fails_with_device_lost_and_the_n
     assert_eq!(error.cause, Cause::NoDevice);
     assert!(error.message.contains("set aside"), "{error}");
     assert_eq!(total(&runner.submit(large().on(DeviceChoice::Cpu)).wait()), gauss(3_000_000));
+}
+
+#[test]
+fn gpus_that_somebody_else_looked_for_are_used_too() {
+    let runner = runner(&[gpu(0, 1.0, &[])], DeviceChoice::Gpu);
+    assert_eq!(runner.engine().devices().gpus().gpus.len(), 1);
+    assert_eq!(total(&runner.submit(large()).wait()), gauss(3_000_000));
 }
 
 #[test]

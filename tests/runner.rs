@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::any::Any;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,8 +18,7 @@ fn runner(threads: u32) -> Runner {
 }
 
 fn total(outcome: &Outcome) -> u128 {
-    let answer: &dyn Any = &**outcome.result.as_ref().unwrap();
-    answer.downcast_ref::<Total>().unwrap().0
+    outcome.answer::<Total>().unwrap().0
 }
 
 #[test]

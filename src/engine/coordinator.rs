@@ -98,6 +98,7 @@ pub(crate) struct Coordinator {
     /// Bound, but GPUs have to be looked for before they can be planned.
     unplanned: Vec<Bound>,
     searching: bool,
+    gpus_added: bool,
     /// Large jobs in dispatch.
     large: usize,
     /// Batches in dispatch.
@@ -142,6 +143,7 @@ impl Coordinator {
             waiting: VecDeque::new(),
             unplanned: Vec::new(),
             searching: false,
+            gpus_added: false,
             large: 0,
             batches: 0,
             actions: Vec::new(),
@@ -204,7 +206,6 @@ impl Coordinator {
             Message::PassEnded { key, result } => self.pass_ended(key, result),
             Message::Searched => {
                 self.searching = false;
-                self.add_gpus();
                 for bound in std::mem::take(&mut self.unplanned) {
                     self.admit_large(bound);
                 }
@@ -234,10 +235,15 @@ impl Coordinator {
         self.tell(event);
     }
 
+    /// Makes GPUs known to dispatch once they have been looked for, by whomever: a plan may name them from then on.
     fn add_gpus(&mut self) {
+        if self.gpus_added {
+            return;
+        }
         let Some(found) = self.shared.devices.known_gpus() else { return };
         let usable = found.gpus.iter().filter(|gpu| gpu.unusable.is_none());
         let lanes: Vec<_> = usable.map(|gpu| DispatchLanes::of(gpu.device.info())).collect();
+        self.gpus_added = true;
         for lanes in lanes {
             self.tell(Event::DeviceAdded(lanes));
         }
@@ -293,6 +299,7 @@ impl Coordinator {
 
     /// Plans a bound job and gives it to dispatch.
     fn admit_large(&mut self, bound: Bound) {
+        self.add_gpus();
         let asked = bound.ticket.spec.device.unwrap_or(self.shared.default_device());
         let busy_for_ms = |device| self.dispatch.busy_for_ms(device);
         match self.shared.plan(&bound.work, asked, &busy_for_ms) {

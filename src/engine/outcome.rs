@@ -1,10 +1,11 @@
 //! How a job ended.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::device::{DeviceId, Phases};
-use crate::job::JobError;
+use crate::job::{Cause, JobError};
 use crate::kernels::Answer;
 use crate::plan::Plan;
 
@@ -60,6 +61,21 @@ pub struct Outcome {
     pub attempts: u32,
     /// The plan that it ran by; `None` where it failed before there was one.
     pub plan: Option<Arc<Plan>>,
+}
+
+impl Outcome {
+    /// The answer as the type that its kernel gives, such as
+    /// [`StatsAnswer`](crate::kernels::stats::StatsAnswer).
+    ///
+    /// # Errors
+    /// The job's own, where it failed; with cause [`Unsupported`](Cause::Unsupported) where its answer is of another type.
+    pub fn answer<T: Answer>(&self) -> Result<&T, JobError> {
+        let answer: &dyn Any = &**self.result.as_ref().map_err(JobError::clone)?;
+        answer.downcast_ref().ok_or_else(|| {
+            let asked = std::any::type_name::<T>();
+            JobError::new(Cause::Unsupported, format!("the answer of {} `{}` is no {asked}", self.kind, self.id))
+        })
+    }
 }
 
 /// Where outcomes go as they come, in no particular order.

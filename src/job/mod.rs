@@ -12,4 +12,4 @@ pub use error::{Cause, JobError};
 pub use file::{BadLine, JobFile};
 pub use integer::{IntegerError, parse_integer};
 pub use lines::MAX_LINE_BYTES;
-pub use spec::{BindContext, DeviceChoice, JobParams, JobSpec};
+pub use spec::{BindContext, DeviceChoice, JobParams, JobSpec, KindParams};

@@ -74,6 +74,12 @@ pub trait JobParams: Send + Sync + std::fmt::Debug {
     fn bind(&self, context: &BindContext) -> Result<Arc<dyn DynKernel>, JobError>;
 }
 
+/// Parameters that know whose they are: a [`Job`](crate::runner::Job) can be made of them as they stand.
+pub trait KindParams: JobParams {
+    /// The name of their kind in the registry.
+    const KIND: &'static str;
+}
+
 /// A job as it was asked for: syntax only.
 #[derive(Debug)]
 pub struct JobSpec {

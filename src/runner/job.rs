@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::job::{BindContext, DeviceChoice, JobError, JobFile, JobParams};
+use crate::job::{BindContext, DeviceChoice, JobError, JobFile, JobParams, KindParams};
 use crate::kernels::{DynKernel, Kernel};
 
 /// A job to submit: a kind's parameters, and optionally a name and a device.
@@ -11,6 +11,19 @@ use crate::kernels::{DynKernel, Kernel};
 /// use tandem::runner::Job;
 /// let job = Job::parse(r#"{"kind":"primes","numbers":[97, 91]}"#)?.with_id("mine");
 /// # Ok::<(), tandem::job::JobError>(())
+/// ```
+///
+/// Parameters made in Rust become a job too:
+///
+/// ```
+/// use tandem::kernels::stats::{StatsAnswer, StatsParams, StatsRequest};
+/// use tandem::runner::{Job, Runner};
+///
+/// let runner = Runner::builder().model(tandem::model::Location::Nowhere).build()?;
+/// let values = vec![1e8_f64 + 1.0, 1e8 + 2.0, 1e8 + 3.0];
+/// let outcome = runner.submit(Job::from(StatsParams::of_values(values, StatsRequest::default()))).wait();
+/// assert_eq!(outcome.answer::<StatsAnswer>()?.columns[0].variance, Some(1.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Job {
@@ -66,6 +79,12 @@ impl Job {
     pub fn on(mut self, device: DeviceChoice) -> Self {
         self.device = Some(device);
         self
+    }
+}
+
+impl<P: KindParams + 'static> From<P> for Job {
+    fn from(params: P) -> Self {
+        Self::new(P::KIND, Box::new(params))
     }
 }
 

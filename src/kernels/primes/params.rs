@@ -9,7 +9,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::input::{Location, open_numbers};
-use crate::job::{BindContext, JobError, JobParams, parse_integer};
+use crate::job::{BindContext, JobError, JobParams, KindParams, parse_integer};
 use crate::kernels::DynKernel;
 use crate::kernels::primes::list::Checked;
 use crate::kernels::primes::{NumberRange, Numbers, NumbersKernel, NumbersMode, RangeKernel, RangeMode};
@@ -23,6 +23,10 @@ pub enum PrimesParams {
     File(Location, NumbersMode),
     /// Over a range.
     Range(NumberRange, RangeMode),
+}
+
+impl KindParams for PrimesParams {
+    const KIND: &'static str = super::KIND.name;
 }
 
 impl JobParams for PrimesParams {

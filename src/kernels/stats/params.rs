@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::input::{Dataset, InMemory, InputSpec, Source, concat, open};
-use crate::job::{BindContext, JobError, JobParams};
+use crate::job::{BindContext, JobError, JobParams, KindParams};
 use crate::kernels::DynKernel;
 use crate::kernels::stats::{Column, Number, StatsKernel, StatsRequest};
 
@@ -48,6 +48,10 @@ impl StatsParams {
         };
         StatsKernel::new(columns, table, self.request.clone())
     }
+}
+
+impl KindParams for StatsParams {
+    const KIND: &'static str = super::KIND.name;
 }
 
 impl JobParams for StatsParams {
