@@ -44,6 +44,10 @@ impl Device for CpuDevice {
         &self.info
     }
 
+    fn is_open(&self) -> bool {
+        true
+    }
+
     fn fold(
         &self,
         kernel: &dyn DynKernel,

@@ -26,6 +26,10 @@ impl Device for GpuDevice {
         match *self {}
     }
 
+    fn is_open(&self) -> bool {
+        match *self {}
+    }
+
     fn fold(&self, _: &dyn DynKernel, _: &DynPass, _: Range<u64>, _: &mut Scratch) -> Result<ChunkDone, DeviceError> {
         match *self {}
     }

@@ -146,6 +146,11 @@ impl Device for NullDevice {
         &self.info
     }
 
+    fn is_open(&self) -> bool {
+        let opened = self.spec.setup.is_zero() || self.chunks_begun() > 0;
+        opened && !self.lost.load(Ordering::Relaxed)
+    }
+
     fn fold(
         &self,
         kernel: &dyn DynKernel,

@@ -138,9 +138,7 @@ pub trait Device: Send + Sync + std::fmt::Debug {
     fn info(&self) -> &DeviceInfo;
 
     /// Whether it has been opened, so that using it has no set-up any more. Costs nothing.
-    fn is_open(&self) -> bool {
-        true
-    }
+    fn is_open(&self) -> bool;
 
     /// Folds the chunk `units` and waits for it. `lanes` calls may run at once.
     ///

@@ -1,6 +1,7 @@
 //! A GPU as a [`Device`]: opened with the first chunk that it folds.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -25,6 +26,8 @@ pub struct GpuDevice {
     residency_bytes: u64,
     loss: Loss,
     session: Mutex<Option<Session>>,
+    /// Whether there is a session: known without waiting for the chunk that has it.
+    open: AtomicBool,
 }
 
 impl GpuDevice {
@@ -36,7 +39,16 @@ impl GpuDevice {
         residency_bytes: u64,
     ) -> Self {
         let session = Mutex::new(None);
-        Self { info, caps, adapter, options, residency_bytes, loss: Loss::default(), session }
+        Self {
+            info,
+            caps,
+            adapter,
+            options,
+            residency_bytes,
+            loss: Loss::default(),
+            session,
+            open: AtomicBool::new(false),
+        }
     }
 
     /// What kernels may count on.
@@ -53,6 +65,7 @@ impl GpuDevice {
             *session = Some(on_compiler_stack(&self.loss, || {
                 Session::open(&self.adapter, self.caps.integers, &self.options, self.residency_bytes, &self.loss)
             })?);
+            self.open.store(true, Ordering::Relaxed);
         }
         let opening = start.elapsed();
         let done = session.as_mut().expect("it has just been opened").run(work, scratch);
@@ -67,6 +80,7 @@ impl GpuDevice {
     /// Lets go of a lost device. Dropping its handles can panic or wait forever, so that happens aside.
     fn bury(&self, session: Option<Session>) {
         self.loss.set("it failed");
+        self.open.store(false, Ordering::Relaxed);
         if let Some(session) = session {
             let aside = std::thread::Builder::new().name("lost device".into());
             // Without a thread to spare, the handles are dropped here.
@@ -87,6 +101,10 @@ impl GpuDevice {
 impl Device for GpuDevice {
     fn info(&self) -> &DeviceInfo {
         &self.info
+    }
+
+    fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
     }
 
     fn fold(

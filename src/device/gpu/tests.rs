@@ -307,13 +307,16 @@ fn an_input_that_cannot_be_read_fails_the_job_and_not_the_device() {
 fn a_lost_device_is_a_value_and_stays_lost() {
     let Some(device) = device_for_tests(&GpuOptions::default()) else { return };
     let other = device_for_tests(&GpuOptions::default()).unwrap();
+    assert!(!device.is_open());
     assert!(folded(&device, sum(1000), 0..1000).is_ok());
     assert!(folded(&other, sum(1000), 0..1000).is_ok());
+    assert!(device.is_open());
     device.destroy();
     for _ in 0..2 {
         let error = folded(&device, sum(1000), 0..1000).unwrap_err();
         assert!(matches!(error, DeviceError::Lost(_)), "{error}");
     }
+    assert!(!device.is_open() && other.is_open());
     assert_eq!(folded(&other, sum(1000), 0..1000).unwrap().0, expected(1000, 0..1000), "the other one lives");
 }
 
