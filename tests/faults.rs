@@ -11,6 +11,7 @@ use tandem::device::{Device, NullDevice, NullFault, NullSpec};
 use tandem::engine::{Outcome, RanOn};
 use tandem::job::{Cause, DeviceChoice};
 use tandem::model::Location;
+use tandem::plan::Choice;
 use tandem::runner::{Job, Runner};
 
 /// A GPU that takes as long as it says, with these faults.
@@ -76,6 +77,21 @@ fn gpus_that_somebody_else_looked_for_are_used_too() {
 }
 
 #[test]
+fn a_gpu_that_is_not_open_is_charged_its_opening_and_one_that_is_open_is_not() {
+    let closed =
+        Arc::new(NullDevice::new(NullSpec { setup: Duration::from_millis(50), sleeps: true, ..NullSpec::gpu(0, 1.0) }));
+    let runner = runner(std::slice::from_ref(&closed), DeviceChoice::Auto);
+    assert_eq!(runner.engine().devices().gpus().gpus.len(), 1);
+    // Predicted to take less on two threads than opening a GPU takes, until that has been measured.
+    let job = || Job::kernel(SumBelow { prior_ns_per_unit: 50.0, ..SumBelow::new(3_000_000) });
+    assert!(!closed.is_open());
+    assert_eq!(runner.plan(&job()).unwrap().choice, Choice::Cpu { threads: 2 });
+    assert_eq!(total(&runner.submit(job().on(DeviceChoice::Gpu)).wait()), gauss(3_000_000));
+    assert!(closed.is_open());
+    assert_eq!(runner.plan(&job()).unwrap().choice, Choice::Gpu { index: 0 });
+}
+
+#[test]
 fn of_two_gpus_one_may_be_lost_and_the_other_goes_on() {
     let gpus = [gpu(0, 10.0, &[NullFault::LostAt(1)]), gpu(1, 15.0, &[])];
     let runner = runner(&gpus, DeviceChoice::Split);
@@ -93,6 +109,43 @@ fn chunks_that_do_not_fit_are_halved_until_they_do() {
     assert_eq!(total(&outcome), gauss(3_000_000));
     assert_eq!(outcome.ran_on, RanOn::One(small.info().id));
     assert!(outcome.attempts > 1);
+}
+
+#[test]
+fn a_verification_halves_chunks_that_do_not_fit() {
+    let small = gpu(0, 0.0, &[NullFault::OutOfMemoryAbove(300_000)]);
+    let runner = runner(std::slice::from_ref(&small), DeviceChoice::Auto);
+    let found = runner.verify(&large(), 1).unwrap();
+    assert!(found.same() && found.skipped.is_empty(), "{found:?}");
+    assert_eq!(found.runs.len(), 6, "one thread, two threads, the gpu, three splits: {found:?}");
+    assert!(small.chunks_begun() > 2 * 10, "two passes of ten chunks at least");
+}
+
+#[test]
+fn a_verification_skips_a_device_that_cannot_run_the_job_and_says_so() {
+    for fault in [NullFault::Unsupported, NullFault::OutOfMemoryAbove(7)] {
+        let gpus = [gpu(0, 0.0, &[fault]), gpu(1, 0.0, &[])];
+        let found = runner(&gpus, DeviceChoice::Auto).verify(&large(), 1).unwrap();
+        assert!(found.same() && found.runs.len() == 6, "{found:?}");
+        assert_eq!(found.skipped.len(), 1);
+        assert!(found.skipped[0].label.contains("gpu:0") && found.skipped[0].why.contains("gpu:0"), "{found:?}");
+        let splits: Vec<_> = found.runs.iter().filter(|run| run.label.contains("split")).collect();
+        assert!(splits.iter().all(|run| run.label.ends_with("over cpu, gpu:1")), "{splits:?}");
+    }
+}
+
+#[test]
+fn a_verification_fails_where_a_device_is_lost() {
+    let error = runner(&[gpu(0, 0.0, &[NullFault::LostAt(0)])], DeviceChoice::Auto).verify(&large(), 1).unwrap_err();
+    assert_eq!(error.cause, Cause::DeviceLost);
+    assert!(error.message.contains("gpu:0"), "{error}");
+}
+
+#[test]
+fn a_verification_of_a_job_of_huge_granules_gives_each_device_a_whole_one() {
+    let job = Job::kernel(SumBelow { granularity: (1 << 24) + 1, ..SumBelow::new((1 << 24) + 9) });
+    let found = runner(&[gpu(0, 0.0, &[])], DeviceChoice::Auto).verify(&job, 1).unwrap();
+    assert!(found.same() && found.runs.len() == 6, "{found:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::engine::Verification;
 use crate::job::{Cause, JobError};
-use crate::report::{Align, Style, Table};
+use crate::report::{Align, Style, Table, visible};
 
 /// A seed for random splits, another one each time; it is shown, so that a difference can be found again.
 pub(super) fn seed() -> u64 {
@@ -20,6 +20,9 @@ pub(super) fn write_text(out: &mut dyn Write, found: &Verification, style: Style
         let same = run.sha256 == hash;
         table.row([run.label.clone(), if same { run.sha256.clone() } else { style.bad(&run.sha256) }]);
     }
+    for run in &found.skipped {
+        table.row([run.label.clone(), format!("skipped: {}", visible(&run.why))]);
+    }
     write!(out, "{}", table.render("  ", style))?;
     if found.same() {
         writeln!(out, "{}  {hash}", style.good("same bytes"))
@@ -28,10 +31,13 @@ pub(super) fn write_text(out: &mut dyn Write, found: &Verification, style: Style
     }
 }
 
-/// The verdict as one JSON object: `{"id","kind","same","sha256","seed","runs":[{"label","sha256"}]}`.
+/// The verdict as one JSON object: `{"id","kind","same","sha256","seed","runs":[{"label","sha256"}],
+/// "skipped":[{"label","why"}]}`.
 pub(super) fn write_json(out: &mut dyn Write, id: &str, kind: &str, found: &Verification) -> io::Result<()> {
     let runs: Vec<_> =
         found.runs.iter().map(|run| serde_json::json!({"label": run.label, "sha256": run.sha256})).collect();
+    let skipped: Vec<_> =
+        found.skipped.iter().map(|run| serde_json::json!({"label": run.label, "why": run.why})).collect();
     let object = serde_json::json!({
         "id": id,
         "kind": kind,
@@ -39,6 +45,7 @@ pub(super) fn write_json(out: &mut dyn Write, id: &str, kind: &str, found: &Veri
         "sha256": found.runs.first().filter(|_| found.same()).map(|run| &run.sha256),
         "seed": found.seed.to_string(),
         "runs": runs,
+        "skipped": skipped,
     });
     writeln!(out, "{object}")
 }

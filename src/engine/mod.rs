@@ -19,4 +19,4 @@ pub use panics::catch;
 pub use shared::Settings;
 pub use start::Engine;
 pub use ticket::CancelFlag;
-pub use verify::{Verification, VerifiedRun};
+pub use verify::{SkippedRun, Verification, VerifiedRun};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use sha2::{Digest, Sha256};
 
-use crate::device::{Device, DeviceError};
+use crate::device::{Device, DeviceError, DeviceId};
 use crate::engine::running::{PassEnd, Running};
 use crate::engine::ticket::CancelFlag;
 use crate::input::Scratch;
@@ -23,11 +23,22 @@ pub struct VerifiedRun {
     pub sha256: String,
 }
 
+/// A run that could not be made: a device cannot run this job at all, or has no room for its smallest chunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedRun {
+    /// How it would have run.
+    pub label: String,
+    /// Why it did not.
+    pub why: String,
+}
+
 /// What a verification found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verification {
     /// Every run, the first of which the others are compared with.
     pub runs: Vec<VerifiedRun>,
+    /// Runs that were not made. A device that cannot run the job has no part in the splits either.
+    pub skipped: Vec<SkippedRun>,
     /// The seed of the random splits.
     pub seed: u64,
 }
@@ -45,6 +56,9 @@ const SPLITS: u32 = 3;
 /// A chunk, and which of the devices is to fold it.
 type Cut = VecDeque<Range<u64>>;
 
+/// Units that a GPU is given at once at most, so that it has several chunks to fold.
+const GPU_UNITS_MAX: u64 = 1 << 24;
+
 /// Runs `kernel` in every way that `devices` (the CPU first) allow, and compares.
 ///
 /// # Errors
@@ -58,31 +72,38 @@ pub(crate) fn verify(
     let units = work.units;
     let granularity = work.granularity.max(1);
     let mut random = SplitMix(seed);
-    let mut runs = Vec::new();
-    let mut add = |label: String, assigned: Vec<(Arc<dyn Device>, u32, Cut)>| -> Result<(), JobError> {
-        let answer = run(kernel, assigned)?;
-        runs.push(VerifiedRun { label, sha256: hash(&*answer)? });
-        Ok(())
+    let mut found = Verification { runs: Vec::new(), skipped: Vec::new(), seed };
+    let mut add = |label: String, assigned: Vec<(Arc<dyn Device>, u32, Cut)>| -> Result<bool, JobError> {
+        match run(kernel, granularity, assigned)? {
+            Ran::Through(answer) => found.runs.push(VerifiedRun { label, sha256: hash(&*answer)? }),
+            Ran::Not(why) => {
+                found.skipped.push(SkippedRun { label, why });
+                return Ok(false);
+            }
+        }
+        Ok(true)
     };
     let gpu_sized = |device: &dyn Device, range: Range<u64>| {
-        let bytes = work.bytes_per_unit.max(1.0);
+        let bytes = (work.bytes_per_unit.max(0.0) + work.bytes_out_per_unit.max(0.0)).max(1.0);
         let most = (device.info().max_chunk_bytes as f64 / bytes) as u64;
-        even(range, most.clamp(granularity, 1 << 24), granularity)
+        even(range, most.min(GPU_UNITS_MAX).max(granularity), granularity)
     };
-    let Some((cpu, gpus)) = devices.split_first() else { return Ok(Verification { runs: Vec::new(), seed }) };
+    let Some((cpu, gpus)) = devices.split_first() else { return Ok(found) };
     add("cpu, 1 thread, one chunk".into(), vec![(cpu.clone(), 1, Cut::from([0..units]))])?;
     let threads = cpu.info().lanes;
     let most = (units / u64::from(threads.max(1)) / 4).max(granularity);
     add(format!("cpu, {threads} threads"), vec![(cpu.clone(), threads, even(0..units, most, granularity))])?;
-    let gpus: &[_] = if work.gpu { gpus } else { &[] };
-    for gpu in gpus {
+    let mut capable = Vec::new();
+    for gpu in gpus.iter().filter(|_| work.gpu) {
         let info = gpu.info();
-        add(format!("{}, {}", info.id, info.name), vec![(gpu.clone(), 1, gpu_sized(&**gpu, 0..units))])?;
+        if add(format!("{}, {}", info.id, info.name), vec![(gpu.clone(), 1, gpu_sized(&**gpu, 0..units))])? {
+            capable.push(gpu);
+        }
     }
     for split in 1..=SPLITS {
         let mut assigned: Vec<(Arc<dyn Device>, u32, Cut)> = Vec::new();
         assigned.push((cpu.clone(), threads, Cut::new()));
-        assigned.extend(gpus.iter().map(|gpu| (gpu.clone(), 1, Cut::new())));
+        assigned.extend(capable.iter().map(|gpu| (Arc::clone(gpu), 1, Cut::new())));
         for range in random.cut(units, granularity) {
             let which = (random.next() % assigned.len() as u64) as usize;
             let (device, _, cut) = &mut assigned[which];
@@ -95,14 +116,26 @@ pub(crate) fn verify(
         let names: Vec<String> = assigned.iter().map(|(device, ..)| device.info().id.to_string()).collect();
         add(format!("random split {split} over {}", names.join(", ")), assigned)?;
     }
-    Ok(Verification { runs, seed })
+    Ok(found)
 }
 
-/// Runs every pass of `kernel`, each device folding its own chunks on so many threads.
-fn run(kernel: &Arc<dyn DynKernel>, assigned: Vec<(Arc<dyn Device>, u32, Cut)>) -> Result<Arc<dyn Answer>, JobError> {
+/// What came of a run that no fault of the job's or of a device's ended.
+enum Ran {
+    /// Its answer.
+    Through(Arc<dyn Answer>),
+    /// A device could not do its part.
+    Not(String),
+}
+
+/// Runs every pass of `kernel`, each device folding its own chunks on so many threads; chunks that do not fit are halved.
+fn run(
+    kernel: &Arc<dyn DynKernel>,
+    granularity: u64,
+    assigned: Vec<(Arc<dyn Device>, u32, Cut)>,
+) -> Result<Ran, JobError> {
     let running = Running::new(kernel.clone(), CancelFlag::default())?;
     loop {
-        let failure: Mutex<Option<DeviceError>> = Mutex::new(None);
+        let failure: Mutex<Option<(DeviceId, DeviceError)>> = Mutex::new(None);
         std::thread::scope(|scope| {
             for (device, lanes, cut) in &assigned {
                 let queue = Arc::new(Mutex::new(cut.clone()));
@@ -114,29 +147,46 @@ fn run(kernel: &Arc<dyn DynKernel>, assigned: Vec<(Arc<dyn Device>, u32, Cut)>) 
                             let next = queue.lock().map_or(None, |mut queue| queue.pop_front());
                             let Some(units) = next else { return };
                             let folded = running
-                                .fold(&**device, units, &mut scratch)
+                                .fold(&**device, units.clone(), &mut scratch)
                                 .and_then(|done| running.absorb(done.partial).map_err(DeviceError::Job));
-                            if let Err(error) = folded {
-                                if let Ok(mut failure) = failure.lock() {
-                                    failure.get_or_insert(error);
-                                }
-                                return;
+                            let Err(error) = folded else { continue };
+                            if let (DeviceError::OutOfMemory(_), Some(middle)) = (&error, middle(&units, granularity))
+                                && let Ok(mut queue) = queue.lock()
+                            {
+                                queue.push_front(middle..units.end);
+                                queue.push_front(units.start..middle);
+                                continue;
                             }
+                            if let Ok(mut failure) = failure.lock() {
+                                failure.get_or_insert((device.info().id, error));
+                            }
+                            return;
                         }
                     });
                 }
             }
         });
         match failure.into_inner() {
-            Ok(Some(DeviceError::Job(error))) => return Err(error),
-            Ok(Some(error)) => return Err(JobError::new(Cause::DeviceLost, error.to_string())),
+            Ok(Some((_, DeviceError::Job(error)))) => return Err(error),
+            Ok(Some((device, error @ (DeviceError::Unsupported(_) | DeviceError::OutOfMemory(_))))) => {
+                return Ok(Ran::Not(format!("{device}: {error}")));
+            }
+            Ok(Some((device, error @ DeviceError::Lost(_)))) => {
+                return Err(JobError::new(Cause::DeviceLost, format!("{device}: {error}")));
+            }
             _ => {}
         }
         match running.end_pass()? {
             PassEnd::Again => {}
-            PassEnd::Done(answer) => return Ok(answer),
+            PassEnd::Done(answer) => return Ok(Ran::Through(answer)),
         }
     }
+}
+
+/// Where to halve a chunk, at a granule; `None` where it is a single one.
+fn middle(units: &Range<u64>, granularity: u64) -> Option<u64> {
+    let granules = (units.end - units.start).div_ceil(granularity);
+    (granules > 1).then(|| units.start + granules / 2 * granularity)
 }
 
 /// `range` in pieces of at most `most` units.
@@ -219,9 +269,19 @@ mod tests {
     }
 
     #[test]
+    fn a_chunk_is_halved_at_granules_until_it_is_one() {
+        assert_eq!(middle(&(64..192), 64), Some(128));
+        assert_eq!(middle(&(64..193), 64), Some(128));
+        assert_eq!(middle(&(0..65), 64), Some(64), "a ragged end is a granule too");
+        assert_eq!(middle(&(64..128), 64), None);
+        assert_eq!(middle(&(0..u64::MAX), 1 << 63), Some(1 << 63));
+        assert_eq!(middle(&(5..5), 1), None);
+    }
+
+    #[test]
     fn one_different_hash_is_a_difference() {
         let run = |sha256: &str| VerifiedRun { label: String::new(), sha256: sha256.to_owned() };
-        let mut verification = Verification { runs: vec![run("a"), run("a"), run("a")], seed: 1 };
+        let mut verification = Verification { runs: vec![run("a"), run("a"), run("a")], skipped: Vec::new(), seed: 1 };
         assert!(verification.same());
         verification.runs[1].sha256 = "b".to_owned();
         assert!(!verification.same());

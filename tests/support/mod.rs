@@ -16,11 +16,13 @@ pub struct SumBelow {
     pub sleep_ms: u64,
     /// What planning believes.
     pub prior_ns_per_unit: f64,
+    /// Where chunks may begin.
+    pub granularity: u64,
 }
 
 impl SumBelow {
     pub fn new(units: u64) -> Self {
-        Self { units, panic_at: None, sleep_ms: 0, prior_ns_per_unit: 1.0 }
+        Self { units, panic_at: None, sleep_ms: 0, prior_ns_per_unit: 1.0, granularity: 8 }
     }
 }
 
@@ -51,7 +53,7 @@ impl Kernel for SumBelow {
             kernel: "sum_below",
             variant: "u64".to_owned(),
             units: self.units,
-            granularity: 8,
+            granularity: self.granularity,
             bytes_per_unit: 0.0,
             bytes_out_per_unit: 0.0,
             prior_ns_per_unit: self.prior_ns_per_unit,
