@@ -1,28 +1,58 @@
 //! Runs numeric jobs on CPU and GPU together: the same bytes on every device, and every placement explained.
+//!
+//! Begin with [`runner::Runner`]. A job is made of parameters ([`kernels::stats::StatsParams`],
+//! [`kernels::primes::PrimesParams`]), of a line of a job file, or of a [`kernels::Kernel`] of one's own:
+//!
+//! ```
+//! use tandem::kernels::primes::{NumbersAnswer, NumbersMode, PrimesParams};
+//! use tandem::runner::{Job, Runner};
+//!
+//! let runner = Runner::builder().model(tandem::model::Location::Nowhere).build()?;
+//! let numbers = vec![97, 91, 18_446_744_073_709_551_557];
+//! let outcome = runner.submit(Job::from(PrimesParams::Numbers(numbers.into(), NumbersMode::Each))).wait();
+//! assert_eq!(outcome.answer::<NumbersAnswer>()?.prime_count(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The modules are listed in reading order: from what is asked for, over what computes it, to what decides where.
 
+/// What was asked for: job files, parameters, errors.
 pub mod job;
 
+/// Where numbers come from.
 pub mod input;
 
+/// Arithmetic that rounds once.
 pub mod exact;
 
+/// What can be computed, exactly and in chunks.
 pub mod kernels;
 
+/// What computes it.
 pub mod device;
 
+/// What devices have been measured to do.
 pub mod model;
 
+/// Where a job runs, and why.
 pub mod plan;
 
+/// What makes it happen.
 pub mod engine;
 
-pub mod report;
-
-pub mod results;
-
+/// The face of it all.
 pub mod runner;
 
+/// Outcomes and plans as text.
+pub mod report;
+
+/// Outcomes of a run, in the order of its jobs.
+pub mod results;
+
+/// CPU against GPU over sizes.
+#[cfg(feature = "cli")]
 pub mod bench;
 
+/// The command line.
 #[cfg(feature = "cli")]
 pub mod cli;

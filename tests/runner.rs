@@ -144,3 +144,64 @@ fn dropping_a_map_early_cancels_the_rest() {
     drop(runner);
     assert!(start.elapsed().as_millis() < 900, "a thousand jobs of 2 ms were not run to their end");
 }
+
+#[test]
+fn an_outcome_can_be_looked_at_often_and_then_waited_for() {
+    let runner = runner(1);
+    let handle = runner.submit(Job::kernel(SumBelow::new(100)));
+    let seen = loop {
+        if let Some(outcome) = handle.try_outcome() {
+            break outcome;
+        }
+        std::thread::yield_now();
+    };
+    assert_eq!(handle.try_outcome().map(|outcome| total(&outcome)), Some(gauss(100)));
+    assert_eq!((total(&seen), total(&handle.wait())), (gauss(100), gauss(100)));
+}
+
+#[test]
+fn a_closure_may_use_rayon_while_jobs_run_beside_it() {
+    use rayon::prelude::*;
+    let runner = runner(2);
+    let tasks: Vec<_> =
+        (0..50).map(|_| runner.spawn(|| (0..100_000_u64).into_par_iter().map(|n| n ^ 1).sum::<u64>())).collect();
+    let jobs = (0..500).map(|n| Job::kernel(SumBelow { prior_ns_per_unit: 1e4, ..SumBelow::new(n) }));
+    for (n, outcome) in (0..).zip(runner.map(jobs)) {
+        assert_eq!(total(&outcome), gauss(n));
+    }
+    for task in tasks {
+        assert_eq!(task.wait(), Ok((0..100_000_u64).sum()));
+    }
+}
+
+#[test]
+fn a_sink_that_panics_loses_what_it_was_given_and_nothing_else() {
+    struct Broken;
+    impl tandem::engine::OutcomeSink for Broken {
+        fn accept(&self, _: Vec<Outcome>) {
+            panic!("no thanks");
+        }
+    }
+    let runner = runner(1);
+    let lines =
+        "{\"kind\":\"primes\",\"numbers\":[7]}\n{\"kind\":\"primes\",\"range\":[0,1000]}\n{\"kind\":\"nonsense\"}\n";
+    let jobs = tandem::job::JobFile::new("jobs", lines.as_bytes()).filter_map(Result::ok).map(Ok);
+    let cancel = tandem::engine::CancelFlag::default();
+    runner.stream(jobs, tandem::job::BindContext::default(), &cancel, Arc::new(Broken));
+    assert_eq!(total(&runner.submit(Job::kernel(SumBelow::new(10))).wait()), gauss(10));
+}
+
+#[test]
+fn a_search_for_gpus_that_panics_is_a_machine_without_gpus() {
+    let devices = tandem::engine::Devices::new(1, Box::new(|| panic!("the loader is broken")));
+    assert!(devices.gpus().gpus.is_empty());
+    assert!(devices.gpus().diagnosis.as_ref().unwrap().contains("the loader is broken"));
+}
+
+#[test]
+fn a_gpu_in_the_wrong_place_is_refused() {
+    use tandem::device::{Device, NullDevice, NullSpec};
+    let gpu: Arc<dyn Device> = Arc::new(NullDevice::new(NullSpec::gpu(1, 1.0)));
+    let error = Runner::builder().model(Location::Nowhere).gpus(vec![gpu]).build().unwrap_err();
+    assert_eq!(error.to_string(), "the device in place 0 of the gpus calls itself gpu:1, not gpu:0");
+}

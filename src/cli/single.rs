@@ -75,7 +75,7 @@ fn run_all(runner: &Arc<Runner>, options: &Options, specs: Vec<JobSpec>) -> Resu
     let context = Arc::new(BindContext::default());
     let count = specs.len() as u64;
     for spec in specs {
-        runner.engine().submit(spec, context.clone(), cancel.clone(), sink.clone(), usize::MAX);
+        runner.engine().submit(spec, context.clone(), cancel.clone(), sink.clone());
     }
     drop(sink);
     let mut exit = Exit::default();

@@ -84,6 +84,8 @@ fn is_small(plan: &Plan) -> bool {
 
 struct Ended {
     ticket: Ticket,
+    /// How long opening its input took.
+    opening: Duration,
     result: Result<Arc<dyn Answer>, JobError>,
     plan: Option<Arc<Plan>>,
 }
@@ -118,7 +120,7 @@ pub(crate) fn run(
     if let (1, Some((work, _, Some(_)))) = (planner.changes, &planner.last) {
         let ran = ended.iter().filter(|ended| ended.result.is_ok() && ended.plan.is_some()).count();
         if ran > 0 && ran == ended.len() && leftover.bound.is_empty() {
-            leftover.sample = Some((work.clone(), share(begun, now, ran)));
+            leftover.sample = Some((work.clone(), share(begun, now, &ended)));
         }
     }
     deliver(outcomes(ended, begun, now));
@@ -134,7 +136,7 @@ fn begin(
     bound: &mut Vec<Bound>,
 ) -> Option<Ended> {
     if ticket.cancel.is_cancelled() {
-        return Some(Ended { ticket, result: Err(cancelled()), plan: None });
+        return Some(Ended { ticket, opening: Duration::ZERO, result: Err(cancelled()), plan: None });
     }
     // Opening a file takes time worth knowing; what is in memory is bound in less than a clock takes to read.
     let begun = (!ticket.spec.params.in_memory()).then(Instant::now);
@@ -143,17 +145,17 @@ fn begin(
         let work = kernel.work();
         Ok((kernel, work))
     });
+    let opening = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
     let (kernel, work) = match opened {
         Ok(opened) => opened,
-        Err(error) => return Some(Ended { ticket, result: Err(error), plan: None }),
+        Err(error) => return Some(Ended { ticket, opening, result: Err(error), plan: None }),
     };
     let Some(plan) = planner.small(&work, ticket.spec.device) else {
-        let opening = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
         bound.push(Bound { ticket, kernel, work, opening });
         return None;
     };
     let result = caught(|| run_whole(&*kernel, work.units, cpu, scratch));
-    Some(Ended { ticket, result, plan: Some(plan) })
+    Some(Ended { ticket, opening, result, plan: Some(plan) })
 }
 
 /// Runs every pass of a job as one chunk each.
@@ -179,13 +181,13 @@ fn run_whole(
 
 /// The outcomes of a batch: its time is shared out evenly, since no clock was read between its jobs.
 fn outcomes(ended: Vec<Ended>, begun: Instant, now: Instant) -> Vec<(Outcome, Arc<dyn OutcomeSink>)> {
-    let share = share(begun, now, ended.len());
+    let share = share(begun, now, &ended);
     ended
         .into_iter()
-        .map(|Ended { ticket, result, plan }| {
+        .map(|Ended { ticket, opening, result, plan }| {
             let timings = Timings {
                 queued: begun.saturating_duration_since(ticket.submitted),
-                phases: Phases { compute: share, ..Phases::default() },
+                phases: Phases { setup: opening, compute: share, ..Phases::default() },
                 total: now.saturating_duration_since(ticket.submitted),
             };
             let ran_on = if plan.is_some() { RanOn::One(DeviceId::Cpu) } else { RanOn::Nowhere };
@@ -194,6 +196,9 @@ fn outcomes(ended: Vec<Ended>, begun: Instant, now: Instant) -> Vec<(Outcome, Ar
         .collect()
 }
 
-fn share(begun: Instant, now: Instant, jobs: usize) -> Duration {
-    now.saturating_duration_since(begun) / u32::try_from(jobs.max(1)).unwrap_or(u32::MAX)
+/// What each of these jobs took, but for opening its input.
+fn share(begun: Instant, now: Instant, ended: &[Ended]) -> Duration {
+    let opening: Duration = ended.iter().map(|ended| ended.opening).sum();
+    let jobs = u32::try_from(ended.len().max(1)).unwrap_or(u32::MAX);
+    now.saturating_duration_since(begun).saturating_sub(opening) / jobs
 }

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::device::{ChunkDone, Device, DeviceError, DeviceId, Phases};
-use crate::engine::Timings;
 use crate::engine::batch::{self, Bound, Leftover, Planner};
 use crate::engine::dispatch::{
     Action, Admission, Dispatch, Event, JobReport, Lanes as DispatchLanes, Ticket as LaneTicket,
@@ -18,6 +17,7 @@ use crate::engine::lanes::{Lanes, Piece};
 use crate::engine::running::{PassEnd, Running};
 use crate::engine::shared::{Planned, Shared};
 use crate::engine::ticket::{Ticket, cancelled, deliver};
+use crate::engine::{Timings, panics};
 use crate::input::Scratch;
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::{Answer, DynPartial, Work};
@@ -216,7 +216,8 @@ impl Coordinator {
 
     fn chunk_ended(&mut self, key: u64, ticket: LaneTicket, result: Result<Folded, DeviceError>) {
         let merged = match result {
-            // A chunk that was given to somebody else meanwhile must not be merged twice.
+            // A chunk that was given to somebody else meanwhile must not be merged twice. No device of ours has more
+            // than one lane, so that this is for devices of others.
             Ok(Folded { partial: Some(partial), phases, resident }) if self.dispatch.wants(ticket) => {
                 match self.items.get(&key) {
                     Some(Item::Large(large)) => {
@@ -344,8 +345,12 @@ impl Coordinator {
     }
 
     fn fail_ticket(&self, ticket: Ticket, error: JobError, plan: Option<Arc<Plan>>) {
-        deliver(vec![ticket.failed(error, plan, Instant::now())]);
-        self.shared.ended(1);
+        let outcome = ticket.failed(error, plan, Instant::now());
+        let shared = self.shared.clone();
+        self.lanes.spawn_free(move || {
+            deliver(vec![outcome]);
+            shared.ended(1);
+        });
     }
 
     /// Carries out what dispatch has asked for; carrying out may lead to more.
@@ -435,7 +440,7 @@ impl Coordinator {
 
     fn end(&self, large: Large, result: Result<(), JobError>, report: &JobReport) {
         self.shared.learn(&large.work, &report.runs);
-        let Large { ticket, plan, opening, admitted, answer, .. } = large;
+        let Large { running, ticket, plan, opening, admitted, answer, .. } = large;
         let result = result.and_then(|()| {
             answer.ok_or_else(|| JobError::new(Cause::Panic, "it ended without an answer: please report this"))
         });
@@ -447,6 +452,8 @@ impl Coordinator {
         let shared = self.shared.clone();
         // Rendering an answer can take long: it is no work for the thread that decides.
         self.lanes.spawn_free(move || {
+            // Nor is dropping a user's kernel, which may panic.
+            let _ = panics::catch(|| drop(running));
             deliver(vec![outcome]);
             shared.ended(1);
         });

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use crate::device::{CpuDevice, Device, DeviceId};
+use crate::engine::panics::catch;
 use crate::plan::Unusable;
 
 /// A GPU that was found.
@@ -53,7 +54,12 @@ impl Devices {
 
     /// The GPUs, looked for at the first call.
     pub fn gpus(&self) -> &Found {
-        self.found.get_or_init(|| (self.search)())
+        self.found.get_or_init(|| {
+            catch(|| (self.search)()).unwrap_or_else(|panic| Found {
+                gpus: Vec::new(),
+                diagnosis: Some(format!("looking for gpus failed: {panic}: update the driver, or use `--device cpu`")),
+            })
+        })
     }
 
     /// The GPUs, if they have been looked for.

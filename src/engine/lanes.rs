@@ -33,6 +33,9 @@ impl Lanes {
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads as usize)
             .thread_name(|index| format!("tandem-cpu-{index}"))
+            // Code that is not ours runs behind `panics::catch`. Should a panic slip through all the same (a value that
+            // panics when dropped), it must not take the process along, which is what rayon does without a handler.
+            .panic_handler(|_| {})
             .build()
             .map_err(io::Error::other)?;
         Ok(Self { pool, gpus: HashMap::new() })
@@ -45,7 +48,13 @@ impl Lanes {
     pub fn spawn(&mut self, device: DeviceId, piece: Piece) -> io::Result<()> {
         match device {
             DeviceId::Cpu => {
-                self.pool.spawn(move || SCRATCH.with_borrow_mut(|scratch| piece(scratch)));
+                self.pool.spawn(move || {
+                    // Taken out, not borrowed: where a piece uses rayon itself, its thread may run another piece
+                    // while it waits.
+                    let mut scratch = SCRATCH.take();
+                    piece(&mut scratch);
+                    SCRATCH.set(scratch);
+                });
                 Ok(())
             }
             DeviceId::Gpu(index) => {

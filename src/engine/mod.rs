@@ -18,5 +18,5 @@ pub use outcome::{Outcome, OutcomeSink, RanOn, Timings};
 pub use panics::catch;
 pub use shared::Settings;
 pub use start::Engine;
-pub use ticket::CancelFlag;
+pub use ticket::{CancelFlag, Gauge};
 pub use verify::{SkippedRun, Verification, VerifiedRun};

@@ -47,16 +47,9 @@ impl Engine {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Submits a job, once fewer than `limit` jobs have not ended.
-    pub fn submit(
-        &self,
-        spec: JobSpec,
-        context: Arc<BindContext>,
-        cancel: CancelFlag,
-        sink: Arc<dyn OutcomeSink>,
-        limit: usize,
-    ) {
-        self.shared.gauge.raise_below(limit);
+    /// Submits a job.
+    pub fn submit(&self, spec: JobSpec, context: Arc<BindContext>, cancel: CancelFlag, sink: Arc<dyn OutcomeSink>) {
+        self.shared.gauge.raise_below(usize::MAX);
         self.shared.submit(Ticket { spec, context, submitted: Instant::now(), cancel, sink });
     }
 
@@ -125,8 +118,7 @@ impl Engine {
         device: Option<DeviceChoice>,
         context: &BindContext,
     ) -> Result<Plan, JobError> {
-        let kernel = caught(|| params.bind(context))?;
-        let work = kernel.work();
+        let (_, work) = caught(|| params.bind(context).map(|kernel| (kernel.clone(), kernel.work())))?;
         let policy = device.unwrap_or(self.shared.default_device());
         loop {
             match self.shared.plan(&work, policy, &|_| 0.0) {
@@ -154,6 +146,10 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.shared.send(Message::Close);
+        // On a thread of its own pool, waiting would be for itself: the engine then ends by itself.
+        if rayon::current_thread_index().is_some() {
+            return;
+        }
         if let Some(thread) = self.thread.take() {
             // The coordinator does not panic; if it did, its jobs are lost with it and waiting would be for ever.
             if thread.join().is_ok() {

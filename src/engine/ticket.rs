@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
 
-use crate::engine::{Outcome, OutcomeSink, RanOn, Timings};
+use crate::engine::{Outcome, OutcomeSink, RanOn, Timings, panics};
 use crate::job::{BindContext, Cause, JobError, JobSpec};
 use crate::plan::Plan;
 
@@ -98,10 +98,15 @@ pub(crate) fn deliver(outcomes: Vec<(Outcome, Arc<dyn OutcomeSink>)>) {
     together.push(first);
     for (outcome, next) in outcomes {
         if !Arc::ptr_eq(&sink, &next) {
-            sink.accept(std::mem::take(&mut together));
+            give(&sink, std::mem::take(&mut together));
             sink = next;
         }
         together.push(outcome);
     }
-    sink.accept(together);
+    give(&sink, together);
+}
+
+/// A sink is somebody else's code: if it panics, that is its loss, and not that of the jobs after.
+fn give(sink: &Arc<dyn OutcomeSink>, outcomes: Vec<Outcome>) {
+    let _ = panics::catch(|| sink.accept(outcomes));
 }

@@ -20,8 +20,6 @@ pub enum Cause {
     Unsupported,
     /// Somebody cancelled it.
     Cancelled,
-    /// It never began, since the run ended before its turn.
-    NotStarted,
 }
 
 impl Cause {
@@ -36,7 +34,6 @@ impl Cause {
             Self::DeviceLost => "device_lost",
             Self::Unsupported => "unsupported",
             Self::Cancelled => "cancelled",
-            Self::NotStarted => "not_started",
         }
     }
 }

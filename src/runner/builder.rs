@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::device::Device;
+use crate::device::{Device, DeviceId};
 use crate::engine::{Devices, Engine, Found, FoundGpu, Search, Settings, default_threads};
 use crate::job::{BindContext, DeviceChoice};
 use crate::model::{Location, Store};
@@ -16,6 +16,14 @@ pub enum SetupError {
     /// No CPU thread was asked for.
     #[error("0 threads: a run needs at least one")]
     NoThreads,
+    /// The devices given as GPUs are not `gpu:0`, `gpu:1` and so on.
+    #[error("the device in place {place} of the gpus calls itself {id}, not gpu:{place}")]
+    GpuIds {
+        /// Its place.
+        place: usize,
+        /// What it calls itself.
+        id: DeviceId,
+    },
     /// The system gave no threads.
     #[error("threads cannot be started: {0}")]
     Threads(#[from] std::io::Error),
@@ -95,6 +103,13 @@ impl RunnerBuilder {
         let threads = self.threads.unwrap_or_else(default_threads).min(MAX_THREADS);
         if threads == 0 {
             return Err(SetupError::NoThreads);
+        }
+        let wrong = |(place, gpu): (usize, &Arc<dyn Device>)| {
+            let id = gpu.info().id;
+            (u32::try_from(place).map(DeviceId::Gpu) != Ok(id)).then_some(SetupError::GpuIds { place, id })
+        };
+        if let Some(error) = self.gpus.iter().flatten().enumerate().find_map(wrong) {
+            return Err(error);
         }
         let search: Search = match self.gpus {
             Some(gpus) => Box::new(move || given(&gpus)),

@@ -39,7 +39,8 @@ impl<T> Promise<T> {
             drop(slot);
             self.ready.notify_all();
             if let Some(waker) = waker {
-                waker.wake();
+                // A waker is the executor's code.
+                let _ = crate::engine::catch(|| waker.wake());
             }
         }
     }
@@ -60,11 +61,22 @@ impl<T> Promise<T> {
             .ready
             .wait_while(slot, |slot| matches!(slot, Slot::Waiting(_)))
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        Self::take(&mut slot).expect("a value is taken once: waiting consumes the handle")
+        Self::take(&mut slot).expect("a value is waited for once, and not after it was taken")
     }
 
     pub fn try_take(&self) -> Option<T> {
         Self::take(&mut self.lock())
+    }
+
+    /// The value, if it is there, which stays.
+    pub fn peek(&self) -> Option<T>
+    where
+        T: Clone,
+    {
+        match &*self.lock() {
+            Slot::Ready(value) => Some(value.clone()),
+            Slot::Waiting(_) | Slot::Taken => None,
+        }
     }
 
     pub fn poll(&self, context: &mut Context<'_>) -> Poll<T> {
@@ -72,10 +84,13 @@ impl<T> Promise<T> {
         if let Some(value) = Self::take(&mut slot) {
             return Poll::Ready(value);
         }
-        if let Slot::Waiting(waker) = &mut *slot {
-            *waker = Some(context.waker().clone());
+        match &mut *slot {
+            Slot::Waiting(waker) => {
+                *waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+            Slot::Ready(_) | Slot::Taken => panic!("polled after it was ready"),
         }
-        Poll::Pending
     }
 }
 
@@ -109,13 +124,13 @@ impl JobHandle {
         self.promise.wait()
     }
 
-    /// The outcome, if the job has ended; it is given once.
-    pub fn try_outcome(&mut self) -> Option<Outcome> {
-        self.promise.try_take()
+    /// The outcome, if the job has ended; without waiting, and as often as one likes.
+    pub fn try_outcome(&self) -> Option<Outcome> {
+        self.promise.peek()
     }
 
-    /// Asks for the job to be cancelled. It ends at its next chunk edge, with cause
-    /// [`Cancelled`](crate::job::Cause::Cancelled), unless it ends by itself before.
+    /// Asks for the job to be cancelled: it ends with cause [`Cancelled`](crate::job::Cause::Cancelled), unless it ends by
+    /// itself before. What it has in flight runs to the edge of its chunk, unseen.
     pub fn cancel(&self) {
         self.cancel.cancel();
         (self.wake)();
@@ -141,8 +156,16 @@ impl<T> TaskHandle<T> {
     ///
     /// # Errors
     /// With cause [`Panic`](crate::job::Cause::Panic) and the panic's message and place, where it panicked.
+    ///
+    /// # Panics
+    /// Where the result was taken already.
     pub fn wait(self) -> Result<T, crate::job::JobError> {
         self.promise.wait()
+    }
+
+    /// What the closure returned, if it has; without waiting. It is given once.
+    pub fn try_result(&mut self) -> Option<Result<T, crate::job::JobError>> {
+        self.promise.try_take()
     }
 }
 

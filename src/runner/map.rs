@@ -6,9 +6,13 @@ use std::sync::{Arc, Condvar, Mutex};
 use crate::engine::{CancelFlag, Outcome, OutcomeSink};
 use crate::runner::{Job, Runner};
 
-/// How many jobs are submitted ahead of the one whose outcome is asked for. Enough for small jobs to travel in
+/// How many jobs are submitted ahead of the one whose outcome is asked for, at most. Enough for small jobs to travel in
 /// batches.
 const LOOK_AHEAD: usize = 4096;
+
+/// And how many before the first outcome: the look-ahead doubles while outcomes are taken, so that the first does not
+/// wait for thousands of jobs to be made.
+const LOOK_AHEAD_FIRST: usize = 64;
 
 #[derive(Debug, Default)]
 struct Arrived {
@@ -61,13 +65,26 @@ pub struct Map<'a, I> {
     submitted: u64,
     given: u64,
     exhausted: bool,
+    /// The look-ahead now, and at most.
+    ahead: usize,
+    ahead_max: usize,
 }
 
 impl<'a, I: Iterator<Item = Job>> Map<'a, I> {
     pub(super) fn new(runner: &'a Runner, jobs: I) -> Self {
         let mailbox = Mailbox { in_order: true, arrived: Mutex::default(), came: Condvar::new() };
         let cancel = CancelFlag::default();
-        Self { runner, jobs, mailbox: Arc::new(mailbox), cancel, submitted: 0, given: 0, exhausted: false }
+        Self {
+            runner,
+            jobs,
+            mailbox: Arc::new(mailbox),
+            cancel,
+            submitted: 0,
+            given: 0,
+            exhausted: false,
+            ahead: LOOK_AHEAD_FIRST,
+            ahead_max: LOOK_AHEAD,
+        }
     }
 
     /// Outcomes as their jobs end, rather than in the order of the jobs.
@@ -81,13 +98,24 @@ impl<'a, I: Iterator<Item = Job>> Map<'a, I> {
         self
     }
 
+    /// At most so many jobs under way (at least 1): fewer where each holds much memory.
+    #[must_use]
+    pub fn look_ahead(mut self, jobs: usize) -> Self {
+        self.ahead_max = jobs.max(1);
+        self.ahead = self.ahead.min(self.ahead_max);
+        self
+    }
+
     /// Keeps the look-ahead full, refilling it half at a time so that jobs go in batches.
     fn submit_ahead(&mut self) {
         let under_way = (self.submitted - self.given) as usize;
-        if self.exhausted || under_way > LOOK_AHEAD / 2 {
+        if self.exhausted || under_way > self.ahead / 2 {
             return;
         }
-        for _ in under_way..LOOK_AHEAD {
+        if self.given > 0 {
+            self.ahead = (self.ahead * 2).min(self.ahead_max);
+        }
+        for _ in under_way..self.ahead {
             let Some(job) = self.jobs.next() else {
                 self.exhausted = true;
                 return;

@@ -68,6 +68,9 @@ impl Runner {
 
     /// Runs a closure, for work that is no kernel, on one of the CPU threads that the kernels use too.
     ///
+    /// A closure that waits for another job or closure of the same runner holds its thread meanwhile; where all threads
+    /// wait like that, nobody is left to run what they wait for. Wait outside, or chain with futures.
+    ///
     /// ```
     /// use tandem::runner::Runner;
     /// let runner = Runner::builder().model(tandem::model::Location::Nowhere).build()?;
@@ -107,6 +110,6 @@ impl Runner {
     pub(crate) fn enqueue(&self, job: Job, index: u64, cancel: CancelFlag, sink: Arc<dyn OutcomeSink>) {
         let id = job.id.unwrap_or_else(|| format!("#{}", index + 1).into());
         let spec = JobSpec { index, id, kind: job.kind, device: job.device, params: job.params };
-        self.engine.submit(spec, self.context.clone(), cancel, sink, usize::MAX);
+        self.engine.submit(spec, self.context.clone(), cancel, sink);
     }
 }

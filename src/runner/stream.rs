@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::{CancelFlag, Outcome, OutcomeSink};
+use crate::engine::{CancelFlag, Gauge, Outcome, OutcomeSink, catch};
 use crate::job::{BindContext, JobSpec};
 use crate::runner::Runner;
 
@@ -21,18 +21,36 @@ impl Runner {
         sink: Arc<dyn OutcomeSink>,
     ) {
         let context = Arc::new(context);
+        // Others may use this runner too: what is waited for is what was submitted here.
+        let counted = Arc::new(Counted { sink, under_way: Gauge::default() });
         for job in jobs {
             match job {
                 Ok(spec) => {
-                    self.engine.submit(spec, context.clone(), cancel.clone(), sink.clone(), UNDER_WAY_MAX);
+                    counted.under_way.raise_below(UNDER_WAY_MAX);
+                    self.engine.submit(spec, context.clone(), cancel.clone(), counted.clone());
                 }
-                Err(outcome) => sink.accept(vec![outcome]),
+                Err(outcome) => counted.sink.accept(vec![outcome]),
             }
             if cancel.is_cancelled() {
                 self.engine.cancelled();
                 break;
             }
         }
-        self.engine.wait();
+        counted.under_way.wait_until_zero();
+    }
+}
+
+/// A sink that counts what it has taken.
+struct Counted {
+    sink: Arc<dyn OutcomeSink>,
+    under_way: Gauge,
+}
+
+impl OutcomeSink for Counted {
+    fn accept(&self, outcomes: Vec<Outcome>) {
+        let count = outcomes.len();
+        // Counted even where the sink panics: somebody waits for it.
+        let _ = catch(|| self.sink.accept(outcomes));
+        self.under_way.lower(count);
     }
 }

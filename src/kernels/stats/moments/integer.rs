@@ -53,7 +53,7 @@ fn take_in_counts<T: Number>(moments: &mut Moments, len: usize, count: u64, min:
 
 fn narrow_on_isa<T: Narrow, const MISSING: bool>(isa: Isa, block: &[T], missing: T) -> NarrowSums<T> {
     match isa {
-        // SAFETY: an `Isa` in a `FoldContext` is never wider than the machine's.
+        // SAFETY: `Gathering::new` sees to it that `isa` is never wider than the machine's.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => unsafe { narrow_avx512::<T, MISSING>(block, missing) },
         // SAFETY: as above.
@@ -139,7 +139,7 @@ struct WideSums {
 
 fn wide_on_isa<T: Number, const MISSING: bool>(isa: Isa, block: &[T], missing: u64) -> WideSums {
     match isa {
-        // SAFETY: an `Isa` in a `FoldContext` is never wider than the machine's.
+        // SAFETY: `Gathering::new` sees to it that `isa` is never wider than the machine's.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => unsafe { wide_avx512::<T, MISSING>(block, missing) },
         // SAFETY: as above.

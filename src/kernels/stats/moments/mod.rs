@@ -22,6 +22,8 @@ pub(super) struct Gathering<'a, T: Gather> {
 
 impl<'a, T: Gather> Gathering<'a, T> {
     pub(super) fn new(isa: Isa, missing: Option<(u64, u64)>, moments: &'a mut Moments) -> Self {
+        // Whoever folds may ask for any instruction set; what is used is never wider than the machine's.
+        let isa = isa.min(Isa::detect());
         Self { isa, missing, moments, room: T::Room::default() }
     }
 

@@ -286,7 +286,7 @@ pub(super) fn span_sums<T: Windowed>(isa: Isa, span: &[T], window: &Window, filt
 
 fn on_isa<T: Windowed, const FILTERED: bool>(isa: Isa, span: &[T], window: &Window, filter: &Filter<T>) -> SpanSums<T> {
     match isa {
-        // SAFETY: an `Isa` in a `FoldContext` is never wider than the machine's.
+        // SAFETY: `Gathering::new` sees to it that `isa` is never wider than the machine's.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => unsafe { avx512::<T, FILTERED>(span, window, filter) },
         // SAFETY: as above.

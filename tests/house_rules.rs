@@ -1,0 +1,92 @@
+//! The rules of the house, as far as a search of the sources can tell.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every Rust file under `folder`, with its text.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "{folder} holds sources");
+    found
+}
+
+/// The lines of code, tests and comments left out, that hold one of `words`; as `file:line: text`.
+fn offences(folder: &str, words: &[&str], except: &[&str]) -> Vec<String> {
+    let mut offences = Vec::new();
+    for (path, text) in sources(folder) {
+        let name = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().to_string_lossy().replace('\\', "/");
+        if except.iter().any(|except| name.starts_with(except)) || name.contains("test") {
+            continue;
+        }
+        for (number, line) in (1..).zip(text.lines()) {
+            if line.starts_with("#[cfg(test)]") {
+                break;
+            }
+            let code = line.split("//").next().unwrap_or_default();
+            if words.iter().any(|word| code.contains(word)) {
+                offences.push(format!("{name}:{number}: {}", line.trim()));
+            }
+        }
+    }
+    offences
+}
+
+fn nobody(offences: &[String]) {
+    assert!(offences.is_empty(), "\n{}", offences.join("\n"));
+}
+
+#[test]
+fn only_the_gpu_device_names_wgpu() {
+    nobody(&offences("src", &["wgpu::", "use wgpu", "pollster"], &["src/device/gpu/"]));
+}
+
+#[test]
+fn only_the_command_line_prints() {
+    nobody(&offences("src", &["println!", "eprintln!", "print!(", "stdout()", "stderr()"], &["src/cli/"]));
+}
+
+#[test]
+fn what_decides_and_what_renders_sees_no_clock_file_or_environment() {
+    let impure = [
+        "std::fs",
+        "std::env",
+        "Instant",
+        "SystemTime",
+        "File::",
+        "CpuDevice",
+        "GpuDevice",
+        "dyn Device",
+        "crate::cli",
+    ];
+    nobody(&offences("src/plan", &impure, &[]));
+    nobody(&offences("src/engine/dispatch", &impure, &[]));
+    nobody(&offences("src/report", &impure, &[]));
+    nobody(&offences("src/model", &impure, &["src/model/store.rs"]));
+}
+
+#[test]
+fn only_the_engine_starts_threads() {
+    let threads = ["thread::spawn", "thread::Builder", "thread::scope", "ThreadPoolBuilder"];
+    // Compiling a shader needs a deeper stack than a caller may have; writing results and watching signals wait for others.
+    let except = ["src/engine/", "src/device/gpu/", "src/results/", "src/cli/"];
+    nobody(&offences("src", &threads, &except));
+}
+
+#[test]
+fn the_search_finds_what_it_looks_for() {
+    assert!(!offences("src", &["wgpu::"], &[]).is_empty());
+    assert!(!offences("src/cli", &["println!", "stdout()", "stderr()"], &[]).is_empty());
+    assert!(!offences("src/model", &["File::", "std::fs"], &[]).is_empty());
+}
