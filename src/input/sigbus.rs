@@ -3,8 +3,9 @@
 //! process lives. Addresses outside every guarded range go to the handler that was there before.
 
 use std::ffi::{c_int, c_void};
+use std::ops::Range;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{LazyLock, OnceLock};
 
 /// How many ranges can be guarded at once. Whoever gets no guard must not map.
@@ -13,16 +14,60 @@ const SLOT_COUNT: usize = 4096;
 /// The start of a slot that is being filled: no address lies beyond it.
 const RESERVED: usize = usize::MAX;
 
-/// One guarded range. A free slot starts at 0.
+/// One guarded range. A free slot starts at 0. It is read like a sequence lock: what was loaded stands only where the
+/// generation is still the same afterwards.
 struct Slot {
     start: AtomicUsize,
     end: AtomicUsize,
     damaged: AtomicBool,
+    /// How often the slot has been claimed.
+    generation: AtomicUsize,
 }
 
-static SLOTS: [Slot; SLOT_COUNT] =
-    [const { Slot { start: AtomicUsize::new(0), end: AtomicUsize::new(0), damaged: AtomicBool::new(false) } };
-        SLOT_COUNT];
+impl Slot {
+    const fn new() -> Self {
+        Self {
+            start: AtomicUsize::new(0),
+            end: AtomicUsize::new(0),
+            damaged: AtomicBool::new(false),
+            generation: AtomicUsize::new(0),
+        }
+    }
+
+    /// Takes the slot for this range, if it is free.
+    fn claim(&self, range: Range<usize>) -> bool {
+        if self.start.compare_exchange(0, RESERVED, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        // Whoever sees the end or the damage of this claim sees its generation too.
+        fence(Ordering::Release);
+        self.damaged.store(false, Ordering::Relaxed);
+        self.end.store(range.end, Ordering::Relaxed);
+        self.start.store(range.start, Ordering::Release);
+        true
+    }
+
+    fn free(&self) {
+        self.start.store(0, Ordering::Release);
+    }
+
+    /// The range, where it is one and the same claim's: `None` where the slot is free or just being changed. Whoever is
+    /// inside a guarded range always finds it, since its slot does not change meanwhile.
+    fn range(&self) -> Option<Range<usize>> {
+        let generation = self.generation.load(Ordering::Acquire);
+        let start = self.start.load(Ordering::Acquire);
+        let end = self.end.load(Ordering::Relaxed);
+        fence(Ordering::Acquire);
+        let is_whole = self.start.load(Ordering::Relaxed) == start
+            && self.generation.load(Ordering::Relaxed) == generation
+            && start != 0
+            && start != RESERVED;
+        is_whole.then_some(start..end)
+    }
+}
+
+static SLOTS: [Slot; SLOT_COUNT] = [const { Slot::new() }; SLOT_COUNT];
 
 /// What the handler needs, settled before it is installed.
 struct Installed {
@@ -43,16 +88,8 @@ impl Guard {
     pub(crate) fn new(bytes: &[u8]) -> Option<Self> {
         install()?;
         let start = bytes.as_ptr() as usize;
-        for (index, slot) in SLOTS.iter().enumerate() {
-            let claimed = slot.start.compare_exchange(0, RESERVED, Ordering::Acquire, Ordering::Relaxed);
-            if claimed.is_ok() {
-                slot.damaged.store(false, Ordering::Relaxed);
-                slot.end.store(start + bytes.len(), Ordering::Relaxed);
-                slot.start.store(start, Ordering::Release);
-                return Some(Self { slot: index });
-            }
-        }
-        None
+        let slot = SLOTS.iter().position(|slot| slot.claim(start..start + bytes.len()))?;
+        Some(Self { slot })
     }
 
     /// Whether any of the range has been lost since it was guarded.
@@ -63,7 +100,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        SLOTS[self.slot].start.store(0, Ordering::Release);
+        SLOTS[self.slot].free();
     }
 }
 
@@ -96,18 +133,12 @@ extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, context: *mut
     // SAFETY: the kernel passes a valid `siginfo_t` to a handler installed with SA_SIGINFO.
     let address = unsafe { (*info).si_addr() } as usize;
     for slot in &SLOTS {
-        let start = slot.start.load(Ordering::Acquire);
-        if start == 0 || start > address {
-            continue;
+        let Some(range) = slot.range().filter(|range| range.contains(&address)) else { continue };
+        slot.damaged.store(true, Ordering::Release);
+        if put_zeros(address, range.end, installed.page_bytes) {
+            return;
         }
-        let end = slot.end.load(Ordering::Relaxed);
-        if address < end {
-            slot.damaged.store(true, Ordering::Release);
-            if put_zeros(address, end, installed.page_bytes) {
-                return;
-            }
-            break;
-        }
+        break;
     }
     pass_on(&installed.previous, signal, info, context);
 }
@@ -116,8 +147,9 @@ extern "C" fn on_sigbus(signal: c_int, info: *mut libc::siginfo_t, context: *mut
 /// lost too or no longer matters, since the range is damaged.
 fn put_zeros(address: usize, end: usize, page_bytes: usize) -> bool {
     let page = address & !(page_bytes - 1);
-    // SAFETY: the pages lie inside a guarded mapping of ours, read-only and in use by the thread that faulted, so nobody
-    // unmaps them meanwhile; they are replaced in one step by pages that are valid to read. `mmap` is a bare system call.
+    // SAFETY: the pages lie inside one guarded mapping of ours (`address` and `end` are of the same claim of a slot),
+    // read-only and in use by the thread that faulted, so nobody unmaps them meanwhile; they are replaced in one step by
+    // pages that are valid to read. `mmap` is a bare system call.
     let placed = unsafe {
         libc::mmap(
             page as *mut c_void,
@@ -163,5 +195,29 @@ mod tests {
         assert!(!guard.is_damaged());
         drop(guard);
         assert!(!SLOTS.iter().any(|slot| slot.start.load(Ordering::Relaxed) == start));
+    }
+
+    #[test]
+    fn a_range_is_never_put_together_from_two_claims_of_a_slot() {
+        let (slot, is_done) = (Slot::new(), AtomicBool::new(false));
+        let claims = [10..11, 20..4000, 10..900];
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for claim in claims.iter().cycle().take(600_000) {
+                    assert!(slot.claim(claim.clone()));
+                    assert!(!slot.claim(1..2), "a slot in use is not to be had");
+                    slot.free();
+                }
+                is_done.store(true, Ordering::Relaxed);
+            });
+            while !is_done.load(Ordering::Relaxed) {
+                if let Some(range) = slot.range() {
+                    assert!(claims.contains(&range), "{range:?}");
+                }
+            }
+        });
+        assert_eq!(slot.range(), None);
+        assert!(slot.claim(5..6));
+        assert_eq!(slot.range(), Some(5..6));
     }
 }

@@ -50,6 +50,9 @@ impl Words {
 impl BitPieces {
     /// Places `words` at `first_word` and on.
     pub fn push(&mut self, first_word: u64, words: Vec<u64>) {
+        if self.error.is_some() {
+            return;
+        }
         match words[..] {
             [] => {}
             [word] => self.push_one(first_word, word),
@@ -63,11 +66,18 @@ impl BitPieces {
 
     /// Places one word.
     pub fn push_one(&mut self, first_word: u64, word: u64) {
+        if self.error.is_some() {
+            return;
+        }
         self.pieces.push(Piece { first_word, words: Words::One(word) });
     }
 
     /// Takes all pieces of `from`, which hold other words.
     pub fn merge(&mut self, mut from: Self) {
+        if let Some(error) = self.error.take().or(from.error.take()) {
+            self.fail(error);
+            return;
+        }
         self.bytes_in_memory += from.bytes_in_memory;
         if self.pieces.is_empty() {
             self.pieces = from.pieces;
@@ -75,20 +85,21 @@ impl BitPieces {
             self.pieces.append(&mut from.pieces);
         }
         self.spool = self.spool.take().or(from.spool);
-        self.error = self.error.take().or(from.error);
         self.spool_past(SPOOL_THRESHOLD_BYTES);
     }
 
     fn spool_past(&mut self, threshold_bytes: usize) {
-        if self.bytes_in_memory <= threshold_bytes || self.error.is_some() {
+        if self.bytes_in_memory <= threshold_bytes {
             return;
         }
         if let Err(error) = self.spool_all() {
-            self.error = Some(JobError::io("temporary file for a long answer", &error));
-            // What is lost anyway must not go on filling memory.
-            self.pieces.clear();
-            self.bytes_in_memory = 0;
+            self.fail(JobError::io("temporary file for a long answer", &error));
         }
+    }
+
+    /// Keeps nothing but the error from now on: what is lost anyway must not go on filling memory or the disk.
+    fn fail(&mut self, error: JobError) {
+        *self = Self { error: Some(error), ..Self::default() };
     }
 
     fn spool_all(&mut self) -> io::Result<()> {
@@ -265,5 +276,19 @@ mod tests {
         let mut whole = piece(2..3);
         whole.merge(pieces);
         assert!(whole.into_set(3).unwrap_err().message.contains("full"));
+    }
+
+    #[test]
+    fn after_an_error_nothing_more_is_kept() {
+        let mut pieces = piece(0..2);
+        pieces.fail(JobError::io("temporary file", &io::Error::other("full")));
+        pieces.push(2, vec![1, 2]);
+        pieces.push_one(4, 1);
+        pieces.merge(piece(5..9));
+        let mut whole = piece(9..12);
+        whole.merge(pieces);
+        whole.push(12, vec![1, 2]);
+        assert_eq!((whole.pieces.len(), whole.bytes_in_memory), (0, 0));
+        assert!(whole.into_set(14).unwrap_err().message.contains("full"));
     }
 }
