@@ -1,7 +1,7 @@
 //! Results in a file: appended as they come, sorted at the end.
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -31,11 +31,15 @@ struct Arrivals {
 
 impl Queue for Arrivals {
     fn put(&mut self, run: Rendered) -> io::Result<()> {
+        self.hold(run);
+        Ok(())
+    }
+
+    fn hold(&mut self, run: Rendered) {
         if let Bytes::Memory(bytes) = &run.bytes {
             self.memory_bytes += bytes.len();
         }
         self.waiting.push_back(run);
-        Ok(())
     }
 
     fn ready(&self) -> bool {
@@ -80,35 +84,83 @@ impl Queue for Arrivals {
 ///
 /// While the run lasts they are appended to `FILE.partial`, each as soon as its job has ended; at the end they are put in
 /// the order of the jobs and take the place of `FILE` at once, by a rename. A run that is cut off leaves `FILE` as it was
-/// and `FILE.partial` with whole lines, but perhaps for the last. In memory are 24 bytes for each run of successive jobs,
+/// and `FILE.partial` with whole lines, but perhaps for the last. A run locks `FILE.partial`, so that a second one with the
+/// same `FILE` is refused. In memory are 24 bytes for each run of successive jobs,
 /// so that it is at most 24 bytes a job.
 pub struct ResultsFile {
     pipeline: Pipeline<Arrivals>,
     path: PathBuf,
     partial: PathBuf,
+    /// The partial file, locked.
+    file: File,
 }
 
 impl ResultsFile {
     /// Results that go to the file at `path`; see [`Results::new`](crate::results::Results::new) for the rest.
     ///
     /// # Errors
-    /// Where `FILE.partial` cannot be made, or is there already and not empty: what a run that was cut off has left is not
-    /// written over.
+    /// Where `FILE.partial` cannot be made, or another run is writing to it, or it is there already and not empty: what a
+    /// run that was cut off has left is not written over.
     pub fn create(path: &Path, render: Render, on_broken: Box<dyn Fn() + Send + Sync>) -> io::Result<Self> {
         // Through a link, so that what is replaced at the end is the file and not the link.
         let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let partial = with_suffix(&path, ".partial");
-        if std::fs::metadata(&partial).is_ok_and(|found| found.len() > 0) {
-            let message = format!(
-                "{} holds the results of a run that was cut off or is still going: move it away or remove it",
-                partial.display()
-            );
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
-        }
-        let file = named(&partial, File::create(&partial))?;
-        let pipeline = Pipeline::new(Arrivals::default(), Box::new(file), render, on_broken);
-        Ok(Self { pipeline, path, partial })
+        let file = claim(&partial)?;
+        let out = named(&partial, file.try_clone())?;
+        let pipeline = Pipeline::new(Arrivals::default(), Box::new(out), render, on_broken);
+        Ok(Self { pipeline, path, partial, file })
     }
+}
+
+/// A run that is dropped unfinished may have a writer that is still busy: nobody waits for that one's handle to close.
+impl Drop for ResultsFile {
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
+/// The file at `partial`, new or empty, that no other run writes to: it is locked until it is closed.
+fn claim(partial: &Path) -> io::Result<File> {
+    let refused = |why: &str| Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} {why}", partial.display())));
+    loop {
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(partial);
+        let file = named(partial, opened)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return refused("is being written to by another run: wait for its end, or name another file");
+            }
+            Err(TryLockError::Error(error)) => {
+                return named(partial, Err(io::Error::new(error.kind(), format!("cannot be locked: {error}"))));
+            }
+        }
+        // A run that ended between the opening and the locking took the file away under this name.
+        if !is_at(&file, partial)? {
+            continue;
+        }
+        if named(partial, file.metadata())?.len() > 0 {
+            return refused("holds the results of a run that was cut off: move it away or remove it");
+        }
+        return Ok(file);
+    }
+}
+
+/// Whether this open file is the one at `path`.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let opened = named(path, file.metadata())?;
+    match std::fs::metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino()) == (opened.dev(), opened.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => named(path, Err(error)),
+    }
+}
+
+/// Whether there still is a file at `path`: without numbers of files, that has to do.
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> io::Result<bool> {
+    named(path, path.try_exists())
 }
 
 impl OutcomeSink for ResultsFile {
@@ -127,7 +179,9 @@ impl RunResults for ResultsFile {
         if !entries.is_sorted_by_key(|entry| entry.first) {
             entries.sort_unstable_by_key(|entry| entry.first);
             let sorted = with_suffix(&self.path, ".sorted");
-            if let Err(error) = write_sorted(&self.partial, &entries, &sorted) {
+            if let Err(error) =
+                named(&self.partial, self.file.try_clone()).and_then(|from| write_sorted(from, &entries, &sorted))
+            {
                 // Whatever kept it from being whole, its room on disk is given back.
                 let _ = std::fs::remove_file(&sorted);
                 return Err(kept(error));
@@ -151,8 +205,8 @@ fn named<T>(path: &Path, result: io::Result<T>) -> io::Result<T> {
     result.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
-fn write_sorted(from: &Path, entries: &[Entry], to: &Path) -> io::Result<()> {
-    let mut from = Blocks::new(named(from, File::open(from))?);
+fn write_sorted(from: File, entries: &[Entry], to: &Path) -> io::Result<()> {
+    let mut from = Blocks::new(from);
     let file = named(to, OpenOptions::new().write(true).create(true).truncate(true).open(to))?;
     let mut out = BufWriter::with_capacity(4 * PIECE_BYTES, file);
     for entry in entries {
@@ -216,8 +270,7 @@ mod tests {
     }
 
     fn create(path: &Path) -> ResultsFile {
-        let render: Render = Box::new(|outcome, out| out.write_all(line(outcome.index).as_bytes()));
-        ResultsFile::create(path, render, Box::new(|| {})).unwrap()
+        try_create(path).unwrap()
     }
 
     #[test]
@@ -267,6 +320,55 @@ mod tests {
             "{error}"
         );
         assert!(!path.exists());
+    }
+
+    fn try_create(path: &Path) -> io::Result<ResultsFile> {
+        let render: Render = Box::new(|outcome, out| out.write_all(line(outcome.index).as_bytes()));
+        ResultsFile::create(path, render, Box::new(|| {}))
+    }
+
+    #[test]
+    fn of_runs_that_begin_together_one_has_the_file_and_its_results_stand() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("results.jsonl");
+        // A run that was cut off before its first result is in nobody's way.
+        std::fs::write(dir.path().join("results.jsonl.partial"), "").unwrap();
+        for _ in 0..20 {
+            let made: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| try_create(&path))).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            let (mut mine, mut refused) = (Vec::new(), 0);
+            for made in made {
+                match made {
+                    Ok(results) => mine.push(results),
+                    Err(error) => {
+                        assert!(error.to_string().contains("is being written to by another run"), "{error}");
+                        refused += 1;
+                    }
+                }
+            }
+            assert_eq!((mine.len(), refused), (1, 7));
+            mine[0].accept(vec![outcome(1)]);
+            mine[0].accept(vec![outcome(0)]);
+            let error = try_create(&path).err().unwrap();
+            assert!(error.to_string().contains("results.jsonl.partial is being written to by another run"), "{error}");
+            mine[0].finish().unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), line(0) + &line(1));
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_was_renamed_or_removed_is_no_longer_at_its_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, other) = (dir.path().join("a"), dir.path().join("b"));
+        let file = File::create(&path).unwrap();
+        assert!(is_at(&file, &path).unwrap());
+        std::fs::rename(&path, &other).unwrap();
+        assert!(!is_at(&file, &path).unwrap() && is_at(&file, &other).unwrap());
+        File::create(&path).unwrap();
+        assert!(!is_at(&file, &path).unwrap());
     }
 
     #[test]

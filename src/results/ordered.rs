@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::results::rendered::{Bytes, Rendered, append_from};
 use crate::results::sink::{PIECE_BYTES, Queue};
@@ -17,6 +17,10 @@ pub(super) struct Ordered {
     memory_bytes: usize,
     max_memory_bytes: usize,
     spool: Option<Spool>,
+    /// The spool took no more when it was last asked.
+    refused: bool,
+    /// Makes the file of a spool.
+    new_file: fn() -> io::Result<File>,
     /// What is leaving the spool just now.
     leaving: Option<Extent>,
     /// Nothing more will come, so that what is missing is no longer waited for.
@@ -51,6 +55,8 @@ impl Ordered {
             memory_bytes: 0,
             max_memory_bytes,
             spool: None,
+            refused: false,
+            new_file: tempfile::tempfile,
             leaving: None,
             ended: false,
         }
@@ -59,20 +65,36 @@ impl Ordered {
     fn spool(&mut self) -> io::Result<&mut Spool> {
         Ok(match &mut self.spool {
             Some(spool) => spool,
-            none => none.insert(Spool::new()?),
+            none => none.insert(Spool { file: (self.new_file)()?, len: 0 }),
         })
     }
 
-    /// Moves all that is in memory to the spool, in order, so that it is read back in one sweep.
-    fn spool_memory(&mut self) -> io::Result<()> {
+    /// Moves what is in memory to the spool, from the run `first` on, in order, so that it is read back in one sweep.
+    fn spool_memory(&mut self, first: u64) -> io::Result<()> {
         self.spool()?;
         let Some(spool) = &mut self.spool else { return Ok(()) };
-        for held in self.held.values_mut() {
+        for (_, held) in self.held.range_mut(first..) {
             if let Place::Memory(bytes) = &held.place {
-                held.place = Place::Spooled(spool.append(&mut bytes.as_slice())?);
+                let extent = spool.append(&mut bytes.as_slice())?;
+                self.memory_bytes -= bytes.capacity();
+                held.place = Place::Spooled(extent);
             }
         }
-        self.memory_bytes = 0;
+        Ok(())
+    }
+
+    /// Makes room in memory after the run `first` came; where that cannot be had, the run is left out.
+    fn settle(&mut self, first: u64) -> io::Result<()> {
+        // While the spool is refused only the new run tries: everything before it has tried already.
+        let spooled = self.spool_memory(if self.refused { first } else { 0 });
+        self.refused = spooled.is_err();
+        if let Some(Held { place: Place::Memory(bytes), .. }) = self.held.get(&first)
+            && self.memory_bytes > self.max_memory_bytes
+        {
+            self.memory_bytes -= bytes.capacity();
+            self.held.remove(&first);
+            return spooled;
+        }
         Ok(())
     }
 
@@ -97,9 +119,15 @@ impl Queue for Ordered {
         self.held.insert(run.first, Held { count: run.count, place });
         // Where the next one is at hand the reader is slow, not a job: the workers wait then, and nothing is spooled.
         if self.memory_bytes > self.max_memory_bytes && !self.ready() {
-            self.spool_memory()?;
+            self.settle(run.first)?;
         }
         Ok(())
+    }
+
+    fn hold(&mut self, run: Rendered) {
+        let Bytes::Memory(bytes) = run.bytes else { unreachable!("only what is in memory is held there") };
+        self.memory_bytes += bytes.capacity();
+        self.held.insert(run.first, Held { count: run.count, place: Place::Memory(bytes) });
     }
 
     fn ready(&self) -> bool {
@@ -136,6 +164,7 @@ impl Queue for Ordered {
         if self.held.is_empty() && self.leaving.is_none() {
             // What was spooled has left: its room on disk is given back.
             self.spool = None;
+            self.refused = false;
         }
         Ok(())
     }
@@ -151,33 +180,30 @@ impl Queue for Ordered {
 
 /// An unlinked temporary file that is appended to and read by extent.
 struct Spool {
-    file: BufWriter<File>,
+    file: File,
     len: u64,
 }
 
 impl Spool {
-    fn new() -> io::Result<Self> {
-        Ok(Self { file: BufWriter::with_capacity(PIECE_BYTES, tempfile::tempfile()?), len: 0 })
-    }
-
-    fn append(&mut self, bytes: &mut dyn Read) -> io::Result<Extent> {
-        self.file.get_mut().seek(SeekFrom::Start(self.len))?;
+    /// Where this fails, the spool stays as it was: what was written lies past its end.
+    fn append(&mut self, bytes: &mut impl Read) -> io::Result<Extent> {
+        self.file.seek(SeekFrom::Start(self.len))?;
         let len = io::copy(bytes, &mut self.file)?;
-        self.file.flush()?;
         let offset = self.len;
         self.len += len;
         Ok(Extent { offset, len })
     }
 
     fn read(&mut self, extent: Extent, buffer: &mut Vec<u8>) -> io::Result<()> {
-        let file = self.file.get_mut();
-        file.seek(SeekFrom::Start(extent.offset))?;
-        append_from(file, extent.len, buffer)
+        self.file.seek(SeekFrom::Start(extent.offset))?;
+        append_from(&mut self.file, extent.len, buffer)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -220,6 +246,27 @@ mod tests {
         queue.put(run(0, 1)).unwrap();
         assert_eq!(drain(&mut queue), (0..1001).map(|index| format!("{index} ")).collect::<String>());
         assert!(queue.spool.is_none());
+    }
+
+    #[test]
+    fn where_the_disk_is_full_only_what_finds_no_room_in_memory_is_left_out() {
+        let mut queue = Ordered::new(Box::new(0..), 2000);
+        queue.new_file = || Err(io::Error::other("full"));
+        let refused: Vec<u64> = (1..1001).rev().filter(|&first| queue.put(run(first, 1)).is_err()).collect();
+        assert!(refused.len() > 300 && refused.len() < 1000, "{} refused", refused.len());
+        assert!(queue.memory_bytes() <= 2000);
+        // There is room again: whatever comes now is kept, and what was there already too.
+        queue.new_file = tempfile::tempfile;
+        for &first in &refused[1..] {
+            queue.put(run(first, 1)).unwrap();
+        }
+        // A short text may stand in for what is lost, room or not.
+        queue.hold(Rendered { first: refused[0], count: 1, bytes: Bytes::Memory(b"lost ".to_vec()) });
+        queue.put(run(0, 1)).unwrap();
+        let expected =
+            (0..1001).map(|index| if index == refused[0] { "lost ".to_owned() } else { format!("{index} ") });
+        assert_eq!(drain(&mut queue), expected.collect::<String>());
+        assert_eq!(queue.memory_bytes(), 0);
     }
 
     #[test]

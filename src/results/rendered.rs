@@ -53,8 +53,7 @@ pub(super) fn render(
                 Err(_) => Some(JobError::new(Cause::Panic, "writing the result panicked")),
             };
             if let Some(error) = error {
-                text.set_len(start)?;
-                text.seek(io::SeekFrom::Start(start))?;
+                text = in_memory(text, start)?;
                 outcome.result = Err(error);
                 render(outcome, &mut text)?;
             }
@@ -67,6 +66,16 @@ pub(super) fn render(
         runs.push(Rendered { first, count, bytes: Bytes::of(text)? });
     }
     Ok(runs)
+}
+
+/// The first `len` bytes of a text, in memory whatever the temporary folder says.
+fn in_memory(mut text: SpooledTempFile, len: u64) -> io::Result<SpooledTempFile> {
+    let mut kept = Vec::new();
+    text.rewind()?;
+    text.take(len).read_to_end(&mut kept)?;
+    let mut text = SpooledTempFile::new(MAX_MEMORY_BYTES);
+    text.write_all(&kept)?;
+    Ok(text)
 }
 
 impl Bytes {

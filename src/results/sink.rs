@@ -6,7 +6,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::engine::{Outcome, OutcomeSink};
-use crate::results::rendered::{Rendered, render};
+use crate::job::{Cause, JobError};
+use crate::results::rendered::{Bytes, Rendered, render};
 use crate::results::{Ordered, Tally};
 
 /// What is written at once.
@@ -32,7 +33,10 @@ pub trait RunResults: OutcomeSink {
 
 /// What decides which of the rendered outcomes are written next.
 pub(super) trait Queue: Send {
+    /// Takes a run. Where there is no room for it, in memory or on disk, it is left out, and the rest stands.
     fn put(&mut self, run: Rendered) -> io::Result<()>;
+    /// Takes a short run that is in memory, room or not.
+    fn hold(&mut self, run: Rendered);
     /// Whether something is to be written now.
     fn ready(&self) -> bool;
     /// Appends what is to be written now, about [`PIECE_BYTES`] of it, to `buffer`.
@@ -48,7 +52,6 @@ pub(super) struct Pipeline<Q> {
     shared: Arc<Shared<Q>>,
     render: Render,
     tally: Mutex<Tally>,
-    on_broken: Box<dyn Fn() + Send + Sync>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -66,6 +69,8 @@ struct State<Q> {
     ended: bool,
     error: Option<io::Error>,
     broken: bool,
+    /// To be called when it breaks; gone once it was.
+    on_broken: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -83,7 +88,8 @@ impl<Q: Queue + 'static> Pipeline<Q> {
     /// Begins to write to `out`. `on_broken` is called once, when a write fails: nothing more will be written then, so
     /// that the run had better end.
     pub fn new(queue: Q, out: Box<dyn Write + Send>, render: Render, on_broken: Box<dyn Fn() + Send + Sync>) -> Self {
-        let state = State { queue, writer: Writer::Writing, ended: false, error: None, broken: false };
+        let on_broken = Some(on_broken);
+        let state = State { queue, writer: Writer::Writing, ended: false, error: None, broken: false, on_broken };
         let shared = Arc::new(Shared { state: Mutex::new(state), work: Condvar::new(), room: Condvar::new() });
         let writer = std::thread::Builder::new().name("results".to_owned()).spawn({
             let shared = shared.clone();
@@ -91,22 +97,19 @@ impl<Q: Queue + 'static> Pipeline<Q> {
         });
         if let Err(error) = &writer {
             lock(&shared.state).fail(io::Error::new(error.kind(), format!("no thread to write results: {error}")));
+            shared.tell_if_broken();
         }
-        Self { shared, render, tally: Mutex::default(), on_broken, writer: Mutex::new(writer.ok()) }
+        Self { shared, render, tally: Mutex::default(), writer: Mutex::new(writer.ok()) }
     }
 
     pub fn accept(&self, mut outcomes: Vec<Outcome>) {
         let rendered = render(&mut outcomes, &self.render);
-        {
-            let mut tally = lock(&self.tally);
-            outcomes.iter().for_each(|outcome| tally.add(outcome));
-        }
         let mut state = lock(&self.shared.state);
         let put = rendered.and_then(|runs| {
             if state.broken {
                 return Ok(());
             }
-            runs.into_iter().try_for_each(|run| state.queue.put(run))
+            runs.into_iter().try_for_each(|run| self.put(&mut state.queue, run, &mut outcomes))
         });
         if let Err(error) = put {
             state.fail(error);
@@ -122,11 +125,29 @@ impl<Q: Queue + 'static> Pipeline<Q> {
         let full =
             |state: &mut State<Q>| !state.broken && state.queue.memory_bytes() > MAX_READY_BYTES && state.queue.ready();
         let state = self.shared.room.wait_while(state, full).unwrap_or_else(PoisonError::into_inner);
-        let broken = state.broken;
         drop(state);
-        if broken {
-            (self.on_broken)();
+        self.shared.tell_if_broken();
+        let mut tally = lock(&self.tally);
+        outcomes.iter().for_each(|outcome| tally.add(outcome));
+    }
+
+    /// Puts a run into the queue. Where there is no room for it, its outcomes become failed ones, in place.
+    fn put(&self, queue: &mut Q, run: Rendered, outcomes: &mut [Outcome]) -> io::Result<()> {
+        let (first, count) = (run.first, run.count);
+        let Err(error) = queue.put(run) else { return Ok(()) };
+        let folder = std::env::temp_dir();
+        let message = format!(
+            "the result had to wait for a job ahead of it and could not, in a temporary file in {}: {error}: free some \
+             space there, or name another folder in TMPDIR, or write to a file with --output",
+            folder.display()
+        );
+        let mut text = Vec::new();
+        for outcome in outcomes.iter_mut().filter(|outcome| (first..first + count).contains(&outcome.index)) {
+            outcome.result = Err(JobError::new(Cause::Io, message.as_str()));
+            (self.render)(outcome, &mut text)?;
         }
+        queue.hold(Rendered { first, count, bytes: Bytes::Memory(text) });
+        Ok(())
     }
 
     /// Waits until all is written, and gives the queue back for what is left to do.
@@ -154,7 +175,11 @@ impl<Q: Queue + 'static> Pipeline<Q> {
 /// A pipeline that nobody finished takes its thread with it.
 impl<Q> Drop for Pipeline<Q> {
     fn drop(&mut self) {
-        lock(&self.shared.state).broken = true;
+        let mut state = lock(&self.shared.state);
+        state.broken = true;
+        // Nobody is left to be told.
+        state.on_broken = None;
+        drop(state);
         self.shared.work.notify_one();
     }
 }
@@ -163,6 +188,19 @@ impl<Q> State<Q> {
     fn fail(&mut self, error: io::Error) {
         self.broken = true;
         self.error.get_or_insert(error);
+    }
+}
+
+impl<Q> Shared<Q> {
+    /// Tells the run, once, that nothing more will be written.
+    fn tell_if_broken(&self) {
+        let on_broken = {
+            let mut state = lock(&self.state);
+            if state.broken { state.on_broken.take() } else { None }
+        };
+        if let Some(on_broken) = on_broken {
+            on_broken();
+        }
     }
 }
 
@@ -195,7 +233,9 @@ impl<Q: Queue> Shared<Q> {
                 state.fail(error);
             }
         }
+        drop(state);
         self.room.notify_all();
+        self.tell_if_broken();
     }
 }
 
@@ -323,12 +363,71 @@ mod tests {
         };
         let results = Results::new(Box::new(Closed), Box::new(0..), 1000, number(), on_broken);
         results.accept(vec![outcome(0)]);
+        // Without another outcome to learn it from.
         let start = std::time::Instant::now();
         while told.load(Ordering::Relaxed) == 0 && start.elapsed() < Duration::from_secs(10) {
-            results.accept(vec![outcome(1)]);
+            std::thread::sleep(LINGER);
         }
-        assert!(told.load(Ordering::Relaxed) > 0);
+        (1..10).for_each(|index| results.accept(vec![outcome(index)]));
         assert_eq!(results.finish().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(told.load(Ordering::Relaxed), 1);
+    }
+
+    /// Has room for one run, and then for what must be held.
+    struct Full(Vec<Rendered>);
+
+    impl Queue for Full {
+        fn put(&mut self, run: Rendered) -> io::Result<()> {
+            if !self.0.is_empty() {
+                return Err(io::Error::other("no space"));
+            }
+            self.0.push(run);
+            Ok(())
+        }
+
+        fn hold(&mut self, run: Rendered) {
+            self.0.push(run);
+        }
+
+        fn ready(&self) -> bool {
+            false
+        }
+
+        fn take(&mut self, _: &mut Vec<u8>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn memory_bytes(&self) -> usize {
+            0
+        }
+
+        fn end(&mut self) {}
+    }
+
+    #[test]
+    fn where_there_is_no_room_the_outcomes_that_need_it_fail_and_the_run_goes_on() {
+        let render: Render = Box::new(|outcome, out| {
+            let error = outcome.result.as_ref().err().map(|error| error.message.as_str());
+            writeln!(out, "{} {}", outcome.index, error.unwrap_or("succeeded"))
+        });
+        let broken = Box::new(|| panic!("nothing is broken"));
+        let pipeline = Pipeline::new(Full(Vec::new()), Box::new(io::sink()), render, broken);
+        pipeline.accept(vec![outcome(5)]);
+        pipeline.accept(vec![outcome(8), outcome(7)]);
+        let (tally, runs) = pipeline.finish(|queue| Ok(std::mem::take(&mut queue.0))).unwrap();
+        assert_eq!((tally.jobs, tally.failed), (3, 2));
+        let text = |run: &Rendered| match &run.bytes {
+            Bytes::Memory(bytes) => String::from_utf8(bytes.clone()).unwrap(),
+            Bytes::Disk(_) => panic!("it is short"),
+        };
+        assert_eq!(text(&runs[0]), "5 succeeded\n");
+        let failed = text(&runs[1]);
+        let lines: Vec<&str> = failed.lines().collect();
+        assert_eq!((runs[1].first, runs[1].count, lines.len()), (7, 2, 2));
+        assert!(
+            lines[0].starts_with("7 ") && lines[1].starts_with("8 ") && lines[1].contains("no space: free"),
+            "{failed}"
+        );
     }
 
     #[test]
