@@ -210,16 +210,15 @@ impl HistogramCounts {
     }
 }
 
-/// A number as JSON: integers with all their digits, floats as the shortest decimal that reads back as the same number of
-/// their type, what JSON has no number for as `"NaN"`, `"Infinity"`, `"-Infinity"`.
+/// A number as JSON: integers with all their digits, floats as the shortest decimal that reads back as the same `f64`, what
+/// JSON has no number for as `"NaN"`, `"Infinity"`, `"-Infinity"`. An `f32` is widened first: readers of JSON take numbers
+/// for `f64`, and the mean of one value is to be that value.
 fn write_json_scalar(out: &mut dyn Write, value: Option<Scalar>) -> io::Result<()> {
-    let mut buffer = ryu::Buffer::new();
-    match value {
+    match value.map(|scalar| (scalar, scalar.to_f64())) {
         None => out.write_all(b"null"),
-        Some(Scalar::Integer(integer)) => write!(out, "{integer}"),
-        Some(Scalar::F32(float)) if float.is_finite() => out.write_all(buffer.format_finite(float).as_bytes()),
-        Some(Scalar::F64(float)) if float.is_finite() => out.write_all(buffer.format_finite(float).as_bytes()),
-        Some(float) => write!(out, "\"{}\"", not_finite(float.to_f64())),
+        Some((Scalar::Integer(integer), _)) => write!(out, "{integer}"),
+        Some((_, float)) if float.is_finite() => out.write_all(ryu::Buffer::new().format_finite(float).as_bytes()),
+        Some((_, float)) => write!(out, "\"{}\"", not_finite(float)),
     }
 }
 
@@ -235,16 +234,15 @@ fn text_of(value: Option<Scalar>) -> String {
     match value {
         None => "none".to_owned(),
         Some(Scalar::Integer(integer)) => integer.to_string(),
-        Some(Scalar::F32(float)) if float.is_finite() => in_few_digits(float, float.into()),
         Some(float) => text_of_f64(float.to_f64()),
     }
 }
 
+/// The shortest decimal that reads back as the same number, in scientific notation where it would need many zeros.
 fn text_of_f64(float: f64) -> String {
-    if float.is_finite() { in_few_digits(float, float) } else { not_finite(float).to_owned() }
-}
-
-/// The shortest decimal, in scientific notation where it would need many zeros.
-fn in_few_digits(float: impl std::fmt::Display + std::fmt::LowerExp, wide: f64) -> String {
-    if wide == 0.0 || (1e-5..1e17).contains(&wide.abs()) { float.to_string() } else { format!("{float:e}") }
+    match float {
+        float if !float.is_finite() => not_finite(float).to_owned(),
+        float if float == 0.0 || (1e-5..1e17).contains(&float.abs()) => float.to_string(),
+        float => format!("{float:e}"),
+    }
 }

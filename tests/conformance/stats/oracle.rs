@@ -69,7 +69,7 @@ impl Value {
         let mut buffer = ryu::Buffer::new();
         match self {
             Self::Integer(value) => value.to_string(),
-            Self::F32(value) if value.is_finite() => buffer.format_finite(value).to_owned(),
+            Self::F32(value) if value.is_finite() => buffer.format_finite(f64::from(value)).to_owned(),
             Self::F64(value) if value.is_finite() => buffer.format_finite(value).to_owned(),
             float => match float.wide() {
                 Some(f64::INFINITY) => "\"Infinity\"".to_owned(),

@@ -82,6 +82,23 @@ fn an_automatic_range_holds_everything_even_where_its_ends_are_rounded() {
 }
 
 #[test]
+fn elements_of_f32_are_printed_as_the_f64_that_they_are() {
+    let value = 1.634_989_7_f32;
+    let kernel = StatsKernel::of_values(vec![value], request("0.5", None, None, 1)).unwrap();
+    let answer = kernel.answer_here().unwrap();
+    let read: serde_json::Value = serde_json::from_str(&json(&answer)).unwrap();
+    assert_ne!(value.to_string().parse(), Ok(f64::from(value)), "a value whose short form is another f64");
+    for field in ["min", "max", "sum", "mean"] {
+        assert_eq!(read[field].as_f64(), Some(f64::from(value)), "{field}");
+    }
+    assert_eq!(read["quantiles"][0]["value"].as_f64(), Some(f64::from(value)));
+    let mut text = Vec::new();
+    answer.write_text(&mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert_eq!(text.matches(&f64::from(value).to_string()).count(), 5, "{text}");
+}
+
+#[test]
 fn histograms_without_an_answer_say_why() {
     let fails = |values: Vec<f64>, histogram: &str| {
         StatsKernel::of_values(values, request("", Some(histogram), None, 1))
