@@ -203,3 +203,11 @@ fn a_mixed_run_over_a_failing_gpu_gives_every_job_one_outcome_in_order() {
     let lost = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
     assert!(lost > 0, "the fault was reached");
 }
+
+#[test]
+fn verifying_on_a_device_that_is_not_there_is_an_error() {
+    let runner = runner(&[gpu(0, 1.0, &[])], DeviceChoice::Auto);
+    assert!(runner.verify(&large(), 1).unwrap().same());
+    let error = runner.verify(&large().on(DeviceChoice::GpuIndex(7)), 1).unwrap_err();
+    assert_eq!(error.cause, Cause::NoDevice);
+}

@@ -204,7 +204,7 @@ impl Asked {
     }
 
     fn verify(&self, runner: &Runner, spec: &JobSpec, context: &BindContext) -> Result<Result<(), JobError>, Stopped> {
-        let found = match runner.engine().verify(&*spec.params, context, verify::seed()) {
+        let found = match runner.engine().verify(&*spec.params, spec.device, context, verify::seed()) {
             Ok(found) => found,
             Err(error) => return Ok(Err(error)),
         };

@@ -144,7 +144,7 @@ fn dry_run(runner: &Runner, options: &Options, specs: &[JobSpec]) -> Result<Exit
 fn verify_all(runner: &Runner, options: &Options, specs: &[JobSpec]) -> Result<ExitCode, Stopped> {
     let mut exit = Exit::default();
     for spec in specs {
-        match runner.engine().verify(&*spec.params, &BindContext::default(), verify::seed()) {
+        match runner.engine().verify(&*spec.params, spec.device, &BindContext::default(), verify::seed()) {
             Ok(found) => {
                 print(|out| {
                     if options.json {

@@ -188,6 +188,7 @@ fn outcomes(ended: Vec<Ended>, begun: Instant, now: Instant) -> Vec<(Outcome, Ar
             let timings = Timings {
                 queued: begun.saturating_duration_since(ticket.submitted),
                 phases: Phases { setup: opening, compute: share, ..Phases::default() },
+                opening,
                 total: now.saturating_duration_since(ticket.submitted),
             };
             let ran_on = if plan.is_some() { RanOn::One(DeviceId::Cpu) } else { RanOn::Nowhere };

@@ -447,7 +447,8 @@ impl Coordinator {
         let waited = admitted.saturating_duration_since(ticket.submitted).saturating_sub(opening);
         let mut phases = report.phases;
         phases.setup += opening;
-        let timings = Timings { queued: waited + report.queued, phases, total: ticket.submitted.elapsed() };
+        let queued = waited + report.queued;
+        let timings = Timings { queued, phases, opening, total: ticket.submitted.elapsed() };
         let outcome = ticket.ended(result, report.ran_on, timings, report.attempts, Some(plan));
         let shared = self.shared.clone();
         // Rendering an answer can take long: it is no work for the thread that decides.

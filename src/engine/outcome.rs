@@ -38,8 +38,17 @@ pub struct Timings {
     pub queued: Duration,
     /// Where the rest went.
     pub phases: Phases,
+    /// How much of `phases.setup` was opening the job's own input, which no plan predicts.
+    pub opening: Duration,
     /// From its submission to its end.
     pub total: Duration,
+}
+
+impl Timings {
+    /// What a plan predicts: neither waiting, for a lane or for the others of a batch, nor opening the input.
+    pub fn predictable(&self) -> Duration {
+        self.phases.total().saturating_sub(self.opening)
+    }
 }
 
 /// How a job ended: its answer or its error, and how it came to that.

@@ -147,6 +147,7 @@ impl Shared {
     /// Plans a bound job.
     pub fn plan(&self, work: &Work, policy: DeviceChoice, busy_for_ms: &dyn Fn(DeviceId) -> f64) -> Planned {
         let states = self.states(busy_for_ms);
+        let policy = after_losses(policy, &states);
         let planned = self.plan_among(work, policy, &states, lock(&self.store).model());
         match planned {
             Ok(plan) => Planned::Plan(plan),
@@ -210,7 +211,8 @@ impl Shared {
     /// Learns from a batch whose jobs looked alike.
     pub fn learn_small(&self, leftover: &Leftover) {
         let Some((work, each)) = &leftover.sample else { return };
-        if is_trivial(work) {
+        // Keeping the time of a trivial job costs more than it is worth, unless somebody looks at its prediction.
+        if is_trivial(work) && !self.settings.explain {
             return;
         }
         let compute_ms = each.as_secs_f64() * 1e3;
@@ -224,4 +226,12 @@ impl Shared {
 /// Whether a job is so small that knowing more about it costs more than running it.
 fn is_trivial(work: &Work) -> bool {
     work.units as f64 * work.prior_ns_per_unit * f64::from(work.passes) < TRIVIAL_MS * 1e6
+}
+
+/// What a split asks for once every GPU that it had was lost in this run: the rest of a night's jobs on the CPU, rather
+/// than a failure of each.
+fn after_losses(policy: DeviceChoice, states: &[DeviceState]) -> DeviceChoice {
+    let mut gpus = states.iter().filter(|state| state.id != DeviceId::Cpu).map(|state| state.unusable).peekable();
+    let lost = gpus.peek().is_some() && gpus.all(|unusable| unusable == Some(Unusable::Lost));
+    if policy == DeviceChoice::Split && lost { DeviceChoice::Auto } else { policy }
 }

@@ -18,6 +18,7 @@ use crate::engine::ticket::{CancelFlag, Ticket};
 use crate::engine::verify::{self, Verification};
 use crate::engine::{OutcomeSink, panics};
 use crate::job::{BindContext, DeviceChoice, JobError, JobParams, JobSpec};
+use crate::kernels::Work;
 use crate::model::{Store, Warning};
 use crate::plan::Plan;
 
@@ -118,10 +119,14 @@ impl Engine {
         device: Option<DeviceChoice>,
         context: &BindContext,
     ) -> Result<Plan, JobError> {
-        let (_, work) = caught(|| params.bind(context).map(|kernel| (kernel.clone(), kernel.work())))?;
+        let work = caught(|| params.bind(context).map(|kernel| kernel.work()))?;
+        self.plan_work(&work, device)
+    }
+
+    fn plan_work(&self, work: &Work, device: Option<DeviceChoice>) -> Result<Plan, JobError> {
         let policy = device.unwrap_or(self.shared.default_device());
         loop {
-            match self.shared.plan(&work, policy, &|_| 0.0) {
+            match self.shared.plan(work, policy, &|_| 0.0) {
                 Planned::Plan(plan) => return Ok(plan),
                 Planned::Refused(error) => return Err(error),
                 Planned::SearchFirst => {
@@ -134,9 +139,17 @@ impl Engine {
     /// Runs a job in every way that the devices allow, and compares the bytes of its result.
     ///
     /// # Errors
-    /// Where it cannot be bound, or one of the runs fails.
-    pub fn verify(&self, params: &dyn JobParams, context: &BindContext, seed: u64) -> Result<Verification, JobError> {
-        let kernel = caught(|| params.bind(context))?;
+    /// Where it cannot be bound or cannot run where it asks to, or one of the runs fails.
+    pub fn verify(
+        &self,
+        params: &dyn JobParams,
+        device: Option<DeviceChoice>,
+        context: &BindContext,
+        seed: u64,
+    ) -> Result<Verification, JobError> {
+        let (kernel, work) = caught(|| params.bind(context).map(|kernel| (kernel.clone(), kernel.work())))?;
+        // A device that is asked for by name and is not there is an error here too.
+        self.plan_work(&work, device)?;
         let devices: Vec<Arc<dyn Device>> = self.shared.devices.usable();
         panics::catch(|| verify::verify(&kernel, &devices, seed))
             .unwrap_or_else(|panic| Err(JobError::new(crate::job::Cause::Panic, panic)))

@@ -13,8 +13,8 @@ pub struct Forecast {
     pub samples: u32,
 }
 
-/// No prediction is longer: some three thousand years. Keeps hostile sizes finite.
-pub(crate) const LONGEST_MS: f64 = 1e14;
+/// No prediction is longer: more than the greatest job takes on one thread. Keeps hostile sizes finite.
+pub(crate) const LONGEST_MS: f64 = 1e20;
 
 impl Forecast {
     /// Nothing to wait for, surely.

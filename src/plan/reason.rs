@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::device::DeviceId;
 use crate::job::DeviceChoice;
 use crate::plan::candidates::Weighed;
 use crate::plan::request::{INVENTORY_MS, PlanRequest, SETUP_MS};
@@ -38,11 +39,15 @@ pub(super) fn explain(request: &PlanRequest<'_>, weighed: &[Weighed], best: &Wei
     if request.policy == DeviceChoice::Auto && request.work.gpu && !request.inventory_known {
         _ = write!(text, "; looking for a gpu and opening it would take {}", time(INVENTORY_MS + SETUP_MS));
     }
+    let usable = |state: &crate::plan::DeviceState| state.id != DeviceId::Cpu && state.unusable.is_none();
+    if request.policy == DeviceChoice::Auto && request.inventory_known && !request.devices.iter().any(usable) {
+        text.push_str("; there is no usable gpu (`tandem devices` says why)");
+    }
     if request.policy == DeviceChoice::Auto && !request.work.gpu {
         text.push_str("; the kernel has no gpu side");
     }
     if let Some(probe) = probe {
-        let lanes = if probe.device == crate::device::DeviceId::Cpu {
+        let lanes = if probe.device == DeviceId::Cpu {
             format!(" ({} {})", probe.lanes, if probe.lanes == 1 { "thread" } else { "threads" })
         } else {
             String::new()

@@ -66,6 +66,7 @@ pub fn succeeded() -> Outcome {
                 compute: Duration::from_secs(3),
                 readback: Duration::ZERO,
             },
+            opening: Duration::ZERO,
             total: Duration::from_micros(3_004_500),
         },
         attempts: 2,

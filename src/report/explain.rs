@@ -17,7 +17,7 @@ pub fn explain(outcome: &Outcome, style: Style) -> String {
     match &outcome.plan {
         Some(plan) => {
             text.push_str(&plan_text(plan, style));
-            let took = timings.total.saturating_sub(timings.queued);
+            let took = timings.predictable();
             let _ = write!(text, "  took       {}", style.strong(&time(took)));
             if let Some(predicted) = predicted(plan) {
                 let _ = write!(text, ", predicted {}", time_ms(predicted.ms));

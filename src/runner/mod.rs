@@ -99,7 +99,7 @@ impl Runner {
     /// # Errors
     /// Where its input cannot be opened, or one of the runs fails.
     pub fn verify(&self, job: &Job, seed: u64) -> Result<Verification, JobError> {
-        self.engine.verify(&*job.params, &self.context, seed)
+        self.engine.verify(&*job.params, job.device, &self.context, seed)
     }
 
     /// The engine, for what goes beyond jobs: its devices and its model.
