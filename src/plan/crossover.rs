@@ -1,6 +1,7 @@
 //! The size from which another choice would win.
 
 use crate::device::DeviceId;
+use crate::job::DeviceChoice;
 use crate::plan::candidates::{pick, weigh};
 use crate::plan::request::PlanRequest;
 use crate::plan::types::{Choice, Crossover};
@@ -10,7 +11,11 @@ const FARTHEST_MS: f64 = 1e10;
 
 /// The nearest larger size at which another device would be chosen, or else the nearest smaller one. Where the CPU is
 /// all there is, another number of threads counts too. Sizes are searched by doubling, then by bisection.
+///
+/// Whatever the policy is, all choices compete here as they do under `auto`. Where the user has asked for one that would
+/// not win at this size, the others win up to the size, or from the size, at which the one asked for begins to.
 pub(super) fn find(request: &PlanRequest<'_>, chosen: &Choice) -> Option<Crossover> {
+    let request = &PlanRequest { policy: DeviceChoice::Auto, ..*request };
     let only_cpu =
         request.devices.iter().all(|state| state.id == DeviceId::Cpu || state.unusable.is_some()) || !request.work.gpu;
     let same = |other: &Choice| match (chosen, other) {
@@ -19,31 +24,34 @@ pub(super) fn find(request: &PlanRequest<'_>, chosen: &Choice) -> Option<Crossov
         (Choice::Split { .. }, Choice::Split { .. }) => true,
         _ => false,
     };
-    let other_at = |units: u64| {
+    let winner_at = |units: u64| {
         let weighed = weigh(request, units);
         let best = pick(&weighed).filter(|best| best.ms() <= FARTHEST_MS)?;
-        Some(best.choice.clone()).filter(|choice| !same(choice))
+        Some(best.choice.clone())
     };
     let here = request.work.units.max(1);
+    let loses_here = winner_at(here).is_some_and(|winner| !same(&winner));
+    let turns = |units: u64| winner_at(units).is_some_and(|winner| same(&winner) == loses_here);
+    let other = |units: u64, below: bool| winner_at(units).map(|choice| Crossover { choice, units, below });
     let mut near = here;
     while near < u64::MAX {
         let far = near.saturating_mul(2);
-        if other_at(far).is_some() {
-            let (_, units) = bisect(near, far, |units| other_at(units).is_some());
-            return other_at(units).map(|choice| Crossover { choice, units, below: false });
+        if turns(far) {
+            let (near, far) = bisect(near, far, turns);
+            return if loses_here { other(near, true) } else { other(far, false) };
         }
         near = far;
     }
     let mut near = here;
     while near > 1 {
         let far = near / 2;
-        if other_at(far).is_some() {
-            let (_, units) = bisect(near, far, |units| other_at(units).is_some());
-            return other_at(units).map(|choice| Crossover { choice, units, below: true });
+        if turns(far) {
+            let (near, far) = bisect(near, far, turns);
+            return if loses_here { other(near, false) } else { other(far, true) };
         }
         near = far;
     }
-    None
+    if loses_here { winner_at(here).map(|choice| Crossover { choice, units: 1, below: false }) } else { None }
 }
 
 /// Narrows a change between `near`, where `changed` does not hold, and `far`, where it does, down to neighbours.

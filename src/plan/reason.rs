@@ -46,6 +46,9 @@ pub(super) fn explain(request: &PlanRequest<'_>, weighed: &[Weighed], best: &Wei
     if request.policy == DeviceChoice::Auto && !request.work.gpu {
         text.push_str("; the kernel has no gpu side");
     }
+    if request.policy != DeviceChoice::Auto {
+        text.push_str("; the crossover is that of `auto`");
+    }
     if let Some(probe) = probe {
         let lanes = if probe.device == DeviceId::Cpu {
             format!(" ({} {})", probe.lanes, if probe.lanes == 1 { "thread" } else { "threads" })

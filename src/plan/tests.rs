@@ -251,6 +251,39 @@ fn what_does_not_fit_a_device_goes_elsewhere_or_is_refused() {
 }
 
 #[test]
+fn the_crossover_of_a_device_that_was_asked_for_is_where_it_begins_to_win() {
+    let model = model(MEASURED);
+    // A software adapter, so that no split wins between the two.
+    let devices = || vec![cpu(8), DeviceState { kind: DeviceKind::SoftwareGpu, ..gpu(0) }];
+    let forced = |units: u64, policy: DeviceChoice| {
+        let devices = devices();
+        Case { work: work(units), policy, devices, known: true, model: &model }.plan().unwrap()
+    };
+    let turn = choose(1_000_000, devices(), &model).crossover.unwrap().units;
+    let plan = forced(1_000_000, DeviceChoice::Gpu);
+    assert!(plan.reason.contains("the crossover is that of `auto`"), "{}", plan.reason);
+    let wins = |choice, units, below| Some(Crossover { choice, units, below });
+    let threads = Choice::Cpu { threads: 8 };
+    assert_eq!(plan.crossover, wins(threads.clone(), turn - 1, true), "the cpu wins here and up to there");
+    assert_eq!(forced(turn - 1, DeviceChoice::Gpu).crossover, plan.crossover, "here is the last such size");
+    assert_eq!(forced(turn, DeviceChoice::Gpu).crossover, plan.crossover, "here the gpu wins");
+    let plan = forced(100_000_000, DeviceChoice::Cpu);
+    assert_eq!(plan.crossover, wins(Choice::Gpu { index: 0 }, turn, false), "the gpu wins here and from there");
+    assert_eq!(forced(1_000_000, DeviceChoice::Cpu).crossover, plan.crossover, "here the cpu wins");
+    assert_eq!(forced(1_000_000, DeviceChoice::Auto).crossover, plan.crossover);
+}
+
+#[test]
+fn a_device_that_was_asked_for_and_never_wins_loses_from_one_unit_on() {
+    let slow: &[(&str, u32, f64, f64)] =
+        &[("cpu", 1, 0.001, 1.0), ("cpu", 4, 0.03, 0.27), ("cpu", 8, 0.04, 0.14), ("gpu 0", 1, 0.5, 100.0)];
+    let (model, devices) = (model(slow), vec![cpu(8), gpu(0)]);
+    let plan = Case { work: work(1_000_000), policy: DeviceChoice::Gpu, devices, known: true, model: &model }.plan();
+    let crossover = plan.unwrap().crossover.expect("the cpu wins");
+    assert_eq!((crossover.choice, crossover.units, crossover.below), (Choice::Cpu { threads: 8 }, 1, false));
+}
+
+#[test]
 fn the_crossover_is_the_size_at_which_the_choice_really_changes() {
     let model = model(MEASURED);
     let plan = choose(1_000_000, vec![cpu(8), gpu(0)], &model);
@@ -428,8 +461,10 @@ mod properties {
                 prop_assert!(usable(probe.device) && probe.share > 0.0 && probe.share <= 0.0300001, "{:?}", probe);
             }
             if let Some(crossover) = &plan.crossover {
-                let larger = crossover.units > units;
-                prop_assert_eq!(crossover.below, !larger, "{:?} at {}", crossover, units);
+                prop_assert_ne!(&crossover.choice, &plan.choice);
+                let reached =
+                    if crossover.below { units <= crossover.units } else { units >= crossover.units };
+                prop_assert!(policy != DeviceChoice::Auto || !reached, "{:?} at {}", crossover, units);
             }
         }
 

@@ -84,7 +84,7 @@ pub struct Candidate {
     pub note: String,
 }
 
-/// The size from which another choice would win.
+/// The size from which another choice would win, if the policy let it: all choices compete for it as under `auto`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Crossover {
     /// The choice that would win there.
@@ -121,7 +121,7 @@ pub struct Plan {
     pub reason: String,
     /// Everything that was weighed, best first.
     pub candidates: Vec<Candidate>,
-    /// From which size on another would win; `None` where none would.
+    /// From which size on another would win under `auto`; `None` where none would.
     pub crossover: Option<Crossover>,
     /// Units at the start of the first pass to run elsewhere, in order to learn; bounded to a few per cent of the time.
     pub probe: Option<Part>,
