@@ -48,6 +48,10 @@ impl Device for CpuDevice {
         true
     }
 
+    fn resident_bytes(&self, _: &[u64]) -> u64 {
+        0
+    }
+
     fn fold(
         &self,
         kernel: &dyn DynKernel,

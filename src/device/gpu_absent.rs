@@ -30,6 +30,10 @@ impl Device for GpuDevice {
         match *self {}
     }
 
+    fn resident_bytes(&self, _: &[u64]) -> u64 {
+        match *self {}
+    }
+
     fn fold(&self, _: &dyn DynKernel, _: &DynPass, _: Range<u64>, _: &mut Scratch) -> Result<ChunkDone, DeviceError> {
         match *self {}
     }

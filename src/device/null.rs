@@ -47,6 +47,8 @@ pub struct NullSpec {
     pub ns_per_unit: f64,
     /// Its memory.
     pub memory_bytes: Option<u64>,
+    /// How many bytes of any job's input it says to hold already.
+    pub resident_bytes: u64,
     /// The largest chunk of input that it takes, in bytes.
     pub max_chunk_bytes: u64,
     /// What goes wrong.
@@ -67,6 +69,7 @@ impl NullSpec {
             upload_ns_per_unit: 0.0,
             ns_per_unit,
             memory_bytes: None,
+            resident_bytes: 0,
             max_chunk_bytes: u64::MAX,
             faults: Vec::new(),
             sleeps: false,
@@ -149,6 +152,10 @@ impl Device for NullDevice {
     fn is_open(&self) -> bool {
         let opened = self.spec.setup.is_zero() || self.chunks_begun() > 0;
         opened && !self.lost.load(Ordering::Relaxed)
+    }
+
+    fn resident_bytes(&self, _: &[u64]) -> u64 {
+        self.spec.resident_bytes
     }
 
     fn fold(

@@ -140,6 +140,10 @@ pub trait Device: Send + Sync + std::fmt::Debug {
     /// Whether it has been opened, so that using it has no set-up any more. Costs nothing.
     fn is_open(&self) -> bool;
 
+    /// How many bytes of these sources, named by their [identity](crate::input::Source::identity), it holds, so that they
+    /// need not be uploaded. Costs little and waits for no chunk.
+    fn resident_bytes(&self, sources: &[u64]) -> u64;
+
     /// Folds the chunk `units` and waits for it. `lanes` calls may run at once.
     ///
     /// # Errors

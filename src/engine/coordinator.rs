@@ -303,7 +303,7 @@ impl Coordinator {
         self.add_gpus();
         let asked = bound.ticket.spec.device.unwrap_or(self.shared.default_device());
         let busy_for_ms = |device| self.dispatch.busy_for_ms(device);
-        match self.shared.plan(&bound.work, asked, &busy_for_ms) {
+        match self.shared.plan(&*bound.kernel, &bound.work, asked, &busy_for_ms) {
             Planned::Plan(plan) => self.begin(bound, Arc::new(plan), asked),
             Planned::SearchFirst => {
                 self.unplanned.push(bound);

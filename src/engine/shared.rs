@@ -10,9 +10,10 @@ use crate::engine::batch::Leftover;
 use crate::engine::coordinator::Message;
 use crate::engine::devices::Devices;
 use crate::engine::dispatch::DeviceRun;
+use crate::engine::running::caught;
 use crate::engine::ticket::{Gauge, Ticket};
 use crate::job::{Cause, DeviceChoice, JobError};
-use crate::kernels::Work;
+use crate::kernels::{DynKernel, Work};
 use crate::model::{Measured, Model, ModelKey, Store};
 use crate::plan::{self, DeviceState, Plan, PlanError, PlanRequest, Unusable};
 
@@ -117,8 +118,8 @@ impl Shared {
         aside
     }
 
-    /// The devices that are known, as the planner sees them.
-    pub fn states(&self, busy_for_ms: &dyn Fn(DeviceId) -> f64) -> Vec<DeviceState> {
+    /// The devices that are known, as the planner of a job with these inputs sees them.
+    fn states(&self, inputs: &Inputs, busy_for_ms: &dyn Fn(DeviceId) -> f64) -> Vec<DeviceState> {
         let aside = lock(&self.aside);
         let state = |device: &dyn Device, unusable: Option<Unusable>| {
             let info = device.info();
@@ -132,7 +133,7 @@ impl Shared {
                 busy_for_ms: busy_for_ms(info.id),
                 memory_bytes: info.memory_bytes,
                 max_chunk_bytes: info.max_chunk_bytes,
-                resident: 0.0,
+                resident: inputs.share_on(device),
             }
         };
         let mut states = vec![state(&**self.devices.cpu(), None)];
@@ -145,8 +146,16 @@ impl Shared {
     }
 
     /// Plans a bound job.
-    pub fn plan(&self, work: &Work, policy: DeviceChoice, busy_for_ms: &dyn Fn(DeviceId) -> f64) -> Planned {
-        let states = self.states(busy_for_ms);
+    pub fn plan(
+        &self,
+        kernel: &dyn DynKernel,
+        work: &Work,
+        policy: DeviceChoice,
+        busy_for_ms: &dyn Fn(DeviceId) -> f64,
+    ) -> Planned {
+        let has_gpus = self.devices.known_gpus().is_some_and(|found| !found.gpus.is_empty());
+        let inputs = if has_gpus { Inputs::of(kernel) } else { Inputs::default() };
+        let states = self.states(&inputs, busy_for_ms);
         let policy = after_losses(policy, &states);
         let planned = self.plan_among(work, policy, &states, lock(&self.store).model());
         match planned {
@@ -158,7 +167,7 @@ impl Shared {
 
     /// The plan of a job that may be run where it was bound, if a plan can be had without looking for anything.
     pub fn plan_small(&self, work: &Work, policy: DeviceChoice) -> Option<Plan> {
-        let states = self.states(&|_| 0.0);
+        let states = self.states(&Inputs::default(), &|_| 0.0);
         if is_trivial(work) && !self.settings.explain {
             return self.plan_among(work, policy, &states, &Model::new()).ok();
         }
@@ -223,6 +232,44 @@ impl Shared {
     }
 }
 
+/// What a job reads, as far as devices may hold it already.
+#[derive(Debug, Default)]
+struct Inputs {
+    /// Ascending and distinct.
+    identities: Vec<u64>,
+    /// All of it, in bytes.
+    bytes: u64,
+}
+
+impl Inputs {
+    /// Those of this kernel; none where it panics, which it will do again where that is its job's error.
+    fn of(kernel: &dyn DynKernel) -> Self {
+        let inputs = caught(|| {
+            let mut inputs = Self::default();
+            for source in kernel.inputs() {
+                match source.identity().map(|identity| (identity, inputs.identities.binary_search(&identity))) {
+                    // A column that is named twice is uploaded once.
+                    Some((_, Ok(_))) => continue,
+                    Some((identity, Err(at))) => inputs.identities.insert(at, identity),
+                    None => {}
+                }
+                let bytes = source.len().saturating_mul(source.dtype().size_bytes() as u64);
+                inputs.bytes = inputs.bytes.saturating_add(bytes);
+            }
+            Ok(inputs)
+        });
+        inputs.unwrap_or_default()
+    }
+
+    /// How much of it lies on this device, 0 to 1.
+    fn share_on(&self, device: &dyn Device) -> f64 {
+        if self.identities.is_empty() || self.bytes == 0 {
+            return 0.0;
+        }
+        (device.resident_bytes(&self.identities) as f64 / self.bytes as f64).min(1.0)
+    }
+}
+
 /// Whether a job is so small that knowing more about it costs more than running it.
 fn is_trivial(work: &Work) -> bool {
     work.units as f64 * work.prior_ns_per_unit * f64::from(work.passes) < TRIVIAL_MS * 1e6
@@ -234,4 +281,43 @@ fn after_losses(policy: DeviceChoice, states: &[DeviceState]) -> DeviceChoice {
     let mut gpus = states.iter().filter(|state| state.id != DeviceId::Cpu).map(|state| state.unusable).peekable();
     let lost = gpus.peek().is_some() && gpus.all(|unusable| unusable == Some(Unusable::Lost));
     if policy == DeviceChoice::Split && lost { DeviceChoice::Auto } else { policy }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::device::{NullDevice, NullSpec};
+    use crate::engine::{Found, FoundGpu};
+    use crate::input::InMemory;
+    use crate::kernels::stats::{Column, StatsKernel, StatsRequest};
+    use crate::model::Location;
+
+    /// The share of `kernel`'s input that lies on a GPU which holds so many bytes, as the planner is told.
+    fn resident(kernel: &dyn DynKernel, resident_bytes: u64) -> f64 {
+        let device: Arc<dyn Device> = Arc::new(NullDevice::new(NullSpec { resident_bytes, ..NullSpec::gpu(0, 1.0) }));
+        let gpus = vec![FoundGpu { device, unusable: None }];
+        let search = Box::new(move || Found { gpus: gpus.clone(), diagnosis: None });
+        let settings = Settings { device: DeviceChoice::Auto, threads: 1, explain: false };
+        let (sender, _receiver) = crossbeam_channel::unbounded();
+        let shared = Shared::new(settings, Devices::new(1, search), Store::new(Location::Nowhere), sender);
+        shared.devices.gpus();
+        let states = shared.states(&Inputs::of(kernel), &|_| 0.0);
+        assert_eq!(states[0].resident, 0.0, "the cpu holds nothing");
+        states[1].resident
+    }
+
+    #[test]
+    fn the_planner_is_told_how_much_of_the_input_a_device_holds() {
+        let source = Arc::new(InMemory::new("values", vec![1.0f32; 1000]));
+        let columns = |count| vec![Column { name: None, source: source.clone() }; count];
+        for count in [1, 3] {
+            // The same column thrice is uploaded once.
+            let kernel = StatsKernel::new(columns(count), true, StatsRequest::default()).unwrap();
+            assert_eq!(resident(&kernel, 0), 0.0);
+            assert_eq!(resident(&kernel, 1000), 0.25);
+            assert_eq!(resident(&kernel, u64::MAX), 1.0);
+        }
+    }
 }

@@ -18,7 +18,7 @@ use crate::engine::ticket::{CancelFlag, Ticket};
 use crate::engine::verify::{self, Verification};
 use crate::engine::{OutcomeSink, panics};
 use crate::job::{BindContext, DeviceChoice, JobError, JobParams, JobSpec};
-use crate::kernels::Work;
+use crate::kernels::{DynKernel, Work};
 use crate::model::{Store, Warning};
 use crate::plan::Plan;
 
@@ -119,14 +119,14 @@ impl Engine {
         device: Option<DeviceChoice>,
         context: &BindContext,
     ) -> Result<Plan, JobError> {
-        let work = caught(|| params.bind(context).map(|kernel| kernel.work()))?;
-        self.plan_work(&work, device)
+        let (kernel, work) = caught(|| params.bind(context).map(|kernel| (kernel.clone(), kernel.work())))?;
+        self.plan_work(&*kernel, &work, device)
     }
 
-    fn plan_work(&self, work: &Work, device: Option<DeviceChoice>) -> Result<Plan, JobError> {
+    fn plan_work(&self, kernel: &dyn DynKernel, work: &Work, device: Option<DeviceChoice>) -> Result<Plan, JobError> {
         let policy = device.unwrap_or(self.shared.default_device());
         loop {
-            match self.shared.plan(work, policy, &|_| 0.0) {
+            match self.shared.plan(kernel, work, policy, &|_| 0.0) {
                 Planned::Plan(plan) => return Ok(plan),
                 Planned::Refused(error) => return Err(error),
                 Planned::SearchFirst => {
@@ -149,7 +149,7 @@ impl Engine {
     ) -> Result<Verification, JobError> {
         let (kernel, work) = caught(|| params.bind(context).map(|kernel| (kernel.clone(), kernel.work())))?;
         // A device that is asked for by name and is not there is an error here too.
-        self.plan_work(&work, device)?;
+        self.plan_work(&*kernel, &work, device)?;
         let devices: Vec<Arc<dyn Device>> = self.shared.devices.usable();
         panics::catch(|| verify::verify(&kernel, &devices, seed))
             .unwrap_or_else(|panic| Err(JobError::new(crate::job::Cause::Panic, panic)))

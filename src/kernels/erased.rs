@@ -5,6 +5,7 @@ use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::input::Source;
 use crate::job::{Cause, JobError};
 use crate::kernels::{FoldContext, GpuCaps, GpuWork, Kernel, Next, Work};
 
@@ -78,6 +79,8 @@ pub trait DynKernel: Send + Sync {
     /// # Errors
     /// As there.
     fn gpu_partial(&self, pass: &DynPass, units: Range<u64>, outputs: &[Vec<u32>]) -> Result<DynPartial, JobError>;
+    /// See [`Kernel::inputs`].
+    fn inputs(&self) -> Vec<Arc<dyn Source>>;
     /// See [`Kernel::check_inputs`].
     ///
     /// # Errors
@@ -162,6 +165,10 @@ impl<K: Kernel> DynKernel for K {
     fn gpu_partial(&self, pass: &DynPass, units: Range<u64>, outputs: &[Vec<u32>]) -> Result<DynPartial, JobError> {
         let value = Kernel::gpu_partial(self, pass_of::<K>(pass), units.clone(), outputs)?;
         Ok(cover(value, units))
+    }
+
+    fn inputs(&self) -> Vec<Arc<dyn Source>> {
+        Kernel::inputs(self)
     }
 
     fn check_inputs(&self) -> Result<(), JobError> {

@@ -1,8 +1,9 @@
 //! The [`Kernel`] trait: an exact monoid over chunks.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use crate::input::Scratch;
+use crate::input::{Scratch, Source};
 use crate::job::JobError;
 use crate::kernels::{Answer, GpuCaps, GpuWork};
 
@@ -152,6 +153,12 @@ pub trait Kernel: Send + Sync + 'static {
         _outputs: &[Vec<u32>],
     ) -> Result<Self::Partial, JobError> {
         unreachable!("a kernel whose gpu_work gives work implements gpu_partial")
+    }
+
+    /// The sources that the job's [`GpuWork`] uploads from: by them the planner asks how much of the input a device holds
+    /// already.
+    fn inputs(&self) -> Vec<Arc<dyn Source>> {
+        Vec::new()
     }
 
     /// What is left of the job when all is folded: input that was mapped and has since been truncated, for example.

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tandem::input::Scratch;
+use tandem::input::{Scratch, Source};
 use tandem::job::JobError;
 use tandem::kernels::{DynKernel, DynPartial, DynPass, FoldContext, GpuCaps, GpuWork, Isa, Kernel, Next, Work};
 
@@ -48,6 +48,10 @@ impl<K: Kernel> Kernel for Tampered<K> {
 
     fn gpu_partial(&self, pass: &K::Pass, units: Range<u64>, outputs: &[Vec<u32>]) -> Result<K::Partial, JobError> {
         self.inner.gpu_partial(pass, units, outputs)
+    }
+
+    fn inputs(&self) -> Vec<Arc<dyn Source>> {
+        self.inner.inputs()
     }
 
     fn check_inputs(&self) -> Result<(), JobError> {
@@ -144,6 +148,10 @@ impl DynKernel for FaultyOnGpu {
             let mut context = FoldContext { isa: Isa::Portable, scratch: &mut Scratch::default() };
             self.inner.fold(pass, units, &mut context)
         })
+    }
+
+    fn inputs(&self) -> Vec<Arc<dyn Source>> {
+        self.inner.inputs()
     }
 
     fn check_inputs(&self) -> Result<(), JobError> {

@@ -32,6 +32,10 @@ impl Device for Renumbered {
         self.inner.is_open()
     }
 
+    fn resident_bytes(&self, sources: &[u64]) -> u64 {
+        self.inner.resident_bytes(sources)
+    }
+
     fn fold(
         &self,
         kernel: &dyn DynKernel,

@@ -10,6 +10,7 @@ use wgpu::Adapter;
 use crate::device::gpu::faults::Loss;
 use crate::device::gpu::inventory::GpuOptions;
 use crate::device::gpu::modules::on_compiler_stack;
+use crate::device::gpu::residency::Held;
 use crate::device::gpu::session::Session;
 use crate::device::{ChunkDone, Device, DeviceError, DeviceInfo, Phases};
 use crate::input::Scratch;
@@ -28,6 +29,8 @@ pub struct GpuDevice {
     session: Mutex<Option<Session>>,
     /// Whether there is a session: known without waiting for the chunk that has it.
     open: AtomicBool,
+    /// What the session keeps of inputs: known without waiting, too.
+    held: Held,
 }
 
 impl GpuDevice {
@@ -48,6 +51,7 @@ impl GpuDevice {
             loss: Loss::default(),
             session,
             open: AtomicBool::new(false),
+            held: Held::default(),
         }
     }
 
@@ -63,7 +67,14 @@ impl GpuDevice {
         self.loss.check()?;
         if session.is_none() {
             *session = Some(on_compiler_stack(&self.loss, || {
-                Session::open(&self.adapter, self.caps.integers, &self.options, self.residency_bytes, &self.loss)
+                Session::open(
+                    &self.adapter,
+                    self.caps.integers,
+                    &self.options,
+                    self.residency_bytes,
+                    &self.loss,
+                    &self.held,
+                )
             })?);
             self.open.store(true, Ordering::Relaxed);
         }
@@ -81,6 +92,7 @@ impl GpuDevice {
     fn bury(&self, session: Option<Session>) {
         self.loss.set("it failed");
         self.open.store(false, Ordering::Relaxed);
+        self.held.clear();
         if let Some(session) = session {
             let aside = std::thread::Builder::new().name("lost device".into());
             // Without a thread to spare, the handles are dropped here.
@@ -105,6 +117,10 @@ impl Device for GpuDevice {
 
     fn is_open(&self) -> bool {
         self.open.load(Ordering::Relaxed)
+    }
+
+    fn resident_bytes(&self, sources: &[u64]) -> u64 {
+        self.held.bytes_of(sources)
     }
 
     fn fold(

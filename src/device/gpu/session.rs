@@ -14,7 +14,7 @@ use crate::device::gpu::buffers::BufferPool;
 use crate::device::gpu::faults::{Loss, one_line};
 use crate::device::gpu::modules::{Modules, PARAMS_BYTES};
 use crate::device::gpu::readback::Readback;
-use crate::device::gpu::residency::{ChunkKey, Residency};
+use crate::device::gpu::residency::{ChunkKey, Held, Residency};
 use crate::device::gpu::staging::{StagingRing, Target};
 use crate::device::{DeviceError, Phases};
 use crate::input::Scratch;
@@ -73,6 +73,7 @@ impl Session {
         options: &GpuOptions,
         residency_bytes: u64,
         loss: &Loss,
+        held: &Held,
     ) -> Result<Self, DeviceError> {
         let offered = adapter.features();
         let mut features = offered & Features::TIMESTAMP_QUERY;
@@ -98,7 +99,11 @@ impl Session {
                 modules: Modules::new(&device),
                 pool: BufferPool::new(residency_bytes / 2, limits.max_buffer_size),
                 staging: StagingRing::default(),
-                residency: Residency::new(residency_bytes, u64::from(limits.min_storage_buffer_offset_alignment)),
+                residency: Residency::new(
+                    residency_bytes,
+                    u64::from(limits.min_storage_buffer_offset_alignment),
+                    held.clone(),
+                ),
                 tables: Vec::new(),
                 params: None,
                 readback: Readback::new(&device, &queue),

@@ -308,7 +308,12 @@ fn a_lost_device_is_a_value_and_stays_lost() {
     let Some(device) = device_for_tests(&GpuOptions::default()) else { return };
     let other = device_for_tests(&GpuOptions::default()).unwrap();
     assert!(!device.is_open());
-    assert!(folded(&device, sum(1000), 0..1000).is_ok());
+    // Large enough to be remembered.
+    let (len, identity) = (200_000, sum(200_000).source.identity().unwrap());
+    assert_eq!(device.resident_bytes(&[identity]), 0);
+    assert!(folded(&device, sum(len), 0..len).is_ok());
+    assert_eq!(device.resident_bytes(&[identity]), len * 4);
+    assert_eq!(device.resident_bytes(&[identity + 1]), 0);
     assert!(folded(&other, sum(1000), 0..1000).is_ok());
     assert!(device.is_open());
     device.destroy();
@@ -317,6 +322,7 @@ fn a_lost_device_is_a_value_and_stays_lost() {
         assert!(matches!(error, DeviceError::Lost(_)), "{error}");
     }
     assert!(!device.is_open() && other.is_open());
+    assert_eq!(device.resident_bytes(&[identity]), 0);
     assert_eq!(folded(&other, sum(1000), 0..1000).unwrap().0, expected(1000, 0..1000), "the other one lives");
 }
 

@@ -184,6 +184,10 @@ impl Kernel for NumbersKernel {
         gpu::numbers_partial(self, units, outputs)
     }
 
+    fn inputs(&self) -> Vec<Arc<dyn Source>> {
+        vec![self.words.clone()]
+    }
+
     fn check_inputs(&self) -> Result<(), JobError> {
         self.words.check()
     }

@@ -234,6 +234,10 @@ impl Kernel for StatsKernel {
         gpu::partial(self, pass, units, outputs)
     }
 
+    fn inputs(&self) -> Vec<Arc<dyn Source>> {
+        self.columns.iter().map(|column| column.source.clone()).collect()
+    }
+
     fn check_inputs(&self) -> Result<(), JobError> {
         self.columns.iter().try_for_each(|column| column.source.check())
     }
