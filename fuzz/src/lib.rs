@@ -53,7 +53,8 @@ fn check_source(source: &dyn Source) {
     source.check().expect("it is in memory");
 }
 
-fn check_error(error: &JobError) {
+/// It names its input, in one short line.
+pub fn check_error(error: &JobError) {
     assert!(error.message.starts_with(NAME), "{error}");
     assert!(error.message.len() < 4000 && !error.message.contains('\n'), "{error}");
 }

@@ -7,7 +7,7 @@ use memmap2::Mmap;
 
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 use crate::input::sigbus::Guard;
-use crate::input::version::FileVersion;
+use crate::input::version::{FileVersion, forget_identities};
 use crate::job::{Cause, JobError};
 
 /// How much of a stream, or of decoded columns, stays in memory; what is longer goes to an unlinked temporary file.
@@ -171,7 +171,12 @@ impl Mapping {
         Err(file)
     }
 
+    /// Whether all that was read was there. Where it was not, what devices remember of it is not used again.
     fn check(&self, name: &str) -> Result<(), JobError> {
+        self.find_damage(name).inspect_err(|_| forget_identities(&self.version))
+    }
+
+    fn find_damage(&self, name: &str) -> Result<(), JobError> {
         self.version.check(&self.file, name)?;
         #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
         if self.guard.is_damaged() {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use crate::input::version::FileVersion;
 use crate::job::JobError;
@@ -24,14 +25,20 @@ pub(crate) struct Opened<V> {
     pub(crate) decoded_bytes: u64,
 }
 
+/// What a cache keeps.
+pub(crate) trait Kept: Clone {
+    /// Whether all that was read of it so far was really there.
+    fn is_intact(&self) -> bool;
+}
+
 /// The latest inputs opened, by what was asked for and the version of its file.
 #[derive(Debug)]
 pub(crate) struct Cache<K, V> {
-    kept: Mutex<Kept<K, V>>,
+    kept: Mutex<Entries<K, V>>,
 }
 
 #[derive(Debug)]
-struct Kept<K, V> {
+struct Entries<K, V> {
     entries: HashMap<(K, FileVersion), Entry<V>>,
     /// Counts uses: the entry with the least is the oldest.
     clock: u64,
@@ -47,7 +54,7 @@ struct Entry<V> {
 
 impl<K, V> Default for Cache<K, V> {
     fn default() -> Self {
-        Self { kept: Mutex::new(Kept { entries: HashMap::new(), clock: 0 }) }
+        Self { kept: Mutex::new(Entries { entries: HashMap::new(), clock: 0 }) }
     }
 }
 
@@ -55,23 +62,35 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
-    /// The input `key` as it lies in the file of this version: the one that is kept, else the one that `open` gives.
+impl<K: Hash + Eq + Clone, V: Kept> Cache<K, V> {
+    /// The input `key` as it lies in the file of this version: the one that is kept and intact, else the one that `open`
+    /// gives.
     pub(crate) fn get_or_open(
         &self,
         key: K,
         version: FileVersion,
         open: impl FnOnce() -> Result<Opened<V>, JobError>,
     ) -> Result<V, JobError> {
+        self.get_or_open_at(SystemTime::now(), key, version, open)
+    }
+
+    fn get_or_open_at(
+        &self,
+        now: SystemTime,
+        key: K,
+        version: FileVersion,
+        open: impl FnOnce() -> Result<Opened<V>, JobError>,
+    ) -> Result<V, JobError> {
         // A file that was changed just now could change again without showing it.
-        if !version.is_settled() {
+        if !version.is_settled_at(now) {
             return Ok(open()?.input);
         }
         let key = (key, version);
         let slot = self.slot(&key);
         let mut input = lock(&slot);
-        if let Some(input) = &*input {
-            return Ok(input.clone());
+        match &*input {
+            Some(kept) if kept.is_intact() => return Ok(kept.clone()),
+            _ => *input = None,
         }
         let opened = open();
         match &opened {
@@ -102,7 +121,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
     }
 }
 
-impl<K: Hash + Eq + Clone, V> Kept<K, V> {
+impl<K: Hash + Eq + Clone, V> Entries<K, V> {
     /// Notes how large an entry is, and drops the oldest ones as long as there is too much.
     fn settle(&mut self, key: &(K, FileVersion), decoded_bytes: u64) {
         if let Some(entry) = self.entries.get_mut(key) {
@@ -121,31 +140,52 @@ impl<K: Hash + Eq + Clone, V> Kept<K, V> {
 mod tests {
     use super::*;
     use std::cell::Cell;
-    use std::fs;
+    use std::rc::Rc;
     use std::time::Duration;
 
-    fn settled_version() -> FileVersion {
-        let file = tempfile::tempfile().unwrap();
-        let long_ago = std::time::SystemTime::now() - Duration::from_secs(100);
-        file.set_modified(long_ago).unwrap();
-        std::thread::sleep(Duration::from_millis(60));
-        let version = FileVersion::of(&file, "t").unwrap();
-        assert!(version.is_settled());
-        version
+    fn version() -> FileVersion {
+        FileVersion::of(&tempfile::tempfile().unwrap(), "t").unwrap()
+    }
+
+    /// So much later than anything here was written that its file has settled.
+    fn later() -> SystemTime {
+        SystemTime::now() + Duration::from_secs(100)
+    }
+
+    #[derive(Clone, Debug, PartialEq)]
+    struct Input {
+        value: u32,
+        is_damaged: Rc<Cell<bool>>,
+    }
+
+    impl Input {
+        fn new(value: u32) -> Self {
+            Self { value, is_damaged: Rc::default() }
+        }
+    }
+
+    impl Kept for Input {
+        fn is_intact(&self) -> bool {
+            !self.is_damaged.get()
+        }
     }
 
     struct Counted {
-        cache: Cache<u32, u32>,
+        cache: Cache<u32, Input>,
         opened: Cell<u32>,
     }
 
     impl Counted {
         fn get(&self, key: u32, version: FileVersion, decoded_bytes: u64) -> u32 {
+            self.get_at(later(), key, version, decoded_bytes).value
+        }
+
+        fn get_at(&self, now: SystemTime, key: u32, version: FileVersion, decoded_bytes: u64) -> Input {
             let open = || {
                 self.opened.set(self.opened.get() + 1);
-                Ok(Opened { input: key * 10, version, decoded_bytes })
+                Ok(Opened { input: Input::new(key * 10), version, decoded_bytes })
             };
-            self.cache.get_or_open(key, version, open).unwrap()
+            self.cache.get_or_open_at(now, key, version, open).unwrap()
         }
     }
 
@@ -155,7 +195,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_not_opened_again_until_it_is_forgotten() {
-        let (counted, version) = (counted(), settled_version());
+        let (counted, version) = (counted(), version());
         for _ in 0..3 {
             assert_eq!(counted.get(7, version, 0), 70);
         }
@@ -167,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_oldest_go_when_there_are_too_many_or_they_are_too_large() {
-        let (counted, version) = (counted(), settled_version());
+        let (counted, version) = (counted(), version());
         for key in 0..=ENTRIES_MAX as u32 {
             counted.get(key, version, 0);
         }
@@ -187,27 +227,41 @@ mod tests {
 
     #[test]
     fn an_input_that_failed_or_whose_file_changed_meanwhile_is_not_kept() {
-        let (counted, version) = (counted(), settled_version());
-        let failed = counted.cache.get_or_open(1, version, || Err(JobError::bad_input("t: no")));
+        let (counted, version) = (counted(), version());
+        let failed = counted.cache.get_or_open_at(later(), 1, version, || Err(JobError::bad_input("t: no")));
         assert_eq!(failed.unwrap_err().message, "t: no");
-        let other = settled_version();
-        let changed = || Ok(Opened { input: 5, version: other, decoded_bytes: 0 });
-        assert_eq!(counted.cache.get_or_open(1, version, changed), Ok(5));
+        let longer = tempfile::tempfile().unwrap();
+        longer.set_len(1).unwrap();
+        let other = FileVersion::of(&longer, "t").unwrap();
+        let changed = || Ok(Opened { input: Input::new(5), version: other, decoded_bytes: 0 });
+        assert_eq!(counted.cache.get_or_open_at(later(), 1, version, changed), Ok(Input::new(5)));
         assert_eq!(counted.get(1, version, 0), 10);
         assert_eq!(counted.opened.get(), 1);
     }
 
     #[test]
     fn a_file_that_was_written_just_now_is_not_kept() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), "x").unwrap();
-        let version = FileVersion::of(file.as_file(), "t").unwrap();
+        let file = tempfile::tempfile().unwrap();
+        let just_now = file.metadata().unwrap().modified().unwrap();
+        let version = FileVersion::of(&file, "t").unwrap();
         let counted = counted();
-        counted.get(1, version, 0);
-        counted.get(1, version, 0);
-        // On a machine so slow that the file has settled meanwhile there is nothing to see.
-        if !version.is_settled() {
-            assert_eq!(counted.opened.get(), 2);
+        for opened in 1..3 {
+            counted.get_at(just_now, 1, version, 0);
+            assert_eq!(counted.opened.get(), opened);
         }
+        // Once it has settled it is.
+        counted.get(1, version, 0);
+        counted.get(1, version, 0);
+        assert_eq!(counted.opened.get(), 3);
+    }
+
+    #[test]
+    fn an_input_that_turns_out_damaged_is_opened_again() {
+        let (counted, version) = (counted(), version());
+        let first = counted.get_at(later(), 1, version, 0);
+        first.is_damaged.set(true);
+        assert!(counted.get_at(later(), 1, version, 0).is_intact());
+        assert!(counted.get_at(later(), 1, version, 0).is_intact());
+        assert_eq!(counted.opened.get(), 2);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use crate::input::bytes::{Bytes, MEMORY_LIMIT_BYTES};
-use crate::input::cache::{Cache, Opened};
+use crate::input::cache::{Cache, Kept, Opened};
 use crate::input::spec::{STDIN_NAME, check_options_of};
 use crate::input::version::FileVersion;
 use crate::input::{DType, Dataset, Format, InputSpec, Location, NamedColumn, NumberList, Source, csv, json, npy, raw};
@@ -50,6 +50,19 @@ pub fn open(spec: &InputSpec, base_dir: &Path) -> Result<Dataset, JobError> {
 pub fn forget_opened() {
     DATASETS.clear();
     NUMBERS.clear();
+}
+
+impl Kept for Dataset {
+    fn is_intact(&self) -> bool {
+        // The columns of a file lie in the same bytes.
+        self.columns.first().is_none_or(|column| column.source.check().is_ok())
+    }
+}
+
+impl Kept for NumberList {
+    fn is_intact(&self) -> bool {
+        self.source().check().is_ok()
+    }
 }
 
 static DATASETS: LazyLock<Cache<(PathBuf, InputSpec), Dataset>> = LazyLock::new(Cache::default);

@@ -6,6 +6,28 @@ use std::process::{Child, Command, Stdio};
 
 use crate::program::{file, start};
 
+/// Waits until the program catches the signals that end it: one before that ends the process as the system has it.
+#[cfg(target_os = "linux")]
+fn wait_until_it_listens(child: &Child) {
+    let both = 1 << (libc::SIGINT - 1) | 1 << (libc::SIGTERM - 1);
+    let begun = std::time::Instant::now();
+    loop {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        if u64::from_str_radix(caught.trim(), 16).unwrap() & both == both {
+            return;
+        }
+        assert!(begun.elapsed().as_secs() < 60, "no handler was installed: {status}");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
+
+/// Elsewhere nothing shows it.
+#[cfg(not(target_os = "linux"))]
+fn wait_until_it_listens(_: &Child) {
+    std::thread::sleep(std::time::Duration::from_secs(2));
+}
+
 fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().unwrap().success());
 }
@@ -35,8 +57,7 @@ fn an_interrupted_run_writes_the_outcomes_of_what_it_had_begun() {
 #[test]
 fn a_single_job_is_interrupted_too() {
     let child = start(&["primes", "--range", "0..1e18"], Stdio::null());
-    // It has to be under way: a signal before that ends the process as the system has it.
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    wait_until_it_listens(&child);
     signal(&child, "INT");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
@@ -47,7 +68,7 @@ fn a_single_job_is_interrupted_too() {
 fn waiting_for_a_pipe_does_not_hold_an_interruption_up() {
     let mut child = start(&["run", "-"], Stdio::piped());
     let input = child.stdin.take().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    wait_until_it_listens(&child);
     signal(&child, "INT");
     let output = child.wait_with_output().unwrap();
     drop(input);
