@@ -239,7 +239,7 @@ fn text_of(value: Option<Scalar>) -> String {
 }
 
 /// The shortest decimal that reads back as the same number, in scientific notation where it would need many zeros.
-fn text_of_f64(float: f64) -> String {
+pub(super) fn text_of_f64(float: f64) -> String {
     match float {
         float if !float.is_finite() => not_finite(float).to_owned(),
         float if float == 0.0 || (1e-5..1e17).contains(&float.abs()) => float.to_string(),

@@ -5,6 +5,7 @@ use num_bigint::BigInt;
 use crate::exact::{Dyadic, nearest_f64};
 use crate::input::DType;
 use crate::job::JobError;
+use crate::kernels::stats::answer::text_of_f64;
 use crate::kernels::stats::number::Number;
 use crate::kernels::stats::{Bins, Histogram, Layout, Moments, Scalar};
 
@@ -53,7 +54,16 @@ pub(super) fn automatic(layout: &Layout, histogram: &Histogram, moments: &Moment
     let (lo, hi) = if a == b {
         let half = Dyadic { integer: BigInt::from(1), exp2: -1 };
         let (value, half, exp2) = Dyadic { integer: a, exp2 }.align(&half);
-        (Dyadic { integer: &value - &half, exp2 }, Dyadic { integer: value + half, exp2 })
+        let ends = (Dyadic { integer: &value - &half, exp2 }, Dyadic { integer: &value + half, exp2 });
+        if ends.0.nearest_f64() >= ends.1.nearest_f64() {
+            let value = text_of_f64(Dyadic { integer: value, exp2 }.nearest_f64());
+            let bins = histogram.bins();
+            return Err(JobError::bad_input(format!(
+                "all values are the same number, near {value}, so large that bins over half a unit to either side of it \
+                 are too narrow: give a range, as in `{bins}:LO..HI`"
+            )));
+        }
+        ends
     } else {
         (lo, hi)
     };
@@ -77,8 +87,8 @@ fn edges(lo: &Dyadic, hi: &Dyadic, bins: u32) -> Result<Vec<f64>, JobError> {
     for _ in 0..=bins {
         let edge = nearest_f64(&numerator, &bins.into(), exp2);
         if !edge.is_finite() || edges.last().is_some_and(|last| *last >= edge) {
-            let (first, last) =
-                (edges.first().copied().unwrap_or(edge), nearest_f64(&(numerator.clone()), &bins.into(), exp2));
+            let first = text_of_f64(edges.first().copied().unwrap_or(edge));
+            let last = text_of_f64(edge);
             return Err(JobError::bad_input(format!(
                 "a histogram of {bins} bins from {first} has bins that are too narrow: two edges are the same number \
                  ({last}); use fewer bins, or give a wider range, as in `{bins}:LO..HI`"

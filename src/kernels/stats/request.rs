@@ -1,6 +1,7 @@
 //! What is asked of the data, whatever the data is.
 
 use crate::exact::{Decimal, DecimalError};
+use crate::kernels::stats::answer::text_of_f64;
 
 /// The most quantiles that one job may ask for.
 pub const MAX_QUANTILES: usize = 10_000;
@@ -76,11 +77,12 @@ impl Histogram {
             return Err(format!("a histogram of {bins} bins: use 1 to {MAX_BINS}"));
         }
         if let Some((lo, hi)) = range {
+            let range = || format!("a histogram over {}..{}", text_of_f64(lo), text_of_f64(hi));
             if !lo.is_finite() || !hi.is_finite() {
-                return Err(format!("a histogram over {lo}..{hi}: both ends must be finite numbers"));
+                return Err(format!("{}: both ends must be finite numbers that fit f64", range()));
             }
             if lo >= hi {
-                return Err(format!("a histogram over {lo}..{hi}: the first end must be below the second"));
+                return Err(format!("{}: the first end must be below the second", range()));
             }
         }
         Ok(Self { bins, range })
@@ -107,15 +109,18 @@ impl std::str::FromStr for Histogram {
             None => (text, None),
             Some((bins, range)) => {
                 let (lo, hi) = range.split_once("..").ok_or_else(wrong)?;
-                let end = |text: &str| text.parse::<Decimal>().map(|decimal| decimal.to_f64()).map_err(|_| wrong());
+                let end = |text: &str| match text.parse::<Decimal>().map_err(|_| wrong())?.to_f64() {
+                    end if end.is_finite() => Ok(end),
+                    _ => Err(format!("end `{}` of a histogram's range is too large for f64", shorten(text))),
+                };
                 (bins, Some((end(lo)?, end(hi)?)))
             }
         };
         if bins.is_empty() || !bins.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(wrong());
         }
-        // More digits than fit are too many bins, which `new` words.
-        Self::new(bins.parse().unwrap_or(u32::MAX), range)
+        let number = bins.parse().map_err(|_| format!("a histogram of {} bins: use 1 to {MAX_BINS}", shorten(bins)))?;
+        Self::new(number, range)
     }
 }
 
@@ -156,10 +161,12 @@ mod tests {
         assert_eq!("10:.5..1.".parse(), Histogram::new(10, Some((0.5, 1.0))));
         for (text, says) in [
             ("0", "use 1 to"),
-            ("99999999999999999999", "use 1 to"),
+            ("99999999999999999999", "of 99999999999999999999 bins: use 1 to"),
             ("10:1..1", "below the second"),
             ("10:2..1", "below the second"),
-            ("10:0..1e999", "finite"),
+            ("10:0..1e999", "end `1e999` of"),
+            ("2:1e308..1e309", "end `1e309` of"),
+            ("2:1e308..-1e308", "over 1e308..-1e308:"),
             ("10:0..nan", "not BINS"),
             ("10:0", "not BINS"),
             ("", "not BINS"),

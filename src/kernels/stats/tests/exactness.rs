@@ -86,16 +86,16 @@ fn elements_of_f32_are_printed_as_the_f64_that_they_are() {
     let value = 1.634_989_7_f32;
     let kernel = StatsKernel::of_values(vec![value], request("0.5", None, None, 1)).unwrap();
     let answer = kernel.answer_here().unwrap();
-    let read: serde_json::Value = serde_json::from_str(&json(&answer)).unwrap();
     assert_ne!(value.to_string().parse(), Ok(f64::from(value)), "a value whose short form is another f64");
-    for field in ["min", "max", "sum", "mean"] {
-        assert_eq!(read[field].as_f64(), Some(f64::from(value)), "{field}");
+    let shown = f64::from(value).to_string();
+    let json = json(&answer);
+    for field in ["min", "max", "sum", "mean", "value"] {
+        assert!(json.contains(&format!("\"{field}\":{shown}")), "{field} in {json}");
     }
-    assert_eq!(read["quantiles"][0]["value"].as_f64(), Some(f64::from(value)));
     let mut text = Vec::new();
     answer.write_text(&mut text).unwrap();
     let text = String::from_utf8(text).unwrap();
-    assert_eq!(text.matches(&f64::from(value).to_string()).count(), 5, "{text}");
+    assert_eq!(text.matches(&shown).count(), 5, "{text}");
 }
 
 #[test]
@@ -109,7 +109,8 @@ fn histograms_without_an_answer_say_why() {
     };
     assert!(fails(vec![1.0, f64::INFINITY], "5").contains("1 of +inf"));
     assert!(fails(vec![1.0, 1.0f64.next_up()], "5").contains("too narrow"));
-    assert!(fails(vec![1e300], "5").contains("too narrow"));
+    assert!(fails(vec![1e300; 3], "5").contains("near 1e300, so large"));
+    assert!(fails(vec![1e300, 1e300f64.next_up()], "5").contains("(1e300)"));
     assert!(fails(vec![], "5:1..1.0000000000000004").contains("too narrow"));
 }
 
