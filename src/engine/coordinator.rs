@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::device::{ChunkDone, Device, DeviceError, DeviceId, Phases};
-use crate::engine::batch::{self, Bound, Leftover, Planner};
+use crate::device::{Device, DeviceError, DeviceId, Phases};
+use crate::engine::batch::{self, Bound, Planner};
 use crate::engine::dispatch::{
     Action, Admission, Dispatch, Event, JobReport, Lanes as DispatchLanes, Ticket as LaneTicket,
 };
 use crate::engine::lanes::{Lanes, Piece};
+use crate::engine::message::{Folded, Item, Large, Message, fold_on};
 use crate::engine::running::{PassEnd, Running};
 use crate::engine::shared::{Planned, Shared};
 use crate::engine::ticket::{Ticket, cancelled, deliver};
 use crate::engine::{Timings, panics};
-use crate::input::Scratch;
 use crate::job::{Cause, DeviceChoice, JobError};
-use crate::kernels::{Answer, DynPartial, Work};
+use crate::kernels::Work;
 use crate::plan::{Choice, Plan, Power};
 
 /// Jobs that a batch holds at most.
@@ -32,58 +32,6 @@ const OPEN_PER_LANE: usize = 4;
 /// A large job is passed by short work for as long as it is predicted to take itself, but no longer than this: short
 /// work does not wait for long work, and long work does not wait for ever.
 const PASSED_MS_MAX: f64 = 60_000.0;
-
-/// What reaches the coordinator.
-pub(crate) enum Message {
-    /// Tickets lie in the inbox.
-    Submitted,
-    /// A closure of the user's, which catches its own panics.
-    Closure(Box<dyn FnOnce() + Send>),
-    /// Somebody cancelled something.
-    Cancelled,
-    /// A batch ended.
-    BatchEnded { lane: LaneTicket, elapsed: Duration, leftover: Leftover },
-    /// A closure returned.
-    ClosureEnded { lane: LaneTicket, elapsed: Duration },
-    /// A chunk was folded, or not.
-    Chunk { key: u64, lane: LaneTicket, result: Result<Folded, DeviceError> },
-    /// A pass was ended.
-    PassEnded { key: u64, result: Result<PassEnd, JobError> },
-    /// The search for GPUs is over.
-    Searched,
-    /// Nobody submits any more: end when all is done.
-    Close,
-}
-
-/// A chunk that was folded.
-pub(crate) struct Folded {
-    phases: Phases,
-    resident: bool,
-    /// What is still to be merged: nothing, where the lane could do that itself.
-    partial: Option<DynPartial>,
-}
-
-/// What a job of dispatch is.
-enum Item {
-    /// Small jobs, until they run.
-    Batch(Vec<Ticket>),
-    /// A user's closure, until it runs.
-    Closure(Box<dyn FnOnce() + Send>),
-    /// A batch or closure that runs.
-    Begun,
-    /// A large job.
-    Large(Box<Large>),
-}
-
-struct Large {
-    running: Arc<Running>,
-    ticket: Ticket,
-    work: Work,
-    plan: Arc<Plan>,
-    opening: Duration,
-    admitted: Instant,
-    answer: Option<Arc<dyn Answer>>,
-}
 
 pub(crate) struct Coordinator {
     shared: Arc<Shared>,
@@ -480,21 +428,4 @@ impl Coordinator {
             self.tell(Event::Cancelled { job });
         }
     }
-}
-
-/// Folds a chunk and, where nobody else can have been given it meanwhile, merges it on the spot. That is the case for
-/// the CPU, which is never set aside, and for a device of one lane, which is set aside by its only chunk.
-fn fold_on(
-    running: &Running,
-    device: &dyn Device,
-    units: Range<u64>,
-    scratch: &mut Scratch,
-) -> Result<Folded, DeviceError> {
-    let info = device.info();
-    let ChunkDone { partial, phases, resident } = running.fold(device, units, scratch)?;
-    if info.id == DeviceId::Cpu || info.lanes == 1 {
-        running.absorb(partial)?;
-        return Ok(Folded { phases, resident, partial: None });
-    }
-    Ok(Folded { phases, resident, partial: Some(partial) })
 }

@@ -5,6 +5,7 @@ mod coordinator;
 mod devices;
 pub mod dispatch;
 mod lanes;
+mod message;
 mod outcome;
 mod panics;
 mod running;

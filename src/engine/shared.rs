@@ -7,9 +7,9 @@ use crossbeam_channel::Sender;
 
 use crate::device::{Device, DeviceId};
 use crate::engine::batch::Leftover;
-use crate::engine::coordinator::Message;
 use crate::engine::devices::Devices;
 use crate::engine::dispatch::DeviceRun;
+use crate::engine::message::Message;
 use crate::engine::running::caught;
 use crate::engine::ticket::{Gauge, Ticket};
 use crate::job::{Cause, DeviceChoice, JobError};

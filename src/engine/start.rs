@@ -9,9 +9,10 @@ use std::time::Instant;
 use crossbeam_channel::unbounded;
 
 use crate::device::Device;
-use crate::engine::coordinator::{Coordinator, Message};
+use crate::engine::coordinator::Coordinator;
 use crate::engine::devices::Devices;
 use crate::engine::lanes::Lanes;
+use crate::engine::message::Message;
 use crate::engine::running::caught;
 use crate::engine::shared::{Planned, Settings, Shared};
 use crate::engine::ticket::{CancelFlag, Ticket};

@@ -1,0 +1,88 @@
+//! What reaches the coordinator, and what it keeps of the work that is under way.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::device::{ChunkDone, Device, DeviceError, DeviceId, Phases};
+use crate::engine::batch::Leftover;
+use crate::engine::dispatch::Ticket as LaneTicket;
+use crate::engine::running::{PassEnd, Running};
+use crate::engine::ticket::Ticket;
+use crate::input::Scratch;
+use crate::job::JobError;
+use crate::kernels::{Answer, DynPartial, Work};
+use crate::plan::Plan;
+
+/// What reaches the coordinator.
+pub(crate) enum Message {
+    /// Tickets lie in the inbox.
+    Submitted,
+    /// A closure of the user's, which catches its own panics.
+    Closure(Box<dyn FnOnce() + Send>),
+    /// Somebody cancelled something.
+    Cancelled,
+    /// A batch ended.
+    BatchEnded { lane: LaneTicket, elapsed: Duration, leftover: Leftover },
+    /// A closure returned.
+    ClosureEnded { lane: LaneTicket, elapsed: Duration },
+    /// A chunk was folded, or not.
+    Chunk { key: u64, lane: LaneTicket, result: Result<Folded, DeviceError> },
+    /// A pass was ended.
+    PassEnded { key: u64, result: Result<PassEnd, JobError> },
+    /// The search for GPUs is over.
+    Searched,
+    /// Nobody submits any more: end when all is done.
+    Close,
+}
+
+/// A chunk that was folded.
+pub(crate) struct Folded {
+    pub phases: Phases,
+    pub resident: bool,
+    /// What is still to be merged: nothing, where the lane could do that itself.
+    pub partial: Option<DynPartial>,
+}
+
+/// What a job of dispatch is.
+pub(crate) enum Item {
+    /// Small jobs, until they run.
+    Batch(Vec<Ticket>),
+    /// A user's closure, until it runs.
+    Closure(Box<dyn FnOnce() + Send>),
+    /// A batch or closure that runs.
+    Begun,
+    /// A large job.
+    Large(Box<Large>),
+}
+
+/// A large job.
+pub(crate) struct Large {
+    pub running: Arc<Running>,
+    pub ticket: Ticket,
+    pub work: Work,
+    pub plan: Arc<Plan>,
+    /// How long opening its input took.
+    pub opening: Duration,
+    /// When dispatch got it.
+    pub admitted: Instant,
+    /// Its answer, once there is one.
+    pub answer: Option<Arc<dyn Answer>>,
+}
+
+/// Folds a chunk and, where nobody else can have been given it meanwhile, merges it on the spot. That is the case for
+/// the CPU, which is never set aside, and for a device of one lane, which is set aside by its only chunk.
+pub(crate) fn fold_on(
+    running: &Running,
+    device: &dyn Device,
+    units: Range<u64>,
+    scratch: &mut Scratch,
+) -> Result<Folded, DeviceError> {
+    let info = device.info();
+    let ChunkDone { partial, phases, resident } = running.fold(device, units, scratch)?;
+    if info.id == DeviceId::Cpu || info.lanes == 1 {
+        running.absorb(partial)?;
+        return Ok(Folded { phases, resident, partial: None });
+    }
+    Ok(Folded { phases, resident, partial: Some(partial) })
+}
