@@ -38,15 +38,19 @@ fn samples_of_every_registered_kernel_come_to_the_same_bytes_everywhere() {
     }
 }
 
-/// What only a GPU can show is shown by a kernel that has a GPU side: that the registry's do is not left to chance.
+/// What only a GPU can show is shown by a kernel that has a GPU side: that some do is not left to chance.
 #[test]
-fn every_registered_kernel_has_a_gpu_side() {
+fn kernels_that_claim_a_gpu_side_have_shaders_and_the_others_have_none() {
+    let mut claims = 0;
     for kind in KERNELS {
-        for variant in kind.variants {
+        let claimed = kind.variants.iter().filter(|variant| {
             let kernel = (kind.sample)(&Sample { variant, units: 1000, seed: 1 });
             let kernel: Arc<_> = kernel.bind(&BindContext::default()).expect("a sample is a valid job");
-            assert!(kernel.work().gpu, "{} {variant} has no GPU side", kind.name);
-            assert!(!(kind.shaders)().is_empty(), "{} has no shader", kind.name);
-        }
+            kernel.work().gpu
+        });
+        let claimed = claimed.count();
+        assert_eq!(claimed > 0, !(kind.shaders)().is_empty(), "{}: {claimed} variants claim a GPU side", kind.name);
+        claims += claimed;
     }
+    assert!(claims > 0, "no kernel has a GPU side: what only a GPU can show is not shown");
 }
