@@ -45,6 +45,7 @@ fn run() -> Command {
             .long("output")
             .value_name("RESULTS.jsonl")
             .help("Write the outcomes to this file")
+            .conflicts_with_all(["verify", "dry-run"])
             .value_parser(value_parser!(std::path::PathBuf)),
         Arg::new("only")
             .long("only")
@@ -52,7 +53,8 @@ fn run() -> Command {
             .help("Run only the job with this id; may be repeated")
             .action(ArgAction::Append),
         flag("strict", "Check every line first, and run nothing if any is wrong"),
-        flag("results-only", "Leave out where jobs ran and how long they took, so that two runs can be compared"),
+        flag("results-only", "Leave out where jobs ran and how long they took, so that two runs can be compared")
+            .conflicts_with_all(["verify", "dry-run", "explain"]),
     ]);
     with_job_options(command)
 }

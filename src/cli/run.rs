@@ -36,6 +36,7 @@ struct Asked {
 
 pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let asked = Asked::read(matches)?;
+    asked.check_output()?;
     let cancel = CancelFlag::default();
     let lines = asked.input.open(asked.strict, &asked.only, &cancel)?;
     let explained = asked.options.explain || asked.options.dry_run || asked.table;
@@ -74,6 +75,20 @@ fn require_device(runner: &Runner, device: DeviceChoice) -> Result<(), Stopped> 
 }
 
 impl Asked {
+    /// Refuses to write results over the jobs.
+    fn check_output(&self) -> Result<(), Stopped> {
+        let Some(output) = self.output.as_deref().filter(|path| !takes_no_rename(path)) else { return Ok(()) };
+        for path in [output, &with_suffix(output, ".partial")] {
+            if self.input.is_file(path) {
+                return Err(Stopped::usage(format_args!(
+                    "--output: {} is the job file: name another file for the results",
+                    path.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn read(matches: &ArgMatches) -> Result<Self, Stopped> {
         let options = Options::read(matches)?;
         let Some(jobs) = matches.get_one::<PathBuf>("jobs") else {
@@ -222,6 +237,12 @@ impl Asked {
 /// Whether what lies at the path is to be written to as it is: a pipe, a terminal, `/dev/null`.
 fn takes_no_rename(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 fn json(detail: Detail) -> Render {

@@ -53,6 +53,11 @@ impl JobInput {
         self.path.as_ref().map_or_else(|| "-".to_owned(), |path| path.display().to_string())
     }
 
+    /// Whether `other` is this file, by whatever name.
+    pub fn is_file(&self, other: &Path) -> bool {
+        same_file(self.path.as_deref(), other).unwrap_or(false)
+    }
+
     /// The lines; where `strict`, after all of them were checked; where `only` names ids, those jobs.
     pub fn open(&self, strict: bool, only: &[String], cancel: &CancelFlag) -> Result<Lines, Stopped> {
         let (mut input, regular) = self.input()?;
@@ -141,6 +146,25 @@ impl JobInput {
         }
         Ok(Lines::Chosen(chosen.into_iter()))
     }
+}
+
+/// Whether both are one file; standard input is `None`.
+#[cfg(unix)]
+fn same_file(path: Option<&Path>, other: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let found = match path {
+        Some(path) => std::fs::metadata(path)?,
+        None => standard_input()?.metadata()?,
+    };
+    let other = std::fs::metadata(other)?;
+    Ok((found.dev(), found.ino()) == (other.dev(), other.ino()))
+}
+
+/// Whether both are one file; standard input is `None`, and none that can be told.
+#[cfg(not(unix))]
+fn same_file(path: Option<&Path>, other: &Path) -> io::Result<bool> {
+    let Some(path) = path else { return Ok(false) };
+    Ok(path.canonicalize()? == other.canonicalize()?)
 }
 
 /// Standard input as a file of its own, which a thread may block on.

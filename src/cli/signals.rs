@@ -6,6 +6,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::engine::CancelFlag;
 
+/// How long a program that was asked to end may take over it, where [`Signals::watch_and_end`] sees to it.
+#[cfg(unix)]
+const GRACE: std::time::Duration = std::time::Duration::from_millis(300);
+
 /// Which signal came, if one came.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Signals(Arc<AtomicU8>);
@@ -14,6 +18,25 @@ impl Signals {
     /// Watches for SIGINT and SIGTERM from now on. The first raises `cancel` and calls `wake`.
     #[cfg(unix)]
     pub fn watch(cancel: CancelFlag, wake: impl Fn() + Send + 'static) -> Self {
+        Self::watch_for(cancel, wake, |_| ())
+    }
+
+    /// As [`watch`](Self::watch); but a program that has not ended by itself a moment after the first signal is ended,
+    /// since a read of a pipe that gives nothing cannot be cancelled.
+    #[cfg(unix)]
+    pub fn watch_and_end(cancel: CancelFlag, wake: impl Fn() + Send + 'static) -> Self {
+        Self::watch_for(cancel, wake, |code| {
+            let end = move || {
+                std::thread::sleep(GRACE);
+                std::process::exit(i32::from(code));
+            };
+            // Without a thread, it takes a second signal.
+            let _ = std::thread::Builder::new().name("end".to_owned()).spawn(end);
+        })
+    }
+
+    #[cfg(unix)]
+    fn watch_for(cancel: CancelFlag, wake: impl Fn() + Send + 'static, then: impl Fn(u8) + Send + 'static) -> Self {
         use signal_hook::consts::{SIGINT, SIGTERM};
 
         let signals = Self::default();
@@ -27,6 +50,7 @@ impl Signals {
                 }
                 cancel.cancel();
                 wake();
+                then(code);
             }
         });
         // Without a thread to watch, a signal ends the process as it does by default.
@@ -41,6 +65,12 @@ impl Signals {
     /// Does nothing here: an interruption ends the process as the system has it.
     #[cfg(not(unix))]
     pub fn watch(_cancel: CancelFlag, _wake: impl Fn() + Send + 'static) -> Self {
+        Self::default()
+    }
+
+    /// Does nothing here: an interruption ends the process as the system has it.
+    #[cfg(not(unix))]
+    pub fn watch_and_end(_cancel: CancelFlag, _wake: impl Fn() + Send + 'static) -> Self {
         Self::default()
     }
 

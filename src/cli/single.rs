@@ -64,7 +64,7 @@ fn run_all(runner: &Arc<Runner>, options: &Options, specs: Vec<JobSpec>) -> Resu
     let cancel = CancelFlag::default();
     let signals = {
         let runner = Arc::downgrade(runner);
-        Signals::watch(cancel.clone(), move || {
+        Signals::watch_and_end(cancel.clone(), move || {
             if let Some(runner) = runner.upgrade() {
                 runner.engine().cancelled();
             }

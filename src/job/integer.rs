@@ -14,10 +14,10 @@ pub enum IntegerError {
     #[error("is not a whole number")]
     Fraction,
     /// It is an integer below -2^127.
-    #[error("is below -2^127, the least integer that is read")]
+    #[error("is below -2^127 (about -1.7e38), the least integer that is read")]
     TooLow,
-    /// It is an integer of 2^127 or above.
-    #[error("is above 2^127 - 1, the greatest integer that is read")]
+    /// It is an integer of 2^127 or above; the message names the limit of everything that integers are read for.
+    #[error("is above 18446744073709551615 (2^64 - 1), the greatest integer that is taken")]
     TooHigh,
 }
 

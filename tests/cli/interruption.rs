@@ -75,3 +75,28 @@ fn waiting_for_a_pipe_does_not_hold_an_interruption_up() {
     assert_eq!(output.status.code(), Some(130));
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "0 jobs, 0 failed\n");
 }
+
+#[test]
+fn a_single_job_that_waits_for_a_silent_pipe_ends_at_the_first_signal() {
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        for args in [&["stats", "-"][..], &["primes", "--file", "-"]] {
+            let mut child = start(args, Stdio::piped());
+            let input = child.stdin.take().unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            signal(&child, name);
+            let begun = std::time::Instant::now();
+            let status = loop {
+                if let Some(status) = child.try_wait().unwrap() {
+                    break status;
+                }
+                if begun.elapsed().as_secs() >= 20 {
+                    child.kill().unwrap();
+                    panic!("{args:?} goes on after SIG{name}");
+                }
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            };
+            drop(input);
+            assert_eq!(status.code(), Some(code), "{args:?}");
+        }
+    }
+}

@@ -37,7 +37,49 @@ fn explain_adds_the_plan_to_outcomes() {
     let (_folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"numbers\":[97]}\n");
     assert!(tandem(&["run", &path, "--explain"]).expect(0).json()[0]["plan"]["candidates"].is_array());
     assert!(tandem(&["run", &path]).expect(0).json()[0].get("plan").is_none());
-    assert!(tandem(&["run", &path, "--explain", "--results-only"]).expect(0).json()[0].get("plan").is_none());
+}
+
+#[test]
+fn options_that_would_do_nothing_are_usage_errors() {
+    let (folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"numbers\":[97]}\n");
+    let out = folder.path().join("results.jsonl");
+    let output = ["--output", out.to_str().unwrap()];
+    for (options, extra) in [
+        (&output[..], &["--verify"][..]),
+        (&output, &["--dry-run"]),
+        (&["--results-only"], &["--verify"]),
+        (&["--results-only"], &["--dry-run"]),
+        (&["--results-only"], &["--explain"]),
+        (&["--verify"], &["--dry-run"]),
+    ] {
+        let ended = tandem(&[&["run", &path], options, extra].concat()).expect(2);
+        assert!(ended.out.is_empty() && ended.err.contains("cannot be used with"), "{ended:?}");
+    }
+    assert!(!out.exists());
+}
+
+#[test]
+fn results_are_never_written_over_the_jobs() {
+    let jobs = "{\"kind\":\"primes\",\"numbers\":[97]}\n";
+    let (folder, path) = file("two.jsonl", jobs);
+    let other = folder.path().join("deep").join("..").join("two.jsonl");
+    std::fs::create_dir(folder.path().join("deep")).unwrap();
+    for output in [&*path, other.to_str().unwrap()] {
+        let ended = tandem(&["run", &path, "--output", output]).expect(2);
+        assert!(ended.err.contains("is the job file: name another file for the results"), "{ended:?}");
+    }
+    let partial = crate::program::write(folder.path(), "r.jsonl.partial", "");
+    let output = folder.path().join("r.jsonl");
+    let ended = tandem(&["run", &partial, "--output", output.to_str().unwrap()]).expect(2);
+    assert!(ended.err.contains("r.jsonl.partial is the job file"), "{ended:?}");
+    #[cfg(unix)]
+    {
+        let mut command = command(&["run", "-", "--output", &path]);
+        let output = command.stdin(std::fs::File::open(&path).unwrap()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), jobs);
+    tandem(&["run", &path, "--output", output.to_str().unwrap()]).expect(0);
 }
 
 #[test]

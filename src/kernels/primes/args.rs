@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 
 use crate::input::Location;
-use crate::job::parse_integer;
+use crate::job::{IntegerError, parse_integer};
 use crate::kernels::Asked;
 use crate::kernels::primes::{NumberRange, Numbers, NumbersMode, PrimesParams, RangeMode};
 
@@ -82,12 +82,19 @@ pub(super) fn from_args(matches: &ArgMatches) -> Result<Vec<Asked>, String> {
 fn number(text: &str) -> Result<i128, String> {
     let value = parse_integer(text.as_bytes()).map_err(|error| {
         let hint = if text.contains("..") { ": for a range, use --range" } else { "" };
-        format!("`{text}` {error}{hint}")
+        match error {
+            IntegerError::TooHigh => too_high(text),
+            _ => format!("`{text}` {error}{hint}"),
+        }
     })?;
     if value > i128::from(u64::MAX) {
-        return Err(format!("`{text}` is above {} (2^64 - 1), the greatest number that can be tested", u64::MAX));
+        return Err(too_high(text));
     }
     Ok(value)
+}
+
+fn too_high(text: &str) -> String {
+    format!("`{text}` is above {} (2^64 - 1), the greatest number that can be tested", u64::MAX)
 }
 
 #[cfg(test)]
@@ -145,6 +152,8 @@ mod tests {
         refused(&["0..10"], "for a range, use --range");
         refused(&["2.5"], "is not a whole number");
         refused(&["18446744073709551616"], "above 18446744073709551615 (2^64 - 1)");
+        refused(&["1e400"], "`1e400` is above 18446744073709551615 (2^64 - 1), the greatest number that can be tested");
+        refused(&["-1e400"], "`-1e400` is below -2^127 (about -1.7e38), the least integer");
         refused(&["--range", "7"], "is no range");
         refused(&["--range", "-5..7"], "must lie from 0");
         refused(&["--range", "9..7"], "ends before it starts");

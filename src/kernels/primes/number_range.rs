@@ -1,6 +1,6 @@
 //! A range of numbers as people write it: `A..B` (end excluded), `A..=B`.
 
-use crate::job::parse_integer;
+use crate::job::{IntegerError, parse_integer};
 
 /// The numbers from `start` on, below `end`, which is at most 2^64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +20,7 @@ impl NumberRange {
     pub fn new(start: i128, end: i128) -> Result<Self, String> {
         for (which, value) in [("start", start), ("end", end)] {
             if !(0..=LIMIT).contains(&value) {
-                return Err(format!("the {which} of a range, {value}, must lie from 0 to 18446744073709551616 (2^64)"));
+                return Err(outside(which, value));
             }
         }
         if start > end {
@@ -29,7 +29,7 @@ impl NumberRange {
         Ok(Self { start: start.unsigned_abs(), end: end.unsigned_abs() })
     }
 
-    /// Parses `A..B` (end excluded) or `A..=B`; see [`parse_integer`] for the numbers.
+    /// Parses `A..B` (end excluded) or `A..=B`, where B may be 2^64 too, which is no prime; see [`parse_integer`] for the numbers.
     ///
     /// # Errors
     /// Where it is none, with what is wrong and how a range is written.
@@ -42,8 +42,10 @@ impl NumberRange {
             None => (false, end),
         };
         let integer = |which: &str, text: &str| {
-            parse_integer(text.trim().as_bytes())
-                .map_err(|error| format!("the {which} of the range, `{text}`, {error}"))
+            parse_integer(text.trim().as_bytes()).map_err(|error| match error {
+                IntegerError::TooHigh | IntegerError::TooLow => outside(which, text.trim()),
+                _ => format!("the {which} of the range, `{text}`, {error}"),
+            })
         };
         let (start, end) = (integer("start", start)?, integer("end", end)?);
         if !inclusive {
@@ -52,12 +54,8 @@ impl NumberRange {
         if start > end {
             return Err(format!("the range {start}..={end} ends before it starts: swap its ends"));
         }
-        if end >= LIMIT {
-            return Err(format!(
-                "the end of a range that includes its end, {end}, must lie from 0 to 18446744073709551615 (2^64 - 1)"
-            ));
-        }
-        Self::new(start, end + 1)
+        // 2^64 is no prime: a range with it is the range without it.
+        Self::new(start, if end < LIMIT { end + 1 } else { end })
     }
 
     /// The first number, where there is one.
@@ -84,6 +82,11 @@ impl NumberRange {
     pub fn contains(&self, number: u64) -> bool {
         (self.start..self.end).contains(&u128::from(number))
     }
+}
+
+fn outside(which: &str, value: impl std::fmt::Display) -> String {
+    let excluded = if which == "end" { ", which itself is never in it" } else { "" };
+    format!("the {which} of a range, {value}, must lie from 0 to 18446744073709551616 (2^64){excluded}")
 }
 
 impl std::fmt::Display for NumberRange {
@@ -115,6 +118,8 @@ mod tests {
         check("0 .. 7", Ok((0, 7)));
         check("18446744073709551557..18446744073709551616", Ok(((1 << 64) - 59, 1 << 64)));
         check("0..=18446744073709551615", Ok((0, 1 << 64)));
+        check("7..=18446744073709551616", Ok((7, 1 << 64)));
+        check("18446744073709551616..=18446744073709551616", Ok((1 << 64, 1 << 64)));
         check("18446744073709551616..18446744073709551616", Ok((1 << 64, 1 << 64)));
     }
 
@@ -129,8 +134,9 @@ mod tests {
         check("7..=6", Err("ends before it starts"));
         check("-1..6", Err("must lie from 0"));
         check("0..18446744073709551617", Err("must lie from 0"));
-        check("0..=18446744073709551616", Err("18446744073709551615"));
+        check("0..=18446744073709551617", Err("must lie from 0 to 18446744073709551616 (2^64)"));
+        check("0..-1e400", Err("the end of a range, -1e400, must lie from 0"));
         check("0..2.5", Err("is not a whole number"));
-        check("0..1e40", Err("is above 2^127"));
+        check("0..1e40", Err("the end of a range, 1e40, must lie from 0 to 18446744073709551616 (2^64), which"));
     }
 }

@@ -253,7 +253,7 @@ mod tests {
             r#"{"numbers":[1,18446744073709551616]}"#,
             "numbers[1]: 18446744073709551616 is above 18446744073709551615",
         );
-        refused(r#"{"numbers":[1,1e39]}"#, "numbers[1]: `1e39` is above 2^127");
+        refused(r#"{"numbers":[1,1e39]}"#, "numbers[1]: `1e39` is above 18446744073709551615 (2^64 - 1)");
         refused(r#"{"numbers":[1,"x"]}"#, "numbers[1]: `x` is not an integer");
         refused(r#"{"numbers":[1,2.5]}"#, "numbers[1]: `2.5` is not a whole number");
         refused(r#"{"numbers":[1,null]}"#, "numbers[1]: `null` is not an integer");
