@@ -126,18 +126,24 @@ impl Asked {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Stopped::PipeClosed),
             Err(error) => return Err(Stopped::failed(format_args!("results: {error}"))),
         };
+        if signals.exit_code().is_some() && lines.has_more() {
+            tell(format_args!("interrupted: the rest of {} was not run", visible(self.input.name())));
+        }
         self.summarise(&tally);
         if let Some(code) = signals.exit_code() {
             return Ok(code);
         }
         match lines.read_error() {
             Some(error) => Err(self.input.unreadable(&error)),
-            None => Ok(ExitCode::from(if tally.failed > 0 { FAILED } else { 0 })),
+            None => Ok(ExitCode::from(if tally.failed + tally.cancelled > 0 { FAILED } else { 0 })),
         }
     }
 
     fn summarise(&self, tally: &Tally) {
-        let closer = format!("tandem run {}", quoted(&self.input.argument()));
+        let closer = match self.input.argument() {
+            Some(path) => format!("tandem run {}", quoted(&path)),
+            None => "save the job file and run it with".to_owned(),
+        };
         tell(run_summary(tally, &closer, stderr_style()).trim_end());
     }
 

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, bounded};
 
 use crate::cli::Stopped;
 use crate::cli::stopped::USAGE;
@@ -48,9 +48,14 @@ impl JobInput {
         self.path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default()
     }
 
-    /// How a command names it.
-    pub fn argument(&self) -> String {
-        self.path.as_ref().map_or_else(|| "-".to_owned(), |path| path.display().to_string())
+    /// How messages name it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How a command names it; `None` for standard input, which no other command can read again.
+    pub fn argument(&self) -> Option<String> {
+        self.path.as_ref().map(|path| path.display().to_string())
     }
 
     /// Whether `other` is this file, by whatever name.
@@ -204,6 +209,16 @@ impl Lines {
                 let index = |line: &Line| line.as_ref().map_or_else(|bad| bad.index, |spec| spec.index);
                 Box::new(lines.as_slice().iter().map(index).collect::<Vec<_>>().into_iter())
             }
+        }
+    }
+
+    /// Whether there are lines after those that were taken. Takes one of them.
+    pub fn has_more(&mut self) -> bool {
+        match self {
+            Self::File(jobs) => jobs.next().is_some(),
+            // Who may still write to it is not known, so an open pipe counts.
+            Self::Pipe(pipe) => !matches!(pipe.lines.try_recv(), Err(TryRecvError::Disconnected)),
+            Self::Chosen(lines) => lines.next().is_some(),
         }
     }
 

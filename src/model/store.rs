@@ -101,12 +101,14 @@ pub struct Store {
     model: Option<Model>,
     fresh: std::collections::VecDeque<Fresh>,
     warnings: Vec<Warning>,
+    /// What was warned of already.
+    told: Vec<Warning>,
 }
 
 impl Store {
     /// A store at this place. Reads nothing yet.
     pub const fn new(location: Location) -> Self {
-        Self { location, model: None, fresh: std::collections::VecDeque::new(), warnings: Vec::new() }
+        Self { location, model: None, fresh: std::collections::VecDeque::new(), warnings: Vec::new(), told: Vec::new() }
     }
 
     /// Where it is kept.
@@ -114,16 +116,20 @@ impl Store {
         &self.location
     }
 
-    /// The model, read from its file the first time. A file that cannot be read gives an empty model and a warning; one
-    /// that is no model is set aside under the same name with `.bad` added.
+    /// The model, read from its file the first time. A file that cannot be read, or is no model, gives an empty model and
+    /// a warning; it is left as it is.
     pub fn model(&mut self) -> &Model {
         if self.model.is_none() {
             let mut model = match &self.location {
                 Location::Nowhere => Model::new(),
-                Location::File(path) => read(path).unwrap_or_else(|warning| {
-                    self.warnings.push(warning);
-                    Model::new()
-                }),
+                Location::File(path) => match read(path) {
+                    Ok(model) => model,
+                    Err(unread) => {
+                        let warning = unread.warning(path);
+                        self.warn(warning);
+                        Model::new()
+                    }
+                },
             };
             for fresh in &self.fresh {
                 fresh.teach(&mut model);
@@ -169,15 +175,23 @@ impl Store {
         std::mem::take(&mut self.warnings)
     }
 
+    fn warn(&mut self, warning: Warning) {
+        if !self.told.contains(&warning) {
+            self.told.push(warning.clone());
+            self.warnings.push(warning);
+        }
+    }
+
     /// Merges what was learned into the file, under a lock, and renames it into place. Does nothing where nothing was
-    /// learned. Returns what the user should be told.
+    /// learned. A damaged model file is set aside under the same name with `.bad` added; a file that does not begin like
+    /// one is left as it is. Returns what the user should be told.
     pub fn save(&mut self) -> Vec<Warning> {
         if let Location::File(path) = &self.location
             && !self.fresh.is_empty()
         {
-            match save(path, &self.fresh) {
-                Ok(warning) => self.warnings.extend(warning),
-                Err(error) => self.warnings.push(about(path, &error)),
+            let warning = save(path, &self.fresh).unwrap_or_else(|unread| Some(unread.warning(path)));
+            if let Some(warning) = warning {
+                self.warn(warning);
             }
             self.fresh.clear();
         }
@@ -187,17 +201,87 @@ impl Store {
     /// Forgets everything, in memory and on disk. Returns whether there was a file.
     ///
     /// # Errors
-    /// Where the file cannot be removed.
+    /// Where the file cannot be removed, or does not begin like a model file: such a one is left as it is.
     pub fn reset(&mut self) -> std::io::Result<bool> {
         self.fresh.clear();
         self.model = None;
         let Location::File(path) = &self.location else { return Ok(false) };
+        match found(path)? {
+            Found::Nothing => return Ok(false),
+            Found::Foreign => return Err(std::io::Error::other(FOREIGN)),
+            Found::Model => {}
+        }
         let _lock = lock(path).ok();
         match std::fs::remove_file(path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// What is said of a file that is somebody else's.
+const FOREIGN: &str = "it is no model file of tandem's, and is left as it is: name another file";
+
+/// What lies where a model is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// No file, or an empty one.
+    Nothing,
+    /// A file that begins like a model.
+    Model,
+    /// Anything else, which is never written over, moved or removed.
+    Foreign,
+}
+
+fn found(path: &Path) -> std::io::Result<Found> {
+    let kind = match std::fs::metadata(path) {
+        Ok(kind) => kind,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(error),
+    };
+    // Not even opened: a pipe would make us wait.
+    if !kind.is_file() {
+        return Ok(Found::Foreign);
+    }
+    let mut head = Vec::new();
+    File::open(path)?.take(64).read_to_end(&mut head)?;
+    Ok(match head.as_slice() {
+        [] => Found::Nothing,
+        head if begins_like_a_model(head) => Found::Model,
+        _ => Found::Foreign,
+    })
+}
+
+/// Whether it starts with `{"schema":N,"model":`. Outcomes start with a schema too.
+fn begins_like_a_model(head: &[u8]) -> bool {
+    let Some(rest) = head.strip_prefix(br#"{"schema":"#) else { return false };
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    digits > 0 && rest[digits..].starts_with(br#","model":"#)
+}
+
+/// Why a file gives no model.
+#[derive(Debug)]
+enum Unread {
+    Foreign,
+    Damaged(String),
+    Io(std::io::Error),
+}
+
+impl Unread {
+    fn warning(&self, path: &Path) -> Warning {
+        let name = path.display();
+        match self {
+            Self::Foreign => Warning(format!("model file {name}: {FOREIGN}, or `--model none`")),
+            Self::Damaged(why) => Warning(format!("model file {name} is damaged ({why}): measuring anew")),
+            Self::Io(error) => about(path, error),
+        }
+    }
+}
+
+impl From<std::io::Error> for Unread {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
     }
 }
 
@@ -209,12 +293,13 @@ fn about(path: &Path, error: &std::io::Error) -> Warning {
 }
 
 /// The model in this file; an empty one where there is no file or it is of another version.
-fn read(path: &Path) -> Result<Model, Warning> {
-    let text = match read_bounded(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Model::new()),
-        Err(error) => return Err(about(path, &error)),
-    };
+fn read(path: &Path) -> Result<Model, Unread> {
+    match found(path)? {
+        Found::Nothing => return Ok(Model::new()),
+        Found::Foreign => return Err(Unread::Foreign),
+        Found::Model => {}
+    }
+    let Some(text) = read_bounded(path)? else { return Err(Unread::Damaged("too long for a model".to_owned())) };
     match serde_json::from_slice::<FileIn>(&text) {
         Ok(file) if file.schema == SCHEMA => {
             let mut model = file.model;
@@ -222,25 +307,26 @@ fn read(path: &Path) -> Result<Model, Warning> {
             Ok(model)
         }
         Ok(_) => Ok(Model::new()),
-        Err(error) => {
-            let bad = with_suffix(path, ".bad");
-            let kept = match std::fs::rename(path, &bad) {
-                Ok(()) => format!("set aside as {}", bad.display()),
-                Err(error) => format!("left in place ({error})"),
-            };
-            Err(Warning(format!("model file {} is damaged ({error}): {kept}, measuring anew", path.display())))
-        }
+        Err(error) => Err(Unread::Damaged(error.to_string())),
     }
 }
 
+/// Renames a damaged model file, so that another can take its place.
+fn set_aside(path: &Path, why: &str) -> std::io::Result<Warning> {
+    let bad = with_suffix(path, ".bad");
+    if found(&bad)? == Found::Foreign {
+        let message = format!("it is damaged ({why}), and {} is in the way of setting it aside", bad.display());
+        return Err(std::io::Error::other(message));
+    }
+    std::fs::rename(path, &bad)?;
+    Ok(Warning(format!("model file {} is damaged ({why}): set aside as {}", path.display(), bad.display())))
+}
+
 /// The file's bytes, if they are few enough.
-fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+fn read_bounded(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
     let mut text = Vec::new();
     File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut text)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(std::io::Error::other("too long for a model"));
-    }
-    Ok(text)
+    Ok((text.len() as u64 <= FILE_BYTES_MAX).then_some(text))
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -268,22 +354,26 @@ fn lock(path: &Path) -> std::io::Result<File> {
     }
 }
 
-fn save(path: &Path, fresh: &std::collections::VecDeque<Fresh>) -> std::io::Result<Option<Warning>> {
+fn save(path: &Path, fresh: &std::collections::VecDeque<Fresh>) -> Result<Option<Warning>, Unread> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
+    if found(path).is_ok_and(|found| found == Found::Foreign) {
+        return Err(Unread::Foreign);
+    }
     std::fs::create_dir_all(folder)?;
     let _lock = lock(path)?;
     let (mut model, warning) = match read(path) {
         Ok(model) => (model, None),
-        Err(warning) => (Model::new(), Some(warning)),
+        Err(Unread::Damaged(why)) => (Model::new(), Some(set_aside(path, &why)?)),
+        Err(unread) => return Err(unread),
     };
     for fresh in fresh {
         fresh.teach(&mut model);
     }
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    let text = serde_json::to_vec(&FileOut { schema: SCHEMA, model: &model })?;
+    let text = serde_json::to_vec(&FileOut { schema: SCHEMA, model: &model }).map_err(std::io::Error::from)?;
     file.write_all(&text)?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(warning)

@@ -70,7 +70,7 @@ fn many_threads_saving_at_once_lose_nothing() {
 }
 
 #[test]
-fn a_damaged_file_is_set_aside_and_warned_of_once() {
+fn a_damaged_file_is_warned_of_once_and_set_aside_by_the_next_save() {
     let folder = tempfile::tempdir().unwrap();
     let (path, mut store) = in_folder(&folder);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -79,10 +79,64 @@ fn a_damaged_file_is_set_aside_and_warned_of_once() {
     let warnings = store.take_warnings();
     assert!(warnings.len() == 1 && warnings[0].0.contains("is damaged"), "{warnings:?}");
     assert!(store.take_warnings().is_empty());
-    assert!(with_suffix(&path, ".bad").exists() && !path.exists());
+    let bad = with_suffix(&path, ".bad");
+    assert!(path.exists() && !bad.exists(), "reading moves nothing");
+    store.learn(KEY, &run(1.0));
+    let warnings = store.save();
+    assert!(warnings.len() == 1 && warnings[0].0.contains("set aside as"), "{warnings:?}");
+    assert!(path.exists() && bad.exists());
+    let (_, mut again) = in_folder(&folder);
+    assert_eq!(known(&mut again), Some(1.0));
+}
+
+#[test]
+fn a_file_of_somebody_else_is_never_touched() {
+    let outcome = "{\"schema\":1,\"index\":0}\n";
+    for content in ["precious\n", "{\"kind\":\"primes\"}\n", outcome, "{\"schema\":,\"model\":", "{"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("precious.txt");
+        std::fs::write(&path, content).unwrap();
+        let mut store = Store::new(Location::File(path.clone()));
+        assert!(store.model().is_empty());
+        let warnings = store.take_warnings();
+        assert!(warnings.len() == 1 && warnings[0].0.contains("is no model file of tandem's"), "{warnings:?}");
+        store.learn(KEY, &run(1.0));
+        assert_eq!(store.save(), [], "it was told already");
+        let mut store = Store::new(Location::File(path.clone()));
+        store.learn(KEY, &run(1.0));
+        assert_eq!(store.save(), warnings);
+        let error = store.reset().unwrap_err();
+        assert!(error.to_string().contains("is no model file of tandem's"), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was made beside it");
+    }
+}
+
+#[test]
+fn setting_aside_displaces_nothing_of_somebody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.json");
+    let damaged = "{\"schema\":1,\"model\":{";
+    std::fs::write(&path, damaged).unwrap();
+    std::fs::write(with_suffix(&path, ".bad"), "precious").unwrap();
+    let mut store = Store::new(Location::File(path.clone()));
+    store.learn(KEY, &run(1.0));
+    let warnings = store.save();
+    assert!(warnings.len() == 1 && warnings[0].0.contains("is in the way"), "{warnings:?}");
+    assert_eq!(std::fs::read_to_string(with_suffix(&path, ".bad")).unwrap(), "precious");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), damaged);
+}
+
+#[test]
+fn an_empty_file_is_as_good_as_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.json");
+    File::create(&path).unwrap();
+    let mut store = Store::new(Location::File(path.clone()));
+    assert!(!store.reset().unwrap() && path.exists());
     store.learn(KEY, &run(1.0));
     assert_eq!(store.save(), []);
-    assert!(path.exists());
+    assert!(store.reset().unwrap() && !path.exists());
 }
 
 #[test]

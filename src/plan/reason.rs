@@ -7,10 +7,11 @@ use crate::job::DeviceChoice;
 use crate::plan::candidates::Weighed;
 use crate::plan::request::{INVENTORY_MS, PlanRequest, SETUP_MS};
 use crate::plan::types::Part;
+use crate::report::figures::time_ms;
 
 /// Why `best` was chosen, with the figures.
 pub(super) fn explain(request: &PlanRequest<'_>, weighed: &[Weighed], best: &Weighed, probe: Option<&Part>) -> String {
-    let mut text = format!("{} is predicted to take {}", best.choice, time(best.ms()));
+    let mut text = format!("{} is predicted to take {}", best.choice, time_ms(best.ms()));
     details(&mut text, best);
     match request.policy {
         DeviceChoice::Auto => {}
@@ -30,14 +31,14 @@ pub(super) fn explain(request: &PlanRequest<'_>, weighed: &[Weighed], best: &Wei
         } else {
             "less than"
         };
-        _ = write!(text, ", {word} {} with {}", next.choice, time(next.ms()));
+        _ = write!(text, ", {word} {} with {}", next.choice, time_ms(next.ms()));
         details(&mut text, next);
         if let Some(why) = &next.why_not {
             _ = write!(text, " ({why})");
         }
     }
     if request.policy == DeviceChoice::Auto && request.work.gpu && !request.inventory_known {
-        _ = write!(text, "; looking for a gpu and opening it would take {}", time(INVENTORY_MS + SETUP_MS));
+        _ = write!(text, "; looking for a gpu and opening it would take {}", time_ms(INVENTORY_MS + SETUP_MS));
     }
     let usable = |state: &crate::plan::DeviceState| state.id != DeviceId::Cpu && state.unusable.is_none();
     if request.policy == DeviceChoice::Auto && request.inventory_known && !request.devices.iter().any(usable) {
@@ -69,22 +70,12 @@ fn same_device(a: &Weighed, b: &Weighed) -> bool {
 fn details(text: &mut String, weighed: &Weighed) {
     let mut parts = Vec::new();
     if weighed.wait_ms > 0.05 * weighed.ms() {
-        parts.push(format!("{} waiting", time(weighed.wait_ms)));
+        parts.push(format!("{} waiting", time_ms(weighed.wait_ms)));
     }
     if weighed.setup_ms > 0.05 * weighed.ms() {
-        parts.push(format!("{} to open it", time(weighed.setup_ms)));
+        parts.push(format!("{} to open it", time_ms(weighed.setup_ms)));
     }
     if !parts.is_empty() {
         _ = write!(text, " ({} of it)", parts.join(", "));
-    }
-}
-
-/// A time for people: `3.2 us`, `14 ms`, `2.50 s`.
-fn time(ms: f64) -> String {
-    match ms {
-        ms if ms < 1.0 => format!("{:.3} ms", ms),
-        ms if ms < 100.0 => format!("{ms:.1} ms"),
-        ms if ms < 1000.0 => format!("{ms:.0} ms"),
-        ms => format!("{:.2} s", ms / 1000.0),
     }
 }

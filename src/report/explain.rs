@@ -19,7 +19,8 @@ pub fn explain(outcome: &Outcome, style: Style) -> String {
             text.push_str(&plan_text(plan, style));
             let took = timings.predictable();
             let _ = write!(text, "  took       {}", style.strong(&time(took)));
-            if let Some(predicted) = predicted(plan) {
+            // How long something took that did not come to its end says nothing of the prediction.
+            if let Some(predicted) = predicted(plan).filter(|_| outcome.result.is_ok()) {
                 let _ = write!(text, ", predicted {}", time_ms(predicted.ms));
                 text.push_str(&deviation(took.as_secs_f64() * 1e3, predicted));
             }
@@ -151,6 +152,12 @@ primes a
     fn a_job_that_never_had_a_plan_says_so() {
         let text = explain(&failed(), Style::PLAIN);
         assert_eq!(text, " #5\n  plan       none: it failed before there was one\n");
+    }
+
+    #[test]
+    fn a_job_that_did_not_succeed_is_not_judged_by_its_prediction() {
+        let text = explain(&Outcome { result: failed().result, ..succeeded() }, Style::PLAIN);
+        assert!(text.contains("  took       3.00 s\n") && !text.contains("the interval"), "{text}");
     }
 
     #[test]

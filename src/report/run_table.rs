@@ -30,12 +30,17 @@ pub fn run_row(outcome: &Outcome, style: Style) -> String {
     line(&[&job, &result, &outcome.ran_on.to_string(), &took, &predicted], &WIDTHS, &ALIGNS) + "\n"
 }
 
-/// The end of a run: the failures, what looks closer (a command, without the ids), and `3 jobs, 0 failed`.
+/// The end of a run: the failures, how to look closer at the first (`closer` without the options for it), and
+/// `3 jobs, 0 failed` or `3 jobs, 0 failed, 1 cancelled`.
 pub fn run_summary(tally: &Tally, closer: &str, style: Style) -> String {
     let mut text = String::new();
     for failure in tally.failures() {
         let id = style.bad(&visible(&failure.id));
-        text += &format!("{id}: {}: {}\n", failure.error.cause, visible(&failure.error.message));
+        text += &format!(
+            "{id}: {}: {}\n",
+            failure.error.cause,
+            visible(failure.error.message.lines().next().unwrap_or_default())
+        );
     }
     let unnamed = tally.failed - tally.failures().len() as u64;
     if unnamed > 0 {
@@ -46,7 +51,11 @@ pub fn run_summary(tally: &Tally, closer: &str, style: Style) -> String {
     }
     let failed = format!("{} failed", whole(tally.failed));
     let failed = if tally.failed > 0 { style.bad(&failed) } else { failed };
-    text + &format!("{}, {failed}\n", counted(tally.jobs, "job", "jobs"))
+    let cancelled = match tally.cancelled {
+        0 => String::new(),
+        count => format!(", {} cancelled", whole(count)),
+    };
+    text + &format!("{}, {failed}{cancelled}\n", counted(tally.jobs, "job", "jobs"))
 }
 
 /// The word as a POSIX shell takes it.
@@ -85,6 +94,23 @@ a-very-long-nam…  4 primes                            gpu:0     3.00 s     2.8
         let mut tally = Tally::default();
         (0..3).for_each(|index| tally.add(&Outcome { index, ..succeeded() }));
         assert_eq!(run_summary(&tally, "tandem run j.jsonl", Style::PLAIN), "3 jobs, 0 failed\n");
+    }
+
+    #[test]
+    fn cancelled_jobs_are_counted_apart() {
+        let mut tally = Tally::default();
+        tally.add(&succeeded());
+        let result = Err(JobError::new(Cause::Cancelled, "cancelled"));
+        tally.add(&Outcome { index: 1, result, ..failed() });
+        assert_eq!(run_summary(&tally, "tandem run j.jsonl", Style::PLAIN), "2 jobs, 0 failed, 1 cancelled\n");
+    }
+
+    #[test]
+    fn of_a_cause_with_many_lines_the_first_is_told() {
+        let mut tally = Tally::default();
+        tally.add(&Outcome { result: Err(JobError::bad_input("first\n  second")), ..failed() });
+        let text = run_summary(&tally, "tandem run j.jsonl", Style::PLAIN);
+        assert!(text.starts_with("#5: bad_input: first\nto look closer"), "{text}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::Outcome;
-use crate::job::JobError;
+use crate::job::{Cause, JobError};
 
 /// How many failures are kept, each by name.
 const MAX_NAMED_FAILURES: usize = 20;
@@ -25,6 +25,8 @@ pub struct Tally {
     pub jobs: u64,
     /// Those that failed.
     pub failed: u64,
+    /// Those that were cancelled.
+    pub cancelled: u64,
     /// The first of them by their place in the run.
     failures: BTreeMap<u64, Failure>,
 }
@@ -34,6 +36,10 @@ impl Tally {
     pub fn add(&mut self, outcome: &Outcome) {
         self.jobs += 1;
         let Err(error) = &outcome.result else { return };
+        if error.cause == Cause::Cancelled {
+            self.cancelled += 1;
+            return;
+        }
         self.failed += 1;
         let full = self.failures.len() >= MAX_NAMED_FAILURES;
         if full && self.failures.last_key_value().is_some_and(|(&last, _)| outcome.index > last) {
@@ -55,6 +61,14 @@ impl Tally {
 mod tests {
     use super::*;
     use crate::report::examples::{failed, succeeded};
+
+    #[test]
+    fn cancelled_jobs_are_counted_apart_and_not_named() {
+        let mut tally = Tally::default();
+        tally.add(&failed());
+        tally.add(&Outcome { result: Err(JobError::new(Cause::Cancelled, "cancelled")), ..failed() });
+        assert_eq!((tally.jobs, tally.failed, tally.cancelled, tally.failures().len()), (2, 1, 1, 1));
+    }
 
     #[test]
     fn the_first_twenty_failures_are_kept_in_whatever_order_they_come() {

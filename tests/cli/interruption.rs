@@ -50,7 +50,7 @@ fn an_interrupted_run_writes_the_outcomes_of_what_it_had_begun() {
         let outcome: serde_json::Value = serde_json::from_str(&rest).unwrap();
         assert_eq!((&outcome["index"], &outcome["error"]["cause"]), (&1.into(), &"cancelled".into()));
         let err = String::from_utf8(output.stderr).unwrap();
-        assert!(err.ends_with("2 jobs, 1 failed\n"), "{err}");
+        assert!(err.ends_with("2 jobs, 0 failed, 1 cancelled\n") && !err.contains("interrupted"), "{err}");
     }
 }
 
@@ -73,7 +73,10 @@ fn waiting_for_a_pipe_does_not_hold_an_interruption_up() {
     let output = child.wait_with_output().unwrap();
     drop(input);
     assert_eq!(output.status.code(), Some(130));
-    assert_eq!(String::from_utf8(output.stderr).unwrap(), "0 jobs, 0 failed\n");
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "interrupted: the rest of standard input was not run\n0 jobs, 0 failed\n"
+    );
 }
 
 #[test]
@@ -99,4 +102,20 @@ fn a_single_job_that_waits_for_a_silent_pipe_ends_at_the_first_signal() {
             assert_eq!(status.code(), Some(code), "{args:?}");
         }
     }
+}
+
+#[test]
+fn an_interrupted_run_says_that_the_rest_was_not_run_and_counts_the_cancelled_apart() {
+    // More than are ever under way at once.
+    let (_folder, path) = file("many.jsonl", "{\"kind\":\"primes\",\"range\":[0,\"1e18\"]}\n".repeat(20_000));
+    let child = start(&["run", &path, "--output", "/dev/null"], Stdio::null());
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let err = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<&str> = err.lines().collect();
+    assert_eq!(lines.len(), 2, "{err}");
+    assert_eq!(lines[0], format!("interrupted: the rest of {path} was not run"));
+    assert!(lines[1].contains(" jobs, 0 failed, ") && lines[1].ends_with(" cancelled"), "{err}");
 }

@@ -168,3 +168,12 @@ fn hostile_lines_of_every_sort_fail_alone() {
     assert!(outcomes[9]["error"]["message"].as_str().unwrap().contains("longer than 16 MiB"), "{}", outcomes[9]);
     assert_eq!(outcomes[10]["status"], "succeeded");
 }
+
+#[test]
+fn failures_of_standard_input_are_looked_at_in_a_saved_file() {
+    let ended = tandem_reading(&["run", "-"], b"{\"kind\":\"primes\",\"file\":\"none.txt\"}\n").expect(1);
+    assert!(
+        ended.err.contains("to look closer: save the job file and run it with --only '#1' --explain\n"),
+        "{ended:?}"
+    );
+}
