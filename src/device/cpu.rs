@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use crate::device::{ChunkDone, Device, DeviceError, DeviceId, DeviceInfo, DeviceKind, Phases};
+use crate::device::{ChunkDone, Device, DeviceError, DeviceId, DeviceInfo, DeviceKind, Phases, processor};
 use crate::input::Scratch;
 use crate::kernels::{DynKernel, DynPass, FoldContext, Isa};
 
@@ -23,17 +23,25 @@ impl CpuDevice {
     /// The CPU held to an instruction set, which the machine must have: for tests and comparisons.
     pub fn with_isa(threads: u32, isa: Isa) -> Self {
         assert!(isa <= Isa::detect(), "this machine has no {}", isa.name());
-        let name = std::env::consts::ARCH.to_owned();
+        let name = processor::brand();
+        let memory_bytes = processor::memory_bytes();
+        let mut limits = vec![
+            ("architecture".to_owned(), std::env::consts::ARCH.to_owned()),
+            ("instructions".to_owned(), isa.name().to_owned()),
+        ];
+        if let Some(bytes) = memory_bytes {
+            limits.push(("memory".to_owned(), format!("{} MiB", bytes >> 20)));
+        }
         let info = DeviceInfo {
             id: DeviceId::Cpu,
-            fingerprint: format!("cpu {name} {} v{}", isa.name(), env!("CARGO_PKG_VERSION")),
+            fingerprint: format!("cpu {} {name} {} v{}", std::env::consts::ARCH, isa.name(), env!("CARGO_PKG_VERSION")),
             name,
             kind: DeviceKind::Cpu,
             driver: isa.name().to_owned(),
             lanes: threads,
-            memory_bytes: None,
+            memory_bytes,
             max_chunk_bytes: u64::MAX,
-            limits: Vec::new(),
+            limits,
         };
         Self { info, isa }
     }
@@ -63,5 +71,19 @@ impl Device for CpuDevice {
         let partial = kernel.fold(pass, units, &mut FoldContext { isa: self.isa, scratch })?;
         let phases = Phases { compute: start.elapsed(), ..Phases::default() };
         Ok(ChunkDone { partial, phases, resident: false })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn measurements_are_kept_under_the_processor_and_its_instructions() {
+        let cpu = CpuDevice::with_isa(3, Isa::Portable);
+        let info = cpu.info();
+        assert!(info.fingerprint.contains(&processor::brand()), "{}", info.fingerprint);
+        assert!(info.fingerprint.contains(" portable "), "{}", info.fingerprint);
+        assert_eq!((info.lanes, info.name.clone()), (3, processor::brand()));
     }
 }

@@ -4,6 +4,7 @@ mod cpu;
 #[cfg_attr(not(feature = "gpu"), path = "gpu_absent.rs")]
 pub mod gpu;
 mod null;
+mod processor;
 mod traits;
 
 pub use cpu::CpuDevice;
