@@ -252,11 +252,10 @@ impl<'a> HeaderParser<'a> {
 
     /// The element type, and whether its bytes are to be swapped.
     fn descr(&mut self) -> Result<(DType, bool), Fault> {
-        const SUPPORTED: &str = "f4, f8, i1, i2, i4, i8, u1, u2, u4 and u8 of either byte order are supported";
         if matches!(self.peek(), Some(b'[' | b'(' | b'{')) {
             let found = excerpt(&self.text[self.at..]);
             return Err(Fault::Unsupported(format!(
-                "its elements are structured (`{found}`): {SUPPORTED}: save one field as an array of its own"
+                "its elements are structured (`{found}`), not plain numbers: save one field as an array of its own"
             )));
         }
         let descr = self.string()?;
@@ -288,7 +287,8 @@ impl<'a> HeaderParser<'a> {
                     _ => "",
                 };
                 return Err(Fault::Unsupported(format!(
-                    "its elements are of type `{}`{meaning}: {SUPPORTED}: convert it with `astype`",
+                    "its elements are of type `{}`{meaning}, which cannot be read: convert it with `astype` to floats or \
+                     integers of 32 or 64 bits",
                     excerpt(descr)
                 )));
             }
@@ -450,7 +450,7 @@ mod tests {
         ] {
             let error = array(descr, "(1,)", &[0; 16]).unwrap_err();
             assert_eq!(error.cause, Cause::Unsupported);
-            assert!(error.message.contains(expected) && error.message.contains("f4, f8"), "{}", error.message);
+            assert!(error.message.contains(expected) && error.message.contains("32 or 64 bits"), "{}", error.message);
         }
         let structured = b"{'descr': [('a', '<i4'), ('b', '<f8')], 'fortran_order': False, 'shape': (1,), }";
         check_error(open_bytes(&file(1, structured, &[0; 12])), "structured (`[('a', '<i4'), ('b', '<f8')]");

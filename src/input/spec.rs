@@ -195,8 +195,9 @@ pub(crate) fn check_options_of(name: &str, spec: &InputSpec, format: Format) -> 
         }
     }
     if format == Format::Raw && spec.dtype.is_none() {
-        let types = DType::ALL.map(DType::name).join(", ");
-        return Err(JobError::bad_input(format!("{name}: format raw needs option `dtype`: one of {types}")));
+        return Err(JobError::bad_input(format!(
+            "{name}: format raw needs option `dtype`, the type of its elements, as in `f32` or `i64`"
+        )));
     }
     Ok(())
 }

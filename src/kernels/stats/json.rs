@@ -11,7 +11,9 @@ use crate::exact::Decimal;
 use crate::input::{ColumnRef, DType, Format, Header, InMemory, InputSpec, Location};
 use crate::job::JobParams;
 use crate::kernels::stats::request::shorten;
-use crate::kernels::stats::{Histogram, MAX_QUANTILES, Quantile, StatsInput, StatsParams, StatsRequest};
+use crate::kernels::stats::{
+    Histogram, Layout, MAX_QUANTILES, Quantile, SUPPORTED, StatsInput, StatsParams, StatsRequest,
+};
 
 /// Parses a line of a job file.
 pub(super) fn parse(text: &str) -> Result<Box<dyn JobParams>, serde_json::Error> {
@@ -115,9 +117,9 @@ impl FromStr for Named<DType> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        DType::from_name(text).map(Named).ok_or_else(|| {
-            let names = DType::ALL.map(DType::name).join(", ");
-            format!("unknown element type: use one of {names}")
+        DType::from_name(text).filter(|dtype| Layout::of(*dtype).is_some()).map(Named).ok_or_else(|| {
+            let names = SUPPORTED.map(|layout| layout.dtype.name()).join(", ");
+            format!("no element type of stats: use one of {names}")
         })
     }
 }
@@ -324,7 +326,8 @@ mod tests {
             (r#"{"values":[],"ddof":-1}"#, "invalid value"),
             (r#"{"values":[],"missing":"none"}"#, "not a decimal number"),
             (r#"{"values":[],"bins":3}"#, "unknown field `bins`"),
-            (r#"{"file":"a","dtype":"f16"}"#, "unknown element type: use one of f32"),
+            (r#"{"file":"a","dtype":"f16"}"#, "no element type of stats: use one of f32"),
+            (r#"{"file":"a","dtype":"i8"}"#, "`i8`: no element type of stats"),
             (r#"{"file":"a","header":"maybe"}"#, "auto, yes or no"),
             (r#"{"file":"a","column":1.5}"#, "a list"),
             (r#"{"file":"a","format":"xml"}"#, "npy, csv"),
