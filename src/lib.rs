@@ -16,43 +16,43 @@
 //!
 //! The modules are listed in reading order: from what is asked for, over what computes it, to what decides where.
 
-/// What was asked for: job files, parameters, errors.
+// What was asked for: job files, parameters, errors.
 pub mod job;
 
-/// Where numbers come from.
+// Where numbers come from.
 pub mod input;
 
-/// Arithmetic that rounds once.
+// Arithmetic that rounds once.
 pub mod exact;
 
-/// What can be computed, exactly and in chunks.
+// What can be computed, exactly and in chunks.
 pub mod kernels;
 
-/// What computes it.
+// What computes it.
 pub mod device;
 
-/// What devices have been measured to do.
+// What devices have been measured to do.
 pub mod model;
 
-/// Where a job runs, and why.
+// Where a job runs, and why.
 pub mod plan;
 
-/// What makes it happen.
+// What makes it happen.
 pub mod engine;
 
-/// The face of it all.
+// The face of it all.
 pub mod runner;
 
-/// Outcomes and plans as text.
+// Outcomes and plans as text.
 pub mod report;
 
-/// Outcomes of a run, in the order of its jobs.
+// Outcomes of a run, in the order of its jobs.
 pub mod results;
 
-/// CPU against GPU over sizes.
+// CPU against GPU over sizes.
 #[cfg(feature = "cli")]
 pub mod bench;
 
-/// The command line.
+// The command line.
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -1,6 +1,7 @@
 //! What is shown, as bytes and text: outcomes as JSON lines, plans and tables for people. Pure: nothing here prints, reads
 //! a clock or knows a terminal.
 
+#[cfg(feature = "cli")]
 mod bench_table;
 #[cfg(test)]
 pub(crate) mod examples;
@@ -12,6 +13,7 @@ mod run_table;
 mod style;
 mod table;
 
+#[cfg(feature = "cli")]
 pub use bench_table::{bench_head, bench_json, bench_row, break_even};
 pub use explain::{explain, plan_text, predicted};
 pub use machine::{DeviceReport, devices_json, devices_text, model_json, model_text};
