@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
+use std::sync::OnceLock;
 
 use crossbeam_channel::{Sender, unbounded};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -14,6 +15,9 @@ use crate::input::Scratch;
 /// Something to run on a lane, with the lane's scratch room.
 pub(crate) type Piece = Box<dyn FnOnce(&mut Scratch) + Send>;
 
+/// Threads that end passes and deliver outcomes: two, so that a long answer does not hold back a short one.
+const FINISHERS: usize = 2;
+
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
@@ -22,6 +26,9 @@ thread_local! {
 pub(crate) struct Lanes {
     pool: ThreadPool,
     gpus: HashMap<u32, Sender<Piece>>,
+    /// Ends passes and delivers outcomes; started with the first large job. Apart from the pool, so that neither waits
+    /// behind the chunks of other jobs.
+    finishers: OnceLock<Option<ThreadPool>>,
 }
 
 impl Lanes {
@@ -38,7 +45,7 @@ impl Lanes {
             .panic_handler(|_| {})
             .build()
             .map_err(io::Error::other)?;
-        Ok(Self { pool, gpus: HashMap::new() })
+        Ok(Self { pool, gpus: HashMap::new(), finishers: OnceLock::new() })
     }
 
     /// Runs `piece` on a lane of `device`.
@@ -70,9 +77,13 @@ impl Lanes {
         }
     }
 
-    /// Runs `body` on a CPU thread without taking a lane: for what is short or belongs to a job that has ended.
+    /// Runs `body` without taking a lane: for what is short or belongs to a job that has ended.
     pub fn spawn_free(&self, body: impl FnOnce() + Send + 'static) {
-        self.pool.spawn(body);
+        let finishers = self.finishers.get_or_init(|| {
+            let builder = ThreadPoolBuilder::new().num_threads(FINISHERS).panic_handler(|_| {});
+            builder.thread_name(|index| format!("tandem-finish-{index}")).build().ok()
+        });
+        finishers.as_ref().unwrap_or(&self.pool).spawn(body);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::engine::{Outcome, OutcomeSink, RanOn, Timings, panics};
 use crate::job::{BindContext, Cause, JobError, JobSpec};
@@ -24,6 +24,9 @@ impl CancelFlag {
     }
 }
 
+/// How long a wish to cancel may go unseen by who waits for jobs to end.
+const CANCEL_LATENCY: Duration = Duration::from_millis(20);
+
 /// Counts jobs that have not ended, and lets somebody wait until there are few.
 #[derive(Debug, Default)]
 pub struct Gauge {
@@ -38,6 +41,20 @@ impl Gauge {
         let mut count =
             self.fell.wait_while(count, |count| *count >= limit).unwrap_or_else(|poisoned| poisoned.into_inner());
         *count += 1;
+    }
+
+    /// The same, but gives up, counting nothing, once `cancel` is raised. Returns whether it counted.
+    pub fn raise_below_unless(&self, limit: usize, cancel: &CancelFlag) -> bool {
+        let mut count = self.count.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        while *count >= limit {
+            if cancel.is_cancelled() {
+                return false;
+            }
+            let waited = self.fell.wait_timeout(count, CANCEL_LATENCY);
+            count = waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0;
+        }
+        *count += 1;
+        true
     }
 
     /// Counts `by` jobs fewer.

@@ -26,7 +26,11 @@ impl Runner {
         for job in jobs {
             match job {
                 Ok(spec) => {
-                    counted.under_way.raise_below(UNDER_WAY_MAX);
+                    // A job that was read has its outcome, cancelled or not.
+                    if !counted.under_way.raise_below_unless(UNDER_WAY_MAX, cancel) {
+                        self.engine.cancelled();
+                        counted.under_way.raise_below(usize::MAX);
+                    }
                     self.engine.submit(spec, context.clone(), cancel.clone(), counted.clone());
                 }
                 Err(outcome) => counted.sink.accept(vec![outcome]),
