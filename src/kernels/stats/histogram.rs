@@ -59,8 +59,8 @@ pub(super) fn automatic(layout: &Layout, histogram: &Histogram, moments: &Moment
             let value = text_of_f64(Dyadic { integer: value, exp2 }.nearest_f64());
             let bins = histogram.bins();
             return Err(JobError::bad_input(format!(
-                "all values are the same number, near {value}, so large that bins over half a unit to either side of it \
-                 are too narrow: give a range, as in `{bins}:LO..HI`"
+                "a histogram of values that are all the same number, near {value}, so large that bins over half a unit \
+                 to either side of it are too narrow: give a range, as in `{bins}:LO..HI`"
             )));
         }
         ends
