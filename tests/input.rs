@@ -75,7 +75,11 @@ fn files_that_numpy_wrote_of_other_types_are_refused_by_type() {
         ("dates", "dates"),
     ] {
         let path = format!("tests/data/npy/{name}.npy");
-        check_error(open(&spec(path.as_str()), repository()), Cause::Unsupported, &[&path, part, "convert it with `astype`"]);
+        check_error(
+            open(&spec(path.as_str()), repository()),
+            Cause::Unsupported,
+            &[&path, part, "convert it with `astype`"],
+        );
     }
 }
 
