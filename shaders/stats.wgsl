@@ -22,7 +22,7 @@ struct Params {
     keys_len: u32,
     prefix_bits: u32,
     digit_bits: u32,
-    // The counts, and whether a workgroup counts them in its own memory first.
+    // The counts, the last of them that of what no other counts, and whether a workgroup counts in its own memory first.
     cells: u32,
     tally_first: u32,
 }
@@ -167,15 +167,19 @@ fn moments(
 const TALLY_CELLS: u32 = 2048u;
 var<workgroup> tally: array<atomic<u32>, TALLY_CELLS>;
 
-fn count_cell(cell: u32) {
+fn add_to_cell(cell: u32, count: u32) {
     if (params.tally_first == 1u) {
-        atomicAdd(&tally[cell], 1u);
+        atomicAdd(&tally[cell], count);
     } else {
-        atomicAdd(&output[params.output_at + cell], 1u);
+        atomicAdd(&output[params.output_at + cell], count);
     }
 }
 
-fn pour_tally(lane: u32) {
+// Ends the counting of an invocation. What it left out is counted too: cells that do not add up to the elements of the chunk
+// show that some were never seen.
+fn end_counting(lane: u32, left_out: u32) {
+    if (left_out != 0u) { add_to_cell(params.cells - 1u, left_out); }
+    workgroupBarrier();
     if (params.tally_first != 1u) { return; }
     for (var cell = lane; cell < params.cells; cell += LANES) {
         let counted = atomicLoad(&tally[cell]);
@@ -211,20 +215,26 @@ fn digits(
     if (group >= params.groups_end) { return; }
     let elements = share_of(group, lane);
     let mask = (1u << params.digit_bits) - 1u;
+    var left_out = 0u;
     for (var i = elements.first; i < elements.end; i += elements.step) {
         let key = key_of_raw(input[i]);
-        if (is_nan(key)) { continue; }
+        if (is_nan(key)) {
+            left_out += 1u;
+            continue;
+        }
         var index = 0u;
         if (params.prefix_bits > 0u) {
             let prefix = key_shr(key, KEY_BITS - params.prefix_bits);
             index = rank_of(prefix, false);
-            if (index == params.keys_len || key_lt(prefix, table_key(index))) { continue; }
+            if (index == params.keys_len || key_lt(prefix, table_key(index))) {
+                left_out += 1u;
+                continue;
+            }
         }
         let digit = key_low(key_shr(key, KEY_BITS - params.prefix_bits - params.digit_bits)) & mask;
-        count_cell((index << params.digit_bits) + digit);
+        add_to_cell((index << params.digit_bits) + digit, 1u);
     }
-    workgroupBarrier();
-    pour_tally(lane);
+    end_counting(lane, left_out);
 }
 
 @compute @workgroup_size(256)
@@ -236,10 +246,10 @@ fn bins(
     let group = params.first_group + id.x + id.y * size.x;
     if (group >= params.groups_end) { return; }
     let elements = share_of(group, lane);
+    var left_out = 0u;
     for (var i = elements.first; i < elements.end; i += elements.step) {
         let key = key_of_raw(input[i]);
-        if (!is_nan(key)) { count_cell(rank_of(key, true)); }
+        if (is_nan(key)) { left_out += 1u; } else { add_to_cell(rank_of(key, true), 1u); }
     }
-    workgroupBarrier();
-    pour_tally(lane);
+    end_counting(lane, left_out);
 }

@@ -56,3 +56,8 @@ pub mod bench;
 // The command line.
 #[cfg(feature = "cli")]
 pub mod cli;
+
+/// The example of the README is compiled and run with those of this documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

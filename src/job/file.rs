@@ -7,6 +7,7 @@ use crate::engine::{Outcome, RanOn, Timings};
 use crate::job::head::{Head, HeadReader};
 use crate::job::ids::Ids;
 use crate::job::lines::{Line, Lines, MAX_LINE_BYTES};
+use crate::job::wording::{field_at, plain, with_field};
 use crate::job::{JobError, JobParams, JobSpec};
 use crate::kernels::{KERNELS, KernelKind};
 
@@ -20,7 +21,7 @@ pub struct BadLine {
     pub index: u64,
     /// The id that it gave before it went wrong, else `#` and its number.
     pub id: Arc<str>,
-    /// Its kind, empty where it gave none before it went wrong.
+    /// Its kind, empty (null in the JSON of its outcome) where it gave none before it went wrong.
     pub kind: &'static str,
     /// What is wrong; the message begins with file, line and column.
     pub error: JobError,
@@ -116,8 +117,7 @@ impl Parser {
         match parsed {
             Ok((kind, params)) => Ok(JobSpec { index, id, kind: kind.name, device: head.device, params }),
             Err(Wrong { column, message }) => {
-                let place = column.map_or_else(String::new, |column| format!(":{column}"));
-                let error = JobError::bad_input(format!("{}:{number}{place}: {message}", self.name));
+                let error = JobError::bad_input(format!("{}:{number}:{column}: {message}", self.name));
                 Err(BadLine { index, id, kind: head.kind.map_or("", |kind| kind.name), error })
             }
         }
@@ -134,14 +134,17 @@ impl Parser {
                 "the line is longer than {} MiB: put long data into a file of its own and name it in the job",
                 MAX_LINE_BYTES >> 20
             );
-            return Err(Wrong { column: Some(MAX_LINE_BYTES + 1), message });
+            return Err(Wrong { column: MAX_LINE_BYTES + 1, message });
         };
         let text = std::str::from_utf8(bytes).map_err(|error| Wrong {
-            column: Some(error.valid_up_to() + 1),
+            column: error.valid_up_to() + 1,
             message: "not UTF-8: save the job file as UTF-8".to_owned(),
         })?;
-        let kind = HeadReader { head, ids: &mut self.ids, kinds: &self.kinds, line: number }.read(text)?;
-        Ok((kind, (kind.parse)(text)?))
+        let reader = HeadReader { head, ids: &mut self.ids, kinds: &self.kinds, line: number };
+        // What is wrong with the common fields is said by name already.
+        let kind = reader.read(text).map_err(|error| Wrong::of(&error, text, |_| None))?;
+        let params = (kind.parse)(text).map_err(|error| Wrong::of(&error, text, |column| field_at(text, column)))?;
+        Ok((kind, params))
     }
 }
 
@@ -151,24 +154,22 @@ fn line_id(number: u64) -> Arc<str> {
 
 /// What is wrong with a line, and at which of its bytes, from 1.
 struct Wrong {
-    column: Option<usize>,
+    column: usize,
     message: String,
 }
 
-impl From<serde_json::Error> for Wrong {
-    /// The same in this project's words: without the line, which is always the first here, and bounded, since a message
-    /// may repeat a field's name, which may be as long as the line.
-    fn from(error: serde_json::Error) -> Self {
-        let column = (error.line() > 0).then(|| error.column().max(1));
-        let mut message = error.to_string();
-        if column.is_some()
-            && let Some(at) = message.rfind(" at line ")
-        {
-            message.truncate(at);
-        }
-        if let Some(inside) = message.strip_prefix("EOF while parsing ") {
-            message = format!("the line ends inside {inside}");
-        }
+impl Wrong {
+    /// The same in this project's words: without the line, which is always the first here; with a column, where serde knows
+    /// none that of the job's first byte; and bounded, since a message may repeat a field's name, which may be as long as
+    /// the line.
+    fn of<'a>(error: &serde_json::Error, line: &'a str, field_at: impl Fn(usize) -> Option<&'a str>) -> Self {
+        let theirs = error.to_string();
+        let (message, column) = match theirs.rfind(" at line ") {
+            Some(at) if error.line() > 0 => (&theirs[..at], error.column().max(1)),
+            _ => (&*theirs, 1 + line.len() - line.trim_ascii_start().len()),
+        };
+        let field = if error.is_data() && error.line() > 0 { field_at(column) } else { None };
+        let mut message = with_field(plain(message), field).into_owned();
         if message.len() > MAX_MESSAGE_BYTES {
             let (head, tail) = (message.floor_char_boundary(250), message.ceil_char_boundary(message.len() - 140));
             message = format!("{} … {}", &message[..head], &message[tail..]);
@@ -254,14 +255,17 @@ mod tests {
     #[test]
     fn every_kind_of_bad_line_says_what_is_wrong_and_where() {
         let cases = [
-            ("[1]", "jobs.jsonl:1:1: invalid type: sequence, expected a job: an object such as"),
-            ("7", "jobs.jsonl:1:1: invalid type: integer `7`, expected a job"),
+            ("[1]", "jobs.jsonl:1:1: expected a job: an object such as"),
+            ("7", "jobs.jsonl:1:1: expected a job"),
             ("{", "jobs.jsonl:1:1: the line ends inside an object"),
             (r#"{"kind":"echo","values":[1]"#, "jobs.jsonl:1:27: the line ends inside an object"),
-            (r#"{"kind":"echo","values":[1]} x"#, "jobs.jsonl:1:30: trailing characters"),
+            (
+                r#"{"kind":"echo","values":[1]} x"#,
+                "jobs.jsonl:1:30: more follows after the end of the job: write one job a line",
+            ),
             (r#"{"kind":"echo" "values":[1]}"#, "jobs.jsonl:1:16: expected `,` or `}`"),
             (r#"{"values":[1]}"#, "jobs.jsonl:1:14: missing field `kind`: one of primes, stats, echo"),
-            (r#"{"kind":7}"#, "jobs.jsonl:1:9: invalid type: integer `7`, expected the name of a kind as `kind`"),
+            (r#"{"kind":7}"#, "jobs.jsonl:1:9: expected the name of a kind as `kind`, got `7`"),
             (
                 r#"{"kind":"ecko","values":[1]}"#,
                 "jobs.jsonl:1:14: unknown kind `ecko`, did you mean `echo`? known kinds",
@@ -270,7 +274,10 @@ mod tests {
             (r#"{"kind":"echo","kind":"echo","values":[]}"#, "jobs.jsonl:1:21: duplicate field `kind`"),
             (r#"{"kind":"echo","values":[],"values":[]}"#, "duplicate field `values`"),
             (r#"{"kind":"echo","values":[],"size":1}"#, "unknown field `size`"),
-            (r#"{"kind":"echo","values":[-1]}"#, "invalid value: integer `-1`, expected u64"),
+            (
+                r#"{"kind":"echo","values":[-1]}"#,
+                "jobs.jsonl:1:27: `values`: expected a whole number from 0 to 18446744073709551615, got `-1`",
+            ),
             (
                 r#"{"kind":"echo","values":[],"device":"tpu"}"#,
                 "unknown device `tpu`: use auto, cpu, gpu, gpu:N or split",
@@ -305,7 +312,7 @@ mod tests {
             assert!(message.starts_with("jobs.jsonl:1:"), "{message}");
         }
         let closed = format!("{{\"kind\":\"echo\",\"values\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
-        assert!(error(closed).contains("invalid type: sequence, expected u64"));
+        assert!(error(closed).contains("`values`: expected a whole number from 0 to 18446744073709551615, got a list"));
     }
 
     #[test]

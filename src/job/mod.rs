@@ -7,6 +7,7 @@ mod ids;
 mod integer;
 mod lines;
 mod spec;
+mod wording;
 
 pub use error::{Cause, JobError};
 pub use file::{BadLine, JobFile};

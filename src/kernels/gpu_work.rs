@@ -54,20 +54,12 @@ pub struct Shader {
     pub label: String,
     /// The whole text.
     pub source: Arc<str>,
-    /// Whether it is this project's own, which is tested and runs without bounds checks.
-    pub(crate) trusted: bool,
 }
 
 impl Shader {
-    /// A module that runs with every check that wgpu has.
+    /// A module of this text.
     pub fn new(label: impl Into<String>, source: impl Into<Arc<str>>) -> Self {
-        Self { label: label.into(), source: source.into(), trusted: false }
-    }
-
-    /// A module of this project: it runs without bounds checks and loop guards, so its indices and loops must be bounded
-    /// whatever its input is.
-    pub(crate) fn trusted(label: impl Into<String>, source: impl Into<Arc<str>>) -> Self {
-        Self { label: label.into(), source: source.into(), trusted: true }
+        Self { label: label.into(), source: source.into() }
     }
 }
 
@@ -111,9 +103,53 @@ pub struct GpuStep {
     pub dispatches: Vec<Dispatch>,
 }
 
-/// All that a GPU does for a chunk: its steps are independent of each other.
+/// All that a GPU does for a chunk: its steps are independent of each other, and `gpu_partial` gets the output of each.
+///
+/// What is made by [`GpuWork::new`] runs with every check that wgpu has. This project's own work runs without bounds checks
+/// and loop guards, and can be read but not changed: its shaders are in bounds only with the parameters that it was made with.
 #[derive(Clone, Debug)]
 pub struct GpuWork {
-    /// The steps; `gpu_partial` gets the output of each.
-    pub steps: Vec<GpuStep>,
+    steps: Vec<GpuStep>,
+    trusted: bool,
+}
+
+impl GpuWork {
+    /// These steps, with all checks.
+    pub fn new(steps: Vec<GpuStep>) -> Self {
+        Self { steps, trusted: false }
+    }
+
+    /// These steps of this project's own, without checks: whatever their input holds, their indices and loops must be
+    /// bounded.
+    pub(crate) fn trusted(steps: Vec<GpuStep>) -> Self {
+        Self { steps, trusted: true }
+    }
+
+    /// The steps.
+    pub fn steps(&self) -> &[GpuStep] {
+        &self.steps
+    }
+
+    /// The steps, to make other work of.
+    pub fn into_steps(self) -> Vec<GpuStep> {
+        self.steps
+    }
+
+    /// Whether it runs without checks.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+}
+
+#[cfg(all(test, feature = "gpu"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_was_changed_runs_with_checks() {
+        let own = GpuWork::trusted(Vec::new());
+        assert!(own.is_trusted() && own.clone().is_trusted());
+        assert!(!GpuWork::new(own.into_steps()).is_trusted());
+    }
 }

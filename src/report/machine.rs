@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::json;
 
-use crate::device::{DeviceInfo, DeviceKind};
+use crate::device::{DeviceId, DeviceInfo, DeviceKind};
 use crate::model::Row;
 use crate::report::figures::{bytes, counted, rate, time_ms};
 use crate::report::style::visible;
@@ -35,10 +35,12 @@ const fn kind_name(kind: DeviceKind) -> &'static str {
 /// Every device with what matters of it, and the diagnosis where no GPU can be used.
 pub fn devices_text(devices: &[DeviceReport], diagnosis: Option<&str>, style: Style) -> String {
     let mut text = String::new();
+    let limits = devices.iter().flat_map(|device| device.info.limits.iter().map(|(name, _)| name.as_str()));
+    let width = limits.chain(["chunk at most"]).map(|name| name.chars().count()).max().unwrap_or(0);
     for DeviceReport { info, unusable, samples } in devices {
         let _ = writeln!(text, "{}", style.strong(&format!("{}  {}", info.id, visible(&info.name))));
         let mut line = |name: &str, value: &str| {
-            let _ = writeln!(text, "  {name:<13} {}", visible(value));
+            let _ = writeln!(text, "  {name:<width$}  {}", visible(value));
         };
         line("kind", kind_name(info.kind));
         line("driver", &info.driver);
@@ -59,7 +61,7 @@ pub fn devices_text(devices: &[DeviceReport], diagnosis: Option<&str>, style: St
             Some(why) => style.bad(&format!("not used: {}", visible(why))),
             None => style.good("usable"),
         };
-        let _ = writeln!(text, "  {:<13} {state}", "state");
+        let _ = writeln!(text, "  {:<width$}  {state}", "state");
     }
     if let Some(diagnosis) = diagnosis {
         let _ = writeln!(text, "{}", visible_lines(diagnosis));
@@ -86,7 +88,8 @@ pub fn devices_json(devices: &[DeviceReport], diagnosis: Option<&str>) -> serde_
                 "fingerprint": info.fingerprint,
                 "lanes": info.lanes,
                 "memory_bytes": info.memory_bytes,
-                "max_chunk_bytes": info.max_chunk_bytes.to_string(),
+                // The CPU has no limit of its own.
+                "max_chunk_bytes": (info.id != DeviceId::Cpu).then(|| info.max_chunk_bytes.to_string()),
                 "limits": limits,
                 "model_samples": samples,
                 "usable": unusable.is_none(),
@@ -97,18 +100,26 @@ pub fn devices_json(devices: &[DeviceReport], diagnosis: Option<&str>) -> serde_
     Ok(serde_json::to_string(&json!({"devices": devices, "diagnosis": diagnosis}))? + "\n")
 }
 
-/// What has been learned, as a table; `place` is where it is kept.
+/// What has been learned, as a table; `place` is where it is kept. Devices are numbered, since what their measurements are
+/// kept under is long.
 pub fn model_text(place: &str, rows: &[Row], style: Style) -> String {
     let mut text = format!("model: {}\n", visible(place));
     if rows.is_empty() {
         text.push_str("nothing measured yet: jobs that run teach it, or `tandem calibrate`\n");
         return text;
     }
+    let mut devices: Vec<&str> = rows.iter().map(|row| row.device.as_str()).collect();
+    devices.sort_unstable();
+    devices.dedup();
+    for (number, device) in (1..).zip(&devices) {
+        let _ = writeln!(text, "device {number}: {}", visible(device));
+    }
+    text.push('\n');
     let (left, right) = (Align::Left, Align::Right);
     let mut table = Table::new(&[
         ("kernel", left),
         ("variant", left),
-        ("device", left),
+        ("device", right),
         ("lanes", right),
         ("phase", left),
         ("units", right),
@@ -122,7 +133,7 @@ pub fn model_text(place: &str, rows: &[Row], style: Style) -> String {
         table.row([
             any(&row.kernel),
             any(&row.variant),
-            visible(&row.device).into_owned(),
+            devices.binary_search(&row.device.as_str()).map_or(0, |at| at + 1).to_string(),
             row.lanes.to_string(),
             row.phase.to_owned(),
             format!("{:.3e}", row.units),
@@ -145,7 +156,6 @@ pub fn model_json(place: &str, rows: &[Row]) -> serde_json::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::DeviceId;
 
     fn device(id: DeviceId, kind: DeviceKind) -> DeviceReport {
         let info = DeviceInfo {
@@ -171,20 +181,20 @@ mod tests {
             devices_text(&[cpu, gpu], Some("no usable gpu\n  to do: x"), Style::PLAIN),
             "\
 cpu  A\\u{1b}[2JB
-  kind          cpu
-  driver        Vulkan, Mesa 25
-  threads       4
-  shader f64    no
-  model         12 runs
-  state         usable
+  kind           cpu
+  driver         Vulkan, Mesa 25
+  threads        4
+  shader f64     no
+  model          12 runs
+  state          usable
 gpu:0  A\\u{1b}[2JB
-  kind          software gpu
-  driver        Vulkan, Mesa 25
-  memory        8.00 GiB
-  chunk at most 128 MiB
-  shader f64    no
-  model         nothing measured yet
-  state         not used: software adapter, not allowed
+  kind           software gpu
+  driver         Vulkan, Mesa 25
+  memory         8.00 GiB
+  chunk at most  128 MiB
+  shader f64     no
+  model          nothing measured yet
+  state          not used: software adapter, not allowed
 no usable gpu
   to do: x
 "
@@ -208,21 +218,25 @@ no usable gpu
         let row = Row {
             kernel: "stats".to_owned(),
             variant: "f32".to_owned(),
-            device: "cpu".to_owned(),
+            device: "gpu B".to_owned(),
             lanes: 2,
             phase: "compute",
             units: 1e6,
             ms: 0.5,
             samples: 3,
         };
-        let anywhere = Row { kernel: String::new(), variant: String::new(), phase: "setup", ms: 0.0, ..row.clone() };
+        let (kernel, variant, device) = (String::new(), String::new(), "cpu A".to_owned());
+        let anywhere = Row { kernel, variant, device, phase: "setup", ms: 0.0, ..row.clone() };
         assert_eq!(
             model_text("m.json", &[row.clone(), anywhere], Style::PLAIN),
             "\
 model: m.json
+device 1: cpu A
+device 2: gpu B
+
 kernel  variant  device  lanes  phase      units    took   units/s  runs
-stats   f32      cpu         2  compute  1.000e6  500 us  2.00 G/s     3
-(any)   (any)    cpu         2  setup    1.000e6    0 ms         -     3
+stats   f32           2      2  compute  1.000e6  500 us  2.00 G/s     3
+(any)   (any)         1      2  setup    1.000e6    0 ms         -     3
 "
         );
         let parsed: serde_json::Value = serde_json::from_str(&model_json("m.json", &[row]).unwrap()).unwrap();

@@ -32,7 +32,7 @@ impl Detail {
 /// `{"schema":1,"index","id","kind","status":"succeeded|failed","result":{…} or "error":{"cause","message"},"device":"cpu"|
 /// "gpu:0"|"split"|null,"timings_ms":{"queued","setup","upload","compute","readback","total"},"attempts":1,"plan":{…}}`
 ///
-/// `device` is null where the job failed before anything ran it.
+/// `device` is null where the job failed before anything ran it, `kind` where a line went wrong before it gave one.
 ///
 /// # Errors
 /// Those of `out`, and of an input that an answer reads once more.
@@ -45,7 +45,10 @@ pub fn write_outcome(out: &mut dyn Write, outcome: &Outcome, detail: Detail) -> 
     out.write_all(b",\"id\":")?;
     write_string(out, &outcome.id)?;
     out.write_all(b",\"kind\":")?;
-    write_string(out, outcome.kind)?;
+    match outcome.kind {
+        "" => out.write_all(b"null")?,
+        kind => write_string(out, kind)?,
+    }
     match &outcome.result {
         Ok(answer) => {
             out.write_all(b",\"status\":\"succeeded\",\"result\":")?;
@@ -212,7 +215,7 @@ mod tests {
         );
         assert_eq!(
             line(&failed(), Detail::USUAL),
-            "{\"schema\":1,\"index\":4,\"id\":\"#5\",\"kind\":\"\",\"status\":\"failed\",\"error\":{\"cause\":\"bad_input\",\
+            "{\"schema\":1,\"index\":4,\"id\":\"#5\",\"kind\":null,\"status\":\"failed\",\"error\":{\"cause\":\"bad_input\",\
              \"message\":\"j:5:1: expected `\\\"`\"},\"device\":null,\"timings_ms\":{\"queued\":0,\"setup\":0,\"upload\":0,\
              \"compute\":0,\"readback\":0,\"total\":0},\"attempts\":1}\n"
         );

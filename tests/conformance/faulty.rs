@@ -118,12 +118,13 @@ impl DynKernel for FaultyOnGpu {
     }
 
     fn gpu_work(&self, pass: &DynPass, units: Range<u64>, caps: &GpuCaps) -> Result<Option<GpuWork>, JobError> {
-        let mut work = self.inner.gpu_work(pass, units, caps)?;
-        if let (Some(work), GpuFault::LostDispatch(lost), true) = (&mut work, self.fault, self.in_first_pass()) {
-            let count: u64 = work.steps.iter().map(|step| step.dispatches.len() as u64).sum();
+        let work = self.inner.gpu_work(pass, units, caps)?;
+        if let (Some(work), GpuFault::LostDispatch(lost), true) = (&work, self.fault, self.in_first_pass()) {
+            let mut steps = work.steps().to_vec();
+            let count: u64 = steps.iter().map(|step| step.dispatches.len() as u64).sum();
             self.places.store(count, Ordering::Relaxed);
             let mut left = lost % count;
-            for step in &mut work.steps {
+            for step in &mut steps {
                 if left < step.dispatches.len() as u64 {
                     // With no workgroup, a dispatch does nothing.
                     step.dispatches[left as usize].workgroups = 0;
@@ -131,6 +132,7 @@ impl DynKernel for FaultyOnGpu {
                 }
                 left -= step.dispatches.len() as u64;
             }
+            return Ok(Some(GpuWork::new(steps)));
         }
         Ok(work)
     }

@@ -20,7 +20,8 @@ const COMPILER_STACK_BYTES: usize = 64 << 20;
 
 #[derive(Debug)]
 struct Compiled {
-    shader: Shader,
+    source: Arc<str>,
+    trusted: bool,
     module: ShaderModule,
     pipelines: Vec<(String, ComputePipeline)>,
 }
@@ -64,18 +65,20 @@ impl Modules {
     /// # Errors
     /// [`DeviceError::Unsupported`], with the compiler's message, where a module is not valid on this device.
     pub fn prepare(&mut self, device: &Device, loss: &Loss, work: &GpuWork) -> Result<(), DeviceError> {
-        let missing = |modules: &Self| {
-            work.steps.iter().any(|step| step.dispatches.iter().any(|d| modules.get(&step.shader, &d.entry).is_none()))
-        };
-        if !missing(self) {
+        let trusted = work.is_trusted();
+        let entries = work
+            .steps()
+            .iter()
+            .flat_map(|step| step.dispatches.iter().map(|dispatch| (&step.shader, &*dispatch.entry)));
+        let missing: Vec<_> = entries.filter(|(shader, entry)| self.get(shader, trusted, entry).is_none()).collect();
+        if missing.is_empty() {
             return Ok(());
         }
         on_compiler_stack(loss, || {
-            for step in &work.steps {
-                for dispatch in &step.dispatches {
-                    if self.get(&step.shader, &dispatch.entry).is_none() {
-                        self.compile(device, loss, &step.shader, &dispatch.entry)?;
-                    }
+            for (shader, entry) in missing {
+                // Dispatches share entry points.
+                if self.get(shader, trusted, entry).is_none() {
+                    self.compile(device, loss, shader, trusted, entry)?;
                 }
             }
             Ok(())
@@ -83,30 +86,37 @@ impl Modules {
     }
 
     /// The pipeline of an entry point, if it has been compiled.
-    pub fn get(&self, shader: &Shader, entry: &str) -> Option<&ComputePipeline> {
-        let compiled = &self.compiled[self.position(shader)?];
+    pub fn get(&self, shader: &Shader, trusted: bool, entry: &str) -> Option<&ComputePipeline> {
+        let compiled = &self.compiled[self.position(shader, trusted)?];
         compiled.pipelines.iter().find(|(name, _)| name == entry).map(|(_, pipeline)| pipeline)
     }
 
-    fn position(&self, shader: &Shader) -> Option<usize> {
+    fn position(&self, shader: &Shader, trusted: bool) -> Option<usize> {
         self.compiled.iter().position(|compiled| {
-            compiled.shader.trusted == shader.trusted
-                && (Arc::ptr_eq(&compiled.shader.source, &shader.source) || compiled.shader.source == shader.source)
+            compiled.trusted == trusted
+                && (Arc::ptr_eq(&compiled.source, &shader.source) || compiled.source == shader.source)
         })
     }
 
-    fn compile(&mut self, device: &Device, loss: &Loss, shader: &Shader, entry: &str) -> Result<(), DeviceError> {
+    fn compile(
+        &mut self,
+        device: &Device,
+        loss: &Loss,
+        shader: &Shader,
+        trusted: bool,
+        entry: &str,
+    ) -> Result<(), DeviceError> {
         let named = |error| match error {
             DeviceError::Unsupported(message) => {
                 DeviceError::Unsupported(format!("shader {}: {message}", shader.label))
             }
             other => other,
         };
-        let position = match self.position(shader) {
+        let position = match self.position(shader, trusted) {
             Some(position) => position,
             None => {
-                let module = loss.scoped(device, || create_module(device, shader)).map_err(named)?;
-                self.compiled.push(Compiled { shader: shader.clone(), module, pipelines: Vec::new() });
+                let module = loss.scoped(device, || create_module(device, shader, trusted)).map_err(named)?;
+                self.compiled.push(Compiled { source: shader.source.clone(), trusted, module, pipelines: Vec::new() });
                 self.compiled.len() - 1
             }
         };
@@ -126,12 +136,13 @@ impl Modules {
     }
 }
 
-fn create_module(device: &Device, shader: &Shader) -> ShaderModule {
+fn create_module(device: &Device, shader: &Shader, trusted: bool) -> ShaderModule {
     let descriptor =
         ShaderModuleDescriptor { label: Some(&shader.label), source: ShaderSource::Wgsl((&*shader.source).into()) };
-    if shader.trusted {
-        // SAFETY: only shaders of this crate are trusted (the field is private to it). They bound every index and every loop
-        // by the lengths of what they are bound to, divide by nothing that can be zero, and are tested with hostile input.
+    if trusted {
+        // SAFETY: only work that this crate made is trusted, and nobody else can change it. Its shaders bound every index
+        // and every loop by parameters that the same host code computes as it sizes what they index, whatever the input
+        // holds; they divide by nothing that can be zero, and conformance runs them over every edge.
         unsafe { device.create_shader_module_trusted(descriptor, ShaderRuntimeChecks::unchecked()) }
     } else {
         device.create_shader_module(descriptor)

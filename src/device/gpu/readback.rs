@@ -65,11 +65,11 @@ impl Readback {
     ) -> Result<(Vec<Vec<u32>>, Option<Duration>), DeviceError> {
         let mut ends = Vec::with_capacity(outputs.len());
         let mut size = CLOCK_BYTES;
-        for step in &work.steps {
+        for step in work.steps() {
             size += kept_bytes(step);
             ends.push(size);
         }
-        let timed = work.steps.iter().any(|step| !step.dispatches.is_empty());
+        let timed = work.steps().iter().any(|step| !step.dispatches.is_empty());
         let clock = self.clock.as_ref().filter(|_| timed);
         let kept = self.buffer.take().filter(|buffer| buffer.size() >= size);
         let (buffer, submission) = at.loss.scoped(at.device, || {
@@ -86,7 +86,7 @@ impl Readback {
                 encoder.resolve_query_set(&clock.queries, 0..2, &clock.resolved, 0);
                 encoder.copy_buffer_to_buffer(&clock.resolved, 0, &buffer, 0, CLOCK_BYTES);
             }
-            for ((output, step), end) in outputs.iter().zip(&work.steps).zip(&ends) {
+            for ((output, step), end) in outputs.iter().zip(work.steps()).zip(&ends) {
                 let (start, bytes) = (step.scratch_words * 4, kept_bytes(step));
                 encoder.copy_buffer_to_buffer(output, start, &buffer, end - bytes, bytes);
             }
@@ -97,7 +97,7 @@ impl Readback {
         let read = at.loss.wall(|| -> Result<_, String> {
             let view = buffer.get_mapped_range(0..size).map_err(|error| error.to_string())?;
             let words: Vec<Vec<u32>> = work
-                .steps
+                .steps()
                 .iter()
                 .zip(&ends)
                 .map(|(step, &end)| {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use wgpu::{
     Adapter, BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferBinding, BufferDescriptor,
-    BufferSize, BufferUsages, CommandEncoder, ComputePassDescriptor, Device, DeviceDescriptor, Features, PollError,
-    PollType, Queue, SubmissionIndex,
+    BufferSize, BufferUsages, CommandEncoder, ComputePassDescriptor, ComputePipeline, Device, DeviceDescriptor,
+    Features, PollError, PollType, Queue, SubmissionIndex,
 };
 
 use crate::device::gpu::GpuOptions;
@@ -137,17 +137,16 @@ impl Session {
 
         let mut resident = true;
         let mut upload = Duration::ZERO;
-        let mut outputs = Vec::with_capacity(work.steps.len());
+        let mut outputs = Vec::with_capacity(work.steps().len());
         let mut transient = Vec::new();
         let mut first_dispatch = 0;
-        let total: usize = work.steps.iter().map(|step| step.dispatches.len()).sum();
         let computing = Instant::now();
-        for step in &work.steps {
+        for step in work.steps() {
             let start = Instant::now();
             let input = self.input(step.input.as_ref(), scratch)?;
             upload += start.elapsed();
             resident &= input.resident;
-            let output = self.dispatch(step, &input, first_dispatch, total)?;
+            let output = self.dispatch(work, step, &input, first_dispatch)?;
             first_dispatch += step.dispatches.len();
             if let Some(buffer) = input.transient {
                 transient.push(buffer);
@@ -176,7 +175,7 @@ impl Session {
 
     /// Writes the parameters of all dispatches, one stride apart.
     fn write_params(&mut self, work: &GpuWork) -> Result<(), DeviceError> {
-        let dispatches: Vec<&Dispatch> = work.steps.iter().flat_map(|step| &step.dispatches).collect();
+        let dispatches: Vec<&Dispatch> = work.steps().iter().flat_map(|step| &step.dispatches).collect();
         if dispatches.len() > MAX_DISPATCHES {
             return Err(DeviceError::OutOfMemory(format!("{} dispatches for one chunk", dispatches.len())));
         }
@@ -266,7 +265,8 @@ impl Session {
 
     /// Encodes and submits the dispatches of a step, each a submission of its own, so that none runs for long; gives the
     /// output.
-    fn dispatch(&mut self, step: &GpuStep, input: &Input, first: usize, total: usize) -> Result<Buffer, DeviceError> {
+    fn dispatch(&mut self, work: &GpuWork, step: &GpuStep, input: &Input, first: usize) -> Result<Buffer, DeviceError> {
+        let total: usize = work.steps().iter().map(|step| step.dispatches.len()).sum();
         let output_bytes = output_bytes(step);
         if output_bytes.max(table_bytes(&step.table)) > self.max_binding_bytes {
             return Err(DeviceError::OutOfMemory(format!("an output of {output_bytes} bytes")));
@@ -286,7 +286,9 @@ impl Session {
             }
             for (i, dispatch) in step.dispatches.iter().enumerate() {
                 let number = first + i;
-                self.encode(&mut encoder, step, dispatch, &bind_group, number, number + 1 == total);
+                let pipeline = self.modules.get(&step.shader, work.is_trusted(), &dispatch.entry);
+                let pipeline = pipeline.expect("pipelines are prepared before use");
+                self.encode(&mut encoder, pipeline, dispatch, &bind_group, number, number + 1 == total);
                 let full = std::mem::replace(&mut encoder, device.create_command_encoder(&Default::default()));
                 self.queue.submit([full.finish()]);
             }
@@ -316,13 +318,12 @@ impl Session {
     fn encode(
         &self,
         encoder: &mut CommandEncoder,
-        step: &GpuStep,
+        pipeline: &ComputePipeline,
         dispatch: &Dispatch,
         bind_group: &BindGroup,
         number: usize,
         last: bool,
     ) {
-        let pipeline = self.modules.get(&step.shader, &dispatch.entry).expect("pipelines are prepared before use");
         let timestamp_writes = self.readback.timestamps(number == 0, last);
         let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor { label: None, timestamp_writes });
         pass.set_pipeline(pipeline);

@@ -119,7 +119,7 @@ impl Kernel for Sum {
             table: factor.clone(),
             dispatches: vec![dispatch],
         };
-        Ok(Some(GpuWork { steps: vec![step] }))
+        Ok(Some(GpuWork::new(vec![step])))
     }
 
     fn gpu_partial(&self, _: &Arc<[u32]>, _: Range<u64>, outputs: &[Vec<u32>]) -> Result<u32, JobError> {

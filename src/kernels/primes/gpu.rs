@@ -32,7 +32,7 @@ impl Shaders {
     fn new(form: &str, wide: &str) -> Self {
         let compose = |name: &str, text: &str| {
             let primality = include_str!("../../../shaders/primality.wgsl");
-            Shader::trusted(format!("primes {name} {form}"), [wide, primality, text].concat())
+            Shader::new(format!("primes {name} {form}"), [wide, primality, text].concat())
         };
         Self {
             numbers: compose("numbers", include_str!("../../../shaders/primes_numbers.wgsl")),
@@ -113,7 +113,7 @@ pub(super) fn numbers_work(
         table: TRIAL_TABLE.clone(),
         dispatches: (0..tiles).step_by(step as usize).map(dispatch).collect(),
     };
-    Ok(Some(GpuWork { steps: vec![step] }))
+    Ok(Some(GpuWork::trusted(vec![step])))
 }
 
 /// What it found.
@@ -215,7 +215,7 @@ pub(super) fn range_work(
         table,
         dispatches,
     };
-    Ok(Some(GpuWork { steps: vec![step] }))
+    Ok(Some(GpuWork::trusted(vec![step])))
 }
 
 /// Where blocks put their bits and counts: lists keep the bits of all, counts sieve one block after the other in the same

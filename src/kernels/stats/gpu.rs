@@ -91,7 +91,7 @@ fn compose(layout: &Layout, integers: Integers) -> Shader {
     };
     let sum = include_str!("../../../shaders/exact_sum.wgsl");
     let stats = include_str!("../../../shaders/stats.wgsl");
-    Shader::trusted(
+    Shader::new(
         format!("stats {} {form}", layout.dtype),
         [constants.as_str(), wide, sum, width, element, stats].concat(),
     )
@@ -116,6 +116,7 @@ struct Cut {
     count: u32,
     per_invocation: u32,
     groups: u32,
+    /// Of the digits, and of the bins: the partial's table and one cell more, or none.
     digits_len: usize,
     bins_len: usize,
     /// 0 where the pass gathers no moments.
@@ -142,8 +143,8 @@ impl Cut {
             count,
             per_invocation,
             groups: count.div_ceil(per_invocation * LANES),
-            digits_len: pass.digits.as_ref().map_or(0, Digits::table_len),
-            bins_len: pass.bins.as_ref().map_or(0, Bins::table_len),
+            digits_len: cells_len(pass.digits.as_ref().map_or(0, Digits::table_len)),
+            bins_len: cells_len(pass.bins.as_ref().map_or(0, Bins::table_len)),
             record_words: if pass.moments { Limbs::of(layout.dtype).record_words() } else { 0 },
         }
     }
@@ -155,6 +156,11 @@ impl Cut {
     fn output_words(&self) -> u64 {
         self.records_at() as u64 + u64::from(self.groups) * self.record_words as u64
     }
+}
+
+/// The cells that a table of counts takes on the device: after its own, one for the elements that none of them counts.
+fn cells_len(table_len: usize) -> usize {
+    if table_len == 0 { 0 } else { table_len + 1 }
 }
 
 /// How a GPU gathers the rows `units`.
@@ -208,7 +214,7 @@ pub(super) fn work(
             dispatches,
         }
     });
-    Ok(Some(GpuWork { steps: steps.collect() }))
+    Ok(Some(GpuWork::trusted(steps.collect())))
 }
 
 /// The keys that the searches of a pass go through, in halves, and where those of the bins begin.
@@ -296,7 +302,7 @@ fn nonsense(units: &Range<u64>, what: &str) -> JobError {
 /// Reads what one step wrote. Everything that was counted must be as many elements as there are: a shader whose loops were cut
 /// short, or that was not run, is found out here.
 fn read_column(partial: &mut ColumnPartial, layout: &Layout, rows: u64, output: &[u32]) -> Result<(), &'static str> {
-    let (digits_len, bins_len) = (partial.digits.len(), partial.bins.len());
+    let (digits_len, bins_len) = (cells_len(partial.digits.len()), cells_len(partial.bins.len()));
     if output.len() < digits_len + bins_len {
         return Err("it is too short");
     }
@@ -304,8 +310,8 @@ fn read_column(partial: &mut ColumnPartial, layout: &Layout, rows: u64, output: 
     let (bins, records) = rest.split_at(bins_len);
     for (into, from) in [(&mut partial.digits, digits), (&mut partial.bins, bins)] {
         into.iter_mut().zip(from).for_each(|(into, &count)| *into = count.into());
-        if into.iter().sum::<u64>() > rows {
-            return Err("more was counted than there is");
+        if !from.is_empty() && from.iter().map(|&count| u64::from(count)).sum::<u64>() != rows {
+            return Err("what was counted and what was left out is not all that there is");
         }
     }
     if let Some(moments) = &mut partial.moments {

@@ -105,7 +105,12 @@ impl<'de, T: FromStr<Err: std::fmt::Display>> Deserialize<'de> for Written<T> {
         let raw = <&RawValue>::deserialize(deserializer)?.get();
         let unquoted =
             if raw.starts_with('"') { serde_json::from_str(raw).map_err(Error::custom)? } else { raw.to_owned() };
-        let parsed = unquoted.parse().map_err(|error| Error::custom(format!("`{}`: {error}", shorten(&unquoted))))?;
+        let short = shorten(&unquoted);
+        let parsed = unquoted.parse().map_err(|error: T::Err| match error.to_string() {
+            // Most errors quote what they are about.
+            error if error.contains(&format!("`{short}`")) => Error::custom(error),
+            error => Error::custom(format!("`{short}`: {error}")),
+        })?;
         Ok(Self(parsed))
     }
 }
@@ -206,7 +211,7 @@ struct JsonHistogram(Histogram);
 impl<'de> Deserialize<'de> for JsonHistogram {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
+        #[serde(deny_unknown_fields, expecting = r#"an object such as {"bins":100} or {"bins":20,"lo":-1,"hi":1}"#)]
         struct Fields {
             bins: u32,
             lo: Option<JsonNumber>,
@@ -246,7 +251,10 @@ struct OneOrMore<T>(Vec<T>);
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMore<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(serde::Deserialize)]
-        #[serde(untagged, expecting = "one, or a list: of strings, or, for a column, of its name or its number from 0")]
+        #[serde(
+            untagged,
+            expecting = "one or a list of them is expected: strings, or, for columns, names or numbers from 0"
+        )]
         enum Form<T> {
             One(T),
             More(Vec<T>),

@@ -190,12 +190,17 @@ fn words_that_no_shader_writes_are_found_out() {
     let pass = kernel.first_pass().unwrap();
     let column = &pass.columns[0];
     let limbs = Limbs::of(DType::F32);
-    let counts = column.digits.as_ref().unwrap().table_len() + column.bins.as_ref().unwrap().table_len();
+    let digits = cells_len(column.digits.as_ref().unwrap().table_len());
+    let counts = digits + cells_len(column.bins.as_ref().unwrap().table_len());
     let mut output = vec![0u32; counts + limbs.record_words()];
     let read = |output: &[u32]| partial(&kernel, &pass, 0..3, &[output.to_vec()]).map(|_| ());
     output[counts] = 3;
+    // A digit too few; the rest were left out, as NaN are.
+    (output[5], output[digits - 1], output[counts - 1]) = (1, 1, 3);
+    assert!(read(&output).unwrap_err().message.contains("left out"));
+    output[digits - 1] = 2;
     assert!(read(&output).is_ok());
-    assert!(read(&output[1..]).unwrap_err().message.contains("cut short"));
+    assert!(read(&output[..output.len() - 1]).unwrap_err().message.contains("cut short"));
     assert!(read(&output[..9]).unwrap_err().message.contains("too short"));
     output[counts] = 2;
     assert!(read(&output).unwrap_err().message.contains("not all elements"));
@@ -203,8 +208,13 @@ fn words_that_no_shader_writes_are_found_out() {
     assert!(read(&output).is_ok());
     output[counts + 2] = 3;
     assert!(read(&output).unwrap_err().message.contains("infinities"));
-    output[0] = 0xdead_beef;
-    assert!(read(&output).unwrap_err().message.contains("more was counted"));
+    output[counts + 2] = 0;
+    for cell in [0, digits - 1, digits, counts - 1] {
+        let written = std::mem::replace(&mut output[cell], 0xdead_beef);
+        assert!(read(&output).unwrap_err().message.contains("left out"));
+        output[cell] = written;
+    }
+    assert!(read(&output).is_ok());
     assert!(partial(&kernel, &pass, 0..3, &[]).unwrap_err().message.contains("missing"));
 }
 
