@@ -30,7 +30,7 @@ impl CpuDevice {
             ("instructions".to_owned(), isa.name().to_owned()),
         ];
         if let Some(bytes) = memory_bytes {
-            limits.push(("memory".to_owned(), format!("{} MiB", bytes >> 20)));
+            limits.push(("memory".to_owned(), crate::report::figures::bytes(bytes)));
         }
         let info = DeviceInfo {
             id: DeviceId::Cpu,

@@ -32,7 +32,7 @@ pub use numbers::{NumberList, open_numbers, read_numbers};
 pub(crate) use open::claim_stdin;
 pub use open::{forget_opened, open, read_stream};
 pub use source::{DType, Element, InMemory, Scratch, Source, Values};
-pub use spec::{ColumnRef, Dataset, Format, Header, InputSpec, Location, NamedColumn, check_options};
+pub use spec::{ColumnRef, Dataset, Format, Header, InputSpec, LeftOut, Location, NamedColumn, check_options};
 
 /// Runs `$body` with `$element` naming the Rust type of a [`DType`].
 macro_rules! with_dtype {

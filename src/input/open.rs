@@ -141,7 +141,7 @@ fn decode(name: &str, stream: &mut dyn Read, format: Format, spec: &InputSpec) -
 }
 
 fn single(source: Arc<dyn Source>) -> Dataset {
-    Dataset { columns: vec![NamedColumn { name: None, source }] }
+    Dataset { columns: vec![NamedColumn { name: None, source }], left_out: Vec::new() }
 }
 
 /// How much of an input is looked at to find its format out.
@@ -163,7 +163,8 @@ fn sniff(name: &str, spec: &InputSpec, start: &[u8]) -> Result<Format, JobError>
     if start.is_empty() {
         return Err(JobError::bad_input(format!("{name}: is empty, so its format cannot be told: name the format")));
     }
-    if start.trim_ascii_start().starts_with(b"[") {
+    // An object is no array, but it is JSON: its reader says so best.
+    if start.trim_ascii_start().starts_with(b"[") || start.trim_ascii_start().starts_with(b"{") {
         return Ok(Format::Json);
     }
     if start.contains(&0) {

@@ -91,14 +91,15 @@ impl std::str::FromStr for Format {
         Self::ALL
             .into_iter()
             .find(|format| format.name() == text)
-            .ok_or_else(|| format!("unknown format `{text}`: use npy, csv, raw, json or text"))
+            .ok_or_else(|| format!("unknown format `{text}`: use npy, csv, raw or json"))
     }
 }
 
 /// Whether the first row of a CSV file names its columns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Header {
-    /// It does if it has a cell that is neither a number nor missing.
+    /// It does if no cell of it is a number and one at least is no missing value; where numbers and words are mixed, only if
+    /// one of the words was asked for as a column.
     #[default]
     Auto,
     /// It does.
@@ -216,6 +217,19 @@ pub struct NamedColumn {
 pub struct Dataset {
     /// In the order asked for, or that of the input; never empty.
     pub columns: Vec<NamedColumn>,
+    /// The columns that nobody asked for by name and that are not of numbers.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A column that was left out, since a cell of it is no number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The name of the column.
+    pub name: String,
+    /// The line of the first such cell, from 1.
+    pub line: u64,
+    /// That cell, shortened.
+    pub cell: String,
 }
 
 #[cfg(test)]

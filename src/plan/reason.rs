@@ -48,7 +48,7 @@ pub(super) fn explain(request: &PlanRequest<'_>, weighed: &[Weighed], best: &Wei
         text.push_str("; the kernel has no gpu side");
     }
     if request.policy != DeviceChoice::Auto {
-        text.push_str("; the crossover is that of `auto`");
+        text.push_str("; the crossover is where `auto` would change its choice");
     }
     if let Some(probe) = probe {
         let lanes = if probe.device == DeviceId::Cpu {
@@ -70,12 +70,12 @@ fn same_device(a: &Weighed, b: &Weighed) -> bool {
 fn details(text: &mut String, weighed: &Weighed) {
     let mut parts = Vec::new();
     if weighed.wait_ms > 0.05 * weighed.ms() {
-        parts.push(format!("{} waiting", time_ms(weighed.wait_ms)));
+        parts.push(format!("{} of it waiting", time_ms(weighed.wait_ms)));
     }
     if weighed.setup_ms > 0.05 * weighed.ms() {
-        parts.push(format!("{} to open it", time_ms(weighed.setup_ms)));
+        parts.push(format!("{} of it opening devices", time_ms(weighed.setup_ms)));
     }
     if !parts.is_empty() {
-        _ = write!(text, " ({} of it)", parts.join(", "));
+        _ = write!(text, " ({})", parts.join(", "));
     }
 }

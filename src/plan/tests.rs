@@ -261,7 +261,7 @@ fn the_crossover_of_a_device_that_was_asked_for_is_where_it_begins_to_win() {
     };
     let turn = choose(1_000_000, devices(), &model).crossover.unwrap().units;
     let plan = forced(1_000_000, DeviceChoice::Gpu);
-    assert!(plan.reason.contains("the crossover is that of `auto`"), "{}", plan.reason);
+    assert!(plan.reason.contains("the crossover is where `auto` would change its choice"), "{}", plan.reason);
     let wins = |choice, units, below| Some(Crossover { choice, units, below });
     let threads = Choice::Cpu { threads: 8 };
     assert_eq!(plan.crossover, wins(threads.clone(), turn - 1, true), "the cpu wins here and up to there");

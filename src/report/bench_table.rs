@@ -14,11 +14,11 @@ const ALIGNS: [Align; 7] =
 
 /// The head of the table.
 pub fn bench_head(style: Style) -> String {
-    let head = ["kind", "variant", "units", "device", "took", "units/s", "against"];
+    let head = ["kind", "variant", "units", "device", "took", "units/s", "to cpu"];
     style.faint(&line(&head, &WIDTHS, &ALIGNS)) + "\n"
 }
 
-/// A line for each device; `against` is how many times as fast as the CPU at its best it is.
+/// A line for each device; `to cpu` is how many times as fast as the CPU at its best it is.
 pub fn bench_row(row: &Row) -> String {
     let lines = row.times.iter().enumerate().map(|(i, time)| {
         let device = match (time.device, time.lanes) {
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(
             bench_head(Style::PLAIN) + &bench_row(&row),
             "\
-kind      variant            units  device               took    units/s    against
+kind      variant            units  device               took    units/s     to cpu
 stats     f32            1,000,000  cpu, 1 thread     4.00 ms    250 M/s      0.25x
                                     cpu, 8 threads    1.00 ms   1.00 G/s      1.00x
                                     gpu:0              500 us   2.00 G/s      2.00x

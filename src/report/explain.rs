@@ -5,13 +5,13 @@ use std::fmt::Write;
 use crate::engine::{Outcome, RanOn};
 use crate::plan::{Choice, Plan, Prediction};
 use crate::report::Style;
-use crate::report::figures::{counted, time, time_ms, whole};
-use crate::report::style::visible;
+use crate::report::figures::{counted, time, time_ms};
+use crate::report::style::{visible, visible_lines};
 use crate::report::table::{Align, Table};
 
 /// How a job came to run where it ran: the plan, every candidate with its predicted interval, and what it really took.
 pub fn explain(outcome: &Outcome, style: Style) -> String {
-    let mut text = style.strong(&format!("{} {}", outcome.kind, visible(&outcome.id)));
+    let mut text = style.strong(&heading(outcome.kind, &outcome.id));
     text.push('\n');
     let timings = &outcome.timings;
     match &outcome.plan {
@@ -27,6 +27,10 @@ pub fn explain(outcome: &Outcome, style: Style) -> String {
             text.push('\n');
         }
         None => text.push_str("  plan       none: it failed before there was one\n"),
+    }
+    if let Err(error) = &outcome.result {
+        let message = visible_lines(&error.message).replace('\n', "\n             ");
+        let _ = writeln!(text, "  failed     {}: {message}", style.bad(error.cause.name()));
     }
     let phases = [
         ("queued", timings.queued),
@@ -51,6 +55,12 @@ pub fn explain(outcome: &Outcome, style: Style) -> String {
         let _ = writeln!(text, "  attempts   {}: {again} begun anew because of a device", outcome.attempts);
     }
     text
+}
+
+/// What to call a job: its kind and its id, where that says more than the kind.
+pub fn heading(kind: &str, id: &str) -> String {
+    let id = visible(id);
+    if kind.is_empty() || id == kind { id.into_owned() } else { format!("{kind} {id}") }
 }
 
 /// A plan that has not been run.
@@ -89,7 +99,8 @@ pub fn plan_text(plan: &Plan, style: Style) -> String {
     match &plan.crossover {
         Some(crossover) => {
             let side = if crossover.below { "up to" } else { "from" };
-            let _ = writeln!(text, "  crossover  {side} {} units, {} wins", whole(crossover.units), crossover.choice);
+            let units = counted(crossover.units, "unit", "units");
+            let _ = writeln!(text, "  crossover  {side} {units}, {} wins", crossover.choice);
         }
         None if plan.candidates.len() > 1 => text.push_str("  crossover  no other choice wins at any size\n"),
         None => {}
@@ -151,7 +162,10 @@ primes a
     #[test]
     fn a_job_that_never_had_a_plan_says_so() {
         let text = explain(&failed(), Style::PLAIN);
-        assert_eq!(text, " #5\n  plan       none: it failed before there was one\n");
+        assert_eq!(
+            text,
+            "#5\n  plan       none: it failed before there was one\n  failed     bad_input: j:5:1: expected `\"`\n"
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ fn three_digits(value: f64) -> String {
     }
 }
 
-/// A time in milliseconds: `850 ns`, `12.3 us`, `1.20 ms`, `2.50 s`, `3 min 20 s`, `2 h 5 min`.
+/// A time in milliseconds: `850 ns`, `12.3 us`, `1.20 ms`, `2.50 s`, `3 min 20 s`, `2 h 5 min`, `8 days`.
 pub fn time_ms(ms: f64) -> String {
     if !ms.is_finite() {
         return "-".to_owned();
@@ -29,7 +29,12 @@ pub fn time_ms(ms: f64) -> String {
                 format!("{:.0} min {:.0} s", (s / 60.0).floor(), s % 60.0)
             } else {
                 let min = (s / 60.0).round();
-                format!("{:.0} h {:.0} min", (min / 60.0).floor(), min % 60.0)
+                let (hours, days) = (min / 60.0, min / 1440.0);
+                match days {
+                    days if days < 2.0 => format!("{:.0} h {:.0} min", hours.floor(), min % 60.0),
+                    days if days < 730.0 => format!("{days:.0} days"),
+                    days => format!("{} years", whole((days / 365.25).round() as u64)),
+                }
             }
         }
     }
@@ -107,6 +112,8 @@ mod tests {
             (119_900.0, "120 s"),
             (200_000.0, "3 min 20 s"),
             (7_500_000.0, "2 h 5 min"),
+            (200.0 * 3.6e6, "8 days"),
+            (4.2e7 * 3.6e6, "4,791 years"),
             (-1.0, "0 ms"),
             (f64::NAN, "-"),
         ] {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::device::{DeviceId, DeviceInfo, DeviceKind};
 use crate::model::Row;
-use crate::report::figures::{bytes, counted, rate, time_ms};
+use crate::report::figures::{bytes, counted, rate, time_ms, whole};
 use crate::report::style::visible;
 use crate::report::{Align, Style, Table, visible_lines};
 
@@ -136,7 +136,7 @@ pub fn model_text(place: &str, rows: &[Row], style: Style) -> String {
             devices.binary_search(&row.device.as_str()).map_or(0, |at| at + 1).to_string(),
             row.lanes.to_string(),
             row.phase.to_owned(),
-            format!("{:.3e}", row.units),
+            whole(row.units.round() as u64),
             time_ms(row.ms),
             per_second,
             row.samples.to_string(),
@@ -234,9 +234,9 @@ model: m.json
 device 1: cpu A
 device 2: gpu B
 
-kernel  variant  device  lanes  phase      units    took   units/s  runs
-stats   f32           2      2  compute  1.000e6  500 us  2.00 G/s     3
-(any)   (any)         1      2  setup    1.000e6    0 ms         -     3
+kernel  variant  device  lanes  phase        units    took   units/s  runs
+stats   f32           2      2  compute  1,000,000  500 us  2.00 G/s     3
+(any)   (any)         1      2  setup    1,000,000    0 ms         -     3
 "
         );
         let parsed: serde_json::Value = serde_json::from_str(&model_json("m.json", &[row]).unwrap()).unwrap();

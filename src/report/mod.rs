@@ -15,7 +15,7 @@ mod table;
 
 #[cfg(feature = "cli")]
 pub use bench_table::{bench_head, bench_json, bench_row, break_even};
-pub use explain::{explain, plan_text, predicted};
+pub use explain::{explain, heading, plan_text, predicted};
 pub use machine::{DeviceReport, devices_json, devices_text, model_json, model_text};
 pub use outcome_json::{Detail, write_outcome, write_plan};
 pub use run_table::{quoted, run_head, run_row, run_summary};

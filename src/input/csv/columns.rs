@@ -32,6 +32,11 @@ impl<'n> Table<'n> {
         }
     }
 
+    /// What all its columns are called.
+    pub(super) fn column_names(&self) -> Vec<String> {
+        (0..self.width).map(|column| self.column_name(column)).collect()
+    }
+
     /// The numbers of the columns that are meant, in the order asked for.
     pub(super) fn resolve(&self, columns: &[ColumnRef]) -> Result<Vec<usize>, JobError> {
         if columns.is_empty() {

@@ -13,7 +13,7 @@ use crate::input::decimal::number;
 use crate::input::excerpt::excerpt;
 use crate::input::spool::Spool;
 use crate::input::window::Window;
-use crate::input::{DType, Dataset, Header, InputSpec, NamedColumn};
+use crate::input::{ColumnRef, DType, Dataset, Header, InputSpec, LeftOut, NamedColumn};
 use crate::job::JobError;
 
 use columns::Table;
@@ -45,7 +45,7 @@ fn read_within(
     let has_header = match spec.header {
         Header::Yes => true,
         Header::No => false,
-        Header::Auto => (0..width).any(|column| missing.value(&records.text(column)).is_none()),
+        Header::Auto => names_columns(name, &records, missing, spec.columns.as_deref())?,
     };
     if has_header && (0..width).any(|column| records.text(column).contains(&0)) {
         return Err(JobError::bad_input(format!(
@@ -73,6 +73,13 @@ fn read_within(
         spool: Spool::new(name, width, limit_bytes),
     };
     let mut is_row = !has_header || records.advance()?;
+    if !is_row && spec.header == Header::Auto && decoder.is_automatic {
+        return Err(JobError::bad_input(format!(
+            "{name}: has one line, `{}`, and no number in it: is it the right file? Option `header` with `yes` takes it for a \
+             table of no rows",
+            excerpt(table.column_names().join(",").as_bytes())
+        )));
+    }
     while is_row {
         if records.len() != width {
             return Err(ragged(name, &records, first_line, width));
@@ -81,12 +88,44 @@ fn read_within(
         is_row = records.advance()?;
     }
     let kept = decoder.kept()?;
+    let left_out = decoder.left_out();
     let (sources, decoded_bytes) = decoder.spool.finish(DType::F64)?;
     let columns = chosen.unwrap_or(kept).into_iter().map(|column| NamedColumn {
         name: Some(table.column_name(column)),
         source: std::sync::Arc::clone(&sources[column]),
     });
-    Ok((Dataset { columns: columns.collect() }, decoded_bytes))
+    Ok((Dataset { columns: columns.collect(), left_out }, decoded_bytes))
+}
+
+/// Whether the first record names the columns: not where every cell is a number or missing, and surely where none is a number.
+/// In between, a name that was asked for tells.
+fn names_columns(
+    name: &str,
+    records: &Records<'_>,
+    missing: Missing<'_>,
+    asked: Option<&[ColumnRef]>,
+) -> Result<bool, JobError> {
+    let cells = || (0..records.len()).map(|column| records.text(column));
+    let Some(word) = cells().find(|cell| missing.value(cell).is_none()) else { return Ok(false) };
+    let Some(number) = cells().find(|cell| missing.value(cell).is_some_and(|value| !value.is_nan())) else {
+        return Ok(true);
+    };
+    let is_asked = |cell: &[u8]| {
+        asked.into_iter().flatten().any(|column| match column {
+            ColumnRef::Name(name) => name.trim().as_bytes() == cell.trim_ascii(),
+            ColumnRef::Index(_) => false,
+        })
+    };
+    if cells().any(|cell| missing.value(&cell).is_none() && is_asked(&cell)) {
+        return Ok(true);
+    }
+    Err(JobError::bad_input(format!(
+        "{name}: line {} has `{}`, a word, and `{}`, a number, so that one cannot tell whether it names the columns: say so with \
+         option `header`, `yes` or `no`, or name the word as a missing value with option `na`",
+        records.line(),
+        excerpt(word.trim_ascii()),
+        excerpt(number.trim_ascii()),
+    )))
 }
 
 fn ragged(name: &str, records: &Records<'_>, first_line: u64, width: usize) -> JobError {
@@ -171,6 +210,16 @@ impl Decoder<'_> {
         self.spool.settle()
     }
 
+    /// The columns that were dropped, in their order.
+    fn left_out(&mut self) -> Vec<LeftOut> {
+        self.dropped.sort_unstable_by_key(|dropped| dropped.column);
+        let left_out = self.dropped.drain(..).map(|Dropped { column, line, cell }| {
+            let name = self.table.column_name(column);
+            LeftOut { name, line, cell }
+        });
+        left_out.collect()
+    }
+
     /// The columns that were decoded to the end.
     fn kept(&mut self) -> Result<Vec<usize>, JobError> {
         if !self.active.is_empty() {
@@ -185,10 +234,18 @@ impl Decoder<'_> {
         if self.dropped.len() > SHOWN_MAX {
             shown += &format!(", and {} more", self.dropped.len() - SHOWN_MAX);
         }
-        Err(JobError::bad_input(format!(
-            "{}: no column has numbers alone: {shown}: name words that stand for missing values with option `na`",
-            self.name
-        )))
+        // One column with other separators in it is a table that is written otherwise.
+        let separator = match self.dropped.as_slice() {
+            [only] => {
+                [(';', "semicolons"), ('\t', "tabs")].into_iter().find(|(separator, _)| only.cell.contains(*separator))
+            }
+            _ => None,
+        };
+        let remedy = match separator {
+            Some((_, name)) => format!("its cells seem to be separated by {name}: write it with commas"),
+            None => "name words that stand for missing values with option `na`".to_owned(),
+        };
+        Err(JobError::bad_input(format!("{}: no column has numbers alone: {shown}: {remedy}", self.name)))
     }
 }
 

@@ -54,7 +54,14 @@ fn without_a_choice_every_column_of_numbers_is_read() {
     check("1,2\n3,4\n", &all, &[("0", &[1.0, 3.0]), ("1", &[2.0, 4.0])]);
     check("a,b\n1,1\n2,2\n3,oops\n4,4\n", &all, &[("a", &[1.0, 2.0, 3.0, 4.0])]);
     check("a,b\n1,\n2,\n", &all, &[("a", &[1.0, 2.0]), ("b", &[NAN, NAN])]);
-    check("a\n", &all, &[("a", &[])]);
+    check("a\n", &spec(|spec| spec.header = Header::Yes), &[("a", &[])]);
+    check("a\n", &column("a"), &[("a", &[])]);
+    check_error(b"a b\n", &all, "t.csv: has one line, `a b`, and no number in it: is it the right file?");
+    check_error(
+        b"a;b\n1;2\n",
+        &all,
+        "t.csv: no column has numbers alone: `a;b` has `1;2` on line 2: its cells seem to be",
+    );
     check("\u{feff}1\r\n\r\n 2 \r\n\"3\"\r\n\"\"\r\n", &all, &[("0", &[1.0, 2.0, 3.0, NAN])]);
     check_error(
         b"a,b\nx,y\n1,z\n",
@@ -64,17 +71,28 @@ fn without_a_choice_every_column_of_numbers_is_read() {
 }
 
 #[test]
+fn columns_that_are_left_out_are_told_with_the_place_that_did_it() {
+    let mut text = Dribble(b"date,a,b\nx,1,2\ny,NA,4\n", 1000);
+    let (dataset, _) = read("t.csv", &mut text, &spec(|_| ())).unwrap();
+    let left_out = |name: &str, line, cell: &str| LeftOut { name: name.to_owned(), line, cell: cell.to_owned() };
+    assert_eq!(dataset.left_out, [left_out("date", 2, "x"), left_out("a", 3, "NA")]);
+    let mut text = Dribble(b"date,a\nx,1\n", 1000);
+    assert_eq!(read("t.csv", &mut text, &column("a")).unwrap().0.left_out, []);
+}
+
+#[test]
 fn columns_are_chosen_by_name_or_number_in_the_order_asked_for() {
     let text = "a,b,1\n1,2,3\n4,5,6\n";
+    let several = |columns: Vec<ColumnRef>| spec(|spec| (spec.columns, spec.header) = (Some(columns), Header::Yes));
+    let named = |name: &str| several(vec![ColumnRef::from(name)]);
     check(text, &column("b"), &[("b", &[2.0, 5.0])]);
-    check(text, &column("0"), &[("a", &[1.0, 4.0])]);
-    check(text, &column("1"), &[("1", &[3.0, 6.0])]);
-    let several = |columns: Vec<ColumnRef>| spec(|spec| spec.columns = Some(columns));
+    check(text, &named("0"), &[("a", &[1.0, 4.0])]);
+    check(text, &named("1"), &[("1", &[3.0, 6.0])]);
     check(text, &several(vec![ColumnRef::Index(1)]), &[("b", &[2.0, 5.0])]);
     let repeated = several(vec![ColumnRef::from("b"), ColumnRef::Index(0), ColumnRef::from("b")]);
     check(text, &repeated, &[("b", &[2.0, 5.0]), ("a", &[1.0, 4.0]), ("b", &[2.0, 5.0])]);
-    check_error(text.as_bytes(), &column("c"), "t.csv: no column `c`: its columns are `a`, `b`, `1`, or 0 to 2");
-    check_error(text.as_bytes(), &column("3"), "t.csv: no column `3`");
+    check_error(text.as_bytes(), &named("c"), "t.csv: no column `c`: its columns are `a`, `b`, `1`, or 0 to 2");
+    check_error(text.as_bytes(), &named("3"), "t.csv: no column `3`");
     check_error(text.as_bytes(), &several(vec![]), "t.csv: option `column` names no column");
     check_error(b"1,2\n", &column("x"), "t.csv: no column `x`: it has no header, and its columns are 0 to 1");
     check_error(b"a,b,a\n1,2,3\n", &column("a"), "t.csv: columns 0 and 2 are both called `a`");
@@ -90,6 +108,10 @@ fn the_header_is_recognised_or_settled_by_the_option() {
     check("a,2\n3,4\n", &header(Header::No), &[("1", &[2.0, 4.0])]);
     check("\"x,\"\"y\"\"\", z \n3,4\n", &header(Header::Auto), &[("x,\"y\"", &[3.0]), ("z", &[4.0])]);
     check("a,\n1,2\n", &header(Header::Auto), &[("a", &[1.0]), ("1", &[2.0])]);
+    let mixed = "year,2023\n3,4\n";
+    check_error(mixed.as_bytes(), &header(Header::Auto), "t.csv: line 1 has `year`, a word, and `2023`, a number");
+    check(mixed, &header(Header::Yes), &[("year", &[3.0]), ("2023", &[4.0])]);
+    check(mixed, &column("year"), &[("year", &[3.0])]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use crate::exact::Decimal;
-use crate::input::DType;
+use crate::input::{DType, LeftOut};
 use crate::kernels::Answer;
 use crate::kernels::stats::Scalar;
 
@@ -15,6 +15,8 @@ pub struct StatsAnswer {
     pub columns: Vec<ColumnStats>,
     /// Whether the input was a table of columns: then the JSON is `{"columns":[…]}`, else it is that of the one column.
     pub table: bool,
+    /// Columns of the table that are not of numbers: in the JSON `"left_out":[{"name","line","cell"}]` where there are any.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// The statistics of a column: over its values, which are the elements that are neither NaN nor missing.
@@ -86,7 +88,17 @@ impl Answer for StatsAnswer {
             column.write_json_fields(out)?;
             out.write_all(b"}")?;
         }
-        out.write_all(b"]}")
+        out.write_all(b"]")?;
+        if !self.left_out.is_empty() {
+            let left_out: Vec<_> = self
+                .left_out
+                .iter()
+                .map(|LeftOut { name, line, cell }| serde_json::json!({"name": name, "line": line, "cell": cell}))
+                .collect();
+            out.write_all(b",\"left_out\":")?;
+            serde_json::to_writer(&mut *out, &left_out)?;
+        }
+        out.write_all(b"}")
     }
 
     fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -99,14 +111,22 @@ impl Answer for StatsAnswer {
             }
             column.write_text(out)?;
         }
+        for (i, LeftOut { name, line, cell }) in self.left_out.iter().enumerate() {
+            let gap = if i == 0 { "\n" } else { "" };
+            writeln!(
+                out,
+                "{gap}left out: {}, since line {line} has `{}`, no number",
+                name.escape_debug(),
+                cell.escape_debug()
+            )?;
+        }
         Ok(())
     }
 
     fn summary(&self) -> String {
         match self.columns.as_slice() {
             [column] => {
-                let mean = column.mean.map_or("none".to_owned(), text_of_f64);
-                let std = column.std.map_or("none".to_owned(), text_of_f64);
+                let [mean, std] = [column.mean, column.std].map(|value| value.map_or("none".to_owned(), in_short));
                 format!("count {}, mean {mean}, std {} {std}", column.count, column.divisor())
             }
             columns => {
@@ -236,6 +256,12 @@ fn text_of(value: Option<Scalar>) -> String {
         Some(Scalar::Integer(integer)) => integer.to_string(),
         Some(float) => text_of_f64(float.to_f64()),
     }
+}
+
+/// A number in at most six digits, for where there is room for no more.
+fn in_short(float: f64) -> String {
+    let rounded = format!("{float:.5e}").parse().unwrap_or(float);
+    text_of_f64(rounded)
 }
 
 /// The shortest decimal that reads back as the same number, in scientific notation where it would need many zeros.

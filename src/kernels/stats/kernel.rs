@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::input::{DType, InMemory, Source};
+use crate::input::{DType, InMemory, LeftOut, Source};
 use crate::job::{Cause, JobError};
 use crate::kernels::stats::found::Setting;
 use crate::kernels::stats::number::{Layout, Number, SUPPORTED};
@@ -30,6 +30,7 @@ pub struct StatsKernel {
     request: StatsRequest,
     missing_keys: Option<(u64, u64)>,
     table: bool,
+    left_out: Vec<LeftOut>,
 }
 
 impl StatsKernel {
@@ -75,7 +76,14 @@ impl StatsKernel {
                 Some(keys.into_inner())
             }
         };
-        Ok(Self { columns, layout, rows, request, missing_keys, table })
+        Ok(Self { columns, layout, rows, request, missing_keys, table, left_out: Vec::new() })
+    }
+
+    /// The same job, whose answer tells of columns that it leaves out.
+    #[must_use]
+    pub fn leaving_out(mut self, left_out: Vec<LeftOut>) -> Self {
+        self.left_out = left_out;
+        self
     }
 
     /// The job over values in memory.
@@ -149,7 +157,7 @@ impl StatsKernel {
     fn answer(&self, pass: &StatsPass) -> Result<StatsAnswer, JobError> {
         let columns = self.columns.iter().zip(&pass.columns);
         let columns = columns.map(|(column, pass)| finish::column(column, &self.layout, &self.request, &pass.found));
-        Ok(StatsAnswer { columns: columns.collect(), table: self.table })
+        Ok(StatsAnswer { columns: columns.collect(), table: self.table, left_out: self.left_out.clone() })
     }
 }
 

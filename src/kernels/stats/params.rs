@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::input::{Dataset, InMemory, InputSpec, Source, concat, open};
+use crate::input::{Dataset, InMemory, InputSpec, LeftOut, Source, concat, open};
 use crate::job::{BindContext, JobError, JobParams, KindParams};
 use crate::kernels::DynKernel;
 use crate::kernels::stats::{Column, Number, StatsKernel, StatsRequest};
@@ -37,16 +37,16 @@ impl StatsParams {
     /// # Errors
     /// Where an input cannot be read, the inputs are not of the same columns, or the request does not fit them.
     pub fn open(&self, base_dir: &Path) -> Result<StatsKernel, JobError> {
-        let (columns, table) = match &self.input {
-            StatsInput::Here(source) => (vec![Column { name: None, source: Arc::clone(source) }], false),
+        let (columns, left_out, table) = match &self.input {
+            StatsInput::Here(source) => (vec![Column { name: None, source: Arc::clone(source) }], Vec::new(), false),
             StatsInput::Files(specs) => {
                 let chosen = specs.iter().any(|spec| spec.columns.is_some());
-                let columns = together(specs, base_dir)?;
+                let (columns, left_out) = together(specs, base_dir)?;
                 let one = columns.len() == 1 && (chosen || columns[0].name.is_none());
-                (columns, !one)
+                (columns, left_out, !one)
             }
         };
-        StatsKernel::new(columns, table, self.request.clone())
+        Ok(StatsKernel::new(columns, table, self.request.clone())?.leaving_out(left_out))
     }
 }
 
@@ -65,7 +65,7 @@ impl JobParams for StatsParams {
 }
 
 /// The columns of all inputs, each that of the first input followed by those of the same name in the others.
-fn together(specs: &[InputSpec], base_dir: &Path) -> Result<Vec<Column>, JobError> {
+fn together(specs: &[InputSpec], base_dir: &Path) -> Result<(Vec<Column>, Vec<LeftOut>), JobError> {
     let datasets: Vec<Dataset> = specs.iter().map(|spec| open(spec, base_dir)).collect::<Result<_, _>>()?;
     let Some(first) = datasets.first() else {
         return Err(JobError::bad_input("no input: name a file at least"));
@@ -93,5 +93,13 @@ fn together(specs: &[InputSpec], base_dir: &Path) -> Result<Vec<Column>, JobErro
         let sources = datasets.iter().map(|dataset| Arc::clone(&dataset.columns[index].source)).collect();
         Ok(Column { name: first.columns[index].name.clone(), source: concat(sources)? })
     };
-    (0..first.columns.len()).map(column).collect()
+    let columns = (0..first.columns.len()).map(column).collect::<Result<_, JobError>>()?;
+    // Of several inputs, what the first one to leave a column out says of it.
+    let mut left_out: Vec<LeftOut> = Vec::new();
+    for column in datasets.iter().flat_map(|dataset| &dataset.left_out) {
+        if !left_out.iter().any(|known| known.name == column.name) {
+            left_out.push(column.clone());
+        }
+    }
+    Ok((columns, left_out))
 }

@@ -27,7 +27,7 @@ fn cancelling_sums_are_exact_in_any_order() {
 fn a_zero_sum_is_positive_and_zeros_are_ordered() {
     let zeros = plain(vec![-0.0, -0.0]);
     assert_eq!(
-        json(&StatsAnswer { columns: vec![zeros], table: false }).split(",\"mean").next(),
+        json(&StatsAnswer { columns: vec![zeros], table: false, left_out: Vec::new() }).split(",\"mean").next(),
         Some(r#"{"count":2,"nan_count":0,"min":-0.0,"max":-0.0,"sum":0.0"#)
     );
     let both = plain(vec![0.0, -0.0]);
@@ -68,6 +68,7 @@ fn integers_keep_all_their_digits() {
     let json = json(&StatsAnswer {
         columns: vec![answer(vec![i64::MIN, i64::MAX], request("1 0.5", None, None, 1))],
         table: false,
+        left_out: Vec::new(),
     });
     assert!(json.contains(r#""min":"-9223372036854775808","max":"9223372036854775807","sum":"-1""#), "{json}");
     assert!(json.contains(r#"{"q":1,"value":9223372036854775807},{"q":0.5,"value":-0.5}"#), "{json}");
@@ -125,7 +126,7 @@ fn the_last_bin_is_closed_and_the_others_are_half_open() {
 fn the_text_names_its_conventions_and_is_aligned() {
     let columns = vec![answer(vec![1.0, 2.0, 4.0], request("0.5", Some("2"), None, 1))];
     let mut out = Vec::new();
-    StatsAnswer { columns, table: false }.write_text(&mut out).unwrap();
+    StatsAnswer { columns, table: false, left_out: Vec::new() }.write_text(&mut out).unwrap();
     let expect = "\
 count         3
 nan_count     0
