@@ -3,6 +3,7 @@
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use crate::cli::options::{with_job_options, with_machine_options};
+use crate::job::parse_bounded;
 use crate::kernels::KERNELS;
 
 const ABOUT: &str =
@@ -19,7 +20,7 @@ Relative paths are relative to the job file; an id left out is `#` and the line 
 alone. On a terminal a table is printed, else one JSON object a job, in the order of the jobs.
 
 With --output, results are appended to RESULTS.jsonl.partial as they come, and at the end put in the order of the
-jobs and renamed to RESULTS.jsonl. A run that is cut off leaves the .partial file."#;
+jobs and renamed to RESULTS.jsonl. A run that is killed leaves the .partial file."#;
 
 /// The whole command line. The kinds of the registry are subcommands of it.
 pub fn command() -> Command {
@@ -71,7 +72,8 @@ fn calibrate() -> Command {
         .value_name("SECONDS")
         .help("How long to measure at most")
         .default_value("10")
-        .value_parser(value_parser!(u64).range(1..=3600));
+        .allow_negative_numbers(true)
+        .value_parser(|text: &str| parse_bounded(text, 1..=3600));
     with_machine_options(
         Command::new("calibrate").about("Measures every device on every kernel, and keeps what it learned").arg(budget),
     )
@@ -99,7 +101,8 @@ fn bench() -> Command {
         .value_name("SECONDS")
         .help("How long to measure at most")
         .default_value("60")
-        .value_parser(value_parser!(u64).range(1..=60));
+        .allow_negative_numbers(true)
+        .value_parser(|text: &str| parse_bounded(text, 1..=60));
     with_machine_options(
         Command::new("bench")
             .about("Compares CPU and GPU over sizes: time, throughput, ratio, break-even size")

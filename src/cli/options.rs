@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::cli::Stopped;
 use crate::job::DeviceChoice;
 use crate::model::Location;
+use crate::report::quoted;
 use crate::runner::{Runner, RunnerBuilder};
 
 const HEADING: &str = "Running";
@@ -22,6 +23,8 @@ pub(super) struct Options {
     pub explain: bool,
     pub dry_run: bool,
     pub verify: bool,
+    /// Those of the first four that were given as arguments, as a shell takes them.
+    pub arguments: String,
 }
 
 /// The options of every subcommand that knows devices.
@@ -42,7 +45,8 @@ pub(super) fn with_job_options(command: Command) -> Command {
     ];
     let flags = flags.map(|(name, help)| Arg::new(name).long(name).help(help).action(ArgAction::SetTrue));
     let [explain, dry_run, verify] = flags;
-    let all = [device].into_iter().chain(machine_args()).chain([explain, dry_run, verify.conflicts_with("dry-run")]);
+    let verify = verify.conflicts_with_all(["dry-run", "explain"]);
+    let all = [device].into_iter().chain(machine_args()).chain([explain, dry_run, verify]);
     command.args(all.map(|arg| arg.help_heading(HEADING)))
 }
 
@@ -101,7 +105,17 @@ impl Options {
                 None => false,
             };
         let model = setting("model", "TANDEM_MODEL").map(|(_, value)| value);
+        let mut arguments = String::new();
+        for id in ["device", "threads", "model"] {
+            if let Ok(Some(value)) = matches.try_get_one::<String>(id) {
+                arguments += &format!(" --{id} {}", quoted(value));
+            }
+        }
+        if flag("allow-software-gpu") {
+            arguments += " --allow-software-gpu";
+        }
         Ok(Self {
+            arguments,
             device,
             threads,
             allow_software_gpu,
@@ -168,6 +182,8 @@ mod tests {
         let given = read(&["--device", "cpu", "--threads", "2", "--model", "m.json"], &environment).unwrap();
         assert_eq!((given.device, given.threads), (DeviceChoice::Cpu, Some(2)));
         assert_eq!(given.model, Location::File("m.json".into()));
+        assert_eq!(given.arguments, " --device cpu --threads 2 --model m.json");
+        assert_eq!(from_environment.arguments, "", "the environment is still there when one looks closer");
         let plain = read(&[], &[("TANDEM_DEVICE", ""), ("TANDEM_ALLOW_SOFTWARE_GPU", "0")]).unwrap();
         assert_eq!((plain.device, plain.threads, plain.allow_software_gpu), (DeviceChoice::Auto, None, false));
     }

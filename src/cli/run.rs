@@ -17,7 +17,7 @@ use crate::cli::{Stopped, verify};
 use crate::engine::{CancelFlag, Outcome};
 use crate::job::{BadLine, BindContext, DeviceChoice, JobError, JobSpec};
 use crate::report::{
-    Detail, explain, plan_text, quoted, run_head, run_row, run_summary, visible, write_outcome, write_plan,
+    Detail, explain, heading, plan_text, quoted, run_head, run_row, run_summary, visible, write_outcome, write_plan,
 };
 use crate::results::{MAX_HELD_BYTES, Render, Results, ResultsFile, RunResults, Tally};
 use crate::runner::Runner;
@@ -78,6 +78,12 @@ impl Asked {
     /// Refuses to write results over the jobs.
     fn check_output(&self) -> Result<(), Stopped> {
         let Some(output) = self.output.as_deref().filter(|path| !takes_no_rename(path)) else { return Ok(()) };
+        if output.is_dir() {
+            return Err(Stopped::usage(format_args!(
+                "--output: {} is a folder: name a file in it for the results",
+                output.display()
+            )));
+        }
         for path in [output, &with_suffix(output, ".partial")] {
             if self.input.is_file(path) {
                 return Err(Stopped::usage(format_args!(
@@ -124,7 +130,12 @@ impl Asked {
         let tally = match results.finish() {
             Ok(tally) => tally,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Stopped::PipeClosed),
-            Err(error) => return Err(Stopped::failed(format_args!("results: {error}"))),
+            Err(error) => {
+                let place = self.output.as_ref().map_or("standard output".into(), |path| path.display().to_string());
+                // A message of a file of ours names it.
+                let place = if error.to_string().contains(&place) { String::new() } else { format!("{place}: ") };
+                return Err(Stopped::failed(format_args!("results: {place}{error}")));
+            }
         };
         if signals.exit_code().is_some() && lines.has_more() {
             tell(format_args!("interrupted: the rest of {} was not run", visible(self.input.name())));
@@ -141,7 +152,7 @@ impl Asked {
 
     fn summarise(&self, tally: &Tally) {
         let closer = match self.input.argument() {
-            Some(path) => format!("tandem run {}", quoted(&path)),
+            Some(path) => format!("tandem run {}{}", quoted(&path), self.options.arguments),
             None => "save the job file and run it with".to_owned(),
         };
         tell(run_summary(tally, &closer, stderr_style()).trim_end());
@@ -149,7 +160,8 @@ impl Asked {
 
     /// Where outcomes go, and how they look there.
     fn results(&self, lines: &Lines, on_broken: Box<dyn Fn() + Send + Sync>) -> Result<Arc<dyn RunResults>, Stopped> {
-        let render = if self.table { table(self.options.explain) } else { json(self.detail()) };
+        let render = if self.table { table() } else { json(self.detail()) };
+        let render = if self.options.explain { explained(render) } else { render };
         let ordered = |out: Box<dyn Write + Send>, render, on_broken| -> Arc<dyn RunResults> {
             Arc::new(Results::new(out, lines.due(), MAX_HELD_BYTES, render, on_broken))
         };
@@ -213,7 +225,7 @@ impl Asked {
         print(|out| {
             if self.table {
                 let style = stdout_style();
-                writeln!(out, "{}", style.strong(&format!("{} {}", spec.kind, visible(&spec.id))))?;
+                writeln!(out, "{}", style.strong(&heading(spec.kind, &spec.id)))?;
                 return write!(out, "{}", plan_text(&plan, style));
             }
             let head = serde_json::json!({"index": spec.index, "id": &*spec.id, "kind": spec.kind}).to_string();
@@ -231,7 +243,7 @@ impl Asked {
         };
         print(|out| {
             if self.table {
-                writeln!(out, "{}", stdout_style().strong(&format!("{} {}", spec.kind, visible(&spec.id))))?;
+                writeln!(out, "{}", stdout_style().strong(&heading(spec.kind, &spec.id)))?;
                 return verify::write_text(out, &found, stdout_style());
             }
             verify::write_json(out, &spec.id, spec.kind, &found)
@@ -255,12 +267,15 @@ fn json(detail: Detail) -> Render {
     Box::new(move |outcome, out| write_outcome(out, outcome, detail))
 }
 
-fn table(explained: bool) -> Render {
+fn table() -> Render {
     let style = stdout_style();
+    Box::new(move |outcome, out| out.write_all(run_row(outcome, style).as_bytes()))
+}
+
+/// The same, and the explanation of each outcome on standard error.
+fn explained(render: Render) -> Render {
     Box::new(move |outcome, out| {
-        if explained {
-            tell(explain(outcome, stderr_style()).trim_end());
-        }
-        out.write_all(run_row(outcome, style).as_bytes())
+        tell(explain(outcome, stderr_style()).trim_end());
+        render(outcome, out)
     })
 }

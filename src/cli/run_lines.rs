@@ -9,7 +9,6 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, bounded};
 
 use crate::cli::Stopped;
-use crate::cli::stopped::USAGE;
 use crate::cli::terminal::tell;
 use crate::engine::CancelFlag;
 use crate::input::claim_stdin;
@@ -100,7 +99,12 @@ impl JobInput {
 
     /// An error of reading the job file.
     pub fn unreadable(&self, error: &io::Error) -> Stopped {
-        Stopped::Error(USAGE, anyhow::anyhow!("{}: {error}", self.name))
+        let what = match error.kind() {
+            io::ErrorKind::NotFound => "no such file: check the path".to_owned(),
+            io::ErrorKind::PermissionDenied => "permission denied: make the file readable".to_owned(),
+            _ => error.to_string(),
+        };
+        Stopped::usage(format_args!("{}: {what}", self.name))
     }
 
     fn check(&self, input: &mut File) -> Result<(), Stopped> {

@@ -16,7 +16,7 @@ use crate::engine::message::Message;
 use crate::engine::running::caught;
 use crate::engine::shared::{Planned, Settings, Shared};
 use crate::engine::ticket::{CancelFlag, Ticket};
-use crate::engine::verify::{self, Verification};
+use crate::engine::verify::{self, SkippedRun, Verification};
 use crate::engine::{OutcomeSink, panics};
 use crate::job::{BindContext, DeviceChoice, JobError, JobParams, JobSpec};
 use crate::kernels::{DynKernel, Work};
@@ -152,8 +152,25 @@ impl Engine {
         // A device that is asked for by name and is not there is an error here too.
         self.plan_work(&*kernel, &work, device)?;
         let devices: Vec<Arc<dyn Device>> = self.shared.devices.usable();
-        panics::catch(|| verify::verify(&kernel, &devices, seed))
-            .unwrap_or_else(|panic| Err(JobError::new(crate::job::Cause::Panic, panic)))
+        let mut found = panics::catch(|| verify::verify(&kernel, &devices, seed))
+            .unwrap_or_else(|panic| Err(JobError::new(crate::job::Cause::Panic, panic)))?;
+        if work.gpu {
+            found.skipped.extend(self.gpus_not_compared());
+        }
+        Ok(found)
+    }
+
+    /// The GPUs that a verification leaves out, or that there is none.
+    fn gpus_not_compared(&self) -> Vec<SkippedRun> {
+        let gpus = self.shared.devices.gpus();
+        if gpus.gpus.is_empty() {
+            return vec![SkippedRun { label: "a gpu".to_owned(), why: "none was found".to_owned() }];
+        }
+        let skipped = gpus.gpus.iter().filter_map(|gpu| {
+            let (info, why) = (gpu.device.info(), gpu.unusable?);
+            Some(SkippedRun { label: format!("{}, {}", info.id, info.name), why: why.note().to_owned() })
+        });
+        skipped.collect()
     }
 }
 

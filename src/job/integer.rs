@@ -149,6 +149,18 @@ fn power_of_ten(exponent: i64) -> Option<u128> {
     10u128.checked_pow(u32::try_from(exponent).ok()?)
 }
 
+/// A whole number within bounds, for an argument of the command line.
+///
+/// # Errors
+/// What to write instead.
+#[cfg(feature = "cli")]
+pub(crate) fn parse_bounded(text: &str, bounds: std::ops::RangeInclusive<u64>) -> Result<u64, String> {
+    let number = parse_integer(text.as_bytes()).ok().and_then(|number| u64::try_from(number).ok());
+    number
+        .filter(|number| bounds.contains(number))
+        .ok_or_else(|| format!("write a whole number from {} to {}", bounds.start(), bounds.end()))
+}
+
 #[cfg(test)]
 mod tests {
     use num_bigint::BigInt;

@@ -11,6 +11,8 @@ mod wording;
 
 pub use error::{Cause, JobError};
 pub use file::{BadLine, JobFile};
+#[cfg(feature = "cli")]
+pub(crate) use integer::parse_bounded;
 pub use integer::{IntegerError, parse_integer};
 pub use lines::MAX_LINE_BYTES;
 pub use spec::{BindContext, DeviceChoice, JobParams, JobSpec, KindParams};

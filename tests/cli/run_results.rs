@@ -35,7 +35,9 @@ fn results_only_is_the_same_in_every_run_in_a_pipe_and_in_a_file() {
 #[test]
 fn explain_adds_the_plan_to_outcomes() {
     let (_folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"numbers\":[97]}\n");
-    assert!(tandem(&["run", &path, "--explain"]).expect(0).json()[0]["plan"]["candidates"].is_array());
+    let ended = tandem(&["run", &path, "--explain"]).expect(0);
+    assert!(ended.json()[0]["plan"]["candidates"].is_array());
+    assert!(ended.err.contains("  took  ") && ended.err.contains("  candidate  "), "{}", ended.err);
     assert!(tandem(&["run", &path]).expect(0).json()[0].get("plan").is_none());
 }
 
@@ -108,9 +110,11 @@ fn a_run_that_is_killed_leaves_what_had_ended_and_the_old_results() {
 
 #[test]
 fn an_output_that_cannot_be_made_is_an_error_before_anything_runs() {
-    let (_folder, path) = file("jobs.jsonl", jobs(1));
+    let (folder, path) = file("jobs.jsonl", jobs(1));
     let ended = tandem(&["run", &path, "--output", "/no/such/folder/results.jsonl"]).expect(1);
     assert!(ended.err.starts_with("error: --output: /no/such/folder/results.jsonl.partial: "), "{}", ended.err);
+    let ended = tandem(&["run", &path, "--output", folder.path().to_str().unwrap()]).expect(2);
+    assert!(ended.err.contains("is a folder: name a file in it"), "{}", ended.err);
 }
 
 #[cfg(target_os = "linux")]
@@ -118,7 +122,7 @@ fn an_output_that_cannot_be_made_is_an_error_before_anything_runs() {
 fn a_full_disk_ends_the_run_with_an_error() {
     let (_folder, path) = file("jobs.jsonl", jobs(1000));
     let ended = tandem(&["run", &path, "--output", "/dev/full"]).expect(1);
-    assert!(ended.err.starts_with("error: results: No space left"), "{}", ended.err);
+    assert!(ended.err.starts_with("error: results: /dev/full: No space left"), "{}", ended.err);
 }
 
 #[cfg(target_os = "linux")]

@@ -75,7 +75,7 @@ fn read_within(
     let mut is_row = !has_header || records.advance()?;
     if !is_row && spec.header == Header::Auto && decoder.is_automatic {
         return Err(JobError::bad_input(format!(
-            "{name}: has one line, `{}`, and no number in it: is it the right file? Option `header` with `yes` takes it for a \
+            "{name}: line {first_line} is all that it has, `{}`, and holds no number: is it the right file? Option `header` with `yes` takes it for a \
              table of no rows",
             excerpt(table.column_names().join(",").as_bytes())
         )));

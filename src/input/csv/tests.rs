@@ -56,7 +56,7 @@ fn without_a_choice_every_column_of_numbers_is_read() {
     check("a,b\n1,\n2,\n", &all, &[("a", &[1.0, 2.0]), ("b", &[NAN, NAN])]);
     check("a\n", &spec(|spec| spec.header = Header::Yes), &[("a", &[])]);
     check("a\n", &column("a"), &[("a", &[])]);
-    check_error(b"a b\n", &all, "t.csv: has one line, `a b`, and no number in it: is it the right file?");
+    check_error(b"a b\n", &all, "t.csv: line 1 is all that it has, `a b`, and holds no number: is it the right file?");
     check_error(
         b"a;b\n1;2\n",
         &all,

@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::exact::Decimal;
 use crate::input::{ColumnRef, DType, Format, Header, InputSpec, Location, check_options};
+use crate::job::parse_bounded;
 use crate::kernels::Asked;
 use crate::kernels::stats::{
     Histogram, KIND, MAX_QUANTILES, Quantile, SUPPORTED, StatsInput, StatsParams, StatsRequest,
@@ -43,7 +44,8 @@ pub(super) fn command() -> Command {
         )
         .arg(
             arg("ddof", "N", "What variance and std subtract from the count: 0 for a whole population [default: 1]")
-                .value_parser(value_parser!(u32)),
+                .allow_negative_numbers(true)
+                .value_parser(|text: &str| parse_bounded(text, 0..=u32::MAX.into()).map(|ddof| ddof as u32)),
         )
         .arg(
             arg("quantiles", "Q,...", "Quantiles, decimals from 0 to 1; linear interpolation: 0,0.5,0.99")
@@ -67,7 +69,11 @@ pub(super) fn command() -> Command {
                 .value_parser(["npy", "csv", "raw", "json"]),
         )
         .arg(arg("dtype", "TYPE", "The element type of a raw input").value_parser(element_types))
-        .arg(arg("offset", "BYTES", "Bytes to skip at the start of a raw input").value_parser(value_parser!(u64)))
+        .arg(
+            arg("offset", "BYTES", "Bytes to skip at the start of a raw input")
+                .allow_negative_numbers(true)
+                .value_parser(|text: &str| parse_bounded(text, 0..=u64::MAX)),
+        )
         .arg(
             arg(
                 "column",
