@@ -25,7 +25,7 @@ fn without_engine(jobs: &mut dyn Iterator<Item = Job>) -> u64 {
     let (context, mut scratch, isa) = (BindContext::default(), Scratch::default(), Isa::detect());
     let mut primes = 0;
     for job in jobs {
-        let kernel = job.params().bind(&context).expect("a valid job");
+        let kernel = job.params().bind(&context).expect("a valid job").kernel().expect("it is a kernel's");
         let pass = kernel.first_pass().expect("a pass");
         let context = &mut FoldContext { isa, scratch: &mut scratch };
         let partial = kernel.fold(&pass, 0..kernel.work().units, context).expect("a partial");

@@ -106,7 +106,7 @@ fn jobs(wanted: &dyn Fn(&str) -> bool) {
     let mut scratch = Scratch::default();
     let mut run = |out: &mut Vec<u8>| {
         let params = (KIND.parse)(black_box(line)).expect("a good line");
-        let kernel = params.bind(&context).expect("numbers in memory");
+        let kernel = params.bind(&context).expect("numbers in memory").kernel().expect("it is a kernel's");
         let pass = kernel.first_pass().expect("a pass");
         let mut fold = FoldContext { isa: Isa::Portable, scratch: &mut scratch };
         let partial = kernel.fold(&pass, 0..1, &mut fold).expect("a number");

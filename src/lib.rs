@@ -28,6 +28,9 @@ pub mod exact;
 // What can be computed, exactly and in chunks.
 pub mod kernels;
 
+// What runs whole: irregular jobs.
+pub mod tasks;
+
 // What computes it.
 pub mod device;
 

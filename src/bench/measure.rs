@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::device::DeviceId;
-use crate::job::{BindContext, DeviceChoice, JobError, JobParams};
-use crate::kernels::{DynKernel, KernelKind, Sample, Work};
+use crate::job::{BindContext, Bound, DeviceChoice, JobError, JobParams, Kind, Sample};
+use crate::kernels::{DynKernel, Work};
 use crate::runner::{Job, Runner};
 
 /// No more runs of one job on one device than this.
@@ -42,14 +42,14 @@ impl JobParams for Shared {
         true
     }
 
-    fn bind(&self, _: &BindContext) -> Result<Arc<dyn DynKernel>, JobError> {
-        Ok(self.0.clone())
+    fn bind(&self, _: &BindContext) -> Result<Bound, JobError> {
+        Ok(Bound::Kernel(self.0.clone()))
     }
 }
 
 /// A made-up job, to be timed on several devices.
 pub struct Measurer {
-    kind: &'static KernelKind,
+    kind: &'static Kind,
     variant: &'static str,
     kernel: Shared,
     work: Work,
@@ -62,8 +62,9 @@ impl Measurer {
     ///
     /// # Errors
     /// Where it cannot be made: for want of memory, for example.
-    pub fn new(kind: &'static KernelKind, variant: &'static str, units: u64) -> Result<Self, JobError> {
-        let kernel = (kind.sample)(&Sample { variant, units, seed: 1 }).bind(&BindContext::default())?;
+    pub fn new(kind: &'static Kind, variant: &'static str, units: u64) -> Result<Self, JobError> {
+        let kernel = (kind.sample)(&Sample { variant, units, seed: 1 }).bind(&BindContext::default())?.kernel();
+        let kernel = kernel.ok_or_else(|| JobError::bad_input(format!("{} is no kernel", kind.name)))?;
         let work = kernel.work();
         Ok(Self { kind, variant, kernel: Shared(kernel), work, expected: None })
     }
@@ -119,7 +120,7 @@ impl Measurer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::kind;
+    use crate::job::kind;
     use crate::model::Location;
 
     fn runner() -> Runner {

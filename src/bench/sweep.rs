@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::bench::Measurer;
 use crate::device::DeviceId;
-use crate::kernels::KernelKind;
+use crate::job::Kind;
 use crate::runner::Runner;
 
 /// Sizes grow by this factor.
@@ -99,7 +99,7 @@ pub type OnRow<'a> = &'a mut dyn FnMut(&Row) -> anyhow::Result<()>;
 /// # Errors
 /// Where a job fails, an answer differs, or `on_row` fails.
 pub fn sweep(
-    kind: &'static KernelKind,
+    kind: &'static Kind,
     variant: &'static str,
     one: &Runner,
     all: &Runner,
@@ -159,7 +159,7 @@ fn places<'a>(one: &'a Runner, all: &'a Runner) -> Vec<(&'a Runner, DeviceId, u3
 /// # Errors
 /// As [`sweep`].
 pub fn calibrate(
-    kinds: &[&'static KernelKind],
+    kinds: &[&'static Kind],
     one: &Runner,
     all: &Runner,
     budget: Duration,
@@ -180,7 +180,7 @@ pub fn calibrate(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::kind;
+    use crate::job::kind;
     use crate::model::Location;
 
     fn row(units: u64, cpu_ms: f64, gpu_ms: Option<f64>) -> Row {

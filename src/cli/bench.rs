@@ -11,7 +11,8 @@ use crate::cli::Stopped;
 use crate::cli::options::Options;
 use crate::cli::stopped::FAILED;
 use crate::cli::terminal::{print, stdout_style, tell};
-use crate::kernels::{KERNELS, KernelKind};
+use crate::job::Kind;
+use crate::kernels::KERNELS;
 use crate::model::Location;
 use crate::report::{bench_head, bench_json, bench_row, break_even, visible_lines};
 use crate::runner::Runner;
@@ -21,7 +22,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let chosen: Vec<&String> = matches.get_many::<String>("kinds").into_iter().flatten().collect();
     let kinds =
         KERNELS.iter().copied().filter(|kind| chosen.is_empty() || chosen.iter().any(|name| *name == kind.name));
-    let variants: Vec<(&'static KernelKind, &'static str)> =
+    let variants: Vec<(&'static Kind, &'static str)> =
         kinds.flat_map(|kind| kind.variants.iter().map(move |&variant| (kind, variant))).collect();
     let end = Instant::now() + budget(matches);
     // Made-up jobs in made-up order would teach a model nothing that `calibrate` does not teach better.

@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use crate::cli::options::{with_job_options, with_machine_options};
-use crate::job::parse_bounded;
+use crate::job::{kinds, parse_bounded};
 use crate::kernels::KERNELS;
 
 const ABOUT: &str =
@@ -24,7 +24,7 @@ jobs and renamed to RESULTS.jsonl. A run that is killed leaves the .partial file
 
 /// The whole command line. The kinds of the registry are subcommands of it.
 pub fn command() -> Command {
-    let kinds = KERNELS.iter().map(|kind| with_job_options((kind.command)()));
+    let kinds = kinds().map(|kind| with_job_options((kind.command)()));
     Command::new("tandem")
         .about(ABOUT)
         .version(env!("CARGO_PKG_VERSION"))
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn every_kind_of_the_registry_is_a_subcommand_that_says_what_it_does() {
         let command = command();
-        for kind in KERNELS {
+        for kind in kinds() {
             let found = command.find_subcommand(kind.name).expect("a kind is a subcommand");
             assert!(found.get_about().is_some(), "{}", kind.name);
             assert!(found.get_arguments().any(|arg| arg.get_id() == "device"), "{}", kind.name);

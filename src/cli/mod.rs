@@ -21,7 +21,7 @@ pub use stopped::Stopped;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::kernels::kind;
+use crate::job::kind;
 
 /// Runs the program with these arguments, the first of which is its own name.
 ///

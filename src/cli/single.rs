@@ -13,12 +13,11 @@ use crate::cli::stopped::{FAILED, NO_DEVICE};
 use crate::cli::terminal::{print, stderr_style, stdout_style, tell};
 use crate::cli::{Stopped, verify};
 use crate::engine::{CancelFlag, Outcome, OutcomeSink};
-use crate::job::{BindContext, Cause, JobError, JobSpec};
-use crate::kernels::KernelKind;
+use crate::job::{BindContext, Cause, JobError, JobSpec, Kind};
 use crate::report::{Detail, explain, plan_text, visible, visible_lines, write_outcome, write_plan};
 use crate::runner::Runner;
 
-pub(super) fn run(kind: &'static KernelKind, matches: &ArgMatches) -> Result<ExitCode, Stopped> {
+pub(super) fn run(kind: &'static Kind, matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let options = Options::read(matches)?;
     let asked = (kind.from_args)(matches).map_err(Stopped::usage)?;
     let specs: Vec<JobSpec> = (0..)

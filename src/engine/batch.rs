@@ -9,9 +9,10 @@ use crate::engine::running::caught;
 use crate::engine::ticket::{Ticket, cancelled, deliver};
 use crate::engine::{Outcome, OutcomeSink, RanOn, Timings};
 use crate::input::Scratch;
-use crate::job::{DeviceChoice, JobError};
+use crate::job::{Bound as Opened, DeviceChoice, JobError};
 use crate::kernels::{Answer, DynKernel, Next, Work};
 use crate::plan::{Choice, Plan};
+use crate::tasks::{Step, Task, TaskContext};
 
 /// A batch gives back what it has not begun after this long, so that other lanes can share it.
 const BATCH_TIME: Duration = Duration::from_millis(5);
@@ -141,13 +142,18 @@ fn begin(
     // Opening a file takes time worth knowing; what is in memory is bound in less than a clock takes to read.
     let begun = (!ticket.spec.params.in_memory()).then(Instant::now);
     let opened = caught(|| {
-        let kernel = ticket.spec.params.bind(&ticket.context)?;
-        let work = kernel.work();
-        Ok((kernel, work))
+        Ok(match ticket.spec.params.bind(&ticket.context)? {
+            Opened::Kernel(kernel) => Ok((kernel.clone(), kernel.work())),
+            Opened::Task(task) => Err(task),
+        })
     });
     let opening = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
     let (kernel, work) = match opened {
-        Ok(opened) => opened,
+        Ok(Ok(opened)) => opened,
+        Ok(Err(task)) => {
+            let result = run_task(task, &ticket);
+            return Some(Ended { ticket, opening, result, plan: Some(irregular()) });
+        }
         Err(error) => return Some(Ended { ticket, opening, result: Err(error), plan: None }),
     };
     let Some(plan) = planner.small(&work, ticket.spec.device) else {
@@ -156,6 +162,21 @@ fn begin(
     };
     let result = caught(|| run_whole(&*kernel, work.units, cpu, scratch));
     Some(Ended { ticket, opening, result, plan: Some(plan) })
+}
+
+fn irregular() -> Arc<Plan> {
+    Arc::new(Plan::given(Choice::Cpu { threads: 1 }, "irregular"))
+}
+
+/// Runs every stage of a task here.
+fn run_task(mut task: Box<dyn Task>, ticket: &Ticket) -> Result<Arc<dyn Answer>, JobError> {
+    let context = TaskContext { id: &ticket.spec.id, index: ticket.spec.index, cancel: &ticket.cancel };
+    loop {
+        match caught(|| task.run(&context))? {
+            Step::Done(answer) => return Ok(Arc::from(answer)),
+            Step::Then(next) => task = next,
+        }
+    }
 }
 
 /// Runs every pass of a job as one chunk each.

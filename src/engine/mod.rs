@@ -19,5 +19,6 @@ pub use outcome::{Outcome, OutcomeSink, RanOn, Timings};
 pub use panics::catch;
 pub use shared::Settings;
 pub use start::Engine;
+pub(crate) use ticket::cancelled;
 pub use ticket::{CancelFlag, Gauge};
 pub use verify::{SkippedRun, Verification, VerifiedRun};

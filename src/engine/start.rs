@@ -18,10 +18,10 @@ use crate::engine::shared::{Planned, Settings, Shared};
 use crate::engine::ticket::{CancelFlag, Ticket};
 use crate::engine::verify::{self, SkippedRun, Verification};
 use crate::engine::{OutcomeSink, panics};
-use crate::job::{BindContext, DeviceChoice, JobError, JobParams, JobSpec};
+use crate::job::{BindContext, Bound, Cause, DeviceChoice, JobError, JobParams, JobSpec};
 use crate::kernels::{DynKernel, Work};
 use crate::model::{Store, Warning};
-use crate::plan::Plan;
+use crate::plan::{Choice, Plan};
 
 /// A running engine. Dropping it ends it after everything that was submitted.
 pub struct Engine {
@@ -120,8 +120,13 @@ impl Engine {
         device: Option<DeviceChoice>,
         context: &BindContext,
     ) -> Result<Plan, JobError> {
-        let (kernel, work) = caught(|| params.bind(context).map(|kernel| (kernel.clone(), kernel.work())))?;
-        self.plan_work(&*kernel, &work, device)
+        match caught(|| params.bind(context))? {
+            Bound::Kernel(kernel) => {
+                let work = caught(|| Ok(kernel.work()))?;
+                self.plan_work(&*kernel, &work, device)
+            }
+            Bound::Task(_) => Ok(Plan::given(Choice::Cpu { threads: 1 }, "irregular")),
+        }
     }
 
     fn plan_work(&self, kernel: &dyn DynKernel, work: &Work, device: Option<DeviceChoice>) -> Result<Plan, JobError> {
@@ -148,12 +153,15 @@ impl Engine {
         context: &BindContext,
         seed: u64,
     ) -> Result<Verification, JobError> {
-        let (kernel, work) = caught(|| params.bind(context).map(|kernel| (kernel.clone(), kernel.work())))?;
+        let kernel = caught(|| params.bind(context))?.kernel().ok_or_else(|| {
+            JobError::new(Cause::Unsupported, "an irregular job runs in one way only: there is nothing to compare")
+        })?;
+        let work = caught(|| Ok(kernel.work()))?;
         // A device that is asked for by name and is not there is an error here too.
         self.plan_work(&*kernel, &work, device)?;
         let devices: Vec<Arc<dyn Device>> = self.shared.devices.usable();
         let mut found = panics::catch(|| verify::verify(&kernel, &devices, seed))
-            .unwrap_or_else(|panic| Err(JobError::new(crate::job::Cause::Panic, panic)))?;
+            .unwrap_or_else(|panic| Err(JobError::new(Cause::Panic, panic)))?;
         if work.gpu {
             found.skipped.extend(self.gpus_not_compared());
         }

@@ -8,8 +8,7 @@ use crate::job::head::{Head, HeadReader};
 use crate::job::ids::Ids;
 use crate::job::lines::{Line, Lines, MAX_LINE_BYTES};
 use crate::job::wording::{field_at, plain, with_field};
-use crate::job::{JobError, JobParams, JobSpec};
-use crate::kernels::{KERNELS, KernelKind};
+use crate::job::{JobError, JobParams, JobSpec, Kind, kinds};
 
 /// Longer messages are shortened in their middle.
 const MAX_MESSAGE_BYTES: usize = 400;
@@ -66,12 +65,12 @@ pub struct JobFile<R> {
 impl<R: Read> JobFile<R> {
     /// The job file in `input`, called `name` in messages.
     pub fn new(name: impl Into<String>, input: R) -> Self {
-        let parser = Parser { name: name.into(), kinds: KERNELS.to_vec(), ids: Ids::default(), index: 0 };
+        let parser = Parser { name: name.into(), kinds: kinds().collect(), ids: Ids::default(), index: 0 };
         Self { lines: Lines::new(input), parser, read_error: None }
     }
 
     /// The same with one more kind of job: a user's own.
-    pub fn with_kind(mut self, kind: &'static KernelKind) -> Self {
+    pub fn with_kind(mut self, kind: &'static Kind) -> Self {
         self.parser.kinds.push(kind);
         self
     }
@@ -102,7 +101,7 @@ impl<R: Read> Iterator for JobFile<R> {
 #[derive(Debug)]
 struct Parser {
     name: String,
-    kinds: Vec<&'static KernelKind>,
+    kinds: Vec<&'static Kind>,
     ids: Ids,
     index: u64,
 }
@@ -128,7 +127,7 @@ impl Parser {
         head: &mut Head,
         number: u64,
         line: Line<'_>,
-    ) -> Result<(&'static KernelKind, Box<dyn JobParams>), Wrong> {
+    ) -> Result<(&'static Kind, Box<dyn JobParams>), Wrong> {
         let Line::Text(bytes) = line else {
             let message = format!(
                 "the line is longer than {} MiB: put long data into a file of its own and name it in the job",
@@ -183,8 +182,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::job::{BindContext, Cause, DeviceChoice};
-    use crate::kernels::DynKernel;
+    use crate::job::{BindContext, Bound, Cause, DeviceChoice};
 
     /// A kind of one field, so that these tests stand on nothing but the job file.
     #[derive(Debug, serde::Deserialize)]
@@ -198,12 +196,12 @@ mod tests {
     }
 
     impl JobParams for Echo {
-        fn bind(&self, _: &BindContext) -> Result<Arc<dyn DynKernel>, JobError> {
+        fn bind(&self, _: &BindContext) -> Result<Bound, JobError> {
             Err(JobError::new(Cause::Unsupported, "an echo does not run"))
         }
     }
 
-    static ECHO: KernelKind = KernelKind {
+    static ECHO: Kind = Kind {
         name: "echo",
         summary: "",
         variants: &[],

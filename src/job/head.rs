@@ -6,15 +6,14 @@ use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-use crate::job::DeviceChoice;
 use crate::job::ids::Ids;
-use crate::kernels::KernelKind;
+use crate::job::{DeviceChoice, Kind};
 
 /// The common fields of a line, as far as they have been read: an error leaves those before it.
 #[derive(Debug, Default)]
 pub(super) struct Head {
     pub id: Option<Arc<str>>,
-    pub kind: Option<&'static KernelKind>,
+    pub kind: Option<&'static Kind>,
     pub device: Option<DeviceChoice>,
 }
 
@@ -22,13 +21,13 @@ pub(super) struct Head {
 pub(super) struct HeadReader<'a> {
     pub head: &'a mut Head,
     pub ids: &'a mut Ids,
-    pub kinds: &'a [&'static KernelKind],
+    pub kinds: &'a [&'static Kind],
     pub line: u64,
 }
 
 impl HeadReader<'_> {
     /// Reads the head; whatever else the line holds is only checked to be JSON.
-    pub fn read(self, text: &str) -> Result<&'static KernelKind, serde_json::Error> {
+    pub fn read(self, text: &str) -> Result<&'static Kind, serde_json::Error> {
         let mut json = serde_json::Deserializer::from_str(text);
         let kind = self.deserialize(&mut json)?;
         json.end()?;
@@ -73,7 +72,7 @@ impl HeadReader<'_> {
 }
 
 impl<'de> DeserializeSeed<'de> for HeadReader<'_> {
-    type Value = &'static KernelKind;
+    type Value = &'static Kind;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -81,7 +80,7 @@ impl<'de> DeserializeSeed<'de> for HeadReader<'_> {
 }
 
 impl<'de> Visitor<'de> for HeadReader<'_> {
-    type Value = &'static KernelKind;
+    type Value = &'static Kind;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(r#"a job: an object such as {"kind":"primes","numbers":[97]}"#)

@@ -5,6 +5,7 @@ mod file;
 mod head;
 mod ids;
 mod integer;
+mod kind;
 mod lines;
 mod spec;
 mod wording;
@@ -14,5 +15,6 @@ pub use file::{BadLine, JobFile};
 #[cfg(feature = "cli")]
 pub(crate) use integer::parse_bounded;
 pub use integer::{IntegerError, parse_integer};
+pub use kind::{Asked, Kind, Sample, kind, kinds};
 pub use lines::MAX_LINE_BYTES;
-pub use spec::{BindContext, DeviceChoice, JobParams, JobSpec, KindParams};
+pub use spec::{BindContext, Bound, DeviceChoice, JobParams, JobSpec, KindParams};

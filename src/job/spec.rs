@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::job::JobError;
 use crate::kernels::DynKernel;
+use crate::tasks::Task;
 
 /// Where a job is to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -59,6 +60,33 @@ pub struct BindContext {
     pub base_dir: PathBuf,
 }
 
+/// A job that can run.
+pub enum Bound {
+    /// A uniform job, cut into chunks and run on any device.
+    Kernel(Arc<dyn DynKernel>),
+    /// An irregular job, run whole on the CPU.
+    Task(Box<dyn Task>),
+}
+
+impl Bound {
+    /// The kernel; `None` where it is a task.
+    pub fn kernel(self) -> Option<Arc<dyn DynKernel>> {
+        match self {
+            Self::Kernel(kernel) => Some(kernel),
+            Self::Task(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Bound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Kernel(_) => "a kernel",
+            Self::Task(_) => "a task",
+        })
+    }
+}
+
 /// The parameters of one kind of job: what stands in the job file or on the command line, checked as far as that goes
 /// without opening anything.
 pub trait JobParams: Send + Sync + std::fmt::Debug {
@@ -67,11 +95,11 @@ pub trait JobParams: Send + Sync + std::fmt::Debug {
         false
     }
 
-    /// Opens the inputs and gives the kernel, valid and bounded.
+    /// Opens the inputs and gives what runs, valid and bounded.
     ///
     /// # Errors
     /// Where an input is missing or malformed, or the parameters do not fit it.
-    fn bind(&self, context: &BindContext) -> Result<Arc<dyn DynKernel>, JobError>;
+    fn bind(&self, context: &BindContext) -> Result<Bound, JobError>;
 }
 
 /// Parameters that know whose they are: a [`Job`](crate::runner::Job) can be made of them as they stand.

@@ -13,4 +13,4 @@ pub use answer::Answer;
 pub use erased::{DynKernel, DynPartial, DynPass};
 pub use gpu_work::{Dispatch, GpuCaps, GpuInput, GpuStep, GpuWork, Integers, MAX_LOOP_TRIPS, Shader};
 pub use kernel::{FoldContext, Isa, Kernel, Next, Work};
-pub use registry::{Asked, KERNELS, KernelKind, Sample, kind};
+pub use registry::KERNELS;

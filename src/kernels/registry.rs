@@ -1,63 +1,7 @@
-//! The registry: everything that sweeps over kernels (the command line, the job file, conformance, the benchmark, the
-//! documentation) sweeps over [`KERNELS`].
+//! The registry: everything that sweeps over kernels (calibration, conformance, the documentation) sweeps over [`KERNELS`].
 
-use crate::job::JobParams;
-use crate::kernels::{Shader, primes, stats};
+use crate::job::Kind;
+use crate::kernels::{primes, stats};
 
-/// A job made up for calibration and benchmarks.
-#[derive(Clone, Debug)]
-pub struct Sample {
-    /// One of the kind's variants.
-    pub variant: &'static str,
-    /// How many units; rounded to what the kind can make.
-    pub units: u64,
-    /// The seed of its data.
-    pub seed: u64,
-}
-
-/// A job that a command line asks for.
-#[derive(Debug)]
-pub struct Asked {
-    /// The name of its input, where a command line has several.
-    pub label: Option<String>,
-    /// What its kind needs to know.
-    pub params: Box<dyn JobParams>,
-}
-
-/// One kind of job that a kernel answers.
-pub struct KernelKind {
-    /// What users type: the `kind` of a job file, the subcommand.
-    pub name: &'static str,
-    /// What it does, in one line.
-    pub summary: &'static str,
-    /// What decides its speed besides size; each is measured apart.
-    pub variants: &'static [&'static str],
-    /// Parses a line of a job file into this kind's parameters. Fields that every job has (`id`, `kind`, `device`) are
-    /// present in the text and ignored.
-    pub parse: fn(&str) -> Result<Box<dyn JobParams>, serde_json::Error>,
-    /// Makes up a typical job in memory.
-    pub sample: fn(&Sample) -> Box<dyn JobParams>,
-    /// Every shader that it may run, in every form: tests validate them, and a device's measurements are kept under their
-    /// hash.
-    pub shaders: fn() -> Vec<Shader>,
-    /// The subcommand's arguments (without those that all jobs share).
-    #[cfg(feature = "cli")]
-    pub command: fn() -> clap::Command,
-    /// The jobs that those arguments ask for; an error is a usage error.
-    #[cfg(feature = "cli")]
-    pub from_args: fn(&clap::ArgMatches) -> Result<Vec<Asked>, String>,
-}
-
-impl std::fmt::Debug for KernelKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KernelKind").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// Every kind, in the order in which they are listed to users.
-pub static KERNELS: &[&KernelKind] = &[&primes::KIND, &stats::KIND];
-
-/// The kind with this name, if there is one.
-pub fn kind(name: &str) -> Option<&'static KernelKind> {
-    KERNELS.iter().copied().find(|kind| kind.name == name)
-}
+/// Every kind that a kernel answers, in the order in which they are listed to users.
+pub static KERNELS: &[&Kind] = &[&primes::KIND, &stats::KIND];

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::job::{BindContext, DeviceChoice, JobError, JobFile, JobParams, KindParams};
+use crate::job::{BindContext, Bound, DeviceChoice, JobError, JobFile, JobParams, KindParams};
 use crate::kernels::{DynKernel, Kernel};
 
 /// A job to submit: a kind's parameters, and optionally a name and a device.
@@ -102,7 +102,7 @@ impl JobParams for Ready {
         true
     }
 
-    fn bind(&self, _: &BindContext) -> Result<Arc<dyn DynKernel>, JobError> {
-        Ok(self.0.clone())
+    fn bind(&self, _: &BindContext) -> Result<Bound, JobError> {
+        Ok(Bound::Kernel(self.0.clone()))
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tandem::job::BindContext;
+use tandem::job::Sample;
 use tandem::kernels::primes::{
     NumberRange, Numbers, NumbersKernel, NumbersMode, PrimesPartial, RangeKernel, RangeMode,
 };
 use tandem::kernels::stats::{ColumnPartial, Histogram, Moments, StatsKernel, StatsPartial, StatsRequest};
-use tandem::kernels::{DynKernel, KERNELS, Kernel, Sample};
+use tandem::kernels::{DynKernel, KERNELS, Kernel};
 
 use crate::faulty::{FaultyOnGpu, GpuFault, Tampered};
 use crate::gpus::gpu_forms;
@@ -169,7 +170,14 @@ fn samples(units: u64) -> Vec<(String, Arc<dyn DynKernel>)> {
     variants
         .map(|(kind, variant)| {
             let params = (kind.sample)(&Sample { variant, units, seed: 3 });
-            (format!("{} {variant}", kind.name), params.bind(&BindContext::default()).expect("a sample is a valid job"))
+            (
+                format!("{} {variant}", kind.name),
+                params
+                    .bind(&BindContext::default())
+                    .expect("a sample is a valid job")
+                    .kernel()
+                    .expect("it is a kernel's"),
+            )
         })
         .collect()
 }

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use tandem::job::BindContext;
-use tandem::kernels::{KERNELS, Sample};
+use tandem::job::{BindContext, Sample};
+use tandem::kernels::KERNELS;
 
 use crate::gpus::gpu_forms;
 use crate::random::{Random, base_seed};
@@ -21,7 +21,11 @@ fn samples_of_every_registered_kernel_come_to_the_same_bytes_everywhere() {
             for units in [0, 1, 1000, 4097, 30_011] {
                 for seed in [1, 2] {
                     let params = (kind.sample)(&Sample { variant, units, seed });
-                    let kernel = params.bind(&BindContext::default()).expect("a sample is a valid job");
+                    let kernel = params
+                        .bind(&BindContext::default())
+                        .expect("a sample is a valid job")
+                        .kernel()
+                        .expect("it is a kernel's");
                     assert_eq!(kernel.work().variant, *variant);
                     let name = format!("sample of {} {variant}, {units} units, seed {seed}", kind.name);
                     let case = Case { name, kernel, expected: Expected::Agreement };
@@ -45,7 +49,11 @@ fn kernels_that_claim_a_gpu_side_have_shaders_and_the_others_have_none() {
     for kind in KERNELS {
         let claimed = kind.variants.iter().filter(|variant| {
             let kernel = (kind.sample)(&Sample { variant, units: 1000, seed: 1 });
-            let kernel: Arc<_> = kernel.bind(&BindContext::default()).expect("a sample is a valid job");
+            let kernel: Arc<_> = kernel
+                .bind(&BindContext::default())
+                .expect("a sample is a valid job")
+                .kernel()
+                .expect("it is a kernel's");
             kernel.work().gpu
         });
         let claimed = claimed.count();

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use tandem::device::{ChunkDone, Device, DeviceError, DeviceId, DeviceInfo};
 use tandem::input::Scratch;
+use tandem::job::Sample;
 use tandem::job::{BindContext, DeviceChoice, JobError, JobParams};
-use tandem::kernels::{DynKernel, DynPass, KERNELS, Sample};
+use tandem::kernels::{DynKernel, DynPass, KERNELS};
 use tandem::model::Location;
 use tandem::runner::{Job, Runner};
 
@@ -88,7 +89,11 @@ fn samples() -> Vec<(&'static str, String, Arc<dyn DynKernel>)> {
         for variant in kind.variants {
             for units in [1, 70_001] {
                 let params = (kind.sample)(&Sample { variant, units, seed: base_seed() });
-                let kernel = params.bind(&BindContext::default()).expect("a sample is a valid job");
+                let kernel = params
+                    .bind(&BindContext::default())
+                    .expect("a sample is a valid job")
+                    .kernel()
+                    .expect("it is a kernel's");
                 samples.push((kind.name, format!("{} {variant}, {units} units", kind.name), kernel));
             }
         }

@@ -3,8 +3,7 @@
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 
 use crate::input::Location;
-use crate::job::{IntegerError, parse_integer};
-use crate::kernels::Asked;
+use crate::job::{Asked, IntegerError, parse_integer};
 use crate::kernels::primes::{NumberRange, Numbers, NumbersMode, PrimesParams, RangeMode};
 
 const ABOUT: &str = "Tells which numbers are prime, or counts or lists the primes of a range";

@@ -34,10 +34,10 @@ pub use range::{RangeKernel, RangeMode, RangePass};
 pub use range_answer::{Primes, RangeAnswer};
 pub use wheel::{NUMBERS_PER_WORD, RESIDUES};
 
-use crate::kernels::KernelKind;
+use crate::job::Kind;
 
 /// The kind, for the registry.
-pub static KIND: KernelKind = KernelKind {
+pub static KIND: Kind = Kind {
     name: "primes",
     summary: "tells which numbers are prime, or counts or lists the primes of a range",
     variants: &["numbers", "range"],

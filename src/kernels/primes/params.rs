@@ -9,7 +9,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::input::{Location, open_numbers};
-use crate::job::{BindContext, JobError, JobParams, KindParams, parse_integer};
+use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, parse_integer};
 use crate::kernels::DynKernel;
 use crate::kernels::primes::list::Checked;
 use crate::kernels::primes::{NumberRange, Numbers, NumbersKernel, NumbersMode, RangeKernel, RangeMode};
@@ -34,14 +34,15 @@ impl JobParams for PrimesParams {
         !matches!(self, Self::File(..))
     }
 
-    fn bind(&self, context: &BindContext) -> Result<Arc<dyn DynKernel>, JobError> {
-        Ok(match self {
+    fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
+        let kernel: Arc<dyn DynKernel> = match self {
             Self::Numbers(numbers, mode) => Arc::new(NumbersKernel::new(numbers.clone(), *mode)?),
             Self::File(location, mode) => {
                 Arc::new(NumbersKernel::new(open_numbers(location, None, &context.base_dir)?, *mode)?)
             }
             Self::Range(range, mode) => Arc::new(RangeKernel::new(*range, *mode)),
-        })
+        };
+        Ok(Bound::Kernel(kernel))
     }
 }
 

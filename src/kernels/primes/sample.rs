@@ -1,6 +1,6 @@
 //! Jobs made up for calibration and benchmarks.
 
-use crate::kernels::Sample;
+use crate::job::Sample;
 use crate::kernels::primes::wheel::NUMBERS_PER_WORD;
 use crate::kernels::primes::{NumberRange, NumbersMode, PrimesParams, RangeMode};
 
@@ -39,7 +39,11 @@ mod tests {
     fn a_sample_has_as_many_units_as_asked_for_and_depends_on_its_seed() {
         for variant in ["numbers", "range"] {
             for units in [0, 1, 1000] {
-                let kernel = sample(&Sample { variant, units, seed: 5 }).bind(&BindContext::default()).unwrap();
+                let kernel = sample(&Sample { variant, units, seed: 5 })
+                    .bind(&BindContext::default())
+                    .unwrap()
+                    .kernel()
+                    .unwrap();
                 assert_eq!(kernel.work().units, units, "{variant}");
                 assert_eq!(kernel.work().variant, variant);
             }

@@ -6,8 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::exact::Decimal;
 use crate::input::{ColumnRef, DType, Format, Header, InputSpec, Location, check_options};
-use crate::job::parse_bounded;
-use crate::kernels::Asked;
+use crate::job::{Asked, parse_bounded};
 use crate::kernels::stats::{
     Histogram, KIND, MAX_QUANTILES, Quantile, SUPPORTED, StatsInput, StatsParams, StatsRequest,
 };

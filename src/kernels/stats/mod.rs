@@ -29,7 +29,7 @@ mod sample;
 #[cfg(test)]
 mod tests;
 
-use crate::kernels::KernelKind;
+use crate::job::Kind;
 
 pub use answer::{ColumnStats, HistogramCounts, QuantileValue, StatsAnswer};
 pub use kernel::{Column, StatsKernel};
@@ -40,7 +40,7 @@ pub use pass::{Bins, ColumnPass, Digits, StatsPass};
 pub use request::{Histogram, MAX_BINS, MAX_QUANTILES, Quantile, StatsRequest};
 
 /// The kind, for the registry.
-pub static KIND: KernelKind = KernelKind {
+pub static KIND: Kind = Kind {
     name: "stats",
     summary: "Count, extremes, exact sum, mean, variance, standard deviation, quantiles and histogram of numbers",
     variants: &["f32", "f64", "i32", "i64", "u32", "u64"],

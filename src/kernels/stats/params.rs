@@ -4,8 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::input::{Dataset, InMemory, InputSpec, LeftOut, Source, concat, open};
-use crate::job::{BindContext, JobError, JobParams, KindParams};
-use crate::kernels::DynKernel;
+use crate::job::{BindContext, Bound, JobError, JobParams, KindParams};
 use crate::kernels::stats::{Column, Number, StatsKernel, StatsRequest};
 
 /// A `stats` job, as it was asked for.
@@ -55,8 +54,8 @@ impl KindParams for StatsParams {
 }
 
 impl JobParams for StatsParams {
-    fn bind(&self, context: &BindContext) -> Result<Arc<dyn DynKernel>, JobError> {
-        Ok(Arc::new(self.open(&context.base_dir)?))
+    fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
+        Ok(Bound::Kernel(Arc::new(self.open(&context.base_dir)?)))
     }
 
     fn in_memory(&self) -> bool {

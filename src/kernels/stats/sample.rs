@@ -1,7 +1,6 @@
 //! Typical data, made up in memory for calibration and benchmarks.
 
-use crate::job::JobParams;
-use crate::kernels::Sample;
+use crate::job::{JobParams, Sample};
 use crate::kernels::stats::{Number, StatsParams, StatsRequest};
 
 /// A job over `units` made-up numbers of the variant's type, count to standard deviation. Floats are of both signs and
@@ -56,7 +55,7 @@ mod tests {
     fn every_variant_has_a_sample_of_its_type_and_size() {
         for variant in KIND.variants {
             let job = sample(&Sample { variant, units: 1000, seed: 1 });
-            let work = job.bind(&Default::default()).unwrap().work();
+            let work = job.bind(&Default::default()).unwrap().kernel().unwrap().work();
             assert_eq!((work.variant.as_str(), work.units), (*variant, 1000));
             assert!(job.in_memory());
         }

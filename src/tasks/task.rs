@@ -1,0 +1,64 @@
+//! The [`Task`] trait: an irregular job, bound to its input.
+
+use crate::engine::CancelFlag;
+use crate::job::JobError;
+use crate::kernels::Answer;
+
+/// Where a stage of a task runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// On a thread of the CPU pool, whose lane it holds.
+    Compute,
+    /// On a thread outside the pool, while it holds a lane of the CPU: it waits for a program that computes.
+    Process,
+    /// On a thread outside the pool, and holds no lane: it waits for a network or a disk. Many run at once.
+    Waiting,
+}
+
+/// What follows a stage of a task.
+pub enum Step {
+    /// This is the answer.
+    Done(Box<dyn Answer>),
+    /// This is the next stage.
+    Then(Box<dyn Task>),
+}
+
+/// An irregular job, or the rest of one: a stage that runs where it says, and gives the answer or the next stage.
+///
+/// Stages let a job wait where waiting is free and compute where computing is fair: pages are fetched on [`Place::Waiting`]
+/// and their links extracted on [`Place::Compute`], so that a slow site never holds the CPU.
+pub trait Task: Send {
+    /// Where this stage runs.
+    fn place(&self) -> Place;
+
+    /// Roughly how long this stage takes, in milliseconds: short work goes first, and the shortest runs in batches.
+    fn expected_ms(&self) -> f64;
+
+    /// Runs this stage. Long loops call [`TaskContext::check`] now and then (every few milliseconds), so that they can be
+    /// cancelled.
+    ///
+    /// # Errors
+    /// Why the job failed.
+    fn run(self: Box<Self>, context: &TaskContext<'_>) -> Result<Step, JobError>;
+}
+
+/// What a stage may know of the job that it belongs to.
+#[derive(Debug)]
+pub struct TaskContext<'a> {
+    /// The job's name.
+    pub id: &'a str,
+    /// Its place in the run, from 0.
+    pub index: u64,
+    /// The wish to cancel it.
+    pub cancel: &'a CancelFlag,
+}
+
+impl TaskContext<'_> {
+    /// Whether to go on.
+    ///
+    /// # Errors
+    /// That of a cancelled job, where somebody asked for it to end.
+    pub fn check(&self) -> Result<(), JobError> {
+        if self.cancel.is_cancelled() { Err(crate::engine::cancelled()) } else { Ok(()) }
+    }
+}
