@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tandem::device::{ChunkDone, Device, DeviceError, DeviceId, DeviceInfo};
 use tandem::input::Scratch;
 use tandem::job::Sample;
-use tandem::job::{BindContext, DeviceChoice, JobError, JobParams};
+use tandem::job::{BindContext, Bound, DeviceChoice, JobError, JobParams};
 use tandem::kernels::{DynKernel, DynPass, KERNELS};
 use tandem::model::Location;
 use tandem::runner::{Job, Runner};
@@ -64,22 +64,22 @@ fn runner(threads: u32) -> Runner {
 }
 
 /// A kernel that is bound already, as the parameters of a job.
-struct Bound(Arc<dyn DynKernel>);
+struct Ready(Arc<dyn DynKernel>);
 
-impl std::fmt::Debug for Bound {
+impl std::fmt::Debug for Ready {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("a kernel")
     }
 }
 
-impl JobParams for Bound {
-    fn bind(&self, _: &BindContext) -> Result<Arc<dyn DynKernel>, JobError> {
-        Ok(self.0.clone())
+impl JobParams for Ready {
+    fn bind(&self, _: &BindContext) -> Result<Bound, JobError> {
+        Ok(Bound::Kernel(self.0.clone()))
     }
 }
 
 fn job(kind: &'static str, kernel: &Arc<dyn DynKernel>) -> Job {
-    Job::new(kind, Box::new(Bound(kernel.clone())))
+    Job::new(kind, Box::new(Ready(kernel.clone())))
 }
 
 /// A small and a large sample of every registered kernel.

@@ -280,7 +280,7 @@ mod tests {
     fn a_missing_file_is_an_error_that_names_it() {
         let params = parsed(r#"{"file":"there is no such file.txt"}"#);
         assert!(!params.in_memory());
-        let error = params.bind(&BindContext::default()).err().expect("nothing is there");
+        let error = params.bind(&BindContext::default()).expect_err("nothing is there");
         assert!(error.message.contains("there is no such file.txt"), "{error}");
     }
 }
