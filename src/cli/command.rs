@@ -2,6 +2,7 @@
 
 use clap::{Arg, ArgAction, Command, value_parser};
 
+use crate::cli::guard;
 use crate::cli::options::{with_job_options, with_machine_options};
 use crate::job::{kinds, parse_bounded};
 use crate::kernels::KERNELS;
@@ -32,7 +33,7 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands(kinds)
-        .subcommands([run(), devices(), calibrate(), model(), bench(), completions()])
+        .subcommands([run(), devices(), calibrate(), model(), bench(), completions(), guard::command()])
 }
 
 fn run() -> Command {

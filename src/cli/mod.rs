@@ -5,6 +5,7 @@ mod calibrate;
 mod command;
 mod completions;
 mod devices;
+mod guard;
 mod model;
 mod options;
 mod run;
@@ -29,6 +30,7 @@ use crate::job::kind;
 /// Whatever ended it early; [`Stopped::report`] tells the user and gives the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Stopped> {
     let matches = command().try_get_matches_from(args)?;
+    guard::set();
     let Some((name, matches)) = matches.subcommand() else {
         return Err(Stopped::usage("no subcommand: try `tandem --help`"));
     };
@@ -40,6 +42,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Stopped
         ("model", _) => model::run(matches),
         ("bench", _) => bench::run(matches),
         ("completions", _) => completions::run(matches),
+        (guard::NAME, _) => guard::run(),
         _ => Err(Stopped::usage(format!("unknown subcommand `{name}`: try `tandem --help`"))),
     }
 }

@@ -125,7 +125,7 @@ impl Asked {
         };
         let signals = Signals::watch(cancel.clone(), stop.clone());
         let results = self.results(&lines, Box::new(stop))?;
-        let context = BindContext { base_dir: self.input.base_dir() };
+        let context = BindContext::in_folder(self.input.base_dir());
         runner.stream((&mut lines).map(|line| line.map_err(Outcome::from)), context, cancel, results.clone());
         let tally = match results.finish() {
             Ok(tally) => tally,
@@ -195,7 +195,7 @@ impl Asked {
         mut lines: Lines,
         body: impl Fn(&JobSpec, &BindContext) -> Result<Result<(), JobError>, Stopped>,
     ) -> Result<ExitCode, Stopped> {
-        let context = BindContext { base_dir: self.input.base_dir() };
+        let context = BindContext::in_folder(self.input.base_dir());
         let mut tally = Tally::default();
         for line in &mut lines {
             let bad = match line {

@@ -111,6 +111,7 @@ fn show(outcome: &Outcome, options: &Options, several: bool) -> Result<(), Stopp
             }
             answer.write_text(out)
         })?;
+        answer.write_notes(&mut std::io::stderr()).map_err(Stopped::output)?;
     }
     if let Err(error) = &outcome.result {
         tell(format_args!("error: {}", visible_lines(&error.message)));

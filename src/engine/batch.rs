@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::device::{Device, DeviceError, DeviceId, Phases};
 use crate::engine::running::caught;
-use crate::engine::ticket::{Ticket, cancelled, deliver};
+use crate::engine::ticket::{Ticket, deliver};
 use crate::engine::{Outcome, OutcomeSink, RanOn, Timings};
 use crate::input::Scratch;
 use crate::job::{Bound as Opened, DeviceChoice, JobError};
@@ -136,8 +136,8 @@ fn begin(
     scratch: &mut Scratch,
     bound: &mut Vec<Bound>,
 ) -> Option<Ended> {
-    if ticket.cancel.is_cancelled() {
-        return Some(Ended { ticket, opening: Duration::ZERO, result: Err(cancelled()), plan: None });
+    if let Some(error) = ticket.cancel.error() {
+        return Some(Ended { ticket, opening: Duration::ZERO, result: Err(error), plan: None });
     }
     // Opening a file takes time worth knowing; what is in memory is bound in less than a clock takes to read.
     let begun = (!ticket.spec.params.in_memory()).then(Instant::now);
@@ -170,7 +170,9 @@ fn irregular() -> Arc<Plan> {
 
 /// Runs every stage of a task here.
 fn run_task(mut task: Box<dyn Task>, ticket: &Ticket) -> Result<Arc<dyn Answer>, JobError> {
-    let context = TaskContext { id: &ticket.spec.id, index: ticket.spec.index, cancel: &ticket.cancel };
+    let outputs_dir = ticket.context.outputs_dir();
+    let (id, index, cancel) = (&*ticket.spec.id, ticket.spec.index, &ticket.cancel);
+    let context = TaskContext { id, index, cancel, outputs_dir: &outputs_dir };
     loop {
         match caught(|| task.run(&context))? {
             Step::Done(answer) => return Ok(Arc::from(answer)),

@@ -17,7 +17,7 @@ use crate::engine::lanes::{Lanes, Piece};
 use crate::engine::message::{Folded, Item, Large, Message, fold_on};
 use crate::engine::running::{PassEnd, Running};
 use crate::engine::shared::{Planned, Shared};
-use crate::engine::ticket::{Ticket, cancelled, deliver};
+use crate::engine::ticket::{Ticket, deliver};
 use crate::engine::{Timings, panics};
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::Work;
@@ -414,7 +414,9 @@ impl Coordinator {
             std::mem::take(&mut self.waiting).into_iter().partition(|ticket| ticket.cancel.is_cancelled());
         self.waiting = kept.into();
         for ticket in gone {
-            self.fail_ticket(ticket, cancelled(), None);
+            if let Some(error) = ticket.cancel.error() {
+                self.fail_ticket(ticket, error, None);
+            }
         }
         let large: Vec<u64> = self
             .items

@@ -1,6 +1,7 @@
 //! The only orchestrator: admits jobs, runs them, retries, merges, ends them.
 
 mod batch;
+mod cancel;
 mod coordinator;
 mod devices;
 pub mod dispatch;
@@ -14,11 +15,11 @@ mod start;
 mod ticket;
 mod verify;
 
+pub use cancel::CancelFlag;
 pub use devices::{Devices, Found, FoundGpu, Search, default_threads};
 pub use outcome::{Outcome, OutcomeSink, RanOn, Timings};
 pub use panics::catch;
 pub use shared::Settings;
 pub use start::Engine;
-pub(crate) use ticket::cancelled;
-pub use ticket::{CancelFlag, Gauge};
+pub use ticket::Gauge;
 pub use verify::{SkippedRun, Verification, VerifiedRun};

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::device::{ChunkDone, Device, DeviceError};
+use crate::engine::CancelFlag;
 use crate::engine::panics;
-use crate::engine::ticket::{CancelFlag, cancelled};
 use crate::input::Scratch;
 use crate::job::{Cause, JobError};
 use crate::kernels::{Answer, DynKernel, DynPartial, DynPass, FoldContext, Isa, Next};
@@ -57,8 +57,8 @@ impl Running {
         units: Range<u64>,
         scratch: &mut Scratch,
     ) -> Result<ChunkDone, DeviceError> {
-        if self.cancel.is_cancelled() {
-            return Err(DeviceError::Job(cancelled()));
+        if let Some(error) = self.cancel.error() {
+            return Err(DeviceError::Job(error));
         }
         let pass = self.state().pass.clone();
         panics::catch(|| device.fold(&*self.kernel, &pass, units, scratch))

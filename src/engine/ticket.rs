@@ -1,28 +1,11 @@
 //! A job on its way through the engine, and who waits for it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::engine::{Outcome, OutcomeSink, RanOn, Timings, panics};
-use crate::job::{BindContext, Cause, JobError, JobSpec};
+use crate::engine::{CancelFlag, Outcome, OutcomeSink, RanOn, Timings, panics};
+use crate::job::{BindContext, JobError, JobSpec};
 use crate::plan::Plan;
-
-/// A wish to cancel, shared by who may wish it and who looks for it between chunks.
-#[derive(Clone, Debug, Default)]
-pub struct CancelFlag(Arc<AtomicBool>);
-
-impl CancelFlag {
-    /// Asks for cancellation; what runs ends at its next chunk edge.
-    pub fn cancel(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    /// Whether somebody asked.
-    pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
 
 /// How long a wish to cancel may go unseen by who waits for jobs to end.
 const CANCEL_LATENCY: Duration = Duration::from_millis(20);
@@ -100,11 +83,6 @@ impl Ticket {
         let JobSpec { index, id, kind, .. } = self.spec;
         (Outcome { index, id, kind, result, ran_on, timings, attempts, plan }, self.sink)
     }
-}
-
-/// How a cancelled job ends.
-pub(crate) fn cancelled() -> JobError {
-    JobError::new(Cause::Cancelled, "cancelled before it ended")
 }
 
 /// Gives outcomes to their sinks, those that share one together.

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use sha2::{Digest, Sha256};
 
 use crate::device::{Device, DeviceError, DeviceId};
+use crate::engine::CancelFlag;
 use crate::engine::running::{PassEnd, Running};
-use crate::engine::ticket::CancelFlag;
 use crate::input::Scratch;
 use crate::job::{Cause, JobError};
 use crate::kernels::{Answer, DynKernel};

@@ -121,7 +121,7 @@ impl RunnerBuilder {
         let store = Store::new(self.model.unwrap_or_else(|| Location::from_setting(None)));
         let settings = Settings { device: self.device, threads, explain: self.explain };
         let engine = Engine::start(settings, Devices::new(threads, search), store)?;
-        Ok(Runner { engine, context: Arc::new(BindContext { base_dir: self.base_dir }) })
+        Ok(Runner { engine, context: Arc::new(BindContext::in_folder(self.base_dir)) })
     }
 }
 

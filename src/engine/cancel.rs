@@ -1,0 +1,100 @@
+//! A wish to end a job early.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::job::{Cause, JobError};
+use crate::report::figures::time;
+
+/// Nobody wishes anything.
+const GOING_ON: u64 = 0;
+/// Somebody cancelled it.
+const CANCELLED: u64 = 1;
+/// It has taken as long as it may: this and more, the milliseconds that it was given.
+const TIMED_OUT: u64 = 2;
+
+/// A wish to end a job early, shared by who may wish it and who looks for it: between chunks, in long loops, while waiting.
+#[derive(Clone, Debug, Default)]
+pub struct CancelFlag(Arc<Node>);
+
+#[derive(Debug, Default)]
+struct Node {
+    state: AtomicU64,
+    /// Whose wish is a wish of this one too.
+    parent: Option<CancelFlag>,
+}
+
+impl CancelFlag {
+    /// A flag of its own, for which a wish of this one counts too: the flag of a job, where this is the flag of a run.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(Arc::new(Node { state: AtomicU64::new(GOING_ON), parent: Some(self.clone()) }))
+    }
+
+    /// Asks for cancellation.
+    pub fn cancel(&self) {
+        self.0.state.store(CANCELLED, Ordering::Release);
+    }
+
+    /// Asks for an end since the time `limit` is over. A cancellation that was asked for before stands.
+    pub fn time_out(&self, limit: Duration) {
+        let state = TIMED_OUT.saturating_add(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
+        let _ = self.0.state.compare_exchange(GOING_ON, state, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Whether somebody asked.
+    pub fn is_cancelled(&self) -> bool {
+        self.state() != GOING_ON
+    }
+
+    fn state(&self) -> u64 {
+        match (self.0.state.load(Ordering::Acquire), &self.0.parent) {
+            (GOING_ON, Some(parent)) => parent.state(),
+            (state, _) => state,
+        }
+    }
+
+    /// How a job that is asked to end ends; `None` where nobody asked.
+    pub fn error(&self) -> Option<JobError> {
+        match self.state() {
+            GOING_ON => None,
+            CANCELLED => Some(JobError::new(Cause::Cancelled, "cancelled before it ended")),
+            state => {
+                let limit = time(Duration::from_millis(state - TIMED_OUT));
+                Some(JobError::new(Cause::Timeout, format!("it took longer than the {limit} that it was given")))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_for_the_run_is_one_for_its_jobs_and_not_the_other_way_round() {
+        let run = CancelFlag::default();
+        let (a, b) = (run.child(), run.child());
+        a.cancel();
+        assert!(a.is_cancelled() && !b.is_cancelled() && !run.is_cancelled());
+        assert_eq!(b.error(), None);
+        run.cancel();
+        assert_eq!(b.error().map(|error| error.cause), Some(Cause::Cancelled));
+    }
+
+    #[test]
+    fn a_time_out_says_how_long_it_was_and_does_not_replace_a_cancellation() {
+        let flag = CancelFlag::default();
+        flag.time_out(Duration::from_secs(30));
+        let error = flag.error().unwrap();
+        assert_eq!(
+            (error.cause, error.message.as_str()),
+            (Cause::Timeout, "it took longer than the 30.0 s that it was given")
+        );
+        let flag = CancelFlag::default();
+        flag.cancel();
+        flag.time_out(Duration::from_secs(30));
+        assert_eq!(flag.error().unwrap().cause, Cause::Cancelled);
+    }
+}
