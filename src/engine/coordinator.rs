@@ -1,6 +1,9 @@
 //! The engine's one thread that decides: it feeds what happens to the dispatch state machine and carries out what that
 //! says. It folds nothing itself.
 
+mod cancel;
+mod stages;
+
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,19 +18,22 @@ use crate::engine::dispatch::{
 };
 use crate::engine::lanes::{Lanes, Piece};
 use crate::engine::message::{Folded, Item, Large, Message, fold_on};
+use crate::engine::queue::{Class, Queue};
 use crate::engine::running::{PassEnd, Running};
 use crate::engine::shared::{Planned, Shared};
+use crate::engine::stage::Staged;
 use crate::engine::ticket::{Ticket, deliver};
 use crate::engine::{Timings, panics};
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::Work;
 use crate::plan::{Choice, Plan, Power};
+use crate::tasks::Place;
 
-/// Jobs that a batch holds at most.
-const BATCH_JOBS: usize = 512;
-
-/// Large jobs that are open at once for every lane: enough to keep lanes busy, few enough to bound what is open.
+/// Large jobs of one class that are open at once for every lane: enough to keep lanes busy, few enough to bound what is open.
 const OPEN_PER_LANE: usize = 4;
+
+/// Stages that wait outside all lanes at once, for networks and disks.
+const WAITING_MAX: usize = 64;
 
 /// A large job is passed by short work for as long as it is predicted to take itself, but no longer than this: short
 /// work does not wait for long work, and long work does not wait for ever.
@@ -42,13 +48,18 @@ pub(crate) struct Coordinator {
     items: HashMap<u64, Item>,
     next_key: u64,
     /// Not bound yet.
-    waiting: VecDeque<Ticket>,
+    queue: Queue,
+    /// Irregular jobs whose next stage only waits: how many run, and those for which there are too many of these.
+    outside: usize,
+    outside_next: VecDeque<Staged>,
+    /// Whether somebody cancelled something since the last look.
+    cancelled: bool,
     /// Bound, but GPUs have to be looked for before they can be planned.
     unplanned: Vec<Bound>,
     searching: bool,
     gpus_added: bool,
-    /// Large jobs in dispatch.
-    large: usize,
+    /// Large jobs in dispatch, by class.
+    large: [usize; 2],
     /// Batches in dispatch.
     batches: usize,
     actions: Vec<Action>,
@@ -80,6 +91,7 @@ impl Coordinator {
             chunk_ms: 0.0,
             measured: true,
         });
+        let queue = Queue::new(shared.default_device());
         Self {
             shared,
             receiver,
@@ -88,11 +100,14 @@ impl Coordinator {
             dispatch: Dispatch::new(),
             items: HashMap::new(),
             next_key: 0,
-            waiting: VecDeque::new(),
+            queue,
+            outside: 0,
+            outside_next: VecDeque::new(),
+            cancelled: false,
             unplanned: Vec::new(),
             searching: false,
             gpus_added: false,
-            large: 0,
+            large: [0; 2],
             batches: 0,
             actions: Vec::new(),
             closing: false,
@@ -112,10 +127,13 @@ impl Coordinator {
                 return;
             }
             let Ok(message) = self.receiver.recv() else { return };
-            self.take(message);
+            self.take_guarded(message);
             // Whatever else has come meanwhile is decided on together.
             while let Ok(message) = self.receiver.try_recv() {
-                self.take(message);
+                self.take_guarded(message);
+            }
+            if std::mem::take(&mut self.cancelled) {
+                self.cancel();
             }
             self.fill();
         }
@@ -126,7 +144,14 @@ impl Coordinator {
     }
 
     fn is_idle(&self) -> bool {
-        self.items.is_empty() && self.waiting.is_empty() && self.unplanned.is_empty()
+        let is_waiting = self.outside > 0 || !self.outside_next.is_empty();
+        self.items.is_empty() && self.queue.is_empty() && self.unplanned.is_empty() && !is_waiting
+    }
+
+    /// Takes a message. It may hold something of a user's, a partial that nobody wants any more, whose `Drop` panics: that is
+    /// not to take along the thread that decides for all.
+    fn take_guarded(&mut self, message: Message) {
+        let _ = panics::catch(|| self.take(message));
     }
 
     fn tell(&mut self, event: Event) {
@@ -135,19 +160,31 @@ impl Coordinator {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Submitted => self.waiting.extend(self.shared.take_inbox()),
+            Message::Submitted => self.queue.extend(self.shared.take_inbox()),
             Message::Closure(closure) => self.admit_short(Item::Closure(closure)),
-            Message::Cancelled => self.cancel(),
+            Message::Cancelled => self.cancelled = true,
             Message::BatchEnded { lane, elapsed, leftover } => {
                 self.batches -= 1;
                 self.shared.ended(leftover.ended);
-                for ticket in leftover.rest.into_iter().rev() {
-                    self.waiting.push_front(ticket);
-                }
+                self.queue.take_back(leftover.rest);
                 self.short_ended(lane, elapsed);
                 for bound in leftover.bound {
                     self.admit_large(bound);
                 }
+                for staged in leftover.staged {
+                    self.admit_stage(staged);
+                }
+            }
+            Message::Staged { lane, elapsed, next } => {
+                match lane {
+                    Some(lane) => self.short_ended(lane, elapsed),
+                    None => self.outside -= 1,
+                }
+                match next {
+                    Some(staged) => self.admit_stage(staged),
+                    None => self.shared.ended(1),
+                }
+                self.begin_outside();
             }
             Message::ClosureEnded { lane, elapsed } => self.short_ended(lane, elapsed),
             Message::Chunk { key, lane, result } => self.chunk_ended(key, lane, result),
@@ -225,22 +262,14 @@ impl Coordinator {
     /// Turns waiting tickets into batches while lanes want some.
     fn fill(&mut self) {
         let lanes = self.threads() as usize;
+        let default = self.shared.default_device();
         while self.batches < lanes * 2 {
-            let open = self.large + self.unplanned.len();
-            let Some(first) = self.waiting.front() else { return };
-            let quick = first.spec.params.in_memory();
-            if !quick && open >= lanes * OPEN_PER_LANE {
-                return;
-            }
-            let fair = self.waiting.len().div_ceil(lanes * 2).clamp(1, BATCH_JOBS);
-            let mut batch = Vec::with_capacity(if quick { fair } else { 1 });
-            while let Some(ticket) = self.waiting.pop_front() {
-                batch.push(ticket);
-                let next_is_quick = self.waiting.front().is_some_and(|next| next.spec.params.in_memory());
-                if !quick || !next_is_quick || batch.len() >= fair {
-                    break;
-                }
-            }
+            let (large, unplanned) = (self.large, &self.unplanned);
+            let may_open = |class: Class| {
+                let of_class = |bound: &&Bound| Class::of(bound.ticket.device.unwrap_or(default)) == class;
+                large[class as usize] + unplanned.iter().filter(of_class).count() < lanes * OPEN_PER_LANE
+            };
+            let Some(batch) = self.queue.next_batch(lanes, may_open) else { return };
             self.batches += 1;
             self.admit_short(Item::Batch(batch));
         }
@@ -248,10 +277,13 @@ impl Coordinator {
 
     /// Plans a bound job and gives it to dispatch.
     fn admit_large(&mut self, bound: Bound) {
+        if let Some(error) = bound.ticket.cancel.error() {
+            return self.fail_ticket(bound.ticket, error, None);
+        }
         self.add_gpus();
-        let asked = bound.ticket.spec.device.unwrap_or(self.shared.default_device());
+        let asked = bound.ticket.device.unwrap_or(self.shared.default_device());
         let busy_for_ms = |device| self.dispatch.busy_for_ms(device);
-        match self.shared.plan(&*bound.kernel, &bound.work, asked, &busy_for_ms) {
+        match self.shared.plan(&**bound.kernel, &bound.work, asked, &busy_for_ms) {
             Planned::Plan(plan) => self.begin(bound, Arc::new(plan), asked),
             Planned::SearchFirst => {
                 self.unplanned.push(bound);
@@ -270,11 +302,14 @@ impl Coordinator {
             Ok(running) => Arc::new(running),
             Err(error) => return self.fail_ticket(ticket, error, Some(plan)),
         };
+        // A search may have ended while the plan was made, which then names a GPU that dispatch does not know yet.
+        self.add_gpus();
         let predicted_ms = plan.candidates.first().and_then(|best| best.predicted).map_or(0.0, |best| best.ms);
         let (job, order) = (self.key(), self.order(predicted_ms));
         let admission = Admission::new(job, order, &work, &plan, asked);
-        let large = Large { running, ticket, work, plan, opening, admitted: Instant::now(), answer: None };
-        self.large += 1;
+        let class = Class::of(asked);
+        let large = Large { running, ticket, work, plan, opening, class, admitted: Instant::now(), answer: None };
+        self.large[class as usize] += 1;
         self.items.insert(job, Item::Large(Box::new(large)));
         self.tell(Event::Admitted(admission));
     }
@@ -310,7 +345,7 @@ impl Coordinator {
                     Action::PassComplete { job } => self.pass_complete(job),
                     Action::End { job, result, report } => {
                         if let Some(Item::Large(large)) = self.items.remove(&job) {
-                            self.large -= 1;
+                            self.large[large.class as usize] -= 1;
                             self.end(*large, result, &report);
                         }
                     }
@@ -351,6 +386,10 @@ impl Coordinator {
                     closure();
                     let _ = sender.send(Message::ClosureEnded { lane, elapsed: begun.elapsed() });
                 }),
+                Item::Task(staged) if staged.place() == Place::Process => {
+                    return self.run_outside(Some(lane), *staged);
+                }
+                Item::Task(staged) => Box::new(move |_| stages::run_stage(*staged, Some(lane), &sender)),
                 Item::Begun | Item::Large(_) => return,
             },
         };
@@ -406,28 +445,5 @@ impl Coordinator {
             deliver(vec![outcome]);
             shared.ended(1);
         });
-    }
-
-    /// Ends what was cancelled and has not begun, and tells dispatch of the rest.
-    fn cancel(&mut self) {
-        let (gone, kept): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.waiting).into_iter().partition(|ticket| ticket.cancel.is_cancelled());
-        self.waiting = kept.into();
-        for ticket in gone {
-            if let Some(error) = ticket.cancel.error() {
-                self.fail_ticket(ticket, error, None);
-            }
-        }
-        let large: Vec<u64> = self
-            .items
-            .iter()
-            .filter_map(|(key, item)| match item {
-                Item::Large(large) if large.running.cancel.is_cancelled() => Some(*key),
-                _ => None,
-            })
-            .collect();
-        for job in large {
-            self.tell(Event::Cancelled { job });
-        }
     }
 }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use crate::device::{ChunkDone, Device, DeviceError, DeviceId, Phases};
 use crate::engine::batch::Leftover;
 use crate::engine::dispatch::Ticket as LaneTicket;
+use crate::engine::queue::Class;
 use crate::engine::running::{PassEnd, Running};
+use crate::engine::stage::Staged;
 use crate::engine::ticket::Ticket;
 use crate::input::Scratch;
 use crate::job::JobError;
@@ -24,6 +26,8 @@ pub(crate) enum Message {
     Cancelled,
     /// A batch ended.
     BatchEnded { lane: LaneTicket, elapsed: Duration, leftover: Leftover },
+    /// A stage of an irregular job was run, on a lane or on none; more of it may follow.
+    Staged { lane: Option<LaneTicket>, elapsed: Duration, next: Option<Staged> },
     /// A closure returned.
     ClosureEnded { lane: LaneTicket, elapsed: Duration },
     /// A chunk was folded, or not.
@@ -50,7 +54,9 @@ pub(crate) enum Item {
     Batch(Vec<Ticket>),
     /// A user's closure, until it runs.
     Closure(Box<dyn FnOnce() + Send>),
-    /// A batch or closure that runs.
+    /// The next stage of an irregular job, until it runs.
+    Task(Box<Staged>),
+    /// A batch, closure or stage that runs.
     Begun,
     /// A large job.
     Large(Box<Large>),
@@ -64,6 +70,8 @@ pub(crate) struct Large {
     pub plan: Arc<Plan>,
     /// How long opening its input took.
     pub opening: Duration,
+    /// What it counts as.
+    pub class: Class,
     /// When dispatch got it.
     pub admitted: Instant,
     /// Its answer, once there is one.

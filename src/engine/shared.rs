@@ -7,7 +7,7 @@ use crossbeam_channel::Sender;
 
 use crate::device::{Device, DeviceId};
 use crate::engine::batch::Leftover;
-use crate::engine::devices::Devices;
+use crate::engine::devices::{Devices, Found};
 use crate::engine::dispatch::DeviceRun;
 use crate::engine::message::Message;
 use crate::engine::running::caught;
@@ -119,7 +119,12 @@ impl Shared {
     }
 
     /// The devices that are known, as the planner of a job with these inputs sees them.
-    fn states(&self, inputs: &Inputs, busy_for_ms: &dyn Fn(DeviceId) -> f64) -> Vec<DeviceState> {
+    fn states(
+        &self,
+        inputs: &Inputs,
+        found: Option<&Found>,
+        busy_for_ms: &dyn Fn(DeviceId) -> f64,
+    ) -> Vec<DeviceState> {
         let aside = lock(&self.aside);
         let state = |device: &dyn Device, unusable: Option<Unusable>| {
             let info = device.info();
@@ -137,7 +142,7 @@ impl Shared {
             }
         };
         let mut states = vec![state(&**self.devices.cpu(), None)];
-        if let Some(found) = self.devices.known_gpus() {
+        if let Some(found) = found {
             for gpu in &found.gpus {
                 states.push(state(&*gpu.device, gpu.unusable));
             }
@@ -153,11 +158,13 @@ impl Shared {
         policy: DeviceChoice,
         busy_for_ms: &dyn Fn(DeviceId) -> f64,
     ) -> Planned {
-        let has_gpus = self.devices.known_gpus().is_some_and(|found| !found.gpus.is_empty());
+        // Once: a search may end at any moment, and the plan is to be made of what was known at one.
+        let found = self.devices.known_gpus();
+        let has_gpus = found.is_some_and(|found| !found.gpus.is_empty());
         let inputs = if has_gpus { Inputs::of(kernel) } else { Inputs::default() };
-        let states = self.states(&inputs, busy_for_ms);
+        let states = self.states(&inputs, found, busy_for_ms);
         let policy = after_losses(policy, &states);
-        let planned = self.plan_among(work, policy, &states, lock(&self.store).model());
+        let planned = self.plan_among(work, policy, &states, found.is_some(), lock(&self.store).model());
         match planned {
             Ok(plan) => Planned::Plan(plan),
             Err(PlanError::NeedsInventory) => Planned::SearchFirst,
@@ -167,11 +174,12 @@ impl Shared {
 
     /// The plan of a job that may be run where it was bound, if a plan can be had without looking for anything.
     pub fn plan_small(&self, work: &Work, policy: DeviceChoice) -> Option<Plan> {
-        let states = self.states(&Inputs::default(), &|_| 0.0);
+        let found = self.devices.known_gpus();
+        let states = self.states(&Inputs::default(), found, &|_| 0.0);
         if is_trivial(work) && !self.settings.explain {
-            return self.plan_among(work, policy, &states, &Model::new()).ok();
+            return self.plan_among(work, policy, &states, found.is_some(), &Model::new()).ok();
         }
-        self.plan_among(work, policy, &states, lock(&self.store).model()).ok()
+        self.plan_among(work, policy, &states, found.is_some(), lock(&self.store).model()).ok()
     }
 
     fn plan_among(
@@ -179,13 +187,14 @@ impl Shared {
         work: &Work,
         policy: DeviceChoice,
         devices: &[DeviceState],
+        inventory_known: bool,
         model: &Model,
     ) -> Result<Plan, PlanError> {
         plan::plan(&PlanRequest {
             work,
             policy,
             devices,
-            inventory_known: self.devices.known_gpus().is_some(),
+            inventory_known,
             model,
             threads: self.threads(),
             explain: self.settings.explain,
@@ -303,7 +312,7 @@ mod tests {
         let (sender, _receiver) = crossbeam_channel::unbounded();
         let shared = Shared::new(settings, Devices::new(1, search), Store::new(Location::Nowhere), sender);
         shared.devices.gpus();
-        let states = shared.states(&Inputs::of(kernel), &|_| 0.0);
+        let states = shared.states(&Inputs::of(kernel), shared.devices.known_gpus(), &|_| 0.0);
         assert_eq!(states[0].resident, 0.0, "the cpu holds nothing");
         states[1].resident
     }

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::engine::foreign::Foreign;
 use crate::engine::{CancelFlag, Outcome, OutcomeSink, RanOn, Timings, panics};
-use crate::job::{BindContext, JobError, JobSpec};
+use crate::job::{BindContext, DeviceChoice, JobError, JobParams, JobSpec};
 use crate::plan::Plan;
 
 /// How long a wish to cancel may go unseen by who waits for jobs to end.
@@ -56,7 +57,11 @@ impl Gauge {
 
 /// A submitted job that has no outcome yet.
 pub(crate) struct Ticket {
-    pub spec: JobSpec,
+    pub index: u64,
+    pub id: Arc<str>,
+    pub kind: &'static str,
+    pub device: Option<DeviceChoice>,
+    pub params: Foreign<Box<dyn JobParams>>,
     pub context: Arc<BindContext>,
     pub submitted: Instant,
     pub cancel: CancelFlag,
@@ -64,6 +69,13 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
+    /// A job that was submitted just now.
+    pub fn new(spec: JobSpec, context: Arc<BindContext>, cancel: CancelFlag, sink: Arc<dyn OutcomeSink>) -> Self {
+        let JobSpec { index, id, kind, device, params } = spec;
+        let (params, submitted) = (Foreign::new(params), Instant::now());
+        Self { index, id, kind, device, params, context, submitted, cancel, sink }
+    }
+
     /// The outcome of this job where it never ran.
     pub fn failed(self, error: JobError, plan: Option<Arc<Plan>>, ended: Instant) -> (Outcome, Arc<dyn OutcomeSink>) {
         let waited = ended.saturating_duration_since(self.submitted);
@@ -80,7 +92,7 @@ impl Ticket {
         attempts: u32,
         plan: Option<Arc<Plan>>,
     ) -> (Outcome, Arc<dyn OutcomeSink>) {
-        let JobSpec { index, id, kind, .. } = self.spec;
+        let Self { index, id, kind, .. } = self;
         (Outcome { index, id, kind, result, ran_on, timings, attempts, plan }, self.sink)
     }
 }

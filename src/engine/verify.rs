@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::device::{Device, DeviceError, DeviceId};
 use crate::engine::CancelFlag;
+use crate::engine::foreign::Foreign;
 use crate::engine::running::{PassEnd, Running};
 use crate::input::Scratch;
 use crate::job::{Cause, JobError};
@@ -133,7 +134,7 @@ fn run(
     granularity: u64,
     assigned: Vec<(Arc<dyn Device>, u32, Cut)>,
 ) -> Result<Ran, JobError> {
-    let running = Running::new(kernel.clone(), CancelFlag::default())?;
+    let running = Running::new(Foreign::new(kernel.clone()), CancelFlag::default())?;
     loop {
         let failure: Mutex<Option<(DeviceId, DeviceError)>> = Mutex::new(None);
         std::thread::scope(|scope| {
