@@ -175,3 +175,46 @@ fn auto_without_a_gpu_runs_on_the_cpu_and_says_so() {
     assert!(plan.choice.to_string().starts_with("cpu"), "{}", plan.choice);
     assert!(plan.reason.contains("there is no usable gpu"), "{}", plan.reason);
 }
+
+#[test]
+fn a_job_that_takes_longer_than_it_was_given_times_out_and_waiting_does_not_count() {
+    within_a_minute(|| {
+        let runner = runner(1);
+        let slow = SumBelow { prior_ns_per_unit: 1e6, sleep_ms: 100, ..SumBelow::new(1_000_000) };
+        let limit = Duration::from_millis(150);
+        let first = runner.submit(Job::kernel(slow.clone()).timeout(limit));
+        // It waits behind the first for as long as it is given itself.
+        let quick = SumBelow { prior_ns_per_unit: 1e6, ..SumBelow::new(64) };
+        let second = runner.submit(Job::kernel(quick).timeout(limit));
+        let error = first.wait().result.unwrap_err();
+        assert_eq!(error.cause, Cause::Timeout);
+        assert!(error.message.contains("longer than the 150 ms"), "{error}");
+        assert_eq!(second.wait().result.unwrap().summary(), gauss(64).to_string());
+    });
+}
+
+#[test]
+fn what_is_of_higher_priority_begins_first() {
+    within_a_minute(|| {
+        let runner = runner(1);
+        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let block = runner.spawn(|| std::thread::sleep(Duration::from_millis(100)));
+        let named = |priority: i32| {
+            let kernel = SumBelow { prior_ns_per_unit: 1e6, sleep_ms: 1, ..SumBelow::new(8) };
+            let handle = runner.submit(Job::new("sum_below", Box::new(AsFile(kernel))).priority(priority));
+            (priority, handle)
+        };
+        let handles: Vec<_> = [0, -5, 7, 3].into_iter().map(named).collect();
+        std::thread::scope(|scope| {
+            for (priority, handle) in handles {
+                let order = order.clone();
+                scope.spawn(move || {
+                    handle.wait().result.unwrap();
+                    order.lock().unwrap().push(priority);
+                });
+            }
+        });
+        block.wait().unwrap();
+        assert_eq!(*order.lock().unwrap(), [7, 3, 0, -5]);
+    });
+}

@@ -136,6 +136,7 @@ pub(crate) fn run(
 }
 
 /// What became of a ticket.
+#[expect(clippy::large_enum_variant, reason = "it is moved once a job, and never kept")]
 enum Begun {
     Ended(Ended),
     /// It was a task, and has ended and been delivered.

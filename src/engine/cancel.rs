@@ -1,7 +1,7 @@
 //! A wish to end a job early.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::job::{Cause, JobError};
@@ -18,6 +18,16 @@ const TIMED_OUT: u64 = 2;
 #[derive(Clone, Debug, Default)]
 pub struct CancelFlag(Arc<Node>);
 
+/// A flag that somebody else keeps.
+pub(crate) struct WeakFlag(Weak<Node>);
+
+impl WeakFlag {
+    /// The flag, as long as anybody keeps it.
+    pub fn upgrade(&self) -> Option<CancelFlag> {
+        self.0.upgrade().map(CancelFlag)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Node {
     state: AtomicU64,
@@ -30,6 +40,11 @@ impl CancelFlag {
     #[must_use]
     pub fn child(&self) -> Self {
         Self(Arc::new(Node { state: AtomicU64::new(GOING_ON), parent: Some(self.clone()) }))
+    }
+
+    /// The same flag, without keeping it: for whoever watches over a job and not over what has ended.
+    pub(crate) fn downgrade(&self) -> WeakFlag {
+        WeakFlag(Arc::downgrade(&self.0))
     }
 
     /// Asks for cancellation.

@@ -23,8 +23,9 @@ use crate::engine::running::{PassEnd, Running};
 use crate::engine::shared::{Planned, Shared};
 use crate::engine::stage::Staged;
 use crate::engine::ticket::{Ticket, deliver};
+use crate::engine::timer::Timer;
 use crate::engine::{Timings, panics};
-use crate::job::{Cause, DeviceChoice, JobError};
+use crate::job::{Cause, DeviceChoice, JobError, PRIORITY_MAX};
 use crate::kernels::Work;
 use crate::plan::{Choice, Plan, Power};
 use crate::tasks::Place;
@@ -44,6 +45,7 @@ pub(crate) struct Coordinator {
     receiver: Receiver<Message>,
     sender: Sender<Message>,
     lanes: Lanes,
+    timer: Timer,
     dispatch: Dispatch,
     items: HashMap<u64, Item>,
     next_key: u64,
@@ -95,6 +97,7 @@ impl Coordinator {
         Self {
             shared,
             receiver,
+            timer: Timer::new(sender.clone()),
             sender,
             lanes,
             dispatch: Dispatch::new(),
@@ -161,7 +164,7 @@ impl Coordinator {
     fn take(&mut self, message: Message) {
         match message {
             Message::Submitted => self.queue.extend(self.shared.take_inbox()),
-            Message::Closure(closure) => self.admit_short(Item::Closure(closure)),
+            Message::Closure(closure) => self.admit_short(0, Item::Closure(closure)),
             Message::Cancelled => self.cancelled = true,
             Message::BatchEnded { lane, elapsed, leftover } => {
                 self.batches -= 1;
@@ -240,16 +243,20 @@ impl Coordinator {
         self.next_key
     }
 
-    /// When something that is predicted to take so long is to have its turn, on the engine's clock.
-    fn order(&self, predicted_ms: f64) -> u64 {
+    /// When something of this priority that is predicted to take so long is to have its turn: what is of higher priority first,
+    /// then by the engine's clock.
+    fn order(&self, priority: i32, predicted_ms: f64) -> u64 {
+        const CLOCK_BITS: u32 = 52;
         let passed = Duration::from_secs_f64(predicted_ms.clamp(0.0, PASSED_MS_MAX) / 1e3);
-        u64::try_from((self.begun.elapsed() + passed).as_micros()).unwrap_or(u64::MAX)
+        let clock_us = u64::try_from((self.begun.elapsed() + passed).as_micros()).unwrap_or(u64::MAX);
+        let rank = (PRIORITY_MAX - priority.clamp(-PRIORITY_MAX, PRIORITY_MAX)) as u64;
+        rank << CLOCK_BITS | clock_us.min((1 << CLOCK_BITS) - 1)
     }
 
-    fn admit_short(&mut self, item: Item) {
+    fn admit_short(&mut self, priority: i32, item: Item) {
         let job = self.key();
         self.items.insert(job, item);
-        let order = self.order(0.0);
+        let order = self.order(priority, 0.0);
         let admission = Admission::new(job, order, &self.short_work, &self.short_plan, DeviceChoice::Cpu);
         self.tell(Event::Admitted(admission));
     }
@@ -271,7 +278,7 @@ impl Coordinator {
             };
             let Some(batch) = self.queue.next_batch(lanes, may_open) else { return };
             self.batches += 1;
-            self.admit_short(Item::Batch(batch));
+            self.admit_short(batch.first().map_or(0, |first| first.priority), Item::Batch(batch));
         }
     }
 
@@ -305,7 +312,7 @@ impl Coordinator {
         // A search may have ended while the plan was made, which then names a GPU that dispatch does not know yet.
         self.add_gpus();
         let predicted_ms = plan.candidates.first().and_then(|best| best.predicted).map_or(0.0, |best| best.ms);
-        let (job, order) = (self.key(), self.order(predicted_ms));
+        let (job, order) = (self.key(), self.order(ticket.priority, predicted_ms));
         let admission = Admission::new(job, order, &work, &plan, asked);
         let class = Class::of(asked);
         let large = Large { running, ticket, work, plan, opening, class, admitted: Instant::now(), answer: None };
@@ -362,6 +369,7 @@ impl Coordinator {
         let sender = self.sender.clone();
         let piece: Piece = match item {
             Item::Large(large) => {
+                start_clock(&self.timer, &mut large.ticket);
                 let running = large.running.clone();
                 Box::new(move |scratch| {
                     let result = match shared.devices.get(lane.device) {
@@ -386,10 +394,13 @@ impl Coordinator {
                     closure();
                     let _ = sender.send(Message::ClosureEnded { lane, elapsed: begun.elapsed() });
                 }),
-                Item::Task(staged) if staged.place() == Place::Process => {
-                    return self.run_outside(Some(lane), *staged);
+                Item::Task(mut staged) => {
+                    start_clock(&self.timer, &mut staged.ticket);
+                    if staged.place() == Place::Process {
+                        return self.run_outside(Some(lane), *staged);
+                    }
+                    Box::new(move |_| stages::run_stage(*staged, Some(lane), &sender))
                 }
-                Item::Task(staged) => Box::new(move |_| stages::run_stage(*staged, Some(lane), &sender)),
                 Item::Begun | Item::Large(_) => return,
             },
         };
@@ -445,5 +456,12 @@ impl Coordinator {
             deliver(vec![outcome]);
             shared.ended(1);
         });
+    }
+}
+
+/// Lets the time run that a job was given, with its first chunk or stage.
+fn start_clock(timer: &Timer, ticket: &mut Ticket) {
+    if let Some(limit) = ticket.timeout.take() {
+        timer.watch(&ticket.cancel, limit);
     }
 }

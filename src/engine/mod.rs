@@ -17,6 +17,7 @@ mod shared;
 mod stage;
 mod start;
 mod ticket;
+mod timer;
 mod verify;
 
 pub use cancel::CancelFlag;

@@ -1,7 +1,9 @@
 //! Jobs that nobody has opened yet, in the order in which they came, but for this: what is in memory does not wait behind files
 //! that may not be opened yet, nor do jobs that ask for a GPU wait behind those that keep the CPU.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
 
 use crate::engine::ticket::Ticket;
 use crate::job::DeviceChoice;
@@ -27,30 +29,55 @@ impl Class {
     }
 }
 
+/// Jobs by priority, and those of one priority in the order in which they came.
+#[derive(Default)]
+struct Ranked(BTreeMap<Reverse<i32>, VecDeque<Ticket>>);
+
+impl Ranked {
+    fn of(&mut self, priority: i32) -> &mut VecDeque<Ticket> {
+        self.0.entry(Reverse(priority)).or_default()
+    }
+
+    /// The queue whose turn it is.
+    fn first(&self) -> Option<&VecDeque<Ticket>> {
+        self.0.values().find(|queue| !queue.is_empty())
+    }
+
+    fn first_mut(&mut self) -> Option<&mut VecDeque<Ticket>> {
+        self.0.values_mut().find(|queue| !queue.is_empty())
+    }
+
+    fn front(&self) -> Option<&Ticket> {
+        self.first()?.front()
+    }
+}
+
 /// The jobs.
 pub(crate) struct Queue {
     /// Where jobs run that do not say.
     default: DeviceChoice,
     /// Opened in next to no time, many at a time.
-    quick: VecDeque<Ticket>,
+    quick: Ranked,
     /// Opened one by one, by class.
-    files: [VecDeque<Ticket>; 2],
+    files: [Ranked; 2],
 }
 
 impl Queue {
     pub fn new(default: DeviceChoice) -> Self {
-        Self { default, quick: VecDeque::new(), files: Default::default() }
+        Self { default, quick: Ranked::default(), files: Default::default() }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.quick.is_empty() && self.files.iter().all(VecDeque::is_empty)
+        self.quick.first().is_none() && self.files.iter().all(|files| files.first().is_none())
     }
 
     fn place(&mut self, ticket: &Ticket) -> &mut VecDeque<Ticket> {
-        if ticket.params.in_memory() {
-            return &mut self.quick;
-        }
-        &mut self.files[Class::of(ticket.device.unwrap_or(self.default)) as usize]
+        let ranked = if ticket.params.in_memory() {
+            &mut self.quick
+        } else {
+            &mut self.files[Class::of(ticket.device.unwrap_or(self.default)) as usize]
+        };
+        ranked.of(ticket.priority)
     }
 
     /// Takes in what has come.
@@ -72,31 +99,38 @@ impl Queue {
     pub fn next_batch(&mut self, lanes: usize, may_open: impl Fn(Class) -> bool) -> Option<Vec<Ticket>> {
         let files = [Class::Cpu, Class::Gpu].into_iter().filter(|class| may_open(*class));
         let first_file = files
-            .filter_map(|class| self.files[class as usize].front().map(|ticket| (ticket.submitted, class)))
-            .min_by_key(|(submitted, _)| *submitted);
+            .filter_map(|class| self.files[class as usize].front().map(|ticket| (turn(ticket), class)))
+            .min_by_key(|(turn, _)| *turn);
         match (self.quick.front(), first_file) {
-            (Some(quick), Some((submitted, class))) if submitted < quick.submitted => self.one(class),
+            (Some(quick), Some((file, class))) if file < turn(quick) => self.one(class),
             (None, Some((_, class))) => self.one(class),
             (Some(_), _) => {
-                let fair = self.quick.len().div_ceil(lanes * 2).clamp(1, BATCH_JOBS);
-                Some(self.quick.drain(..fair).collect())
+                let quick = self.quick.first_mut()?;
+                let fair = quick.len().div_ceil(lanes * 2).clamp(1, BATCH_JOBS);
+                Some(quick.drain(..fair).collect())
             }
             (None, None) => None,
         }
     }
 
     fn one(&mut self, class: Class) -> Option<Vec<Ticket>> {
-        self.files[class as usize].pop_front().map(|ticket| vec![ticket])
+        self.files[class as usize].first_mut()?.pop_front().map(|ticket| vec![ticket])
     }
 
     /// Takes out what somebody cancelled.
     pub fn take_cancelled(&mut self) -> Vec<Ticket> {
         let mut gone = Vec::new();
-        for queue in self.files.iter_mut().chain([&mut self.quick]) {
+        let ranked = self.files.iter_mut().chain([&mut self.quick]);
+        for queue in ranked.flat_map(|ranked| ranked.0.values_mut()) {
             take_out(queue, &mut gone, |ticket| ticket.cancel.is_cancelled());
         }
         gone
     }
+}
+
+/// What has the lesser turn comes first.
+fn turn(ticket: &Ticket) -> (Reverse<i32>, Instant) {
+    (Reverse(ticket.priority), ticket.submitted)
 }
 
 /// Moves what is cancelled from a queue to `gone`; the rest keeps its order.

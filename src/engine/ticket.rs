@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::foreign::Foreign;
 use crate::engine::{CancelFlag, Outcome, OutcomeSink, RanOn, Timings, panics};
-use crate::job::{BindContext, DeviceChoice, JobError, JobParams, JobSpec};
+use crate::job::{BindContext, DeviceChoice, JobError, JobParams, JobSpec, Terms};
 use crate::plan::Plan;
 
 /// How long a wish to cancel may go unseen by who waits for jobs to end.
@@ -61,6 +61,9 @@ pub(crate) struct Ticket {
     pub id: Arc<str>,
     pub kind: &'static str,
     pub device: Option<DeviceChoice>,
+    pub priority: i32,
+    /// How long it may take; `None` also once the clock runs.
+    pub timeout: Option<Duration>,
     pub params: Foreign<Box<dyn JobParams>>,
     pub context: Arc<BindContext>,
     pub submitted: Instant,
@@ -71,9 +74,12 @@ pub(crate) struct Ticket {
 impl Ticket {
     /// A job that was submitted just now.
     pub fn new(spec: JobSpec, context: Arc<BindContext>, cancel: CancelFlag, sink: Arc<dyn OutcomeSink>) -> Self {
-        let JobSpec { index, id, kind, device, params } = spec;
+        let JobSpec { index, id, kind, device, params, terms } = spec;
         let (params, submitted) = (Foreign::new(params), Instant::now());
-        Self { index, id, kind, device, params, context, submitted, cancel, sink }
+        let Terms { priority, timeout, .. } = terms;
+        // A time-out is the job's own.
+        let cancel = if timeout.is_some() { cancel.child() } else { cancel };
+        Self { index, id, kind, device, priority, timeout, params, context, submitted, cancel, sink }
     }
 
     /// The outcome of this job where it never ran.

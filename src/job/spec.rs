@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::job::JobError;
+use crate::job::{JobError, Terms};
 use crate::kernels::DynKernel;
 use crate::tasks::Task;
 
@@ -134,6 +134,8 @@ pub struct JobSpec {
     pub kind: &'static str,
     /// Where it asks to run; `None` leaves it to the run's own setting.
     pub device: Option<DeviceChoice>,
+    /// What it asks of the run.
+    pub terms: Terms,
     /// What its kind needs to know.
     pub params: Box<dyn JobParams>,
 }

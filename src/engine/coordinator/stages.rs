@@ -19,7 +19,7 @@ impl Coordinator {
             self.outside_next.push_back(staged);
             return self.begin_outside();
         }
-        let (job, order) = (self.key(), self.order(staged.expected_ms()));
+        let (job, order) = (self.key(), self.order(staged.ticket.priority, staged.expected_ms()));
         self.items.insert(job, Item::Task(Box::new(staged)));
         let admission = Admission::new(job, order, &self.short_work, &self.short_plan, DeviceChoice::Cpu);
         self.tell(Event::Admitted(admission));
@@ -28,8 +28,9 @@ impl Coordinator {
     /// Begins what only waits, as far as there is room for it.
     pub(super) fn begin_outside(&mut self) {
         while self.outside < WAITING_MAX
-            && let Some(staged) = self.outside_next.pop_front()
+            && let Some(mut staged) = self.outside_next.pop_front()
         {
+            super::start_clock(&self.timer, &mut staged.ticket);
             self.outside += 1;
             self.run_outside(None, staged);
         }
