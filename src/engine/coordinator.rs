@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::device::{Device, DeviceError, DeviceId, Phases};
+use crate::device::{Device, DeviceError, Phases};
 use crate::engine::batch::{self, Bound, Planner};
 use crate::engine::dispatch::{
     Action, Admission, Dispatch, Event, JobReport, Lanes as DispatchLanes, Ticket as LaneTicket,
@@ -17,11 +17,12 @@ use crate::engine::lanes::{Lanes, Piece};
 use crate::engine::message::{Folded, Item, Large, Message, fold_on};
 use crate::engine::running::{PassEnd, Running};
 use crate::engine::shared::{Planned, Shared};
+use crate::engine::short::Short;
 use crate::engine::ticket::{Ticket, cancelled, deliver};
 use crate::engine::{Timings, panics};
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::Work;
-use crate::plan::{Choice, Plan, Power};
+use crate::plan::Plan;
 
 /// Jobs that a batch holds at most.
 const BATCH_JOBS: usize = 512;
@@ -54,32 +55,11 @@ pub(crate) struct Coordinator {
     actions: Vec<Action>,
     closing: bool,
     begun: Instant,
-    short_work: Work,
-    short_plan: Plan,
+    short: Short,
 }
 
 impl Coordinator {
     pub fn new(shared: Arc<Shared>, receiver: Receiver<Message>, sender: Sender<Message>, lanes: Lanes) -> Self {
-        let short_work = Work {
-            kernel: "short",
-            variant: String::new(),
-            units: 1,
-            granularity: 1,
-            bytes_per_unit: 0.0,
-            bytes_out_per_unit: 0.0,
-            prior_ns_per_unit: 1e6,
-            passes: 1,
-            gpu: false,
-        };
-        let mut short_plan = Plan::given(Choice::Cpu { threads: 1 }, "a batch of small jobs, or a closure");
-        short_plan.powers.push(Power {
-            device: DeviceId::Cpu,
-            lanes: 1,
-            units_per_ms: 1.0,
-            setup_ms: 0.0,
-            chunk_ms: 0.0,
-            measured: true,
-        });
         Self {
             shared,
             receiver,
@@ -97,8 +77,7 @@ impl Coordinator {
             actions: Vec::new(),
             closing: false,
             begun: Instant::now(),
-            short_work,
-            short_plan,
+            short: Short::new(),
         }
     }
 
@@ -140,6 +119,7 @@ impl Coordinator {
             Message::Cancelled => self.cancel(),
             Message::BatchEnded { lane, elapsed, leftover } => {
                 self.batches -= 1;
+                self.short.batch_took(elapsed);
                 self.shared.ended(leftover.ended);
                 for ticket in leftover.rest.into_iter().rev() {
                     self.waiting.push_front(ticket);
@@ -149,7 +129,10 @@ impl Coordinator {
                     self.admit_large(bound);
                 }
             }
-            Message::ClosureEnded { lane, elapsed } => self.short_ended(lane, elapsed),
+            Message::ClosureEnded { lane, elapsed } => {
+                self.short.closure_took(elapsed);
+                self.short_ended(lane, elapsed);
+            }
             Message::Chunk { key, lane, result } => self.chunk_ended(key, lane, result),
             Message::PassEnded { key, result } => self.pass_ended(key, result),
             Message::Searched => {
@@ -211,9 +194,8 @@ impl Coordinator {
 
     fn admit_short(&mut self, item: Item) {
         let job = self.key();
+        let admission = self.short.admission(job, self.order(0.0), &item);
         self.items.insert(job, item);
-        let order = self.order(0.0);
-        let admission = Admission::new(job, order, &self.short_work, &self.short_plan, DeviceChoice::Cpu);
         self.tell(Event::Admitted(admission));
     }
 
@@ -250,7 +232,10 @@ impl Coordinator {
     fn admit_large(&mut self, bound: Bound) {
         self.add_gpus();
         let asked = bound.ticket.spec.device.unwrap_or(self.shared.default_device());
-        let busy_for_ms = |device| self.dispatch.busy_for_ms(device);
+        // What it takes decides its place in the queue, and so what it waits for; a guess of that will do.
+        let takes_ms = bound.work.prior_ms() / f64::from(self.threads());
+        let (now, order) = (self.begun.elapsed(), |waits_ms| self.order(waits_ms + takes_ms));
+        let busy_for_ms = |device| self.dispatch.busy_for_ms(device, now, order);
         match self.shared.plan(&*bound.kernel, &bound.work, asked, &busy_for_ms) {
             Planned::Plan(plan) => self.begin(bound, Arc::new(plan), asked),
             Planned::SearchFirst => {

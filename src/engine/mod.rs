@@ -10,6 +10,7 @@ mod outcome;
 mod panics;
 mod running;
 mod shared;
+mod short;
 mod start;
 mod ticket;
 mod verify;

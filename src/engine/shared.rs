@@ -119,7 +119,7 @@ impl Shared {
     }
 
     /// The devices that are known, as the planner of a job with these inputs sees them.
-    fn states(&self, inputs: &Inputs, busy_for_ms: &dyn Fn(DeviceId) -> f64) -> Vec<DeviceState> {
+    fn states(&self, inputs: &Inputs, busy_for_ms: &dyn Fn(DeviceId) -> Vec<f64>) -> Vec<DeviceState> {
         let aside = lock(&self.aside);
         let state = |device: &dyn Device, unusable: Option<Unusable>| {
             let info = device.info();
@@ -151,7 +151,7 @@ impl Shared {
         kernel: &dyn DynKernel,
         work: &Work,
         policy: DeviceChoice,
-        busy_for_ms: &dyn Fn(DeviceId) -> f64,
+        busy_for_ms: &dyn Fn(DeviceId) -> Vec<f64>,
     ) -> Planned {
         let has_gpus = self.devices.known_gpus().is_some_and(|found| !found.gpus.is_empty());
         let inputs = if has_gpus { Inputs::of(kernel) } else { Inputs::default() };
@@ -167,7 +167,7 @@ impl Shared {
 
     /// The plan of a job that may be run where it was bound, if a plan can be had without looking for anything.
     pub fn plan_small(&self, work: &Work, policy: DeviceChoice) -> Option<Plan> {
-        let states = self.states(&Inputs::default(), &|_| 0.0);
+        let states = self.states(&Inputs::default(), &|_| Vec::new());
         if is_trivial(work) && !self.settings.explain {
             return self.plan_among(work, policy, &states, &Model::new()).ok();
         }
@@ -213,7 +213,7 @@ impl Shared {
         for DeviceRun { device, lanes, measured } in runs {
             let Some(device) = self.devices.get(*device) else { continue };
             let fingerprint = &device.info().fingerprint;
-            store.learn(ModelKey { kernel: work.kernel, variant: &work.variant, fingerprint, lanes: *lanes }, measured);
+            store.learn(ModelKey::of(work, fingerprint, *lanes), measured);
         }
     }
 
@@ -227,8 +227,7 @@ impl Shared {
         let compute_ms = each.as_secs_f64() * 1e3;
         let run = Measured { units: work.units, passes: work.passes.max(1), compute_ms, ..Measured::default() };
         let fingerprint = &self.devices.cpu().info().fingerprint;
-        let key = ModelKey { kernel: work.kernel, variant: &work.variant, fingerprint, lanes: 1 };
-        lock(&self.store).learn(key, &run);
+        lock(&self.store).learn(ModelKey::of(work, fingerprint, 1), &run);
     }
 }
 
@@ -272,7 +271,7 @@ impl Inputs {
 
 /// Whether a job is so small that knowing more about it costs more than running it.
 fn is_trivial(work: &Work) -> bool {
-    work.units as f64 * work.prior_ns_per_unit * f64::from(work.passes) < TRIVIAL_MS * 1e6
+    work.prior_ms() < TRIVIAL_MS
 }
 
 /// What a split asks for once every GPU that it had was lost in this run: the rest of a night's jobs on the CPU, rather
@@ -303,7 +302,7 @@ mod tests {
         let (sender, _receiver) = crossbeam_channel::unbounded();
         let shared = Shared::new(settings, Devices::new(1, search), Store::new(Location::Nowhere), sender);
         shared.devices.gpus();
-        let states = shared.states(&Inputs::of(kernel), &|_| 0.0);
+        let states = shared.states(&Inputs::of(kernel), &|_| Vec::new());
         assert_eq!(states[0].resident, 0.0, "the cpu holds nothing");
         states[1].resident
     }

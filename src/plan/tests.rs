@@ -7,7 +7,7 @@ use crate::device::DeviceKind;
 use crate::kernels::Work;
 use crate::model::{Measured, Model, ModelKey};
 
-fn work(units: u64) -> Work {
+pub(super) fn work(units: u64) -> Work {
     Work {
         kernel: "k",
         variant: "v".to_owned(),
@@ -21,7 +21,7 @@ fn work(units: u64) -> Work {
     }
 }
 
-fn cpu(lanes: u32) -> DeviceState {
+pub(super) fn cpu(lanes: u32) -> DeviceState {
     DeviceState {
         id: DeviceId::Cpu,
         fingerprint: Arc::from("cpu"),
@@ -29,14 +29,14 @@ fn cpu(lanes: u32) -> DeviceState {
         unusable: None,
         lanes,
         opened: true,
-        busy_for_ms: 0.0,
+        busy_for_ms: Vec::new(),
         memory_bytes: None,
         max_chunk_bytes: u64::MAX,
         resident: 1.0,
     }
 }
 
-fn gpu(index: u32) -> DeviceState {
+pub(super) fn gpu(index: u32) -> DeviceState {
     DeviceState {
         id: DeviceId::Gpu(index),
         fingerprint: Arc::from(format!("gpu {index}")),
@@ -44,7 +44,7 @@ fn gpu(index: u32) -> DeviceState {
         unusable: None,
         lanes: 1,
         opened: true,
-        busy_for_ms: 0.0,
+        busy_for_ms: Vec::new(),
         memory_bytes: Some(8 << 30),
         max_chunk_bytes: 128 << 20,
         resident: 0.0,
@@ -53,7 +53,7 @@ fn gpu(index: u32) -> DeviceState {
 
 /// A model in which one thread, all threads and GPUs have been measured over sizes: fixed milliseconds and nanoseconds a
 /// unit each.
-fn model(measured: &[(&str, u32, f64, f64)]) -> Model {
+pub(super) fn model(measured: &[(&str, u32, f64, f64)]) -> Model {
     let mut model = Model::new();
     for &(fingerprint, lanes, fixed_ms, ns) in measured {
         for shift in (4..32).step_by(2) {
@@ -66,7 +66,7 @@ fn model(measured: &[(&str, u32, f64, f64)]) -> Model {
                     bytes: if fingerprint == "cpu" { 0 } else { units * 4 },
                     ..Measured::default()
                 };
-                assert!(model.learn(ModelKey { kernel: "k", variant: "v", fingerprint, lanes }, &run));
+                assert!(model.learn(ModelKey::of(&work(1), fingerprint, lanes), &run));
             }
         }
     }
@@ -95,7 +95,7 @@ impl Case<'_> {
     }
 }
 
-fn choose(units: u64, devices: Vec<DeviceState>, model: &Model) -> Plan {
+pub(super) fn choose(units: u64, devices: Vec<DeviceState>, model: &Model) -> Plan {
     Case { work: work(units), policy: DeviceChoice::Auto, devices, known: true, model }.plan().unwrap()
 }
 
@@ -136,7 +136,7 @@ fn a_closed_gpu_is_not_opened_for_a_job_shorter_than_opening_it() {
 #[test]
 fn a_busy_gpu_is_waited_for_only_where_it_pays() {
     let model = model(MEASURED);
-    let busy = |ms| DeviceState { busy_for_ms: ms, ..gpu(0) };
+    let busy = |ms| DeviceState { busy_for_ms: vec![ms], ..gpu(0) };
     // 14 ms on the CPU, 1.5 ms on the GPU.
     assert_eq!(choose(100_000_000, vec![cpu(8), busy(5.0)], &model).choice, Choice::Gpu { index: 0 });
     assert_eq!(choose(100_000_000, vec![cpu(8), busy(50.0)], &model).choice, Choice::Cpu { threads: 8 });
@@ -303,7 +303,7 @@ fn a_probe_costs_a_few_per_cent_at_most_and_is_not_taken_from_short_jobs() {
     let mut model = model(&[("cpu", 1, 0.001, 1.0), ("cpu", 8, 0.04, 0.14)]);
     // The GPU is believed to be 300 times slower than the CPU.
     model.learn(
-        ModelKey { kernel: "k", variant: "v", fingerprint: "gpu 0", lanes: 1 },
+        ModelKey::of(&work(1), "gpu 0", 1),
         &Measured {
             units: 1_000_000_000,
             passes: 1,
@@ -314,7 +314,7 @@ fn a_probe_costs_a_few_per_cent_at_most_and_is_not_taken_from_short_jobs() {
     );
     for _ in 0..50 {
         model.learn(
-            ModelKey { kernel: "k", variant: "v", fingerprint: "cpu", lanes: 8 },
+            ModelKey::of(&work(1), "cpu", 8),
             &Measured { units: 1_000_000_000, passes: 1, compute_ms: 140.0, ..Measured::default() },
         );
     }
@@ -382,7 +382,7 @@ mod properties {
                 unusable,
                 lanes,
                 opened,
-                busy_for_ms,
+                busy_for_ms: vec![busy_for_ms, 0.0, busy_for_ms],
                 memory_bytes,
                 max_chunk_bytes,
                 resident,
@@ -398,8 +398,8 @@ mod properties {
             let keys = [("cpu", 1), ("cpu", 8), ("gpu 0", 1), ("gpu 1", 1)];
             let mut model = Model::new();
             for (key, units, compute_ms, upload_ms) in runs {
-                let (fingerprint, lanes) = keys[key];
-                let key = ModelKey { kernel: "k", variant: "v", fingerprint, lanes };
+                let (work, (fingerprint, lanes)) = (work(1), keys[key]);
+                let key = ModelKey::of(&work, fingerprint, lanes);
                 model.learn(key, &Measured { units, passes: 1, compute_ms, upload_ms, ..Measured::default() });
             }
             model
@@ -473,7 +473,8 @@ mod properties {
             units in 1_u64..1 << 40, model in any_model(), slow in 1.0_f64..1e3,
         ) {
             let mut model = model;
-            let key = ModelKey { kernel: "k", variant: "v", fingerprint: "gpu 2", lanes: 1 };
+            let work = work(1);
+            let key = ModelKey::of(&work, "gpu 2", 1);
             model.learn(key, &Measured { units, passes: 1, compute_ms: slow, ..Measured::default() });
             let ms = |devices: Vec<DeviceState>| {
                 let plan = choose(units, devices, &model);

@@ -62,6 +62,7 @@ impl Dispatch {
     fn put_back(&mut self, flight: &Flight) {
         if let Some(job) = self.job_mut(flight.job) {
             job.put_back(flight);
+            self.update_backlog(flight.job);
             self.enqueue(flight.job);
         }
     }

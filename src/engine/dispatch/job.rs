@@ -53,6 +53,8 @@ pub(super) struct Member {
     /// Whether the job stands in its queue.
     pub(super) queued: bool,
     pub(super) backlog_ms: f64,
+    /// What it takes for a job of one chunk that waits for it.
+    pub(super) narrow_ms: Option<f64>,
     pub(super) contended: bool,
     /// A software adapter: it would only take the CPU's cores.
     pub(super) shares_cpu: bool,
@@ -155,6 +157,8 @@ pub(super) struct Job {
     pub(super) bytes_per_unit: f64,
     pub(super) passes: u32,
     pub(super) members: Vec<Member>,
+    /// Whether it has more than one chunk, in one pass or several.
+    pub(super) is_wide: bool,
     pub(super) phase: Phase,
     pub(super) pass: u32,
     /// Units that nobody has taken yet; the last range goes first.
@@ -203,6 +207,7 @@ impl Job {
                 chunk_units_max: chunk_units_max.max(admission.granularity),
                 queued: false,
                 backlog_ms: 0.0,
+                narrow_ms: None,
                 contended: false,
                 shares_cpu: machine.shares_cpu,
                 done: Done::default(),
@@ -219,6 +224,7 @@ impl Job {
             bytes_per_unit: admission.bytes_per_unit,
             passes: admission.passes,
             members,
+            is_wide: admission.units > admission.granularity || admission.passes > 1,
             phase: Phase::Merging,
             pass: 0,
             pool: Vec::new(),
@@ -397,8 +403,24 @@ impl Job {
 
     /// How long what is left will take those that take part.
     pub(super) fn remaining_ms(&self) -> f64 {
+        self.ms_for(self.later_units() + (self.units - self.folded_units) as f64)
+    }
+
+    /// How long what is in flight nowhere will take those that take part, and how many chunks that can be.
+    pub(super) fn pending(&self) -> (f64, u64) {
+        let probe: u64 = self.probe.iter().flat_map(|probe| &probe.pool).map(|range| range.end - range.start).sum();
+        let units = self.later_units() + (self.rest + probe) as f64;
+        let granules = if units > self.rest as f64 { self.units } else { self.rest }.div_ceil(self.granularity);
+        (self.ms_for(units), granules.max(1))
+    }
+
+    /// Units of the passes that are expected to follow this one.
+    fn later_units(&self) -> f64 {
         let passes = f64::from(self.passes.saturating_sub(self.pass).max(1)) - 1.0;
-        let units = passes * self.units as f64 + (self.units - self.folded_units) as f64;
+        passes * self.units as f64
+    }
+
+    fn ms_for(&self, units: f64) -> f64 {
         let ms = units / self.power().max(1e-12);
         if ms.is_finite() { ms.min(1e12) } else { 1e12 }
     }
