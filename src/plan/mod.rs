@@ -77,6 +77,8 @@ fn powers(request: &PlanRequest<'_>, choice: &Choice) -> Vec<Power> {
 }
 
 #[cfg(test)]
+mod property_tests;
+#[cfg(test)]
 mod queue_tests;
 #[cfg(test)]
 mod shape_tests;

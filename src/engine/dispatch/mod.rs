@@ -16,6 +16,7 @@ mod event;
 mod faults;
 mod job;
 mod lanes;
+mod member;
 mod report;
 
 use std::collections::HashMap;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::device::{DeviceId, Phases};
 use crate::engine::RanOn;
-use crate::engine::dispatch::job::{Done, Job, Member};
+use crate::engine::dispatch::job::Job;
+use crate::engine::dispatch::member::{Done, Member};
 use crate::model::Measured;
 
 /// What one device did for a job, for the model to learn from.
