@@ -19,6 +19,9 @@ const OPEN_MAX: usize = 4 * CPU_LANES as usize;
 /// How long a job is passed by shorter ones, as in the engine.
 const PASSED_MS_MAX: f64 = 60_000.0;
 
+/// Where chunks may begin.
+const GRANULARITY: u64 = 256;
+
 /// What a unit of a job costs.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
@@ -38,15 +41,21 @@ pub struct Asked {
     pub policy: DeviceChoice,
     /// Whether its kernel has a GPU side.
     pub gpu: bool,
+    pub granularity: u64,
 }
 
 impl Asked {
     pub fn auto(units: u64) -> Self {
-        Self { units, shape: PLAIN, policy: DeviceChoice::Auto, gpu: true }
+        Self { units, shape: PLAIN, policy: DeviceChoice::Auto, gpu: true, granularity: GRANULARITY }
     }
 
     fn work(&self) -> Work {
-        Work { prior_ns_per_unit: self.shape.prior_ns, gpu: self.gpu, ..Machine::work(self.units) }
+        Work {
+            prior_ns_per_unit: self.shape.prior_ns,
+            gpu: self.gpu,
+            granularity: self.granularity,
+            ..Machine::work(self.units)
+        }
     }
 }
 
@@ -127,7 +136,7 @@ impl Machine {
             kernel: "null",
             variant: "u64".to_owned(),
             units,
-            granularity: 256,
+            granularity: GRANULARITY,
             bytes_per_unit: 1.0,
             bytes_out_per_unit: 0.0,
             prior_ns_per_unit: PLAIN.prior_ns,
