@@ -13,6 +13,7 @@ use crate::engine::{Outcome, OutcomeSink, RanOn, Timings};
 use crate::input::Scratch;
 use crate::job::{Bound as Opened, DeviceChoice, JobError};
 use crate::kernels::{Answer, DynKernel, Next, Work};
+use crate::model::CostClass;
 use crate::plan::{Choice, Plan};
 use crate::tasks::Place;
 
@@ -68,6 +69,7 @@ impl<'a> Planner<'a> {
         if let Some((last, last_choice, plan)) = &self.last
             && last.kernel == work.kernel
             && last.variant == work.variant
+            && CostClass::of(last.prior_ns_per_unit) == CostClass::of(work.prior_ns_per_unit)
             && last.units.checked_ilog2() == work.units.checked_ilog2()
             && last.passes == work.passes
             && *last_choice == choice

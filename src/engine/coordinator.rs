@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::device::{Device, DeviceError, DeviceId, Phases};
+use crate::device::{Device, DeviceError, Phases};
 use crate::engine::batch::{self, Bound, Planner};
 use crate::engine::dispatch::{
     Action, Admission, Dispatch, Event, JobReport, Lanes as DispatchLanes, Ticket as LaneTicket,
@@ -21,13 +21,14 @@ use crate::engine::message::{Folded, Item, Large, Message, fold_on};
 use crate::engine::queue::{Class, Queue};
 use crate::engine::running::{PassEnd, Running};
 use crate::engine::shared::{Planned, Shared};
+use crate::engine::short::Short;
 use crate::engine::stage::Staged;
 use crate::engine::ticket::{Ticket, deliver};
 use crate::engine::timer::Timer;
 use crate::engine::{Timings, panics};
 use crate::job::{Cause, DeviceChoice, JobError, PRIORITY_MAX};
 use crate::kernels::Work;
-use crate::plan::{Choice, Plan, Power};
+use crate::plan::Plan;
 use crate::tasks::Place;
 
 /// Large jobs of one class that are open at once for every lane: enough to keep lanes busy, few enough to bound what is open.
@@ -67,32 +68,11 @@ pub(crate) struct Coordinator {
     actions: Vec<Action>,
     closing: bool,
     begun: Instant,
-    short_work: Work,
-    short_plan: Plan,
+    short: Short,
 }
 
 impl Coordinator {
     pub fn new(shared: Arc<Shared>, receiver: Receiver<Message>, sender: Sender<Message>, lanes: Lanes) -> Self {
-        let short_work = Work {
-            kernel: "short",
-            variant: String::new(),
-            units: 1,
-            granularity: 1,
-            bytes_per_unit: 0.0,
-            bytes_out_per_unit: 0.0,
-            prior_ns_per_unit: 1e6,
-            passes: 1,
-            gpu: false,
-        };
-        let mut short_plan = Plan::given(Choice::Cpu { threads: 1 }, "a batch of small jobs, or a closure");
-        short_plan.powers.push(Power {
-            device: DeviceId::Cpu,
-            lanes: 1,
-            units_per_ms: 1.0,
-            setup_ms: 0.0,
-            chunk_ms: 0.0,
-            measured: true,
-        });
         let queue = Queue::new(shared.default_device());
         Self {
             shared,
@@ -115,8 +95,7 @@ impl Coordinator {
             actions: Vec::new(),
             closing: false,
             begun: Instant::now(),
-            short_work,
-            short_plan,
+            short: Short::new(),
         }
     }
 
@@ -168,6 +147,7 @@ impl Coordinator {
             Message::Cancelled => self.cancelled = true,
             Message::BatchEnded { lane, elapsed, leftover } => {
                 self.batches -= 1;
+                self.short.batch_took(elapsed);
                 self.shared.ended(leftover.ended);
                 self.queue.take_back(leftover.rest);
                 self.short_ended(lane, elapsed);
@@ -189,7 +169,10 @@ impl Coordinator {
                 }
                 self.begin_outside();
             }
-            Message::ClosureEnded { lane, elapsed } => self.short_ended(lane, elapsed),
+            Message::ClosureEnded { lane, elapsed } => {
+                self.short.closure_took(elapsed);
+                self.short_ended(lane, elapsed);
+            }
             Message::Chunk { key, lane, result } => self.chunk_ended(key, lane, result),
             Message::PassEnded { key, result } => self.pass_ended(key, result),
             Message::Searched => {
@@ -255,9 +238,8 @@ impl Coordinator {
 
     fn admit_short(&mut self, priority: i32, item: Item) {
         let job = self.key();
+        let admission = self.short.admission(job, self.order(priority, 0.0), &item);
         self.items.insert(job, item);
-        let order = self.order(priority, 0.0);
-        let admission = Admission::new(job, order, &self.short_work, &self.short_plan, DeviceChoice::Cpu);
         self.tell(Event::Admitted(admission));
     }
 
@@ -289,7 +271,11 @@ impl Coordinator {
         }
         self.add_gpus();
         let asked = bound.ticket.device.unwrap_or(self.shared.default_device());
-        let busy_for_ms = |device| self.dispatch.busy_for_ms(device);
+        // What it takes decides its place in the queue, and so what it waits for; a guess of that will do.
+        let takes_ms = bound.work.prior_ms() / f64::from(self.threads());
+        let priority = bound.ticket.priority;
+        let (now, order) = (self.begun.elapsed(), |waits_ms| self.order(priority, waits_ms + takes_ms));
+        let busy_for_ms = |device| self.dispatch.busy_for_ms(device, now, order);
         match self.shared.plan(&**bound.kernel, &bound.work, asked, &busy_for_ms) {
             Planned::Plan(plan) => self.begin(bound, Arc::new(plan), asked),
             Planned::SearchFirst => {
@@ -439,6 +425,11 @@ impl Coordinator {
     fn end(&self, large: Large, result: Result<(), JobError>, report: &JobReport) {
         self.shared.learn(&large.work, &report.runs);
         let Large { running, ticket, plan, opening, admitted, answer, .. } = large;
+        // Dispatch knows that it was to end early, the flag why.
+        let result = result.map_err(|error| match error.cause {
+            Cause::Cancelled => ticket.cancel.error().unwrap_or(error),
+            _ => error,
+        });
         let result = result.and_then(|()| {
             answer.ok_or_else(|| JobError::new(Cause::Panic, "it ended without an answer: please report this"))
         });

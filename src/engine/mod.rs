@@ -14,6 +14,7 @@ mod panics;
 mod queue;
 mod running;
 mod shared;
+mod short;
 mod stage;
 mod start;
 mod ticket;

@@ -123,7 +123,7 @@ impl Shared {
         &self,
         inputs: &Inputs,
         found: Option<&Found>,
-        busy_for_ms: &dyn Fn(DeviceId) -> f64,
+        busy_for_ms: &dyn Fn(DeviceId) -> Vec<f64>,
     ) -> Vec<DeviceState> {
         let aside = lock(&self.aside);
         let state = |device: &dyn Device, unusable: Option<Unusable>| {
@@ -156,7 +156,7 @@ impl Shared {
         kernel: &dyn DynKernel,
         work: &Work,
         policy: DeviceChoice,
-        busy_for_ms: &dyn Fn(DeviceId) -> f64,
+        busy_for_ms: &dyn Fn(DeviceId) -> Vec<f64>,
     ) -> Planned {
         // Once: a search may end at any moment, and the plan is to be made of what was known at one.
         let found = self.devices.known_gpus();
@@ -175,7 +175,7 @@ impl Shared {
     /// The plan of a job that may be run where it was bound, if a plan can be had without looking for anything.
     pub fn plan_small(&self, work: &Work, policy: DeviceChoice) -> Option<Plan> {
         let found = self.devices.known_gpus();
-        let states = self.states(&Inputs::default(), found, &|_| 0.0);
+        let states = self.states(&Inputs::default(), found, &|_| Vec::new());
         if is_trivial(work) && !self.settings.explain {
             return self.plan_among(work, policy, &states, found.is_some(), &Model::new()).ok();
         }
@@ -222,7 +222,7 @@ impl Shared {
         for DeviceRun { device, lanes, measured } in runs {
             let Some(device) = self.devices.get(*device) else { continue };
             let fingerprint = &device.info().fingerprint;
-            store.learn(ModelKey { kernel: work.kernel, variant: &work.variant, fingerprint, lanes: *lanes }, measured);
+            store.learn(ModelKey::of(work, fingerprint, *lanes), measured);
         }
     }
 
@@ -236,8 +236,7 @@ impl Shared {
         let compute_ms = each.as_secs_f64() * 1e3;
         let run = Measured { units: work.units, passes: work.passes.max(1), compute_ms, ..Measured::default() };
         let fingerprint = &self.devices.cpu().info().fingerprint;
-        let key = ModelKey { kernel: work.kernel, variant: &work.variant, fingerprint, lanes: 1 };
-        lock(&self.store).learn(key, &run);
+        lock(&self.store).learn(ModelKey::of(work, fingerprint, 1), &run);
     }
 }
 
@@ -281,7 +280,7 @@ impl Inputs {
 
 /// Whether a job is so small that knowing more about it costs more than running it.
 fn is_trivial(work: &Work) -> bool {
-    work.units as f64 * work.prior_ns_per_unit * f64::from(work.passes) < TRIVIAL_MS * 1e6
+    work.prior_ms() < TRIVIAL_MS
 }
 
 /// What a split asks for once every GPU that it had was lost in this run: the rest of a night's jobs on the CPU, rather
@@ -312,7 +311,7 @@ mod tests {
         let (sender, _receiver) = crossbeam_channel::unbounded();
         let shared = Shared::new(settings, Devices::new(1, search), Store::new(Location::Nowhere), sender);
         shared.devices.gpus();
-        let states = shared.states(&Inputs::of(kernel), shared.devices.known_gpus(), &|_| 0.0);
+        let states = shared.states(&Inputs::of(kernel), shared.devices.known_gpus(), &|_| Vec::new());
         assert_eq!(states[0].resident, 0.0, "the cpu holds nothing");
         states[1].resident
     }

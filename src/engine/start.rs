@@ -145,7 +145,7 @@ impl Engine {
     fn plan_work(&self, kernel: &dyn DynKernel, work: &Work, device: Option<DeviceChoice>) -> Result<Plan, JobError> {
         let policy = device.unwrap_or(self.shared.default_device());
         loop {
-            match self.shared.plan(kernel, work, policy, &|_| 0.0) {
+            match self.shared.plan(kernel, work, policy, &|_| Vec::new()) {
                 Planned::Plan(plan) => return Ok(plan),
                 Planned::Refused(error) => return Err(error),
                 Planned::SearchFirst => {

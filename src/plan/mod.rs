@@ -11,6 +11,7 @@ mod split;
 mod types;
 
 pub use request::{DeviceState, PlanError, PlanRequest, Unusable};
+pub(crate) use split::end_together;
 pub use types::{Candidate, Choice, Crossover, Part, Plan, Power, Prediction};
 
 use crate::device::DeviceId;
@@ -75,5 +76,11 @@ fn powers(request: &PlanRequest<'_>, choice: &Choice) -> Vec<Power> {
     powers
 }
 
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod queue_tests;
+#[cfg(test)]
+mod shape_tests;
 #[cfg(test)]
 mod tests;

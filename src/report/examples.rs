@@ -62,6 +62,7 @@ pub fn succeeded() -> Outcome {
             queued: Duration::from_micros(250),
             phases: Phases {
                 setup: Duration::from_millis(1),
+                opening: Duration::ZERO,
                 upload: Duration::from_nanos(2_000_001),
                 compute: Duration::from_secs(3),
                 readback: Duration::ZERO,

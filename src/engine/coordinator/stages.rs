@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use super::{Coordinator, WAITING_MAX};
-use crate::engine::dispatch::{Admission, Event, Ticket as LaneTicket};
+use crate::engine::dispatch::{Event, Ticket as LaneTicket};
 use crate::engine::message::{Item, Message};
 use crate::engine::stage::Staged;
-use crate::job::{Cause, DeviceChoice, JobError};
+use crate::job::{Cause, JobError};
 use crate::tasks::Place;
 
 impl Coordinator {
@@ -20,8 +20,9 @@ impl Coordinator {
             return self.begin_outside();
         }
         let (job, order) = (self.key(), self.order(staged.ticket.priority, staged.expected_ms()));
-        self.items.insert(job, Item::Task(Box::new(staged)));
-        let admission = Admission::new(job, order, &self.short_work, &self.short_plan, DeviceChoice::Cpu);
+        let item = Item::Task(Box::new(staged));
+        let admission = self.short.admission(job, order, &item);
+        self.items.insert(job, item);
         self.tell(Event::Admitted(admission));
     }
 

@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn exactly_the_bound_needs_no_file() {
-        let mut capture = Capture::new("/nowhere/at/all".into());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut capture = Capture::new(file.path().join("a file is no folder"));
         capture.push(&vec![b'x'; KEPT_BYTES]).unwrap();
         assert!(capture.push(b"y").is_err(), "there is no room for a file");
     }
