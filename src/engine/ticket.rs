@@ -94,10 +94,12 @@ impl Ticket {
         self,
         result: Result<Arc<dyn crate::kernels::Answer>, JobError>,
         ran_on: RanOn,
-        timings: Timings,
+        mut timings: Timings,
         attempts: u32,
         plan: Option<Arc<Plan>>,
     ) -> (Outcome, Arc<dyn OutcomeSink>) {
+        // Whatever was not spent on it was spent waiting: for a lane, for others of its batch, between its chunks.
+        timings.queued = timings.total.saturating_sub(timings.phases.total());
         let Self { index, id, kind, .. } = self;
         (Outcome { index, id, kind, result, ran_on, timings, attempts, plan }, self.sink)
     }

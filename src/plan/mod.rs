@@ -41,6 +41,7 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
         reason: if request.explain { reason::explain(request, &weighed, best, probe.as_ref()) } else { String::new() },
         candidates: listed(request, &weighed, best),
         crossover,
+        gpus_unknown: request.policy == DeviceChoice::Auto && request.work.gpu && !request.inventory_known,
         probe,
         powers: powers(request, &best.choice),
     })

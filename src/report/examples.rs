@@ -45,6 +45,7 @@ pub fn plan() -> Plan {
             candidate(Choice::Cpu { threads: 8 }, Some([8400.0, 8000.0, 9000.5]), "prior"),
             candidate(Choice::Split { parts }, None, "no gain"),
         ],
+        gpus_unknown: false,
         crossover: Some(Crossover { choice: Choice::Cpu { threads: 1 }, units: 40_000, below: true }),
         probe: None,
         powers: Vec::new(),

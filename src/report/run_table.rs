@@ -23,7 +23,7 @@ pub fn run_row(outcome: &Outcome, style: Style) -> String {
         Ok(answer) => cut(&visible(&answer.summary()), WIDTHS[1]),
         Err(error) => style.bad(&format!("failed: {}", error.cause)),
     };
-    let took = time(outcome.timings.total.saturating_sub(outcome.timings.queued));
+    let took = time(outcome.timings.phases.total());
     let predicted =
         outcome.plan.as_deref().and_then(predicted).map_or_else(|| "-".to_owned(), |found| time_ms(found.ms));
     let job = cut(&visible(&outcome.id), WIDTHS[0]);
