@@ -5,6 +5,7 @@ mod cancel;
 mod coordinator;
 mod devices;
 pub mod dispatch;
+pub mod flow;
 mod foreign;
 mod lanes;
 mod message;
