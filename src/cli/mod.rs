@@ -5,7 +5,9 @@ mod calibrate;
 mod command;
 mod completions;
 mod devices;
+mod flow;
 mod guard;
+mod map;
 mod model;
 mod options;
 mod run;
@@ -37,6 +39,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Stopped
     match (name, kind(name)) {
         (_, Some(kind)) => single::run(kind, matches),
         ("run", _) => run::run(matches),
+        ("map", _) => map::run(matches),
         ("devices", _) => devices::run(matches),
         ("calibrate", _) => calibrate::run(matches),
         ("model", _) => model::run(matches),

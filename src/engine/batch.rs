@@ -155,7 +155,7 @@ fn begin(
     scratch: &mut Scratch,
     leftover: &mut Leftover,
 ) -> Begun {
-    if let Some(error) = ticket.cancel.error() {
+    if let Some(error) = ticket.cancel.refusal() {
         return Begun::Ended(Ended { ticket, opening: Duration::ZERO, result: Err(error), plan: None });
     }
     // Opening a file takes time worth knowing; what is in memory is bound in less than a clock takes to read.

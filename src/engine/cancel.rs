@@ -1,6 +1,6 @@
 //! A wish to end a job early.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ impl WeakFlag {
 #[derive(Debug, Default)]
 struct Node {
     state: AtomicU64,
+    /// Whether nothing more is to begin.
+    draining: AtomicBool,
     /// Whose wish is a wish of this one too.
     parent: Option<CancelFlag>,
 }
@@ -39,7 +41,7 @@ impl CancelFlag {
     /// A flag of its own, for which a wish of this one counts too: the flag of a job, where this is the flag of a run.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self(Arc::new(Node { state: AtomicU64::new(GOING_ON), parent: Some(self.clone()) }))
+        Self(Arc::new(Node { parent: Some(self.clone()), ..Node::default() }))
     }
 
     /// The same flag, without keeping it: for whoever watches over a job and not over what has ended.
@@ -50,6 +52,22 @@ impl CancelFlag {
     /// Asks for cancellation.
     pub fn cancel(&self) {
         self.0.state.store(CANCELLED, Ordering::Release);
+    }
+
+    /// Asks for nothing more to begin; what has begun goes on.
+    pub fn drain(&self) {
+        self.0.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether nothing more is to begin.
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Acquire) || self.0.parent.as_ref().is_some_and(Self::is_draining)
+    }
+
+    /// How a job ends that is not to begin any more; `None` where it may.
+    pub fn refusal(&self) -> Option<JobError> {
+        let drained = || JobError::new(Cause::NotStarted, "the run was ended before its turn came");
+        self.error().or_else(|| self.is_draining().then(drained))
     }
 
     /// Asks for an end since the time `limit` is over. A cancellation that was asked for before stands.
@@ -96,6 +114,17 @@ mod tests {
         assert_eq!(b.error(), None);
         run.cancel();
         assert_eq!(b.error().map(|error| error.cause), Some(Cause::Cancelled));
+    }
+
+    #[test]
+    fn what_drains_begins_nothing_and_ends_nothing() {
+        let run = CancelFlag::default();
+        let job = run.child();
+        run.drain();
+        assert!(job.is_draining() && !job.is_cancelled() && job.error().is_none());
+        assert_eq!(job.refusal().unwrap().cause, Cause::NotStarted);
+        run.cancel();
+        assert_eq!(job.refusal().unwrap().cause, Cause::Cancelled);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 mod cancel;
 mod stages;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,12 +17,11 @@ use crate::engine::dispatch::{
     Action, Admission, Dispatch, Event, JobReport, Lanes as DispatchLanes, Ticket as LaneTicket,
 };
 use crate::engine::lanes::{Lanes, Piece};
-use crate::engine::message::{Folded, Item, Large, Message, fold_on};
+use crate::engine::message::{Folded, Held, Item, Large, Message, fold_on};
 use crate::engine::queue::{Class, Queue};
 use crate::engine::running::{PassEnd, Running};
 use crate::engine::shared::{Planned, Shared};
 use crate::engine::short::Short;
-use crate::engine::stage::Staged;
 use crate::engine::ticket::{Ticket, deliver};
 use crate::engine::timer::Timer;
 use crate::engine::{Timings, panics};
@@ -30,6 +29,8 @@ use crate::job::{Cause, DeviceChoice, JobError, PRIORITY_MAX};
 use crate::kernels::Work;
 use crate::plan::Plan;
 use crate::tasks::Place;
+
+use stages::Outside;
 
 /// Large jobs of one class that are open at once for every lane: enough to keep lanes busy, few enough to bound what is open.
 const OPEN_PER_LANE: usize = 4;
@@ -52,9 +53,9 @@ pub(crate) struct Coordinator {
     next_key: u64,
     /// Not bound yet.
     queue: Queue,
-    /// Irregular jobs whose next stage only waits: how many run, and those for which there are too many of these.
-    outside: usize,
-    outside_next: VecDeque<Staged>,
+    /// Irregular jobs whose next stage only waits, and those that wait for a process where these hold no lanes.
+    waiting: Outside,
+    processes: Option<Outside>,
     /// Whether somebody cancelled something since the last look.
     cancelled: bool,
     /// Bound, but GPUs have to be looked for before they can be planned.
@@ -73,6 +74,7 @@ pub(crate) struct Coordinator {
 
 impl Coordinator {
     pub fn new(shared: Arc<Shared>, receiver: Receiver<Message>, sender: Sender<Message>, lanes: Lanes) -> Self {
+        let processes = shared.settings.processes.map(Outside::new);
         let queue = Queue::new(shared.default_device());
         Self {
             shared,
@@ -84,8 +86,8 @@ impl Coordinator {
             items: HashMap::new(),
             next_key: 0,
             queue,
-            outside: 0,
-            outside_next: VecDeque::new(),
+            waiting: Outside::new(WAITING_MAX),
+            processes,
             cancelled: false,
             unplanned: Vec::new(),
             searching: false,
@@ -126,8 +128,8 @@ impl Coordinator {
     }
 
     fn is_idle(&self) -> bool {
-        let is_waiting = self.outside > 0 || !self.outside_next.is_empty();
-        self.items.is_empty() && self.queue.is_empty() && self.unplanned.is_empty() && !is_waiting
+        let outside_is_idle = self.waiting.is_idle() && self.processes.as_ref().is_none_or(Outside::is_idle);
+        self.items.is_empty() && self.queue.is_empty() && self.unplanned.is_empty() && outside_is_idle
     }
 
     /// Takes a message. It may hold something of a user's, a partial that nobody wants any more, whose `Drop` panics: that is
@@ -158,16 +160,15 @@ impl Coordinator {
                     self.admit_stage(staged);
                 }
             }
-            Message::Staged { lane, elapsed, next } => {
-                match lane {
-                    Some(lane) => self.short_ended(lane, elapsed),
-                    None => self.outside -= 1,
+            Message::Staged { held, elapsed, next } => {
+                match held {
+                    Held::Lane(lane) => self.short_ended(lane, elapsed),
+                    Held::Nothing(place) => self.outside_ended(place),
                 }
                 match next {
                     Some(staged) => self.admit_stage(staged),
                     None => self.shared.ended(1),
                 }
-                self.begin_outside();
             }
             Message::ClosureEnded { lane, elapsed } => {
                 self.short.closure_took(elapsed);
@@ -266,7 +267,7 @@ impl Coordinator {
 
     /// Plans a bound job and gives it to dispatch.
     fn admit_large(&mut self, bound: Bound) {
-        if let Some(error) = bound.ticket.cancel.error() {
+        if let Some(error) = bound.ticket.cancel.refusal() {
             return self.fail_ticket(bound.ticket, error, None);
         }
         self.add_gpus();
@@ -383,9 +384,9 @@ impl Coordinator {
                 Item::Task(mut staged) => {
                     start_clock(&self.timer, &mut staged.ticket);
                     if staged.place() == Place::Process {
-                        return self.run_outside(Some(lane), *staged);
+                        return self.run_outside(Held::Lane(lane), *staged);
                     }
-                    Box::new(move |_| stages::run_stage(*staged, Some(lane), &sender))
+                    Box::new(move |_| stages::run_stage(*staged, Held::Lane(lane), &sender))
                 }
                 Item::Begun | Item::Large(_) => return,
             },

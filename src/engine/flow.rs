@@ -200,8 +200,22 @@ impl Flow {
         true
     }
 
+    /// Whether a job that fails now could be tried again.
+    pub fn may_be_tried_again(&self, job: u64) -> bool {
+        self.tries.get(&job).is_some_and(|tries| tries.left > 0)
+    }
+
+    /// Whether a job has not ended.
+    pub fn is_pending(&self, job: u64) -> bool {
+        self.statuses.get(job) == Status::Pending
+    }
+
     /// A job has ended for good. Gives what follows for others.
     pub fn end(&mut self, job: u64, succeeded: bool) -> Vec<Next> {
+        if self.children.is_empty() {
+            self.close(job, succeeded);
+            return Vec::new();
+        }
         let mut next = Vec::new();
         let mut ended = vec![(job, succeeded)];
         while let Some((job, succeeded)) = ended.pop() {
@@ -386,7 +400,7 @@ mod tests {
             let mut flow = Flow::new(FlowOptions::default());
             let (mut running, mut outcome) = (Vec::new(), vec![None; parents.len()]);
             let mut picks = picks.into_iter();
-            let mut note = |next: Vec<Next>, running: &mut Vec<u64>, outcome: &mut Vec<Option<bool>>| {
+            let note = |next: Vec<Next>, running: &mut Vec<u64>, outcome: &mut Vec<Option<bool>>| {
                 for next in next {
                     match next {
                         Next::Begin(job) => running.push(job),

@@ -15,6 +15,7 @@ use crate::input::Scratch;
 use crate::job::JobError;
 use crate::kernels::{Answer, DynPartial, Work};
 use crate::plan::Plan;
+use crate::tasks::Place;
 
 /// What reaches the coordinator.
 pub(crate) enum Message {
@@ -26,8 +27,8 @@ pub(crate) enum Message {
     Cancelled,
     /// A batch ended.
     BatchEnded { lane: LaneTicket, elapsed: Duration, leftover: Leftover },
-    /// A stage of an irregular job was run, on a lane or on none; more of it may follow.
-    Staged { lane: Option<LaneTicket>, elapsed: Duration, next: Option<Staged> },
+    /// A stage of an irregular job was run; more of it may follow.
+    Staged { held: Held, elapsed: Duration, next: Option<Staged> },
     /// A closure returned.
     ClosureEnded { lane: LaneTicket, elapsed: Duration },
     /// A chunk was folded, or not.
@@ -38,6 +39,15 @@ pub(crate) enum Message {
     Searched,
     /// Nobody submits any more: end when all is done.
     Close,
+}
+
+/// What a stage holds while it runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Held {
+    /// A lane.
+    Lane(LaneTicket),
+    /// None, since stages of this place run outside all lanes.
+    Nothing(Place),
 }
 
 /// A chunk that was folded.

@@ -117,12 +117,12 @@ impl Queue {
         self.files[class as usize].first_mut()?.pop_front().map(|ticket| vec![ticket])
     }
 
-    /// Takes out what somebody cancelled.
+    /// Takes out what is not to begin any more.
     pub fn take_cancelled(&mut self) -> Vec<Ticket> {
         let mut gone = Vec::new();
         let ranked = self.files.iter_mut().chain([&mut self.quick]);
         for queue in ranked.flat_map(|ranked| ranked.0.values_mut()) {
-            take_out(queue, &mut gone, |ticket| ticket.cancel.is_cancelled());
+            take_out(queue, &mut gone, |ticket| ticket.is_refused());
         }
         gone
     }

@@ -27,6 +27,8 @@ pub struct Settings {
     pub device: DeviceChoice,
     /// Threads of the CPU.
     pub threads: u32,
+    /// How many processes run at once, whatever lanes there are; where left out, each holds a lane of the CPU.
+    pub processes: Option<usize>,
     /// Whether plans are to be read by somebody.
     pub explain: bool,
 }
@@ -307,7 +309,7 @@ mod tests {
         let device: Arc<dyn Device> = Arc::new(NullDevice::new(NullSpec { resident_bytes, ..NullSpec::gpu(0, 1.0) }));
         let gpus = vec![FoundGpu { device, unusable: None }];
         let search = Box::new(move || Found { gpus: gpus.clone(), diagnosis: None });
-        let settings = Settings { device: DeviceChoice::Auto, threads: 1, explain: false };
+        let settings = Settings { device: DeviceChoice::Auto, threads: 1, processes: None, explain: false };
         let (sender, _receiver) = crossbeam_channel::unbounded();
         let shared = Shared::new(settings, Devices::new(1, search), Store::new(Location::Nowhere), sender);
         shared.devices.gpus();

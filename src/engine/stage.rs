@@ -64,17 +64,25 @@ impl Staged {
         self.expected_ms
     }
 
+    /// Whether it is not to go on: it was cancelled, or has not begun and is not to.
+    pub fn is_refused(&self) -> bool {
+        let cancel = &self.ticket.cancel;
+        cancel.is_cancelled() || (self.spent.is_zero() && cancel.is_draining())
+    }
+
     /// Runs the next stage here, and those after it that run in the same place. Gives the job back where more is to come; the
     /// outcome of one that has ended is delivered.
     pub fn run(mut self) -> Option<Self> {
         let begun = Instant::now();
         let (place, spent_before) = (self.place, self.spent);
+        let mut is_first = spent_before.is_zero();
         let outputs_dir = self.ticket.context.outputs_dir();
         loop {
             let Self { ticket, task, .. } = self;
             let (id, index, cancel) = (&*ticket.id, ticket.index, &ticket.cancel);
             let context = TaskContext { id, index, cancel, outputs_dir: &outputs_dir };
-            let result = match ticket.cancel.error() {
+            let stop = if std::mem::take(&mut is_first) { ticket.cancel.refusal() } else { ticket.cancel.error() };
+            let result = match stop {
                 Some(error) => Err(error),
                 None => caught(|| task.into_inner().run(&context)),
             };

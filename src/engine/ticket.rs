@@ -82,6 +82,11 @@ impl Ticket {
         Self { index, id, kind, device, priority, timeout, params, context, submitted, cancel, sink }
     }
 
+    /// Whether it is not to begin any more.
+    pub fn is_refused(&self) -> bool {
+        self.cancel.is_cancelled() || self.cancel.is_draining()
+    }
+
     /// The outcome of this job where it never ran.
     pub fn failed(self, error: JobError, plan: Option<Arc<Plan>>, ended: Instant) -> (Outcome, Arc<dyn OutcomeSink>) {
         let waited = ended.saturating_duration_since(self.submitted);
