@@ -48,7 +48,7 @@ pub fn command() -> Command {
 
 fn run() -> Command {
     let command = Command::new("run").about("Runs the jobs of a job file").after_help(RUN_HELP).args([
-        Arg::new("jobs")
+        Arg::new("job-file")
             .value_name("JOBS.jsonl|-")
             .help("The job file; - is standard input")
             .required(true)

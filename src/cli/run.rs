@@ -103,7 +103,7 @@ impl Asked {
 
     fn read(matches: &ArgMatches) -> Result<Self, Stopped> {
         let options = Options::read(matches)?;
-        let Some(jobs) = matches.get_one::<PathBuf>("jobs") else {
+        let Some(jobs) = matches.get_one::<PathBuf>("job-file") else {
             return Err(Stopped::usage("no job file: name one, or - for standard input"));
         };
         let output = matches.get_one::<PathBuf>("output").filter(|path| path.as_os_str() != "-").cloned();

@@ -4,6 +4,7 @@
 mod interruption;
 mod job_files;
 mod machine;
+mod many_jobs;
 mod program;
 mod run_results;
 mod single_jobs;
