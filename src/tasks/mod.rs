@@ -1,6 +1,7 @@
 //! Irregular jobs and [`TASKS`], their registry: one file or folder a kind. A [`Task`] runs whole, on the CPU, in one stage or
 //! in several; the plan says `irregular` as its reason.
 
+pub mod factor;
 mod task;
 
 pub use task::{Place, Step, Task, TaskContext};
@@ -8,4 +9,4 @@ pub use task::{Place, Step, Task, TaskContext};
 use crate::job::Kind;
 
 /// Every kind of irregular job, in the order in which they are listed to users.
-pub static TASKS: &[&Kind] = &[];
+pub static TASKS: &[&Kind] = &[&factor::KIND];
