@@ -2,6 +2,7 @@
 //! in several; the plan says `irregular` as its reason.
 
 pub mod factor;
+pub mod fibonacci;
 mod task;
 
 pub use task::{Place, Step, Task, TaskContext};
@@ -9,4 +10,4 @@ pub use task::{Place, Step, Task, TaskContext};
 use crate::job::Kind;
 
 /// Every kind of irregular job, in the order in which they are listed to users.
-pub static TASKS: &[&Kind] = &[&factor::KIND];
+pub static TASKS: &[&Kind] = &[&factor::KIND, &fibonacci::KIND];
