@@ -106,7 +106,7 @@ fn show(outcome: &Outcome, options: &Options, several: bool) -> Result<(), Stopp
         print(|out| write_outcome(out, outcome, detail))?;
     } else if let Ok(answer) = &outcome.result {
         print(|out| {
-            if several {
+            if several && !answer.names_its_input() {
                 let gap = if outcome.index > 0 { "\n" } else { "" };
                 writeln!(out, "{gap}{}", stdout_style().strong(&format!("{}:", visible(&outcome.id))))?;
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::device::{Device, DeviceError, DeviceId, Phases};
 use crate::engine::foreign::Foreign;
 use crate::engine::running::caught;
-use crate::engine::stage::Staged;
+use crate::engine::stage::{Staged, not_on};
 use crate::engine::ticket::{Ticket, deliver};
 use crate::engine::{Outcome, OutcomeSink, RanOn, Timings};
 use crate::input::Scratch;
@@ -174,6 +174,10 @@ fn begin(
     let (kernel, work) = match opened {
         Ok(Ok(opened)) => opened,
         Ok(Err(task)) => {
+            if let Some(error) = not_on(ticket.device.unwrap_or(planner.default), ticket.kind) {
+                drop(Foreign::new(task));
+                return Begun::Ended(Ended { ticket, opening, result: Err(error), plan: None });
+            }
             let staged = Staged::new(ticket, task, opening);
             let here = staged.place() == Place::Compute && staged.expected_ms() <= SMALL_MS;
             return match if here { staged.run() } else { Some(staged) } {

@@ -8,7 +8,7 @@ use crate::engine::foreign::Foreign;
 use crate::engine::running::caught;
 use crate::engine::ticket::{Ticket, deliver};
 use crate::engine::{RanOn, Timings};
-use crate::job::JobError;
+use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::Answer;
 use crate::plan::{Choice, Plan};
 use crate::tasks::{Place, Step, Task, TaskContext};
@@ -20,6 +20,13 @@ static IRREGULAR: LazyLock<Arc<Plan>> =
 /// The plan of an irregular job.
 pub(crate) fn irregular() -> Arc<Plan> {
     IRREGULAR.clone()
+}
+
+/// Why an irregular job of this kind cannot run where it asks to; `None` where it can.
+pub(crate) fn not_on(asked: DeviceChoice, kind: &str) -> Option<JobError> {
+    let is_cpu = matches!(asked, DeviceChoice::Auto | DeviceChoice::Cpu);
+    let message = format!("`{asked}` was asked for, but {kind} is irregular and runs on the cpu only: use auto or cpu");
+    (!is_cpu).then(|| JobError::new(Cause::Unsupported, message))
 }
 
 /// An irregular job before its next stage.

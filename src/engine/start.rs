@@ -16,7 +16,7 @@ use crate::engine::lanes::{Lanes, is_own_thread, own_thread};
 use crate::engine::message::Message;
 use crate::engine::running::caught;
 use crate::engine::shared::{Planned, Settings, Shared};
-use crate::engine::stage::irregular;
+use crate::engine::stage::{irregular, not_on};
 use crate::engine::ticket::Ticket;
 use crate::engine::verify::{self, SkippedRun, Verification};
 use crate::engine::{CancelFlag, OutcomeSink, panics};
@@ -137,7 +137,8 @@ impl Engine {
             }
             Bound::Task(task) => {
                 drop(Foreign::new(task));
-                Ok(Plan::clone(&irregular()))
+                let asked = device.unwrap_or(self.shared.default_device());
+                not_on(asked, "this job").map_or_else(|| Ok(Plan::clone(&irregular())), Err)
             }
         }
     }

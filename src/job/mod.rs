@@ -6,6 +6,7 @@ mod file;
 mod head;
 mod ids;
 mod integer;
+pub(crate) mod json_integer;
 mod kind;
 mod lines;
 mod spec;
@@ -16,7 +17,7 @@ pub use error::{Cause, JobError};
 pub use file::{BadLine, JobFile};
 #[cfg(feature = "cli")]
 pub(crate) use integer::parse_bounded;
-pub use integer::{IntegerError, parse_integer};
+pub use integer::{IntegerError, parse_integer, parse_unsigned};
 pub use kind::{Asked, Kind, Sample, kind, kinds};
 pub use lines::MAX_LINE_BYTES;
 pub use spec::{BindContext, Bound, DeviceChoice, JobParams, JobSpec, KindParams};

@@ -28,6 +28,11 @@ pub trait Answer: Any + Send + Sync + std::fmt::Debug {
         Ok(())
     }
 
+    /// Whether the text says what it is about, as in `12: 2 2 3`, so that several in a row need no headings.
+    fn names_its_input(&self) -> bool {
+        false
+    }
+
     /// The answer in a few words, for one cell of a table: `5 of 6 prime`.
     fn summary(&self) -> String;
 }

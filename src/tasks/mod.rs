@@ -2,6 +2,8 @@
 //! in several; the plan says `irregular` as its reason.
 
 pub mod command;
+pub mod factor;
+pub mod fibonacci;
 mod task;
 
 pub use task::{Place, Step, Task, TaskContext};
@@ -9,4 +11,4 @@ pub use task::{Place, Step, Task, TaskContext};
 use crate::job::Kind;
 
 /// Every kind of irregular job, in the order in which they are listed to users.
-pub static TASKS: &[&Kind] = &[&command::KIND];
+pub static TASKS: &[&Kind] = &[&factor::KIND, &fibonacci::KIND, &command::KIND];

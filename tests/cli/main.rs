@@ -1,6 +1,7 @@
 //! The program itself: what it prints, where, and how it ends.
 #![cfg(feature = "cli")]
 
+mod factor_and_fibonacci;
 mod interruption;
 mod job_files;
 mod machine;
