@@ -13,7 +13,7 @@ pub struct Work {
     /// The kernel's name in the registry.
     pub kernel: &'static str,
     /// What else decides the speed: the element type or the method, as listed in the kernel's
-    /// [`KernelKind`](crate::kernels::KernelKind), and after it, set off by spaces, what else is asked for where that takes
+    /// [`Kind`](crate::job::Kind), and after it, set off by spaces, what else is asked for where that takes
     /// work of another kind. A part of the model's key.
     pub variant: String,
     /// The number of units that a pass folds; chunks are ranges of them.
