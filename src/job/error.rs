@@ -8,6 +8,8 @@ pub enum Cause {
     BadInput,
     /// Reading or writing failed.
     Io,
+    /// It took longer than it was given.
+    Timeout,
     /// The code of a kernel or of a user's closure panicked.
     Panic,
     /// It cannot fit the memory at hand.
@@ -28,6 +30,7 @@ impl Cause {
         match self {
             Self::BadInput => "bad_input",
             Self::Io => "io",
+            Self::Timeout => "timeout",
             Self::Panic => "panic",
             Self::Memory => "memory",
             Self::NoDevice => "no_device",
