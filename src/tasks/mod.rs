@@ -1,6 +1,8 @@
 //! Irregular jobs and [`TASKS`], their registry: one file or folder a kind. A [`Task`] runs whole, on the CPU, in one stage or
 //! in several; the plan says `irregular` as its reason.
 
+#[cfg(feature = "image")]
+pub mod image;
 #[cfg(feature = "links")]
 pub mod links;
 #[cfg(any(feature = "links", feature = "image"))]
@@ -15,4 +17,6 @@ use crate::job::Kind;
 pub static TASKS: &[&Kind] = &[
     #[cfg(feature = "links")]
     &links::KIND,
+    #[cfg(feature = "image")]
+    &image::KIND,
 ];

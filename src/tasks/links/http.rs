@@ -2,22 +2,20 @@
 
 use std::io;
 
-use ureq::config::Config;
 use ureq::http::Response;
 use ureq::http::header::{CONTENT_TYPE, HeaderName, LOCATION};
-use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConnector, TcpConnector};
-use ureq::{Agent, Body, Error, ResponseExt};
-use url::{Host, Url};
+use ureq::{Body, Error, ResponseExt};
+use url::Url;
 
 use crate::job::{Cause, JobError};
 use crate::tasks::TaskContext;
+use crate::tasks::links::client::client;
 use crate::tasks::links::encoding::charset_of;
 use crate::tasks::links::extract::Fetched;
 use crate::tasks::links::fetch::{ReadError, read_bounded, too_long};
 use crate::tasks::links::params::Bounds;
 use crate::tasks::links::time::shown;
-use crate::tasks::links::watched::{Cancelled, Watch};
+use crate::tasks::links::watched::Cancelled;
 
 /// Fetches a page.
 ///
@@ -28,7 +26,7 @@ pub(super) fn get(url: &Url, bounds: &Bounds, context: &TaskContext<'_>) -> Resu
     let failure = |error| failed(&name, error, bounds);
     let mut asked = url.clone();
     asked.set_fragment(None);
-    let mut response = agent(url, bounds, context).get(asked.as_str()).call().map_err(failure)?;
+    let mut response = client(url, &name, bounds, &context.cancel)?.get(asked.as_str()).call().map_err(failure)?;
     check_status(&name, &response)?;
     let content_type = header(&response, CONTENT_TYPE).map(str::to_owned);
     check_content_type(&name, content_type.as_deref())?;
@@ -45,35 +43,6 @@ pub(super) fn get(url: &Url, bounds: &Bounds, context: &TaskContext<'_>) -> Resu
     })?;
     let charset = content_type.as_deref().and_then(charset_of).map(str::to_owned);
     Ok(Fetched { name, url: found, bytes, charset })
-}
-
-/// A client for one page: its connections know whether the job is cancelled, and none outlives it.
-fn agent(url: &Url, bounds: &Bounds, context: &TaskContext<'_>) -> Agent {
-    let mut config = Config::builder()
-        .timeout_global(Some(bounds.timeout))
-        .max_redirects(bounds.max_redirects)
-        .http_status_as_error(false)
-        .user_agent(concat!("tandem/", env!("CARGO_PKG_VERSION")))
-        .accept("text/html,application/xhtml+xml;q=0.9,*/*;q=0.1");
-    if is_loopback(url) {
-        // A proxy knows another machine by that name.
-        config = config.proxy(None);
-    }
-    let connector =
-        ().chain(ConnectProxyConnector::default())
-            .chain(TcpConnector::default())
-            .chain(Watch(context.cancel.clone()))
-            .chain(RustlsConnector::default());
-    Agent::with_parts(config.build(), connector, DefaultResolver::default())
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 /// A URL that may be shown, and that links may start from: without the name and the password of a user.
@@ -139,9 +108,7 @@ fn failed(name: &str, error: Error, bounds: &Bounds) -> JobError {
         }
         Error::HostNotFound => (Cause::Io, "no such host: check the address and the network".to_owned()),
         Error::Io(error) => (Cause::Io, of_connection(&error)),
-        Error::Rustls(error) => {
-            (Cause::Io, format!("no safe connection: {error}: check the address and this machine's clock"))
-        }
+        Error::Rustls(error) => (Cause::Io, unsafe_connection(&error.to_string())),
         Error::Protocol(error) => {
             (Cause::Io, format!("what answers speaks no proper HTTP ({error}): check the address"))
         }
@@ -159,6 +126,17 @@ fn of_connection(error: &io::Error) -> String {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => {
             "the server closed the connection before the page was whole: try again".to_owned()
         }
+        // What TLS finds wrong comes wrapped in this.
+        io::ErrorKind::InvalidData => unsafe_connection(&error.to_string()),
+        // Each system has words of its own for it, and no kind.
+        _ if error.to_string().contains("lookup") => "no such host: check the address and the network".to_owned(),
         _ => format!("the connection failed: {error}"),
     }
+}
+
+fn unsafe_connection(error: &str) -> String {
+    format!(
+        "no safe connection: {error}: check the address and this machine's clock; where a network has a certificate authority \
+         of its own, name its file in SSL_CERT_FILE"
+    )
 }

@@ -24,6 +24,7 @@
 mod answer;
 #[cfg(feature = "cli")]
 mod args;
+mod client;
 mod encoding;
 mod extract;
 mod fetch;
