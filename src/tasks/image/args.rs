@@ -1,7 +1,7 @@
 //! The subcommand `image`.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
@@ -99,7 +99,7 @@ pub(super) fn from_args(matches: &ArgMatches) -> Result<Vec<Asked>, String> {
 }
 
 /// Whether several files become as many.
-fn check_outputs(files: &[&PathBuf], output: &PathBuf, format: Option<Format>) -> Result<(), String> {
+fn check_outputs(files: &[&PathBuf], output: &Path, format: Option<Format>) -> Result<(), String> {
     if !is_folder(output) {
         let output = output.display();
         return Err(format!("--output {output}: several files need a folder that is there (mkdir {output})"));

@@ -26,7 +26,7 @@ pub(super) fn get(url: &Url, bounds: &Bounds, context: &TaskContext<'_>) -> Resu
     let failure = |error| failed(&name, error, bounds);
     let mut asked = url.clone();
     asked.set_fragment(None);
-    let mut response = client(url, &name, bounds, &context.cancel)?.get(asked.as_str()).call().map_err(failure)?;
+    let mut response = client(url, &name, bounds, context.cancel)?.get(asked.as_str()).call().map_err(failure)?;
     check_status(&name, &response)?;
     let content_type = header(&response, CONTENT_TYPE).map(str::to_owned);
     check_content_type(&name, content_type.as_deref())?;
