@@ -31,6 +31,8 @@ pub use numbers::{NumberList, open_numbers, read_numbers};
 #[cfg(feature = "cli")]
 pub(crate) use open::claim_stdin;
 pub use open::{forget_opened, open, read_stream};
+#[cfg(any(feature = "links", feature = "image"))]
+pub(crate) use open::{open_file, version_of};
 pub use source::{DType, Element, InMemory, Scratch, Source, Values};
 pub use spec::{ColumnRef, Dataset, Format, Header, InputSpec, LeftOut, Location, NamedColumn, check_options};
 

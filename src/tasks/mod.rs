@@ -4,6 +4,12 @@
 pub mod command;
 pub mod factor;
 pub mod fibonacci;
+#[cfg(feature = "image")]
+pub mod image;
+#[cfg(feature = "links")]
+pub mod links;
+#[cfg(any(feature = "links", feature = "image"))]
+mod regular;
 mod task;
 
 pub use task::{Place, Step, Task, TaskContext};
@@ -11,4 +17,12 @@ pub use task::{Place, Step, Task, TaskContext};
 use crate::job::Kind;
 
 /// Every kind of irregular job, in the order in which they are listed to users.
-pub static TASKS: &[&Kind] = &[&factor::KIND, &fibonacci::KIND, &command::KIND];
+pub static TASKS: &[&Kind] = &[
+    &factor::KIND,
+    &fibonacci::KIND,
+    #[cfg(feature = "links")]
+    &links::KIND,
+    #[cfg(feature = "image")]
+    &image::KIND,
+    &command::KIND,
+];
