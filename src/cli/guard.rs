@@ -16,6 +16,12 @@ pub(super) fn command() -> Command {
 
 /// Has this program guarded from its first command on.
 pub(super) fn set() {
+    // A parent that ignores it hands that down, and then no program's end can be seen.
+    // SAFETY: a plain system call; nothing here handles this signal.
+    #[cfg(unix)]
+    unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+    }
     #[cfg(unix)]
     if let Ok(program) = std::env::current_exe() {
         let mut guard = std::process::Command::new(program);

@@ -41,6 +41,8 @@ pub(crate) struct Leftover {
     pub staged: Vec<Staged>,
     /// Not begun.
     pub rest: Vec<Ticket>,
+    /// How long tasks took here, which is no time of the others.
+    pub tasks: Duration,
     /// How many jobs ended here.
     pub ended: usize,
     /// The work of a typical job that ran here and how long each took, where all that ran look alike.
@@ -129,11 +131,12 @@ pub(crate) fn run(
     let now = Instant::now();
     if let (1, Some((work, _, Some(_)))) = (planner.changes, &planner.last) {
         let ran = ended.iter().filter(|ended| ended.result.is_ok() && ended.plan.is_some()).count();
-        if ran > 0 && ran == ended.len() && leftover.bound.is_empty() {
-            leftover.sample = Some((work.clone(), share(begun, now, &ended)));
+        let alone = leftover.bound.is_empty() && leftover.tasks.is_zero();
+        if ran > 0 && ran == ended.len() && alone {
+            leftover.sample = Some((work.clone(), share(begun, now, leftover.tasks, &ended)));
         }
     }
-    deliver(outcomes(ended, begun, now));
+    deliver(outcomes(ended, begun, now, leftover.tasks));
     leftover
 }
 
@@ -159,7 +162,7 @@ fn begin(
         return Begun::Ended(Ended { ticket, opening: Duration::ZERO, result: Err(error), plan: None });
     }
     // Opening a file takes time worth knowing; what is in memory is bound in less than a clock takes to read.
-    let begun = (!ticket.params.in_memory()).then(Instant::now);
+    let begun = (!ticket.in_memory).then(Instant::now);
     let opened = caught(|| {
         Ok(match ticket.params.bind(&ticket.context)? {
             Opened::Kernel(kernel) => {
@@ -178,9 +181,14 @@ fn begin(
                 drop(Foreign::new(task));
                 return Begun::Ended(Ended { ticket, opening, result: Err(error), plan: None });
             }
+            // Where it is given so much time, its clock has to be watched.
+            let is_free = ticket.timeout.is_none();
+            let began = Instant::now();
             let staged = Staged::new(ticket, task, opening);
-            let here = staged.place() == Place::Compute && staged.expected_ms() <= SMALL_MS;
-            return match if here { staged.run() } else { Some(staged) } {
+            let here = is_free && staged.place() == Place::Compute && staged.expected_ms() <= SMALL_MS;
+            let rest = if here { staged.run() } else { Some(staged) };
+            leftover.tasks += began.elapsed();
+            return match rest {
                 Some(staged) => {
                     leftover.staged.push(staged);
                     Begun::Left
@@ -223,8 +231,8 @@ fn run_whole(
 }
 
 /// The outcomes of a batch: its time is shared out evenly, since no clock was read between its jobs.
-fn outcomes(ended: Vec<Ended>, begun: Instant, now: Instant) -> Vec<(Outcome, Arc<dyn OutcomeSink>)> {
-    let share = share(begun, now, &ended);
+fn outcomes(ended: Vec<Ended>, begun: Instant, now: Instant, tasks: Duration) -> Vec<(Outcome, Arc<dyn OutcomeSink>)> {
+    let share = share(begun, now, tasks, &ended);
     ended
         .into_iter()
         .map(|Ended { ticket, opening, result, plan }| {
@@ -240,9 +248,9 @@ fn outcomes(ended: Vec<Ended>, begun: Instant, now: Instant) -> Vec<(Outcome, Ar
         .collect()
 }
 
-/// What each of these jobs took, but for opening its input.
-fn share(begun: Instant, now: Instant, ended: &[Ended]) -> Duration {
+/// What each of these jobs took, but for opening its input; `tasks` took their own time.
+fn share(begun: Instant, now: Instant, tasks: Duration, ended: &[Ended]) -> Duration {
     let opening: Duration = ended.iter().map(|ended| ended.opening).sum();
     let jobs = u32::try_from(ended.len().max(1)).unwrap_or(u32::MAX);
-    now.saturating_duration_since(begun).saturating_sub(opening) / jobs
+    now.saturating_duration_since(begun).saturating_sub(opening).saturating_sub(tasks) / jobs
 }

@@ -302,7 +302,8 @@ impl Coordinator {
         let (job, order) = (self.key(), self.order(ticket.priority, predicted_ms));
         let admission = Admission::new(job, order, &work, &plan, asked);
         let class = Class::of(asked);
-        let large = Large { running, ticket, work, plan, opening, class, admitted: Instant::now(), answer: None };
+        let large =
+            Large { running, ticket, work, plan, opening, class, begun: false, admitted: Instant::now(), answer: None };
         self.large[class as usize] += 1;
         self.items.insert(job, Item::Large(Box::new(large)));
         self.tell(Event::Admitted(admission));
@@ -351,12 +352,14 @@ impl Coordinator {
     }
 
     fn fold(&mut self, key: u64, lane: LaneTicket, units: Range<u64>) {
-        let Some(item) = self.items.get_mut(&key) else { return };
+        // Ended between the decision and now: the lane is given back.
+        let Some(item) = self.items.get_mut(&key) else { return self.short_ended(lane, Duration::ZERO) };
         let shared = self.shared.clone();
         let sender = self.sender.clone();
         let piece: Piece = match item {
             Item::Large(large) => {
                 start_clock(&self.timer, &mut large.ticket);
+                large.begun = true;
                 let running = large.running.clone();
                 Box::new(move |scratch| {
                     let result = match shared.devices.get(lane.device) {
@@ -388,7 +391,7 @@ impl Coordinator {
                     }
                     Box::new(move |_| stages::run_stage(*staged, Held::Lane(lane), &sender))
                 }
-                Item::Begun | Item::Large(_) => return,
+                Item::Begun | Item::Large(_) => return self.short_ended(lane, Duration::ZERO),
             },
         };
         if let Err(error) = self.lanes.spawn(lane.device, piece) {
@@ -428,7 +431,7 @@ impl Coordinator {
         let Large { running, ticket, plan, opening, admitted, answer, .. } = large;
         // Dispatch knows that it was to end early, the flag why.
         let result = result.map_err(|error| match error.cause {
-            Cause::Cancelled => ticket.cancel.error().unwrap_or(error),
+            Cause::Cancelled => ticket.cancel.refusal().unwrap_or(error),
             _ => error,
         });
         let result = result.and_then(|()| {

@@ -168,7 +168,7 @@ impl Flow {
         parents.dedup();
         if let Some(failed) = parents.iter().find(|parent| self.statuses.get(**parent) == Status::Failed) {
             let verdict = Verdict::Skip(*failed);
-            self.close(job, false);
+            self.give_up_one(job);
             return verdict;
         }
         parents.retain(|parent| self.statuses.get(*parent) == Status::Pending);
@@ -217,14 +217,15 @@ impl Flow {
             return Vec::new();
         }
         let mut next = Vec::new();
+        self.close(job, succeeded);
         let mut ended = vec![(job, succeeded)];
         while let Some((job, succeeded)) = ended.pop() {
-            self.close(job, succeeded);
             for child in self.children.remove(&job).unwrap_or_default() {
                 let Some(waiting) = self.waiting.get_mut(&child) else { continue };
                 if !succeeded {
                     self.waiting.remove(&child);
                     next.push(Next::Skip { job: child, parent: job });
+                    self.give_up_one(child);
                     ended.push((child, false));
                     continue;
                 }
@@ -243,6 +244,13 @@ impl Flow {
         self.tries.remove(&job);
         self.ended += 1;
         self.failed += u64::from(!succeeded);
+    }
+
+    /// A job ends without having run, which is no failure of its own: a run does not halt for it.
+    pub fn give_up_one(&mut self, job: u64) {
+        self.statuses.set(job, Status::Failed);
+        self.tries.remove(&job);
+        self.ended += 1;
     }
 
     /// The next job to be tried again, if its time has come.
@@ -281,7 +289,7 @@ impl Flow {
         jobs.extend(self.delayed.drain().map(|Reverse((_, job))| job));
         jobs.sort_unstable();
         self.children.clear();
-        jobs.iter().for_each(|job| self.close(*job, false));
+        jobs.iter().for_each(|job| self.give_up_one(*job));
         jobs
     }
 
@@ -324,7 +332,7 @@ mod tests {
         assert_eq!(flow.end(0, false), [Next::Skip { job: 2, parent: 0 }, Next::Skip { job: 3, parent: 2 }]);
         assert_eq!(flow.add(4, &after(&[3])), Verdict::Skip(3));
         assert_eq!(flow.end(1, true), []);
-        assert_eq!((flow.waiting(), flow.failed, flow.ended), (0, 4, 5));
+        assert_eq!((flow.waiting(), flow.failed, flow.ended), (0, 1, 5), "what is skipped has not failed");
     }
 
     #[test]

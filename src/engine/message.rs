@@ -82,6 +82,8 @@ pub(crate) struct Large {
     pub opening: Duration,
     /// What it counts as.
     pub class: Class,
+    /// Whether a chunk of it was given to a lane.
+    pub begun: bool,
     /// When dispatch got it.
     pub admitted: Instant,
     /// Its answer, once there is one.

@@ -72,7 +72,7 @@ impl Queue {
     }
 
     fn place(&mut self, ticket: &Ticket) -> &mut VecDeque<Ticket> {
-        let ranked = if ticket.params.in_memory() {
+        let ranked = if ticket.in_memory {
             &mut self.quick
         } else {
             &mut self.files[Class::of(ticket.device.unwrap_or(self.default)) as usize]

@@ -65,6 +65,8 @@ pub(crate) struct Ticket {
     /// How long it may take; `None` also once the clock runs.
     pub timeout: Option<Duration>,
     pub params: Foreign<Box<dyn JobParams>>,
+    /// Whether opening it costs next to nothing.
+    pub in_memory: bool,
     pub context: Arc<BindContext>,
     pub submitted: Instant,
     pub cancel: CancelFlag,
@@ -76,10 +78,12 @@ impl Ticket {
     pub fn new(spec: JobSpec, context: Arc<BindContext>, cancel: CancelFlag, sink: Arc<dyn OutcomeSink>) -> Self {
         let JobSpec { index, id, kind, device, params, terms } = spec;
         let (params, submitted) = (Foreign::new(params), Instant::now());
+        // Asked once, and here: it is foreign code, which may panic.
+        let in_memory = panics::catch(|| params.in_memory()).unwrap_or(false);
         let Terms { priority, timeout, .. } = terms;
         // A time-out is the job's own.
         let cancel = if timeout.is_some() { cancel.child() } else { cancel };
-        Self { index, id, kind, device, priority, timeout, params, context, submitted, cancel, sink }
+        Self { index, id, kind, device, priority, timeout, params, in_memory, context, submitted, cancel, sink }
     }
 
     /// Whether it is not to begin any more.

@@ -48,6 +48,9 @@ impl Job {
     pub fn parse(line: &str) -> Result<Self, JobError> {
         let mut lines = JobFile::new("job", line.as_bytes());
         match (lines.next(), lines.next()) {
+            (Some(Ok(spec)), None) if spec.terms.retries.is_some_and(|retries| retries > 0) => Err(
+                JobError::bad_input("`retries` is for the jobs of a job file: submit the job again where it failed"),
+            ),
             (Some(Ok(spec)), None) => {
                 let id = Some(spec.id).filter(|id| !id.starts_with('#'));
                 Ok(Self { id, kind: spec.kind, device: spec.device, terms: spec.terms, params: spec.params })

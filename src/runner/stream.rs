@@ -174,8 +174,9 @@ impl Stream<'_> {
             }
             Verdict::Wait => _ = state.kept.insert(index, spec),
             Verdict::Skip(parent) => {
+                let outcome = state.skipped(&spec, parent);
                 drop(state);
-                self.router.pass(vec![skipped(&spec, parent)]);
+                self.router.pass(vec![outcome]);
             }
         }
     }
@@ -202,9 +203,14 @@ struct State {
     kept: HashMap<u64, JobSpec>,
     /// Those of them that may begin.
     ready: VecDeque<u64>,
-    /// The tries that jobs have had before this one, where there were any.
-    attempts: HashMap<u64, u32>,
+    /// How the last try of jobs ended that wait for another one; its attempts are those of all tries so far.
+    tried: HashMap<u64, Outcome>,
+    /// What jobs are called that have not succeeded, for those that wait for them.
+    failed: HashMap<u64, Arc<str>>,
 }
+
+/// So many failed jobs are remembered by name.
+const FAILED_MAX: usize = 65_536;
 
 impl State {
     /// The next job that has waited long enough, kept for another try where it may have one.
@@ -216,6 +222,24 @@ impl State {
             }
         }
         None
+    }
+
+    /// Remembers what a job is called that has not succeeded.
+    fn name_failed(&mut self, index: u64, id: &Arc<str>) {
+        if self.failed.len() < FAILED_MAX {
+            self.failed.insert(index, id.clone());
+        }
+    }
+
+    /// The outcome of a job that waited for one that has not succeeded.
+    fn skipped(&mut self, spec: &JobSpec, parent: u64) -> Outcome {
+        let parent = match self.failed.get(&parent) {
+            Some(id) => format!("`{id}`"),
+            None => format!("the job in place {parent} of the run"),
+        };
+        self.name_failed(spec.index, &spec.id);
+        let message = format!("{parent}, which it waits for (`after`), did not succeed");
+        unrun(spec, JobError::new(Cause::Skipped, message))
     }
 
     /// Keeps a job for its next try, and gives it for this one.
@@ -260,29 +284,37 @@ impl Router {
 
     /// The outcome of a line that is no job: it counts as one that failed.
     fn pass_bad_line(&self, outcome: Outcome) {
-        let next = { self.lock().flow.end(outcome.index, false) };
+        let next = {
+            let mut state = self.lock();
+            state.name_failed(outcome.index, &outcome.id);
+            state.flow.end(outcome.index, false)
+        };
         debug_assert!(next.is_empty(), "nobody waits for a job that has only just been read");
         self.pass(vec![outcome]);
     }
 
     /// Ends every job that waits, since none is to begin any more.
     fn give_up<'a>(&'a self, mut state: MutexGuard<'a, State>, stopped: bool) -> MutexGuard<'a, State> {
-        state.flow.give_up();
-        state.ready.clear();
-        // Kept for a try that may still be under way: its outcome is to come.
-        let under_way = |spec: &JobSpec, state: &State| state.flow.is_pending(spec.index);
-        let gone: Vec<u64> = {
-            let state = &*state;
-            state.kept.values().filter(|spec| !under_way(spec, state)).map(|spec| spec.index).collect()
-        };
-        let gone: Vec<JobSpec> = gone.iter().filter_map(|index| state.kept.remove(index)).collect();
+        let mut gone = state.flow.give_up();
+        for ready in std::mem::take(&mut state.ready) {
+            state.flow.give_up_one(ready);
+            gone.push(ready);
+        }
         if gone.is_empty() {
             return state;
         }
-        drop(state);
         let why = if stopped { "the run was ended" } else { "too many jobs had failed (--halt)" };
-        let message = format!("{why} before it could begin");
-        self.pass(gone.iter().map(|spec| unrun(spec, JobError::new(Cause::NotStarted, message.as_str()))).collect());
+        let not_started =
+            |spec: &JobSpec| unrun(spec, JobError::new(Cause::NotStarted, format!("{why} before it could begin")));
+        let mut outcomes = Vec::with_capacity(gone.len());
+        for index in gone {
+            // What was tried has failed as it did; another try is not to be.
+            let kept = state.kept.remove(&index);
+            let tried = state.tried.remove(&index);
+            outcomes.extend(tried.or_else(|| kept.as_ref().map(not_started)));
+        }
+        drop(state);
+        self.pass(outcomes);
         self.lock()
     }
 }
@@ -297,15 +329,14 @@ impl OutcomeSink for Router {
             let index = outcome.index;
             if let Err(error) = &outcome.result {
                 let (cause, code) = (error.cause, exit_code(error));
+                outcome.attempts += state.tried.remove(&index).map_or(0, |before| before.attempts);
                 if state.flow.retry(index, cause, code, now) {
-                    *state.attempts.entry(index).or_default() += outcome.attempts;
+                    state.tried.insert(index, outcome);
                     continue;
                 }
-            }
-            if !state.attempts.is_empty()
-                && let Some(before) = state.attempts.remove(&index)
-            {
-                outcome.attempts += before;
+                state.name_failed(index, &outcome.id);
+            } else if !state.tried.is_empty() {
+                outcome.attempts += state.tried.remove(&index).map_or(0, |before| before.attempts);
             }
             if !state.kept.is_empty() {
                 state.kept.remove(&index);
@@ -316,7 +347,9 @@ impl OutcomeSink for Router {
                 match next {
                     Next::Begin(job) => state.ready.push_back(job),
                     Next::Skip { job, parent } => {
-                        passed.extend(state.kept.remove(&job).map(|spec| skipped(&spec, parent)));
+                        if let Some(spec) = state.kept.remove(&job) {
+                            passed.push(state.skipped(&spec, parent));
+                        }
                     }
                 }
             }
@@ -347,9 +380,4 @@ fn unrun(spec: &JobSpec, error: JobError) -> Outcome {
         attempts: 0,
         plan: None,
     }
-}
-
-fn skipped(spec: &JobSpec, parent: u64) -> Outcome {
-    let message = format!("the job in place {parent} of the run, which it waits for (`after`), did not succeed");
-    unrun(spec, JobError::new(Cause::Skipped, message))
 }

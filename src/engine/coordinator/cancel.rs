@@ -15,7 +15,11 @@ impl Coordinator {
         let mut stages: Vec<Staged> = Vec::new();
         for (key, item) in &mut self.items {
             match item {
-                Item::Large(large) if large.ticket.cancel.is_cancelled() => cancelled.push(*key),
+                Item::Large(large)
+                    if large.ticket.cancel.is_cancelled() || (!large.begun && large.ticket.is_refused()) =>
+                {
+                    cancelled.push(*key);
+                }
                 Item::Batch(tickets) => gone.extend(tickets.extract_if(.., |ticket| ticket.is_refused())),
                 Item::Task(staged) if staged.is_refused() => {
                     cancelled.push(*key);

@@ -52,6 +52,11 @@ pub fn watch() -> io::Result<()> {
     result
 }
 
+/// Begins the guard, if there is to be one and it does not run yet.
+pub(super) fn start() {
+    pipe();
+}
+
 /// A process group was begun.
 pub(super) fn add(id: u32) {
     tell('+', id);
@@ -62,15 +67,19 @@ pub(super) fn remove(id: u32) {
     tell('-', id);
 }
 
-fn tell(what: char, id: u32) {
-    let Some(guard) = GUARD.get() else { return };
+fn pipe() -> Option<&'static Mutex<ChildStdin>> {
+    let guard = GUARD.get()?;
     let pipe = guard.pipe.get_or_init(|| {
         let mut command = guard.command.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         // A group of its own, so that an interruption at the terminal does not reach it.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         command.spawn().ok()?.stdin.map(Mutex::new)
     });
-    if let Some(pipe) = pipe {
+    pipe.as_ref()
+}
+
+fn tell(what: char, id: u32) {
+    if let Some(pipe) = pipe() {
         // One write a line, which a pipe takes whole. A guard that is gone cannot be helped.
         let line = format!("{what}{id}\n");
         let _ = pipe.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes());

@@ -27,6 +27,7 @@ const DRAIN: Duration = Duration::from_millis(200);
 /// # Errors
 /// Where it cannot be started, or its outputs can be neither read nor kept; it is not running then.
 pub(super) fn run(mut command: Command, outputs: [Capture; 2], cancel: &CancelFlag) -> Result<Ended, Fault> {
+    guard::start();
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let child = command.spawn().map_err(Fault::Start)?;
     watch(child, outputs, cancel).map_err(Fault::Output)
@@ -41,13 +42,15 @@ fn watch(mut child: Child, outputs: [Capture; 2], cancel: &CancelFlag) -> io::Re
     let mut streams = Streams { pipes: pipes.map(Some), outputs };
     let mut stop = Stop { asked: None, made: false };
     let mut has_ended = None;
+    let mut looked = Instant::now();
     while streams.any_open() {
         let got = streams.read(LOOK)?;
-        stop.look(cancel, &process);
-        if got {
+        if got && looked.elapsed() < LOOK {
             continue;
         }
-        // Nothing came: has it ended, while something that it started still holds its outputs?
+        looked = Instant::now();
+        stop.look(cancel, &process);
+        // Has it ended, while something that it started still holds its outputs, and perhaps goes on writing to them?
         if has_ended.is_none() && process.has_ended()? {
             has_ended = Some(Instant::now());
         }
@@ -147,14 +150,23 @@ impl Process {
     }
 
     /// Whether the process has ended; it is not reaped by the question.
-    fn has_ended(&self) -> io::Result<bool> {
+    fn has_ended(&mut self) -> io::Result<bool> {
         // SAFETY: zeros are a valid siginfo_t, and mean "nothing happened" where waitid leaves them.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
         let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
         // SAFETY: `info` lives through the call.
         let done = unsafe { libc::waitid(libc::P_PID, self.id as libc::id_t, &mut info, flags) };
         if done != 0 {
-            return Err(io::Error::last_os_error());
+            let error = io::Error::last_os_error();
+            if error.raw_os_error() == Some(libc::ECHILD) {
+                // Somebody else has taken it off the list, and its number may be another's by now: nothing may be signalled.
+                self.is_reaped = true;
+                guard::remove(self.id as u32);
+                return Err(io::Error::other(
+                    "its end was not to be seen, since this process ignores the signal SIGCHLD",
+                ));
+            }
+            return Err(error);
         }
         // SAFETY: waitid has filled the part of the union that `si_pid` reads, or left the zeros.
         Ok(unsafe { info.si_pid() } == self.id)
@@ -163,6 +175,8 @@ impl Process {
     /// Ends what is left of the group, and takes the process off the system's list.
     fn reap(&mut self) -> io::Result<(Ending, Option<u64>)> {
         self.signal_group(libc::SIGKILL);
+        // Before the number can be another's.
+        guard::remove(self.id as u32);
         let mut status = 0;
         // SAFETY: zeros are a valid rusage, which wait4 fills.
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -177,7 +191,6 @@ impl Process {
             }
         }
         self.is_reaped = true;
-        guard::remove(self.id as u32);
         let ending = if libc::WIFSIGNALED(status) {
             Ending::Signal(signal_name(libc::WTERMSIG(status)))
         } else {
@@ -185,8 +198,9 @@ impl Process {
         };
         // Kibibytes, but on Apple's systems bytes.
         let unit = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
-        let peak = u64::try_from(usage.ru_maxrss).ok().filter(|peak| *peak > 0).map(|peak| peak.saturating_mul(unit));
-        Ok((ending, peak))
+        // A process begins as a copy of the one that starts it, and the most that this held counts as its own: only more tells.
+        let peak = u64::try_from(usage.ru_maxrss).ok().filter(|_| usage.ru_maxrss > own_peak());
+        Ok((ending, peak.map(|peak| peak.saturating_mul(unit))))
     }
 }
 
@@ -196,6 +210,15 @@ impl Drop for Process {
             let _ = self.reap();
         }
     }
+}
+
+/// The most memory that this process has held, in the unit of the system.
+fn own_peak() -> libc::c_long {
+    // SAFETY: zeros are a valid rusage, which getrusage fills.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` lives through the call.
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
+    usage.ru_maxrss
 }
 
 fn signal_name(number: libc::c_int) -> String {
