@@ -218,3 +218,117 @@ fn what_is_of_higher_priority_begins_first() {
         assert_eq!(*order.lock().unwrap(), [7, 3, 0, -5]);
     });
 }
+
+/// A task that holds the one lane for a moment.
+#[derive(Debug)]
+struct Brief;
+
+impl JobParams for Brief {
+    fn in_memory(&self) -> bool {
+        true
+    }
+
+    fn bind(&self, _: &BindContext) -> Result<Bound, JobError> {
+        Ok(Bound::Task(Box::new(BriefTask)))
+    }
+}
+
+struct BriefTask;
+
+impl tandem::tasks::Task for BriefTask {
+    fn place(&self) -> tandem::tasks::Place {
+        tandem::tasks::Place::Compute
+    }
+
+    fn expected_ms(&self) -> f64 {
+        10.0
+    }
+
+    fn run(self: Box<Self>, _: &tandem::tasks::TaskContext<'_>) -> Result<tandem::tasks::Step, JobError> {
+        Err(JobError::bad_input("as some tasks end"))
+    }
+}
+
+#[test]
+fn a_lane_is_given_back_whenever_a_task_is_cancelled() {
+    within_a_minute(|| {
+        let runner = runner(1);
+        for _ in 0..5_000 {
+            let handle = runner.submit(Job::new("brief", Box::new(Brief)));
+            handle.cancel();
+            let cause = handle.wait().result.unwrap_err().cause;
+            assert!(matches!(cause, Cause::Cancelled | Cause::BadInput), "{cause}");
+        }
+        assert_eq!(runner.spawn(|| 7).wait().unwrap(), 7, "the only lane is still there");
+    });
+}
+
+#[test]
+fn each_job_of_a_run_has_one_outcome_however_the_run_ends() {
+    use std::collections::BTreeMap;
+    use tandem::engine::flow::{FlowOptions, Halt};
+    use tandem::engine::{CancelFlag, Outcome, OutcomeSink};
+    use tandem::job::JobFile;
+    use tandem::runner::StreamOptions;
+
+    struct Counted(std::sync::Mutex<BTreeMap<u64, Cause>>, AtomicUsize);
+    impl OutcomeSink for Counted {
+        fn accept(&self, outcomes: Vec<Outcome>) {
+            for outcome in outcomes {
+                self.1.fetch_add(1, Ordering::Relaxed);
+                let cause = outcome.result.err().map_or(Cause::Unsupported, |error| error.cause);
+                assert_eq!(self.0.lock().unwrap().insert(outcome.index, cause), None, "twice");
+            }
+        }
+    }
+    // Chains, fans and failures over jobs that take some milliseconds.
+    let line = |n: u64| {
+        let after = match n % 5 {
+            1 => format!(",\"after\":[\"j{}\"]", n - 1),
+            2 if n > 7 => format!(",\"after\":[\"j{}\",\"j{}\"]", n - 7, n - 1),
+            _ => String::new(),
+        };
+        let range = if n % 11 == 10 { "5..1" } else { "0..3000000" };
+        format!("{{\"id\":\"j{n}\",\"kind\":\"primes\",\"range\":\"{range}\",\"retries\":1{after}}}\n")
+    };
+    let lines: String = (0..120).map(line).collect();
+    within_a_minute(move || {
+        for round in 0..24_u64 {
+            let runner = runner(2);
+            let sink = Arc::new(Counted(Default::default(), AtomicUsize::new(0)));
+            let cancel = CancelFlag::default();
+            let halt: Halt = ["never", "soon,fail=3", "now,fail=2"][round as usize % 3].parse().unwrap();
+            let jobs = if round % 2 == 0 { Some(3) } else { None };
+            let options =
+                StreamOptions { jobs, flow: FlowOptions { halt, ..Default::default() }, ..Default::default() };
+            let mut file = JobFile::new("jobs", lines.as_bytes());
+            let mut read = 0;
+            let next = || match file.next() {
+                Some(Ok(spec)) => {
+                    read += 1;
+                    tandem::runner::Incoming::Job(spec)
+                }
+                Some(Err(bad)) => {
+                    read += 1;
+                    tandem::runner::Incoming::Ended(bad.into())
+                }
+                None => tandem::runner::Incoming::End,
+            };
+            std::thread::scope(|scope| {
+                let cancel = &cancel;
+                if round % 4 > 1 {
+                    scope.spawn(move || {
+                        std::thread::sleep(Duration::from_millis(round * 3));
+                        cancel.drain();
+                        std::thread::sleep(Duration::from_millis(round % 7));
+                        if round % 8 > 5 {
+                            cancel.cancel();
+                        }
+                    });
+                }
+                runner.stream(next, BindContext::default(), cancel, options, sink.clone());
+            });
+            assert_eq!(sink.0.lock().unwrap().len(), read, "round {round}");
+        }
+    });
+}

@@ -185,9 +185,15 @@ fn a_sink_that_panics_loses_what_it_was_given_and_nothing_else() {
     let runner = runner(1);
     let lines =
         "{\"kind\":\"primes\",\"numbers\":[7]}\n{\"kind\":\"primes\",\"range\":[0,1000]}\n{\"kind\":\"nonsense\"}\n";
-    let jobs = tandem::job::JobFile::new("jobs", lines.as_bytes()).filter_map(Result::ok).map(Ok);
+    let mut jobs = tandem::job::JobFile::new("jobs", lines.as_bytes()).filter_map(Result::ok);
     let cancel = tandem::engine::CancelFlag::default();
-    runner.stream(jobs, tandem::job::BindContext::default(), &cancel, Default::default(), Arc::new(Broken));
+    runner.stream(
+        || jobs.next().into(),
+        tandem::job::BindContext::default(),
+        &cancel,
+        Default::default(),
+        Arc::new(Broken),
+    );
     assert_eq!(total(&runner.submit(Job::kernel(SumBelow::new(10))).wait()), gauss(10));
 }
 

@@ -65,6 +65,7 @@ fn run() -> Command {
             .help("Run only the job with this id; may be repeated")
             .action(ArgAction::Append),
         flag("strict", "Check every line first, and run nothing if any is wrong"),
+        flag("unordered", "Print outcomes as they come, not in the order of the jobs").conflicts_with("output"),
         flag("results-only", "Leave out where jobs ran and how long they took, so that two runs can be compared")
             .conflicts_with_all(["verify", "dry-run", "explain"]),
     ]);

@@ -10,16 +10,17 @@ use clap::ArgMatches;
 use crate::cli::Stopped;
 use crate::cli::flow::flow_options;
 use crate::cli::options::Options;
+use crate::cli::pipe::{Pipe, Polled};
 use crate::cli::signals::Signals;
 use crate::cli::single::warn;
 use crate::cli::stopped::FAILED;
 use crate::cli::terminal::{stderr_style, tell};
-use crate::engine::{CancelFlag, Outcome, OutcomeSink};
+use crate::engine::CancelFlag;
 use crate::input::claim_stdin;
 use crate::job::{BindContext, JobSpec, Terms};
 use crate::report::{Detail, run_summary, write_outcome};
-use crate::results::{MAX_HELD_BYTES, Render, Results, RunResults};
-use crate::runner::Streamed;
+use crate::results::{AsTheyCome, MAX_HELD_BYTES, Render, Results, RunResults};
+use crate::runner::{Incoming, Streamed};
 use crate::tasks::command::{self, CommandParams};
 
 /// What stands for the input in an argument.
@@ -57,20 +58,23 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
             look();
         }
     };
-    let due: Box<dyn Iterator<Item = u64> + Send> = Box::new(0..);
-    let results = Arc::new(Results::new(Box::new(io::stdout()), due, MAX_HELD_BYTES, render, Box::new(on_broken)));
-    let sink: Arc<dyn OutcomeSink> =
-        if matches.get_flag("unordered") { Arc::new(Renumbered::new(results.clone())) } else { results.clone() };
-    let mut read_error = None;
-    let inputs: Box<dyn Iterator<Item = OsString>> = if from_stdin {
-        let lines = io::stdin().lock().lines();
-        Box::new(lines.map_while(|line| line.map(OsString::from).map_err(|error| read_error = Some(error)).ok()))
+    let out = Box::new(io::stdout());
+    let results: Arc<dyn RunResults> = if matches.get_flag("unordered") {
+        Arc::new(AsTheyCome::new(out, render, Box::new(on_broken)))
     } else {
-        Box::new(given.into_iter())
+        Arc::new(Results::new(out, Box::new(0..), MAX_HELD_BYTES, render, Box::new(on_broken)))
     };
-    #[expect(clippy::result_large_err, reason = "none of these is one")]
-    let jobs = (0..).zip(inputs).map(|(index, input)| Ok(job(index, &input, &argv)));
-    let streamed = runner.stream(jobs, BindContext::default(), &cancel, flow, sink);
+    let mut inputs = if from_stdin { Inputs::Lines(lines_of_stdin(&cancel)) } else { Inputs::Given(given.into_iter()) };
+    let mut index = 0;
+    let jobs = || match inputs.poll() {
+        Polled::Item(input) => {
+            index += 1;
+            Incoming::Job(job(index - 1, &input, &argv))
+        }
+        Polled::NothingYet => Incoming::NothingYet,
+        Polled::End => Incoming::End,
+    };
+    let streamed = runner.stream(jobs, BindContext::default(), &cancel, flow, results.clone());
     let tally = match results.finish() {
         Ok(tally) => tally,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Stopped::PipeClosed),
@@ -84,10 +88,54 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         tell(text.trim_end());
     }
     warn(&runner);
-    if let Some(error) = read_error {
+    if let Inputs::Lines(lines) = &mut inputs
+        && let Some(error) = lines.error()
+    {
         return Err(Stopped::usage(format_args!("standard input: {error}")));
     }
     Ok(signals.exit_code().unwrap_or_else(|| ExitCode::from(if tally.is_clean() { 0 } else { FAILED })))
+}
+
+/// Where the inputs come from.
+enum Inputs {
+    Given(std::vec::IntoIter<OsString>),
+    Lines(Pipe<OsString>),
+}
+
+impl Inputs {
+    fn poll(&mut self) -> Polled<OsString> {
+        match self {
+            Self::Given(given) => given.next().map_or(Polled::End, Polled::Item),
+            Self::Lines(lines) => lines.poll(),
+        }
+    }
+}
+
+/// The lines of standard input, which may be names of files, and so any bytes.
+fn lines_of_stdin(cancel: &CancelFlag) -> Pipe<OsString> {
+    let next = || {
+        let mut line = Vec::new();
+        match io::stdin().lock().read_until(b'\n', &mut line) {
+            Ok(0) => None,
+            Ok(_) => {
+                let end = line.strip_suffix(b"\n").map_or(line.len(), <[u8]>::len);
+                line.truncate(end);
+                Some(Ok(text_of(line)))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    };
+    Pipe::new(next, cancel.clone())
+}
+
+#[cfg(unix)]
+fn text_of(bytes: Vec<u8>) -> OsString {
+    std::os::unix::ffi::OsStringExt::from_vec(bytes)
+}
+
+#[cfg(not(unix))]
+fn text_of(bytes: Vec<u8>) -> OsString {
+    String::from_utf8_lossy(&bytes).into_owned().into()
 }
 
 /// The job of one input.
@@ -141,29 +189,6 @@ fn render(json: bool, tag: bool) -> Render {
         }
         Ok(())
     })
-}
-
-/// Gives outcomes the places in which they come, so that they leave in that order.
-struct Renumbered {
-    results: Arc<Results>,
-    next: std::sync::Mutex<u64>,
-}
-
-impl Renumbered {
-    fn new(results: Arc<Results>) -> Self {
-        Self { results, next: std::sync::Mutex::new(0) }
-    }
-}
-
-impl OutcomeSink for Renumbered {
-    fn accept(&self, mut outcomes: Vec<Outcome>) {
-        let mut next = self.next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for outcome in &mut outcomes {
-            outcome.index = *next;
-            *next += 1;
-        }
-        self.results.accept(outcomes);
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod guard;
 mod map;
 mod model;
 mod options;
+mod pipe;
 mod run;
 mod run_lines;
 mod signals;

@@ -9,6 +9,7 @@ use clap::ArgMatches;
 
 use crate::cli::flow::flow_options;
 use crate::cli::options::Options;
+use crate::cli::pipe::Polled;
 use crate::cli::run_lines::{JobInput, Lines};
 use crate::cli::signals::Signals;
 use crate::cli::single::warn;
@@ -20,8 +21,8 @@ use crate::job::{BadLine, BindContext, DeviceChoice, JobError, JobSpec};
 use crate::report::{
     Detail, explain, heading, plan_text, quoted, run_head, run_row, run_summary, visible, write_outcome, write_plan,
 };
-use crate::results::{MAX_HELD_BYTES, Render, Results, ResultsFile, RunResults, Tally};
-use crate::runner::{Runner, StreamOptions, Streamed};
+use crate::results::{AsTheyCome, MAX_HELD_BYTES, Render, Results, ResultsFile, RunResults, Tally};
+use crate::runner::{Incoming, Runner, StreamOptions, Streamed};
 
 /// What `run` was asked for, besides the options of all jobs.
 struct Asked {
@@ -31,6 +32,7 @@ struct Asked {
     only: Vec<String>,
     strict: bool,
     results_only: bool,
+    unordered: bool,
     flow: StreamOptions,
     /// Whether outcomes are shown as a table, for people.
     table: bool,
@@ -115,11 +117,11 @@ impl Asked {
             only: matches.get_many::<String>("only").into_iter().flatten().cloned().collect(),
             strict: matches.get_flag("strict"),
             results_only: matches.get_flag("results-only"),
+            unordered: matches.get_flag("unordered"),
             flow: flow_options(matches),
         })
     }
 
-    #[expect(clippy::result_large_err, reason = "an outcome is moved once a bad line, and never deep")]
     fn run(&self, runner: &Arc<Runner>, mut lines: Lines, cancel: &CancelFlag) -> Result<ExitCode, Stopped> {
         let stop = {
             let (runner, cancel) = (Arc::downgrade(runner), cancel.clone());
@@ -141,7 +143,12 @@ impl Asked {
         let signals = Signals::watch(cancel.clone(), look);
         let results = self.results(&lines, Box::new(stop))?;
         let context = BindContext::in_folder(self.input.base_dir());
-        let jobs = (&mut lines).map(|line| line.map_err(Outcome::from));
+        let jobs = || match lines.poll() {
+            Polled::Item(Ok(spec)) => Incoming::Job(spec),
+            Polled::Item(Err(bad)) => Incoming::Ended(Outcome::from(bad)),
+            Polled::NothingYet => Incoming::NothingYet,
+            Polled::End => Incoming::End,
+        };
         let streamed = runner.stream(jobs, context, cancel, self.flow.clone(), results.clone());
         let tally = match results.finish() {
             Ok(tally) => tally,
@@ -184,6 +191,9 @@ impl Asked {
         let render = if self.table { table() } else { json(self.detail()) };
         let render = if self.options.explain { explained(render) } else { render };
         let ordered = |out: Box<dyn Write + Send>, render, on_broken| -> Arc<dyn RunResults> {
+            if self.unordered {
+                return Arc::new(AsTheyCome::new(out, render, on_broken));
+            }
             Arc::new(Results::new(out, lines.due(), MAX_HELD_BYTES, render, on_broken))
         };
         let Some(path) = &self.output else {

@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, bounded};
 
 use crate::cli::Stopped;
+use crate::cli::pipe::{Pipe, Polled};
 use crate::cli::terminal::tell;
 use crate::engine::CancelFlag;
 use crate::input::claim_stdin;
@@ -18,12 +16,6 @@ use crate::report::visible;
 
 /// How many wrong lines `--strict` names.
 const MAX_NAMED_LINES: usize = 20;
-
-/// How many parsed lines of a pipe wait to be taken.
-const MAX_AHEAD: usize = 1024;
-
-/// How often it is looked for an interruption while a pipe gives nothing.
-const LOOK: Duration = Duration::from_millis(50);
 
 type Line = Result<JobSpec, BadLine>;
 
@@ -75,7 +67,15 @@ impl JobInput {
         let lines = if regular || strict {
             Lines::File(JobFile::new(&self.name, input))
         } else {
-            Lines::Pipe(Pipe::new(JobFile::new(&self.name, input), cancel.clone()))
+            {
+                let mut jobs = JobFile::new(&self.name, input);
+                let next = move || {
+                    jobs.next()
+                        .map(Ok)
+                        .or_else(|| jobs.read_error().map(|error| Err(io::Error::new(error.kind(), error.to_string()))))
+                };
+                Lines::Pipe(Pipe::new(next, cancel.clone()))
+            }
         };
         if only.is_empty() { Ok(lines) } else { self.choose(lines, only) }
     }
@@ -153,6 +153,15 @@ impl JobInput {
             let message = "no job has the id";
             return Err(Stopped::usage(format!("{}: {message} {} (--only)", self.name, missing.join(", "))));
         }
+        let places: BTreeSet<u64> = chosen.iter().map(place).collect();
+        for spec in chosen.iter_mut().flatten() {
+            let waits_for = spec.terms.after.len();
+            // Each range is of one job.
+            spec.terms.after.retain(|parents| places.contains(&parents.start));
+            if spec.terms.after.len() < waits_for {
+                tell(format_args!("`{}` does not wait for what is not run with it (--only)", visible(&spec.id)));
+            }
+        }
         Ok(Lines::Chosen(chosen.into_iter()))
     }
 }
@@ -190,6 +199,11 @@ fn standard_input() -> io::Result<File> {
     Ok(io::stdin().as_handle().try_clone_to_owned()?.into())
 }
 
+/// The place of a line in the run.
+fn place(line: &Line) -> u64 {
+    line.as_ref().map_or_else(|bad| bad.index, |spec| spec.index)
+}
+
 fn spooled(mut input: impl Read) -> io::Result<File> {
     let mut file = tempfile::tempfile()?;
     io::copy(&mut input, &mut file)?;
@@ -200,7 +214,7 @@ fn spooled(mut input: impl Read) -> io::Result<File> {
 /// The lines of a job file, one after the other.
 pub(super) enum Lines {
     File(JobFile<File>),
-    Pipe(Pipe),
+    Pipe(Pipe<Line>),
     Chosen(std::vec::IntoIter<Line>),
 }
 
@@ -209,10 +223,7 @@ impl Lines {
     pub fn due(&self) -> Box<dyn Iterator<Item = u64> + Send> {
         match self {
             Self::File(_) | Self::Pipe(_) => Box::new(0..),
-            Self::Chosen(lines) => {
-                let index = |line: &Line| line.as_ref().map_or_else(|bad| bad.index, |spec| spec.index);
-                Box::new(lines.as_slice().iter().map(index).collect::<Vec<_>>().into_iter())
-            }
+            Self::Chosen(lines) => Box::new(lines.as_slice().iter().map(place).collect::<Vec<_>>().into_iter()),
         }
     }
 
@@ -221,7 +232,7 @@ impl Lines {
         match self {
             Self::File(jobs) => jobs.next().is_some(),
             // Who may still write to it is not known, so an open pipe counts.
-            Self::Pipe(pipe) => !matches!(pipe.lines.try_recv(), Err(TryRecvError::Disconnected)),
+            Self::Pipe(pipe) => pipe.has_more(),
             Self::Chosen(lines) => lines.next().is_some(),
         }
     }
@@ -230,63 +241,35 @@ impl Lines {
     pub fn read_error(&mut self) -> Option<io::Error> {
         match self {
             Self::File(jobs) => jobs.read_error().map(|error| io::Error::new(error.kind(), error.to_string())),
-            Self::Pipe(pipe) => pipe.error.take(),
+            Self::Pipe(pipe) => pipe.error(),
             Self::Chosen(_) => None,
         }
+    }
+}
+
+impl Lines {
+    /// The next line, as far as it has come.
+    pub fn poll(&mut self) -> Polled<Line> {
+        let next = match self {
+            Self::File(jobs) => jobs.next(),
+            Self::Pipe(pipe) => return pipe.poll(),
+            Self::Chosen(lines) => lines.next(),
+        };
+        next.map_or(Polled::End, Polled::Item)
     }
 }
 
 impl Iterator for Lines {
     type Item = Line;
 
+    /// The next line, waited for.
     fn next(&mut self) -> Option<Line> {
-        match self {
-            Self::File(jobs) => jobs.next(),
-            Self::Pipe(pipe) => pipe.next(),
-            Self::Chosen(lines) => lines.next(),
-        }
-    }
-}
-
-/// Lines that are read on a thread of their own, so that an interruption need not wait for the next one.
-pub(super) struct Pipe {
-    lines: Receiver<Result<Line, io::Error>>,
-    cancel: CancelFlag,
-    error: Option<io::Error>,
-}
-
-impl Pipe {
-    fn new(mut jobs: JobFile<File>, cancel: CancelFlag) -> Self {
-        let (sender, lines) = bounded(MAX_AHEAD);
-        let reader = std::thread::Builder::new().name("job file".to_owned()).spawn(move || {
-            for line in jobs.by_ref() {
-                if sender.send(Ok(line)).is_err() {
-                    return;
-                }
-            }
-            if let Some(error) = jobs.read_error() {
-                let _ = sender.send(Err(io::Error::new(error.kind(), error.to_string())));
-            }
-        });
-        Self { lines, cancel, error: reader.err() }
-    }
-}
-
-impl Iterator for Pipe {
-    type Item = Line;
-
-    fn next(&mut self) -> Option<Line> {
-        while !self.cancel.is_cancelled() && !self.cancel.is_draining() {
-            match self.lines.recv_timeout(LOOK) {
-                Ok(Ok(line)) => return Some(line),
-                Ok(Err(error)) => {
-                    self.error = Some(error);
-                    return None;
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return None,
+        loop {
+            match self.poll() {
+                Polled::Item(line) => return Some(line),
+                Polled::End => return None,
+                Polled::NothingYet => {}
             }
         }
-        None
     }
 }

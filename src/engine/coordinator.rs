@@ -4,7 +4,7 @@
 mod cancel;
 mod stages;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,6 +58,8 @@ pub(crate) struct Coordinator {
     processes: Option<Outside>,
     /// Whether somebody cancelled something since the last look.
     cancelled: bool,
+    /// Bound and large, by class: as many are in dispatch as keep lanes busy.
+    bound: [VecDeque<Bound>; 2],
     /// Bound, but GPUs have to be looked for before they can be planned.
     unplanned: Vec<Bound>,
     searching: bool,
@@ -89,6 +91,7 @@ impl Coordinator {
             waiting: Outside::new(WAITING_MAX),
             processes,
             cancelled: false,
+            bound: Default::default(),
             unplanned: Vec::new(),
             searching: false,
             gpus_added: false,
@@ -129,7 +132,11 @@ impl Coordinator {
 
     fn is_idle(&self) -> bool {
         let outside_is_idle = self.waiting.is_idle() && self.processes.as_ref().is_none_or(Outside::is_idle);
-        self.items.is_empty() && self.queue.is_empty() && self.unplanned.is_empty() && outside_is_idle
+        self.items.is_empty()
+            && self.queue.is_empty()
+            && self.unplanned.is_empty()
+            && self.bound.iter().all(VecDeque::is_empty)
+            && outside_is_idle
     }
 
     /// Takes a message. It may hold something of a user's, a partial that nobody wants any more, whose `Drop` panics: that is
@@ -254,10 +261,11 @@ impl Coordinator {
         let lanes = self.threads() as usize;
         let default = self.shared.default_device();
         while self.batches < lanes * 2 {
-            let (large, unplanned) = (self.large, &self.unplanned);
+            let (large, bound, unplanned) = (self.large, &self.bound, &self.unplanned);
             let may_open = |class: Class| {
                 let of_class = |bound: &&Bound| Class::of(bound.ticket.device.unwrap_or(default)) == class;
-                large[class as usize] + unplanned.iter().filter(of_class).count() < lanes * OPEN_PER_LANE
+                large[class as usize] + bound[class as usize].len() + unplanned.iter().filter(of_class).count()
+                    < lanes * OPEN_PER_LANE
             };
             let Some(batch) = self.queue.next_batch(lanes, may_open) else { return };
             self.batches += 1;
@@ -265,10 +273,30 @@ impl Coordinator {
         }
     }
 
+    fn may_admit(&self, class: Class) -> bool {
+        self.large[class as usize] < self.threads() as usize * OPEN_PER_LANE
+    }
+
+    /// Gives dispatch the large jobs that there is room for.
+    fn admit_waiting(&mut self, class: Class) {
+        while self.may_admit(class)
+            && let Some(next) = self.bound[class as usize].pop_front()
+        {
+            self.admit_large(next);
+        }
+    }
+
     /// Plans a bound job and gives it to dispatch.
     fn admit_large(&mut self, bound: Bound) {
         if let Some(error) = bound.ticket.cancel.refusal() {
             return self.fail_ticket(bound.ticket, error, None);
+        }
+        let class = Class::of(bound.ticket.device.unwrap_or(self.shared.default_device()));
+        if !self.may_admit(class) {
+            let waiting = &mut self.bound[class as usize];
+            // By priority, and in order within one.
+            let at = waiting.partition_point(|other| other.ticket.priority >= bound.ticket.priority);
+            return waiting.insert(at, bound);
         }
         self.add_gpus();
         let asked = bound.ticket.device.unwrap_or(self.shared.default_device());
@@ -340,8 +368,10 @@ impl Coordinator {
                     Action::PassComplete { job } => self.pass_complete(job),
                     Action::End { job, result, report } => {
                         if let Some(Item::Large(large)) = self.items.remove(&job) {
-                            self.large[large.class as usize] -= 1;
+                            let class = large.class;
+                            self.large[class as usize] -= 1;
                             self.end(*large, result, &report);
+                            self.admit_waiting(class);
                         }
                     }
                     Action::SetAside { device, why } => self.shared.set_aside(device, why),

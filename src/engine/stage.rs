@@ -83,11 +83,12 @@ impl Staged {
         let begun = Instant::now();
         let (place, spent_before) = (self.place, self.spent);
         let mut is_first = spent_before.is_zero();
-        let outputs_dir = self.ticket.context.outputs_dir();
+        let shared = self.ticket.context.clone();
+        let outputs_dir = shared.outputs_dir.as_deref();
         loop {
             let Self { ticket, task, .. } = self;
             let (id, index, cancel) = (&*ticket.id, ticket.index, &ticket.cancel);
-            let context = TaskContext { id, index, cancel, outputs_dir: &outputs_dir };
+            let context = TaskContext { id, index, cancel, outputs_dir };
             let stop = if std::mem::take(&mut is_first) { ticket.cancel.refusal() } else { ticket.cancel.error() };
             let result = match stop {
                 Some(error) => Err(error),

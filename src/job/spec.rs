@@ -58,7 +58,8 @@ impl std::str::FromStr for DeviceChoice {
 pub struct BindContext {
     /// The folder that relative paths start from; empty for the current one.
     pub base_dir: PathBuf,
-    /// The folder for what jobs print beyond what an outcome holds; `None` for one of this process among the temporary files.
+    /// The folder for what jobs print beyond what an outcome holds; `None` for one of this process's own among the temporary
+    /// files, made when it is needed and left there, since outcomes name what is in it.
     pub outputs_dir: Option<PathBuf>,
 }
 
@@ -66,12 +67,6 @@ impl BindContext {
     /// Relative paths start from `base_dir`.
     pub fn in_folder(base_dir: impl Into<PathBuf>) -> Self {
         Self { base_dir: base_dir.into(), outputs_dir: None }
-    }
-
-    /// The folder for what jobs print beyond what an outcome holds.
-    pub fn outputs_dir(&self) -> PathBuf {
-        let of_process = || std::env::temp_dir().join(format!("tandem-{}", std::process::id()));
-        self.outputs_dir.clone().unwrap_or_else(of_process)
     }
 }
 

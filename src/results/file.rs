@@ -119,6 +119,28 @@ impl Drop for ResultsFile {
     }
 }
 
+/// Writes outcomes as they come.
+pub struct AsTheyCome(Pipeline<Arrivals>);
+
+impl AsTheyCome {
+    /// Writes to `out`. `on_broken` is called once where that takes nothing more.
+    pub fn new(out: Box<dyn Write + Send>, render: Render, on_broken: Box<dyn Fn() + Send + Sync>) -> Self {
+        Self(Pipeline::new(Arrivals::default(), out, render, on_broken))
+    }
+}
+
+impl OutcomeSink for AsTheyCome {
+    fn accept(&self, outcomes: Vec<Outcome>) {
+        self.0.accept(outcomes);
+    }
+}
+
+impl RunResults for AsTheyCome {
+    fn finish(&self) -> io::Result<Tally> {
+        Ok(self.0.finish(|_| Ok(()))?.0)
+    }
+}
+
 /// The file at `partial`, new or empty, that no other run writes to: it is locked until it is closed.
 fn claim(partial: &Path) -> io::Result<File> {
     let refused = |why: &str| Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} {why}", partial.display())));

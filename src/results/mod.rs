@@ -9,7 +9,7 @@ mod tally;
 
 use ordered::Ordered;
 
-pub use file::ResultsFile;
+pub use file::{AsTheyCome, ResultsFile};
 pub use sink::{Render, Results, RunResults};
 pub use tally::{Failure, Tally};
 

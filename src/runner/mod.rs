@@ -20,7 +20,7 @@ pub use builder::{RunnerBuilder, SetupError};
 pub use handle::{JobHandle, TaskHandle};
 pub use job::Job;
 pub use map::Map;
-pub use stream::{StreamOptions, Streamed};
+pub use stream::{Incoming, StreamOptions, Streamed};
 
 use std::sync::Arc;
 

@@ -29,6 +29,25 @@ pub struct StreamOptions {
     pub flow: FlowOptions,
 }
 
+/// What the source of a run's jobs has next.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A job.
+    Job(JobSpec),
+    /// The outcome of what could not be read as one.
+    Ended(Outcome),
+    /// Nothing so far; it has waited for a moment. Jobs that have come before go on meanwhile.
+    NothingYet,
+    /// No more.
+    End,
+}
+
+impl From<Option<JobSpec>> for Incoming {
+    fn from(next: Option<JobSpec>) -> Self {
+        next.map_or(Self::End, Self::Job)
+    }
+}
+
 /// Why a run ended before all its jobs had been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Streamed {
@@ -41,14 +60,14 @@ pub enum Streamed {
 }
 
 impl Runner {
-    /// Runs jobs as they are read, and gives their outcomes to `sink` as they end; returns when all have. What could not
+    /// Runs jobs as `jobs` gives them, and gives their outcomes to `sink` as they end; returns when all have. What could not
     /// be read as a job comes as its failed outcome and is passed on.
     ///
     /// Draining `cancel` begins nothing more and waits for what is under way; raising it ends that too. Every job that was
     /// read has its outcome.
     pub fn stream(
         &self,
-        jobs: impl Iterator<Item = Result<JobSpec, Outcome>>,
+        mut jobs: impl FnMut() -> Incoming,
         context: BindContext,
         cancel: &CancelFlag,
         options: StreamOptions,
@@ -61,7 +80,7 @@ impl Runner {
         let router = Arc::new(Router { sink, begun: Instant::now(), state: Mutex::new(state), ended: Condvar::new() });
         let stream =
             Stream { runner: self, context: Arc::new(context), timeout: options.timeout, run, under_way_max, router };
-        stream.run(jobs, cancel)
+        stream.run(&mut jobs, cancel)
     }
 }
 
@@ -93,16 +112,17 @@ enum Turn {
 }
 
 impl Stream<'_> {
-    fn run(&self, mut jobs: impl Iterator<Item = Result<JobSpec, Outcome>>, cancel: &CancelFlag) -> Streamed {
+    fn run(&self, jobs: &mut dyn FnMut() -> Incoming, cancel: &CancelFlag) -> Streamed {
         let mut all_read = false;
         let mut told = Ending::No;
         loop {
             match self.next_turn(all_read, cancel, &mut told) {
                 Turn::Submit(spec) => self.submit(spec),
-                Turn::Read => match jobs.next() {
-                    Some(Ok(spec)) => self.take_in(spec),
-                    Some(Err(outcome)) => self.router.pass_bad_line(outcome),
-                    None => all_read = true,
+                Turn::Read => match jobs() {
+                    Incoming::Job(spec) => self.take_in(spec),
+                    Incoming::Ended(outcome) => self.router.pass_bad_line(outcome),
+                    Incoming::NothingYet => {}
+                    Incoming::End => all_read = true,
                 },
                 Turn::Over(how) => return how,
             }

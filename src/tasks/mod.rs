@@ -10,6 +10,7 @@ pub mod image;
 pub mod links;
 #[cfg(any(feature = "links", feature = "image"))]
 mod regular;
+mod spill;
 mod task;
 
 pub use task::{Place, Step, Task, TaskContext};

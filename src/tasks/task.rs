@@ -1,10 +1,11 @@
 //! The [`Task`] trait: an irregular job, bound to its input.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::engine::CancelFlag;
 use crate::job::JobError;
 use crate::kernels::Answer;
+use crate::tasks::spill::Spill;
 
 /// Where a stage of a task runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,16 +54,16 @@ pub struct TaskContext<'a> {
     pub index: u64,
     /// The wish to cancel it.
     pub cancel: &'a CancelFlag,
-    /// The folder for what a job prints beyond what an outcome holds; made when something is put there.
-    pub outputs_dir: &'a Path,
+    /// The folder for what a job prints beyond what an outcome holds, where the run names one.
+    pub outputs_dir: Option<&'a Path>,
 }
 
 impl TaskContext<'_> {
-    /// Where a long stream of this job goes: a file that no other job of the run has.
-    pub fn spill_path(&self, stream: &str) -> PathBuf {
+    /// Where a long stream of this job goes.
+    pub(crate) fn spill(&self, stream: &str) -> Spill {
         let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.=,".contains(c) { c } else { '_' };
         let id: String = self.id.chars().map(safe).take(100).collect();
-        self.outputs_dir.join(format!("{}-{id}.{stream}", self.index))
+        Spill { folder: self.outputs_dir.map(Path::to_owned), name: format!("{}-{id}.{stream}", self.index) }
     }
 
     /// Whether to go on.

@@ -137,3 +137,65 @@ fn more_programs_than_threads_run_at_once_where_one_asks_for_it() {
     tandem(&args).expect(0);
     assert!(begun.elapsed().as_secs_f64() < 5.0, "sixteen halves of a second took {:?}", begun.elapsed());
 }
+
+#[test]
+fn one_job_can_be_looked_at_without_those_it_waits_for() {
+    let jobs = [shell("a", "exit 1", ""), shell("b", "echo b", ",\"after\":[\"a\"]")].concat();
+    let ended = run(&jobs, &["--only", "b"]).expect(0);
+    assert_eq!(ended.json()[0]["result"]["stdout"], "b\n");
+    assert!(ended.err.starts_with("`b` does not wait for what is not run with it (--only)\n"), "{}", ended.err);
+}
+
+#[test]
+fn what_a_program_leaves_running_ends_with_it_though_it_goes_on_printing() {
+    let begun = std::time::Instant::now();
+    let noisy = "(while :; do echo x; sleep 0.01; done) & exit 0";
+    let ended = run(&[shell("noisy", noisy, ""), shell("flood", "yes & exit 0", "")].concat(), &[]).expect(0);
+    assert_eq!(causes(&ended), ["ok", "ok"]);
+    assert!(begun.elapsed().as_secs() < 20);
+    if let Some(path) = ended.json()[1]["result"]["stdout_file"].as_str() {
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn jobs_go_on_while_a_pipe_gives_no_more_lines() {
+    use std::io::{BufRead, BufReader, Write};
+    let mut child = crate::program::start(&["run", "-"], std::process::Stdio::piped());
+    let mut input = child.stdin.take().unwrap();
+    let jobs = [shell("a", "echo a", ""), shell("b", "echo b", ",\"after\":[\"a\"]")].concat();
+    input.write_all(jobs.as_bytes()).unwrap();
+    // The second begins and ends though the pipe stays open.
+    let lines: Vec<String> = BufReader::new(child.stdout.take().unwrap()).lines().take(2).map(Result::unwrap).collect();
+    assert!(lines[1].contains("\"stdout\":\"b\\n\""), "{lines:?}");
+    drop(input);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn inputs_that_come_through_a_silent_pipe_can_be_interrupted() {
+    let mut child = crate::program::start(&["map", "--", "echo"], std::process::Stdio::piped());
+    let input = child.stdin.take().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    drop(input);
+}
+
+#[test]
+fn what_was_opened_and_has_not_begun_does_not_begin_once_a_run_drains() {
+    let jobs = "{\"kind\":\"primes\",\"range\":[0,\"2e10\"],\"device\":\"cpu\"}\n".repeat(6);
+    let (_folder, path) = file("jobs.jsonl", jobs);
+    let child = crate::program::start(&["run", &path, "--threads", "1", "--results-only"], std::process::Stdio::null());
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    for _ in 0..2 {
+        assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        std::thread::sleep(std::time::Duration::from_millis(300));
+    }
+    let ended: Ended = child.wait_with_output().unwrap().into();
+    assert_eq!(ended.code, Some(130));
+    let mut causes = causes(&ended);
+    causes.sort_unstable();
+    let expected = ["cancelled", "not_started", "not_started", "not_started", "not_started", "not_started"];
+    assert_eq!(causes, expected, "one had begun");
+}

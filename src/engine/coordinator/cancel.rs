@@ -3,6 +3,7 @@
 use super::Coordinator;
 use crate::engine::dispatch::Event;
 use crate::engine::message::Item;
+use crate::engine::queue::take_out;
 use crate::engine::stage::Staged;
 use crate::job::{Cause, JobError};
 
@@ -11,6 +12,11 @@ impl Coordinator {
     pub(super) fn cancel(&mut self) {
         let mut gone = self.queue.take_cancelled();
         gone.extend(self.unplanned.extract_if(.., |bound| bound.ticket.is_refused()).map(|bound| bound.ticket));
+        for waiting in &mut self.bound {
+            let mut refused = Vec::new();
+            take_out(waiting, &mut refused, |bound| bound.ticket.is_refused());
+            gone.extend(refused.into_iter().map(|bound| bound.ticket));
+        }
         let mut cancelled = Vec::new();
         let mut stages: Vec<Staged> = Vec::new();
         for (key, item) in &mut self.items {

@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::tasks::command::Output;
+use crate::tasks::spill::Spill;
 
 /// What an outcome holds of a stream at most. Longer ones go to a file whole, and the outcome holds their last bytes.
 pub(super) const KEPT_BYTES: usize = 64 << 10;
@@ -17,15 +18,15 @@ pub(super) struct Capture {
     /// All of it, or its latest bytes where it is longer.
     kept: Vec<u8>,
     len: u64,
-    /// Where a long stream goes.
-    path: PathBuf,
-    file: Option<File>,
+    /// Where a long stream is to go, and where it goes.
+    spill: Spill,
+    file: Option<(File, PathBuf)>,
 }
 
 impl Capture {
-    /// Nothing yet; a long stream will be written to `path`.
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { kept: Vec::new(), len: 0, path, file: None }
+    /// Nothing yet; a long stream will go to `spill`.
+    pub(super) fn new(spill: Spill) -> Self {
+        Self { kept: Vec::new(), len: 0, spill, file: None }
     }
 
     /// Takes the next bytes of the stream.
@@ -38,11 +39,11 @@ impl Capture {
             return Err(io::Error::other(format!("it printed more than {} GiB", STREAM_BYTES_MAX >> 30)));
         }
         if self.file.is_none() && self.kept.len() + bytes.len() > KEPT_BYTES {
-            let mut file = create(&self.path)?;
+            let (mut file, path) = self.spill.create()?;
             file.write_all(&self.kept)?;
-            self.file = Some(file);
+            self.file = Some((file, path));
         }
-        if let Some(file) = &mut self.file {
+        if let Some((file, _)) = &mut self.file {
             file.write_all(bytes)?;
         }
         self.kept.extend_from_slice(bytes);
@@ -58,16 +59,9 @@ impl Capture {
         if self.file.is_some() && self.kept.len() > KEPT_BYTES {
             self.kept.drain(..self.kept.len() - KEPT_BYTES);
         }
-        let file = self.file.is_some().then_some(self.path);
+        let file = self.file.map(|(_, path)| path);
         Output { bytes: self.kept, len: self.len, file }
     }
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    File::create(path)
 }
 
 #[cfg(test)]
@@ -77,8 +71,9 @@ mod tests {
     #[test]
     fn a_short_stream_stays_in_memory_and_a_long_one_is_whole_in_its_file() {
         let folder = tempfile::tempdir().unwrap();
+        let spill = || Spill { folder: Some(folder.path().join("new")), name: "out".to_owned() };
         let path = folder.path().join("new/out");
-        let mut short = Capture::new(path.clone());
+        let mut short = Capture::new(spill());
         short.push(b"ab").unwrap();
         short.push(b"c").unwrap();
         assert_eq!(short.finish(), Output { bytes: b"abc".to_vec(), len: 3, file: None });
@@ -86,19 +81,21 @@ mod tests {
 
         for piece in [1, 1000, 70_000] {
             let text: Vec<u8> = (0..300_000u32).map(|i| i as u8).collect();
-            let mut long = Capture::new(path.clone());
+            let mut long = Capture::new(spill());
             text.chunks(piece).for_each(|bytes| long.push(bytes).unwrap());
             let output = long.finish();
             assert_eq!((output.len, output.file.as_deref()), (300_000, Some(path.as_path())));
             assert!(output.bytes == text[text.len() - KEPT_BYTES..], "in pieces of {piece}");
             assert!(std::fs::read(&path).unwrap() == text, "in pieces of {piece}");
+            std::fs::remove_file(&path).unwrap();
         }
     }
 
     #[test]
     fn exactly_the_bound_needs_no_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let mut capture = Capture::new(file.path().join("a file is no folder"));
+        let spill = Spill { folder: Some(file.path().join("a file is no folder")), name: "out".to_owned() };
+        let mut capture = Capture::new(spill);
         capture.push(&vec![b'x'; KEPT_BYTES]).unwrap();
         assert!(capture.push(b"y").is_err(), "there is no room for a file");
     }

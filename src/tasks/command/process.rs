@@ -121,7 +121,7 @@ impl Task for CommandTask {
     fn run(self: Box<Self>, context: &TaskContext<'_>) -> Result<Step, JobError> {
         context.check()?;
         let program = &self.program;
-        let output = |stream: &str| Capture::new(context.spill_path(stream));
+        let output = |stream: &str| Capture::new(context.spill(stream));
         let command = program.command().map_err(|error| JobError::io("standard input of a command", &error))?;
         let ended =
             system::run(command, [output("stdout"), output("stderr")], context.cancel).map_err(
