@@ -300,13 +300,14 @@ impl Coordinator {
         }
         self.add_gpus();
         let asked = bound.ticket.device.unwrap_or(self.shared.default_device());
-        // What it takes decides its place in the queue, and so what it waits for; a guess of that will do.
+        // What it takes decides its place in the queue, and so what it waits for. A rough guess will do, and a rough one is
+        // best: jobs that are alike keep their order.
         let takes_ms = bound.work.prior_ms() / f64::from(self.threads());
-        let priority = bound.ticket.priority;
-        let (now, order) = (self.begun.elapsed(), |waits_ms| self.order(priority, waits_ms + takes_ms));
-        let busy_for_ms = |device| self.dispatch.busy_for_ms(device, now, order);
+        let order = self.order(bound.ticket.priority, takes_ms.max(1e-3).log2().ceil().exp2());
+        let now = self.begun.elapsed();
+        let busy_for_ms = |device| self.dispatch.busy_for_ms(device, now, |_| order);
         match self.shared.plan(&**bound.kernel, &bound.work, asked, &busy_for_ms) {
-            Planned::Plan(plan) => self.begin(bound, Arc::new(plan), asked),
+            Planned::Plan(plan) => self.begin(bound, Arc::new(plan), asked, order),
             Planned::SearchFirst => {
                 self.unplanned.push(bound);
                 if !self.searching {
@@ -318,7 +319,7 @@ impl Coordinator {
         }
     }
 
-    fn begin(&mut self, bound: Bound, plan: Arc<Plan>, asked: DeviceChoice) {
+    fn begin(&mut self, bound: Bound, plan: Arc<Plan>, asked: DeviceChoice, order: u64) {
         let Bound { ticket, kernel, work, opening } = bound;
         let running = match Running::new(kernel, ticket.cancel.clone()) {
             Ok(running) => Arc::new(running),
@@ -326,8 +327,7 @@ impl Coordinator {
         };
         // A search may have ended while the plan was made, which then names a GPU that dispatch does not know yet.
         self.add_gpus();
-        let predicted_ms = plan.candidates.first().and_then(|best| best.predicted).map_or(0.0, |best| best.ms);
-        let (job, order) = (self.key(), self.order(ticket.priority, predicted_ms));
+        let job = self.key();
         let admission = Admission::new(job, order, &work, &plan, asked);
         let class = Class::of(asked);
         let large =

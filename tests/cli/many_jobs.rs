@@ -199,3 +199,11 @@ fn what_was_opened_and_has_not_begun_does_not_begin_once_a_run_drains() {
     let expected = ["cancelled", "not_started", "not_started", "not_started", "not_started", "not_started"];
     assert_eq!(causes, expected, "one had begun");
 }
+
+#[test]
+fn jobs_that_are_alike_begin_in_their_order() {
+    let jobs = "{\"kind\":\"primes\",\"range\":[0,\"3e7\"],\"device\":\"cpu\"}\n".repeat(8);
+    let ended = run(&jobs, &["--threads", "1", "--unordered"]).expect(0);
+    let order: Vec<u64> = ended.json().iter().map(|outcome| outcome["index"].as_u64().unwrap()).collect();
+    assert_eq!(order, [0, 1, 2, 3, 4, 5, 6, 7]);
+}
