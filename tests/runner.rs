@@ -187,7 +187,7 @@ fn a_sink_that_panics_loses_what_it_was_given_and_nothing_else() {
         "{\"kind\":\"primes\",\"numbers\":[7]}\n{\"kind\":\"primes\",\"range\":[0,1000]}\n{\"kind\":\"nonsense\"}\n";
     let jobs = tandem::job::JobFile::new("jobs", lines.as_bytes()).filter_map(Result::ok).map(Ok);
     let cancel = tandem::engine::CancelFlag::default();
-    runner.stream(jobs, tandem::job::BindContext::default(), &cancel, Arc::new(Broken));
+    runner.stream(jobs, tandem::job::BindContext::default(), &cancel, Default::default(), Arc::new(Broken));
     assert_eq!(total(&runner.submit(Job::kernel(SumBelow::new(10))).wait()), gauss(10));
 }
 

@@ -2,6 +2,8 @@
 
 use clap::{Arg, ArgAction, Command, value_parser};
 
+use crate::cli::flow::with_flow_options;
+use crate::cli::guard;
 use crate::cli::options::{with_job_options, with_machine_options};
 use crate::job::{kinds, parse_bounded};
 use crate::kernels::KERNELS;
@@ -22,6 +24,15 @@ alone. On a terminal a table is printed, else one JSON object a job, in the orde
 With --output, results are appended to RESULTS.jsonl.partial as they come, and at the end put in the order of the
 jobs and renamed to RESULTS.jsonl. A run that is killed leaves the .partial file."#;
 
+const MAP_HELP: &str = "\
+Each input is a job of its own. {} in an argument stands for the input; without any {} the input is the last argument. What the
+programs print comes out whole and in the order of the inputs. There is no shell, unless it is the program.
+
+Examples:
+  tandem map scans/*.dcm -- python3 predict.py {}
+  find . -name '*.wav' | tandem map --jobs 8 -- flac --best {}
+  seq 10 | tandem map --halt now,fail=1 -- sh -c 'sleep 1; echo $0' {}";
+
 /// The whole command line. The kinds of the registry are subcommands of it.
 pub fn command() -> Command {
     let kinds = kinds().map(|kind| with_job_options((kind.command)()));
@@ -32,12 +43,12 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands(kinds)
-        .subcommands([run(), devices(), calibrate(), model(), bench(), completions()])
+        .subcommands([run(), map(), devices(), calibrate(), model(), bench(), completions(), guard::command()])
 }
 
 fn run() -> Command {
     let command = Command::new("run").about("Runs the jobs of a job file").after_help(RUN_HELP).args([
-        Arg::new("jobs")
+        Arg::new("job-file")
             .value_name("JOBS.jsonl|-")
             .help("The job file; - is standard input")
             .required(true)
@@ -57,7 +68,27 @@ fn run() -> Command {
         flag("results-only", "Leave out where jobs ran and how long they took, so that two runs can be compared")
             .conflicts_with_all(["verify", "dry-run", "explain"]),
     ]);
-    with_job_options(command)
+    with_job_options(with_flow_options(command))
+}
+
+fn map() -> Command {
+    let command = Command::new("map").about("Runs a program for each of many inputs").after_help(MAP_HELP).args([
+        Arg::new("inputs")
+            .value_name("INPUT")
+            .help("The inputs; without any, or with -, the lines of standard input")
+            .num_args(0..)
+            .value_parser(value_parser!(std::ffi::OsString)),
+        Arg::new("argv")
+            .value_name("PROGRAM")
+            .help("The program and its arguments, after --; {} stands for the input")
+            .required(true)
+            .num_args(1..)
+            .last(true)
+            .value_parser(value_parser!(std::ffi::OsString)),
+        flag("unordered", "Print each as it ends, not in the order of the inputs"),
+        flag("tag", "Begin each line with its input and a tab"),
+    ]);
+    with_machine_options(with_flow_options(command))
 }
 
 fn devices() -> Command {

@@ -5,6 +5,9 @@ mod calibrate;
 mod command;
 mod completions;
 mod devices;
+mod flow;
+mod guard;
+mod map;
 mod model;
 mod options;
 mod run;
@@ -29,17 +32,20 @@ use crate::job::kind;
 /// Whatever ended it early; [`Stopped::report`] tells the user and gives the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Stopped> {
     let matches = command().try_get_matches_from(args)?;
+    guard::set();
     let Some((name, matches)) = matches.subcommand() else {
         return Err(Stopped::usage("no subcommand: try `tandem --help`"));
     };
     match (name, kind(name)) {
         (_, Some(kind)) => single::run(kind, matches),
         ("run", _) => run::run(matches),
+        ("map", _) => map::run(matches),
         ("devices", _) => devices::run(matches),
         ("calibrate", _) => calibrate::run(matches),
         ("model", _) => model::run(matches),
         ("bench", _) => bench::run(matches),
         ("completions", _) => completions::run(matches),
+        (guard::NAME, _) => guard::run(),
         _ => Err(Stopped::usage(format!("unknown subcommand `{name}`: try `tandem --help`"))),
     }
 }

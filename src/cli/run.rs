@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use clap::ArgMatches;
 
+use crate::cli::flow::flow_options;
 use crate::cli::options::Options;
 use crate::cli::run_lines::{JobInput, Lines};
 use crate::cli::signals::Signals;
@@ -20,7 +21,7 @@ use crate::report::{
     Detail, explain, heading, plan_text, quoted, run_head, run_row, run_summary, visible, write_outcome, write_plan,
 };
 use crate::results::{MAX_HELD_BYTES, Render, Results, ResultsFile, RunResults, Tally};
-use crate::runner::Runner;
+use crate::runner::{Runner, StreamOptions, Streamed};
 
 /// What `run` was asked for, besides the options of all jobs.
 struct Asked {
@@ -30,6 +31,7 @@ struct Asked {
     only: Vec<String>,
     strict: bool,
     results_only: bool,
+    flow: StreamOptions,
     /// Whether outcomes are shown as a table, for people.
     table: bool,
 }
@@ -40,7 +42,11 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let cancel = CancelFlag::default();
     let lines = asked.input.open(asked.strict, &asked.only, &cancel)?;
     let explained = asked.options.explain || asked.options.dry_run || asked.table;
-    let runner = Arc::new(asked.options.runner().explain(explained).build()?);
+    let mut builder = asked.options.runner().explain(explained);
+    if let Some(jobs) = asked.flow.jobs {
+        builder = builder.processes(jobs);
+    }
+    let runner = Arc::new(builder.build()?);
     require_device(&runner, asked.options.device)?;
     let code = if asked.options.dry_run {
         asked.each(lines, |spec, context| asked.plan(&runner, spec, context))
@@ -97,7 +103,7 @@ impl Asked {
 
     fn read(matches: &ArgMatches) -> Result<Self, Stopped> {
         let options = Options::read(matches)?;
-        let Some(jobs) = matches.get_one::<PathBuf>("jobs") else {
+        let Some(jobs) = matches.get_one::<PathBuf>("job-file") else {
             return Err(Stopped::usage("no job file: name one, or - for standard input"));
         };
         let output = matches.get_one::<PathBuf>("output").filter(|path| path.as_os_str() != "-").cloned();
@@ -109,6 +115,7 @@ impl Asked {
             only: matches.get_many::<String>("only").into_iter().flatten().cloned().collect(),
             strict: matches.get_flag("strict"),
             results_only: matches.get_flag("results-only"),
+            flow: flow_options(matches),
         })
     }
 
@@ -123,10 +130,19 @@ impl Asked {
                 }
             }
         };
-        let signals = Signals::watch(cancel.clone(), stop.clone());
+        let look = {
+            let runner = Arc::downgrade(runner);
+            move || {
+                if let Some(runner) = runner.upgrade() {
+                    runner.engine().cancelled();
+                }
+            }
+        };
+        let signals = Signals::watch(cancel.clone(), look);
         let results = self.results(&lines, Box::new(stop))?;
-        let context = BindContext { base_dir: self.input.base_dir() };
-        runner.stream((&mut lines).map(|line| line.map_err(Outcome::from)), context, cancel, results.clone());
+        let context = BindContext::in_folder(self.input.base_dir());
+        let jobs = (&mut lines).map(|line| line.map_err(Outcome::from));
+        let streamed = runner.stream(jobs, context, cancel, self.flow.clone(), results.clone());
         let tally = match results.finish() {
             Ok(tally) => tally,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Stopped::PipeClosed),
@@ -137,8 +153,13 @@ impl Asked {
                 return Err(Stopped::failed(format_args!("results: {place}{error}")));
             }
         };
-        if signals.exit_code().is_some() && lines.has_more() {
-            tell(format_args!("interrupted: the rest of {} was not run", visible(self.input.name())));
+        let why = match streamed {
+            Streamed::All => None,
+            Streamed::Halted => Some("halted"),
+            Streamed::Stopped => Some("interrupted"),
+        };
+        if let Some(why) = why.filter(|_| lines.has_more()) {
+            tell(format_args!("{why}: the rest of {} was not run", visible(self.input.name())));
         }
         self.summarise(&tally);
         if let Some(code) = signals.exit_code() {
@@ -146,7 +167,7 @@ impl Asked {
         }
         match lines.read_error() {
             Some(error) => Err(self.input.unreadable(&error)),
-            None => Ok(ExitCode::from(if tally.failed + tally.cancelled > 0 { FAILED } else { 0 })),
+            None => Ok(ExitCode::from(if tally.is_clean() { 0 } else { FAILED })),
         }
     }
 
@@ -155,7 +176,7 @@ impl Asked {
             Some(path) => format!("tandem run {}{}", quoted(&path), self.options.arguments),
             None => "save the job file and run it with".to_owned(),
         };
-        tell(run_summary(tally, &closer, stderr_style()).trim_end());
+        tell(run_summary(tally, Some(&closer), stderr_style()).trim_end());
     }
 
     /// Where outcomes go, and how they look there.
@@ -195,7 +216,7 @@ impl Asked {
         mut lines: Lines,
         body: impl Fn(&JobSpec, &BindContext) -> Result<Result<(), JobError>, Stopped>,
     ) -> Result<ExitCode, Stopped> {
-        let context = BindContext { base_dir: self.input.base_dir() };
+        let context = BindContext::in_folder(self.input.base_dir());
         let mut tally = Tally::default();
         for line in &mut lines {
             let bad = match line {

@@ -276,7 +276,7 @@ impl Iterator for Pipe {
     type Item = Line;
 
     fn next(&mut self) -> Option<Line> {
-        while !self.cancel.is_cancelled() {
+        while !self.cancel.is_cancelled() && !self.cancel.is_draining() {
             match self.lines.recv_timeout(LOOK) {
                 Ok(Ok(line)) => return Some(line),
                 Ok(Err(error)) => {

@@ -1,4 +1,4 @@
-//! Interruption: the first signal cancels the jobs, the second ends the process.
+//! Interruption: what a first, a second and a third signal end.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,17 +15,18 @@ const GRACE: std::time::Duration = std::time::Duration::from_millis(300);
 pub(super) struct Signals(Arc<AtomicU8>);
 
 impl Signals {
-    /// Watches for SIGINT and SIGTERM from now on. The first raises `cancel` and calls `wake`.
+    /// Watches for SIGINT and SIGTERM from now on. The first lets what has begun end and begins nothing more, the second ends
+    /// that too, the third ends the process. `wake` is called whenever `cancel` has changed.
     #[cfg(unix)]
     pub fn watch(cancel: CancelFlag, wake: impl Fn() + Send + 'static) -> Self {
-        Self::watch_for(cancel, wake, |_| ())
+        Self::watch_for(cancel, wake, true, |_| ())
     }
 
     /// As [`watch`](Self::watch); but a program that has not ended by itself a moment after the first signal is ended,
     /// since a read of a pipe that gives nothing cannot be cancelled.
     #[cfg(unix)]
     pub fn watch_and_end(cancel: CancelFlag, wake: impl Fn() + Send + 'static) -> Self {
-        Self::watch_for(cancel, wake, |code| {
+        Self::watch_for(cancel, wake, false, |code| {
             let end = move || {
                 std::thread::sleep(GRACE);
                 std::process::exit(i32::from(code));
@@ -36,7 +37,12 @@ impl Signals {
     }
 
     #[cfg(unix)]
-    fn watch_for(cancel: CancelFlag, wake: impl Fn() + Send + 'static, then: impl Fn(u8) + Send + 'static) -> Self {
+    fn watch_for(
+        cancel: CancelFlag,
+        wake: impl Fn() + Send + 'static,
+        gently: bool,
+        then: impl Fn(u8) + Send + 'static,
+    ) -> Self {
         use signal_hook::consts::{SIGINT, SIGTERM};
 
         let signals = Self::default();
@@ -45,12 +51,16 @@ impl Signals {
         let watcher = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for signal in coming.forever() {
                 let code = 128 + signal as u8;
-                if seen.0.swap(code, Ordering::AcqRel) != 0 {
-                    std::process::exit(i32::from(code));
+                let is_first = seen.0.swap(code, Ordering::AcqRel) == 0;
+                match (is_first, gently && !cancel.is_cancelled()) {
+                    (true, true) => cancel.drain(),
+                    (true, false) | (false, true) => cancel.cancel(),
+                    (false, false) => std::process::exit(i32::from(code)),
                 }
-                cancel.cancel();
                 wake();
-                then(code);
+                if is_first {
+                    then(code);
+                }
             }
         });
         // Without a thread to watch, a signal ends the process as it does by default.

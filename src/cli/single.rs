@@ -13,7 +13,7 @@ use crate::cli::stopped::{FAILED, NO_DEVICE};
 use crate::cli::terminal::{print, stderr_style, stdout_style, tell};
 use crate::cli::{Stopped, verify};
 use crate::engine::{CancelFlag, Outcome, OutcomeSink};
-use crate::job::{BindContext, Cause, JobError, JobSpec, Kind};
+use crate::job::{BindContext, Cause, JobError, JobSpec, Kind, Terms};
 use crate::report::{Detail, explain, plan_text, visible, visible_lines, write_outcome, write_plan};
 use crate::runner::Runner;
 
@@ -27,6 +27,7 @@ pub(super) fn run(kind: &'static Kind, matches: &ArgMatches) -> Result<ExitCode,
             id: asked.label.map_or_else(|| Arc::from(kind.name), Arc::from),
             kind: kind.name,
             device: None,
+            terms: Terms::default(),
             params: asked.params,
         })
         .collect();
@@ -105,12 +106,13 @@ fn show(outcome: &Outcome, options: &Options, several: bool) -> Result<(), Stopp
         print(|out| write_outcome(out, outcome, detail))?;
     } else if let Ok(answer) = &outcome.result {
         print(|out| {
-            if several {
+            if several && !answer.names_its_input() {
                 let gap = if outcome.index > 0 { "\n" } else { "" };
                 writeln!(out, "{gap}{}", stdout_style().strong(&format!("{}:", visible(&outcome.id))))?;
             }
             answer.write_text(out)
         })?;
+        answer.write_notes(&mut std::io::stderr()).map_err(Stopped::output)?;
     }
     if let Err(error) = &outcome.result {
         tell(format_args!("error: {}", visible_lines(&error.message)));

@@ -39,6 +39,8 @@ pub struct NullSpec {
     pub lanes: u32,
     /// What opening it takes: a part of its first chunk.
     pub setup: Duration,
+    /// What preparing a kernel takes once it is open: a part of its first chunk, too.
+    pub prepare: Duration,
     /// What each chunk takes besides its units.
     pub latency: Duration,
     /// Upload, a unit; 0 for a device that reads the host's memory.
@@ -65,6 +67,7 @@ impl NullSpec {
             kind: DeviceKind::DiscreteGpu,
             lanes: 1,
             setup: Duration::ZERO,
+            prepare: Duration::ZERO,
             latency: Duration::ZERO,
             upload_ns_per_unit: 0.0,
             ns_per_unit,
@@ -84,8 +87,10 @@ impl NullSpec {
         };
         let times: f64 = self.faults.iter().map(slow).product();
         let nanos = |ns: f64| Duration::try_from_secs_f64(ns / 1e9).unwrap_or(Duration::MAX / 8);
+        let (setup, opening) = if chunk == 0 { (self.setup + self.prepare, self.setup) } else { Default::default() };
         Phases {
-            setup: if chunk == 0 { self.setup } else { Duration::ZERO },
+            setup,
+            opening,
             upload: nanos(units as f64 * self.upload_ns_per_unit),
             compute: nanos((units as f64 * self.ns_per_unit + self.latency.as_nanos() as f64) * times),
             readback: Duration::ZERO,
@@ -194,13 +199,14 @@ mod tests {
     fn it_takes_what_it_was_told_to() {
         let spec = NullSpec {
             setup: Duration::from_millis(200),
+            prepare: Duration::from_millis(30),
             latency: Duration::from_micros(50),
             upload_ns_per_unit: 2.0,
             faults: vec![NullFault::SlowFrom { chunk: 3, times: 10.0 }],
             ..NullSpec::gpu(0, 1.0)
         };
         let first = spec.time_of(1_000_000, 0);
-        assert_eq!(first.setup, Duration::from_millis(200));
+        assert_eq!((first.setup, first.opening), (Duration::from_millis(230), Duration::from_millis(200)));
         assert_eq!(first.upload, Duration::from_millis(2));
         assert_eq!(first.compute, Duration::from_micros(1050));
         assert_eq!(spec.time_of(1_000_000, 1).setup, Duration::ZERO);

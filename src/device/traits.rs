@@ -77,6 +77,8 @@ impl DeviceInfo {
 pub struct Phases {
     /// Opening the device, compiling shaders.
     pub setup: Duration,
+    /// The part of `setup` that opened the device: zero where it was open already.
+    pub opening: Duration,
     /// Moving input to the device.
     pub upload: Duration,
     /// Computing.
@@ -86,7 +88,7 @@ pub struct Phases {
 }
 
 impl Phases {
-    /// All of it.
+    /// All of it; `opening` is within `setup`.
     pub fn total(&self) -> Duration {
         self.setup + self.upload + self.compute + self.readback
     }
@@ -95,6 +97,7 @@ impl Phases {
 impl std::ops::AddAssign for Phases {
     fn add_assign(&mut self, other: Self) {
         self.setup += other.setup;
+        self.opening += other.opening;
         self.upload += other.upload;
         self.compute += other.compute;
         self.readback += other.readback;

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::device::{Device, DeviceError, DeviceId, Phases};
+use crate::engine::foreign::Foreign;
 use crate::engine::running::caught;
-use crate::engine::ticket::{Ticket, cancelled, deliver};
+use crate::engine::stage::{Staged, not_on};
+use crate::engine::ticket::{Ticket, deliver};
 use crate::engine::{Outcome, OutcomeSink, RanOn, Timings};
 use crate::input::Scratch;
 use crate::job::{Bound as Opened, DeviceChoice, JobError};
 use crate::kernels::{Answer, DynKernel, Next, Work};
+use crate::model::CostClass;
 use crate::plan::{Choice, Plan};
-use crate::tasks::{Step, Task, TaskContext};
+use crate::tasks::Place;
 
 /// A batch gives back what it has not begun after this long, so that other lanes can share it.
 const BATCH_TIME: Duration = Duration::from_millis(5);
@@ -23,7 +26,7 @@ const SMALL_MS: f64 = 1.0;
 /// A job that was bound and is too large to run on the spot.
 pub(crate) struct Bound {
     pub ticket: Ticket,
-    pub kernel: Arc<dyn DynKernel>,
+    pub kernel: Foreign<Arc<dyn DynKernel>>,
     pub work: Work,
     /// How long opening its input took.
     pub opening: Duration,
@@ -34,6 +37,8 @@ pub(crate) struct Bound {
 pub(crate) struct Leftover {
     /// Bound, to be planned and run in chunks.
     pub bound: Vec<Bound>,
+    /// Irregular, and too long to run among others, or to be run elsewhere.
+    pub staged: Vec<Staged>,
     /// Not begun.
     pub rest: Vec<Ticket>,
     /// How many jobs ended here.
@@ -64,6 +69,7 @@ impl<'a> Planner<'a> {
         if let Some((last, last_choice, plan)) = &self.last
             && last.kernel == work.kernel
             && last.variant == work.variant
+            && CostClass::of(last.prior_ns_per_unit) == CostClass::of(work.prior_ns_per_unit)
             && last.units.checked_ilog2() == work.units.checked_ilog2()
             && last.passes == work.passes
             && *last_choice == choice
@@ -104,8 +110,11 @@ pub(crate) fn run(
     let mut tickets = tickets.into_iter();
     let mut until_clock = 1;
     for ticket in tickets.by_ref() {
-        if let Some(done) = begin(ticket, planner, cpu, scratch, &mut leftover.bound) {
-            ended.push(done);
+        match begin(ticket, planner, cpu, scratch, &mut leftover) {
+            Begun::Ended(done) => ended.push(done),
+            // A task says only roughly how long it takes.
+            Begun::Task => until_clock = 1,
+            Begun::Left => {}
         }
         until_clock -= 1;
         if until_clock == 0 {
@@ -116,7 +125,7 @@ pub(crate) fn run(
         }
     }
     leftover.rest = tickets.collect();
-    leftover.ended = ended.len();
+    leftover.ended += ended.len();
     let now = Instant::now();
     if let (1, Some((work, _, Some(_)))) = (planner.changes, &planner.last) {
         let ran = ended.iter().filter(|ended| ended.result.is_ok() && ended.plan.is_some()).count();
@@ -128,22 +137,36 @@ pub(crate) fn run(
     leftover
 }
 
-/// Binds a job, and runs it if it is small; `None` where it went to `bound`.
+/// What became of a ticket.
+#[expect(clippy::large_enum_variant, reason = "it is moved once a job, and never kept")]
+enum Begun {
+    Ended(Ended),
+    /// It was a task, and has ended and been delivered.
+    Task,
+    /// It was left to others.
+    Left,
+}
+
+/// Binds a job, and runs it if it is small.
 fn begin(
     ticket: Ticket,
     planner: &mut Planner<'_>,
     cpu: &dyn Device,
     scratch: &mut Scratch,
-    bound: &mut Vec<Bound>,
-) -> Option<Ended> {
-    if ticket.cancel.is_cancelled() {
-        return Some(Ended { ticket, opening: Duration::ZERO, result: Err(cancelled()), plan: None });
+    leftover: &mut Leftover,
+) -> Begun {
+    if let Some(error) = ticket.cancel.refusal() {
+        return Begun::Ended(Ended { ticket, opening: Duration::ZERO, result: Err(error), plan: None });
     }
     // Opening a file takes time worth knowing; what is in memory is bound in less than a clock takes to read.
-    let begun = (!ticket.spec.params.in_memory()).then(Instant::now);
+    let begun = (!ticket.params.in_memory()).then(Instant::now);
     let opened = caught(|| {
-        Ok(match ticket.spec.params.bind(&ticket.context)? {
-            Opened::Kernel(kernel) => Ok((kernel.clone(), kernel.work())),
+        Ok(match ticket.params.bind(&ticket.context)? {
+            Opened::Kernel(kernel) => {
+                let kernel = Foreign::new(kernel);
+                let work = kernel.work();
+                Ok((kernel, work))
+            }
             Opened::Task(task) => Err(task),
         })
     });
@@ -151,32 +174,31 @@ fn begin(
     let (kernel, work) = match opened {
         Ok(Ok(opened)) => opened,
         Ok(Err(task)) => {
-            let result = run_task(task, &ticket);
-            return Some(Ended { ticket, opening, result, plan: Some(irregular()) });
+            if let Some(error) = not_on(ticket.device.unwrap_or(planner.default), ticket.kind) {
+                drop(Foreign::new(task));
+                return Begun::Ended(Ended { ticket, opening, result: Err(error), plan: None });
+            }
+            let staged = Staged::new(ticket, task, opening);
+            let here = staged.place() == Place::Compute && staged.expected_ms() <= SMALL_MS;
+            return match if here { staged.run() } else { Some(staged) } {
+                Some(staged) => {
+                    leftover.staged.push(staged);
+                    Begun::Left
+                }
+                None => {
+                    leftover.ended += 1;
+                    Begun::Task
+                }
+            };
         }
-        Err(error) => return Some(Ended { ticket, opening, result: Err(error), plan: None }),
+        Err(error) => return Begun::Ended(Ended { ticket, opening, result: Err(error), plan: None }),
     };
-    let Some(plan) = planner.small(&work, ticket.spec.device) else {
-        bound.push(Bound { ticket, kernel, work, opening });
-        return None;
+    let Some(plan) = planner.small(&work, ticket.device) else {
+        leftover.bound.push(Bound { ticket, kernel, work, opening });
+        return Begun::Left;
     };
-    let result = caught(|| run_whole(&*kernel, work.units, cpu, scratch));
-    Some(Ended { ticket, opening, result, plan: Some(plan) })
-}
-
-fn irregular() -> Arc<Plan> {
-    Arc::new(Plan::given(Choice::Cpu { threads: 1 }, "irregular"))
-}
-
-/// Runs every stage of a task here.
-fn run_task(mut task: Box<dyn Task>, ticket: &Ticket) -> Result<Arc<dyn Answer>, JobError> {
-    let context = TaskContext { id: &ticket.spec.id, index: ticket.spec.index, cancel: &ticket.cancel };
-    loop {
-        match caught(|| task.run(&context))? {
-            Step::Done(answer) => return Ok(Arc::from(answer)),
-            Step::Then(next) => task = next,
-        }
-    }
+    let result = caught(|| run_whole(&**kernel, work.units, cpu, scratch));
+    Begun::Ended(Ended { ticket, opening, result, plan: Some(plan) })
 }
 
 /// Runs every pass of a job as one chunk each.

@@ -1,33 +1,42 @@
 //! The engine's one thread that decides: it feeds what happens to the dispatch state machine and carries out what that
 //! says. It folds nothing itself.
 
-use std::collections::{HashMap, VecDeque};
+mod cancel;
+mod stages;
+
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::device::{Device, DeviceError, DeviceId, Phases};
+use crate::device::{Device, DeviceError, Phases};
 use crate::engine::batch::{self, Bound, Planner};
 use crate::engine::dispatch::{
     Action, Admission, Dispatch, Event, JobReport, Lanes as DispatchLanes, Ticket as LaneTicket,
 };
 use crate::engine::lanes::{Lanes, Piece};
-use crate::engine::message::{Folded, Item, Large, Message, fold_on};
+use crate::engine::message::{Folded, Held, Item, Large, Message, fold_on};
+use crate::engine::queue::{Class, Queue};
 use crate::engine::running::{PassEnd, Running};
 use crate::engine::shared::{Planned, Shared};
-use crate::engine::ticket::{Ticket, cancelled, deliver};
+use crate::engine::short::Short;
+use crate::engine::ticket::{Ticket, deliver};
+use crate::engine::timer::Timer;
 use crate::engine::{Timings, panics};
-use crate::job::{Cause, DeviceChoice, JobError};
+use crate::job::{Cause, DeviceChoice, JobError, PRIORITY_MAX};
 use crate::kernels::Work;
-use crate::plan::{Choice, Plan, Power};
+use crate::plan::Plan;
+use crate::tasks::Place;
 
-/// Jobs that a batch holds at most.
-const BATCH_JOBS: usize = 512;
+use stages::Outside;
 
-/// Large jobs that are open at once for every lane: enough to keep lanes busy, few enough to bound what is open.
+/// Large jobs of one class that are open at once for every lane: enough to keep lanes busy, few enough to bound what is open.
 const OPEN_PER_LANE: usize = 4;
+
+/// Stages that wait outside all lanes at once, for networks and disks.
+const WAITING_MAX: usize = 64;
 
 /// A large job is passed by short work for as long as it is predicted to take itself, but no longer than this: short
 /// work does not wait for long work, and long work does not wait for ever.
@@ -38,67 +47,57 @@ pub(crate) struct Coordinator {
     receiver: Receiver<Message>,
     sender: Sender<Message>,
     lanes: Lanes,
+    timer: Timer,
     dispatch: Dispatch,
     items: HashMap<u64, Item>,
     next_key: u64,
     /// Not bound yet.
-    waiting: VecDeque<Ticket>,
+    queue: Queue,
+    /// Irregular jobs whose next stage only waits, and those that wait for a process where these hold no lanes.
+    waiting: Outside,
+    processes: Option<Outside>,
+    /// Whether somebody cancelled something since the last look.
+    cancelled: bool,
     /// Bound, but GPUs have to be looked for before they can be planned.
     unplanned: Vec<Bound>,
     searching: bool,
     gpus_added: bool,
-    /// Large jobs in dispatch.
-    large: usize,
+    /// Large jobs in dispatch, by class.
+    large: [usize; 2],
     /// Batches in dispatch.
     batches: usize,
     actions: Vec<Action>,
     closing: bool,
     begun: Instant,
-    short_work: Work,
-    short_plan: Plan,
+    short: Short,
 }
 
 impl Coordinator {
     pub fn new(shared: Arc<Shared>, receiver: Receiver<Message>, sender: Sender<Message>, lanes: Lanes) -> Self {
-        let short_work = Work {
-            kernel: "short",
-            variant: String::new(),
-            units: 1,
-            granularity: 1,
-            bytes_per_unit: 0.0,
-            bytes_out_per_unit: 0.0,
-            prior_ns_per_unit: 1e6,
-            passes: 1,
-            gpu: false,
-        };
-        let mut short_plan = Plan::given(Choice::Cpu { threads: 1 }, "a batch of small jobs, or a closure");
-        short_plan.powers.push(Power {
-            device: DeviceId::Cpu,
-            lanes: 1,
-            units_per_ms: 1.0,
-            setup_ms: 0.0,
-            chunk_ms: 0.0,
-            measured: true,
-        });
+        let processes = shared.settings.processes.map(Outside::new);
+        let queue = Queue::new(shared.default_device());
         Self {
             shared,
             receiver,
+            timer: Timer::new(sender.clone()),
             sender,
             lanes,
             dispatch: Dispatch::new(),
             items: HashMap::new(),
             next_key: 0,
-            waiting: VecDeque::new(),
+            queue,
+            waiting: Outside::new(WAITING_MAX),
+            processes,
+            cancelled: false,
             unplanned: Vec::new(),
             searching: false,
             gpus_added: false,
-            large: 0,
+            large: [0; 2],
             batches: 0,
             actions: Vec::new(),
             closing: false,
             begun: Instant::now(),
-            short_work,
-            short_plan,
+            short: Short::new(),
         }
     }
 
@@ -112,10 +111,13 @@ impl Coordinator {
                 return;
             }
             let Ok(message) = self.receiver.recv() else { return };
-            self.take(message);
+            self.take_guarded(message);
             // Whatever else has come meanwhile is decided on together.
             while let Ok(message) = self.receiver.try_recv() {
-                self.take(message);
+                self.take_guarded(message);
+            }
+            if std::mem::take(&mut self.cancelled) {
+                self.cancel();
             }
             self.fill();
         }
@@ -126,7 +128,14 @@ impl Coordinator {
     }
 
     fn is_idle(&self) -> bool {
-        self.items.is_empty() && self.waiting.is_empty() && self.unplanned.is_empty()
+        let outside_is_idle = self.waiting.is_idle() && self.processes.as_ref().is_none_or(Outside::is_idle);
+        self.items.is_empty() && self.queue.is_empty() && self.unplanned.is_empty() && outside_is_idle
+    }
+
+    /// Takes a message. It may hold something of a user's, a partial that nobody wants any more, whose `Drop` panics: that is
+    /// not to take along the thread that decides for all.
+    fn take_guarded(&mut self, message: Message) {
+        let _ = panics::catch(|| self.take(message));
     }
 
     fn tell(&mut self, event: Event) {
@@ -135,21 +144,36 @@ impl Coordinator {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Submitted => self.waiting.extend(self.shared.take_inbox()),
-            Message::Closure(closure) => self.admit_short(Item::Closure(closure)),
-            Message::Cancelled => self.cancel(),
+            Message::Submitted => self.queue.extend(self.shared.take_inbox()),
+            Message::Closure(closure) => self.admit_short(0, Item::Closure(closure)),
+            Message::Cancelled => self.cancelled = true,
             Message::BatchEnded { lane, elapsed, leftover } => {
                 self.batches -= 1;
+                self.short.batch_took(elapsed);
                 self.shared.ended(leftover.ended);
-                for ticket in leftover.rest.into_iter().rev() {
-                    self.waiting.push_front(ticket);
-                }
+                self.queue.take_back(leftover.rest);
                 self.short_ended(lane, elapsed);
                 for bound in leftover.bound {
                     self.admit_large(bound);
                 }
+                for staged in leftover.staged {
+                    self.admit_stage(staged);
+                }
             }
-            Message::ClosureEnded { lane, elapsed } => self.short_ended(lane, elapsed),
+            Message::Staged { held, elapsed, next } => {
+                match held {
+                    Held::Lane(lane) => self.short_ended(lane, elapsed),
+                    Held::Nothing(place) => self.outside_ended(place),
+                }
+                match next {
+                    Some(staged) => self.admit_stage(staged),
+                    None => self.shared.ended(1),
+                }
+            }
+            Message::ClosureEnded { lane, elapsed } => {
+                self.short.closure_took(elapsed);
+                self.short_ended(lane, elapsed);
+            }
             Message::Chunk { key, lane, result } => self.chunk_ended(key, lane, result),
             Message::PassEnded { key, result } => self.pass_ended(key, result),
             Message::Searched => {
@@ -203,17 +227,20 @@ impl Coordinator {
         self.next_key
     }
 
-    /// When something that is predicted to take so long is to have its turn, on the engine's clock.
-    fn order(&self, predicted_ms: f64) -> u64 {
+    /// When something of this priority that is predicted to take so long is to have its turn: what is of higher priority first,
+    /// then by the engine's clock.
+    fn order(&self, priority: i32, predicted_ms: f64) -> u64 {
+        const CLOCK_BITS: u32 = 52;
         let passed = Duration::from_secs_f64(predicted_ms.clamp(0.0, PASSED_MS_MAX) / 1e3);
-        u64::try_from((self.begun.elapsed() + passed).as_micros()).unwrap_or(u64::MAX)
+        let clock_us = u64::try_from((self.begun.elapsed() + passed).as_micros()).unwrap_or(u64::MAX);
+        let rank = (PRIORITY_MAX - priority.clamp(-PRIORITY_MAX, PRIORITY_MAX)) as u64;
+        rank << CLOCK_BITS | clock_us.min((1 << CLOCK_BITS) - 1)
     }
 
-    fn admit_short(&mut self, item: Item) {
+    fn admit_short(&mut self, priority: i32, item: Item) {
         let job = self.key();
+        let admission = self.short.admission(job, self.order(priority, 0.0), &item);
         self.items.insert(job, item);
-        let order = self.order(0.0);
-        let admission = Admission::new(job, order, &self.short_work, &self.short_plan, DeviceChoice::Cpu);
         self.tell(Event::Admitted(admission));
     }
 
@@ -225,33 +252,32 @@ impl Coordinator {
     /// Turns waiting tickets into batches while lanes want some.
     fn fill(&mut self) {
         let lanes = self.threads() as usize;
+        let default = self.shared.default_device();
         while self.batches < lanes * 2 {
-            let open = self.large + self.unplanned.len();
-            let Some(first) = self.waiting.front() else { return };
-            let quick = first.spec.params.in_memory();
-            if !quick && open >= lanes * OPEN_PER_LANE {
-                return;
-            }
-            let fair = self.waiting.len().div_ceil(lanes * 2).clamp(1, BATCH_JOBS);
-            let mut batch = Vec::with_capacity(if quick { fair } else { 1 });
-            while let Some(ticket) = self.waiting.pop_front() {
-                batch.push(ticket);
-                let next_is_quick = self.waiting.front().is_some_and(|next| next.spec.params.in_memory());
-                if !quick || !next_is_quick || batch.len() >= fair {
-                    break;
-                }
-            }
+            let (large, unplanned) = (self.large, &self.unplanned);
+            let may_open = |class: Class| {
+                let of_class = |bound: &&Bound| Class::of(bound.ticket.device.unwrap_or(default)) == class;
+                large[class as usize] + unplanned.iter().filter(of_class).count() < lanes * OPEN_PER_LANE
+            };
+            let Some(batch) = self.queue.next_batch(lanes, may_open) else { return };
             self.batches += 1;
-            self.admit_short(Item::Batch(batch));
+            self.admit_short(batch.first().map_or(0, |first| first.priority), Item::Batch(batch));
         }
     }
 
     /// Plans a bound job and gives it to dispatch.
     fn admit_large(&mut self, bound: Bound) {
+        if let Some(error) = bound.ticket.cancel.refusal() {
+            return self.fail_ticket(bound.ticket, error, None);
+        }
         self.add_gpus();
-        let asked = bound.ticket.spec.device.unwrap_or(self.shared.default_device());
-        let busy_for_ms = |device| self.dispatch.busy_for_ms(device);
-        match self.shared.plan(&*bound.kernel, &bound.work, asked, &busy_for_ms) {
+        let asked = bound.ticket.device.unwrap_or(self.shared.default_device());
+        // What it takes decides its place in the queue, and so what it waits for; a guess of that will do.
+        let takes_ms = bound.work.prior_ms() / f64::from(self.threads());
+        let priority = bound.ticket.priority;
+        let (now, order) = (self.begun.elapsed(), |waits_ms| self.order(priority, waits_ms + takes_ms));
+        let busy_for_ms = |device| self.dispatch.busy_for_ms(device, now, order);
+        match self.shared.plan(&**bound.kernel, &bound.work, asked, &busy_for_ms) {
             Planned::Plan(plan) => self.begin(bound, Arc::new(plan), asked),
             Planned::SearchFirst => {
                 self.unplanned.push(bound);
@@ -270,11 +296,14 @@ impl Coordinator {
             Ok(running) => Arc::new(running),
             Err(error) => return self.fail_ticket(ticket, error, Some(plan)),
         };
+        // A search may have ended while the plan was made, which then names a GPU that dispatch does not know yet.
+        self.add_gpus();
         let predicted_ms = plan.candidates.first().and_then(|best| best.predicted).map_or(0.0, |best| best.ms);
-        let (job, order) = (self.key(), self.order(predicted_ms));
+        let (job, order) = (self.key(), self.order(ticket.priority, predicted_ms));
         let admission = Admission::new(job, order, &work, &plan, asked);
-        let large = Large { running, ticket, work, plan, opening, admitted: Instant::now(), answer: None };
-        self.large += 1;
+        let class = Class::of(asked);
+        let large = Large { running, ticket, work, plan, opening, class, admitted: Instant::now(), answer: None };
+        self.large[class as usize] += 1;
         self.items.insert(job, Item::Large(Box::new(large)));
         self.tell(Event::Admitted(admission));
     }
@@ -310,7 +339,7 @@ impl Coordinator {
                     Action::PassComplete { job } => self.pass_complete(job),
                     Action::End { job, result, report } => {
                         if let Some(Item::Large(large)) = self.items.remove(&job) {
-                            self.large -= 1;
+                            self.large[large.class as usize] -= 1;
                             self.end(*large, result, &report);
                         }
                     }
@@ -327,6 +356,7 @@ impl Coordinator {
         let sender = self.sender.clone();
         let piece: Piece = match item {
             Item::Large(large) => {
+                start_clock(&self.timer, &mut large.ticket);
                 let running = large.running.clone();
                 Box::new(move |scratch| {
                     let result = match shared.devices.get(lane.device) {
@@ -351,6 +381,13 @@ impl Coordinator {
                     closure();
                     let _ = sender.send(Message::ClosureEnded { lane, elapsed: begun.elapsed() });
                 }),
+                Item::Task(mut staged) => {
+                    start_clock(&self.timer, &mut staged.ticket);
+                    if staged.place() == Place::Process {
+                        return self.run_outside(Held::Lane(lane), *staged);
+                    }
+                    Box::new(move |_| stages::run_stage(*staged, Held::Lane(lane), &sender))
+                }
                 Item::Begun | Item::Large(_) => return,
             },
         };
@@ -389,6 +426,11 @@ impl Coordinator {
     fn end(&self, large: Large, result: Result<(), JobError>, report: &JobReport) {
         self.shared.learn(&large.work, &report.runs);
         let Large { running, ticket, plan, opening, admitted, answer, .. } = large;
+        // Dispatch knows that it was to end early, the flag why.
+        let result = result.map_err(|error| match error.cause {
+            Cause::Cancelled => ticket.cancel.error().unwrap_or(error),
+            _ => error,
+        });
         let result = result.and_then(|()| {
             answer.ok_or_else(|| JobError::new(Cause::Panic, "it ended without an answer: please report this"))
         });
@@ -407,25 +449,11 @@ impl Coordinator {
             shared.ended(1);
         });
     }
+}
 
-    /// Ends what was cancelled and has not begun, and tells dispatch of the rest.
-    fn cancel(&mut self) {
-        let (gone, kept): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.waiting).into_iter().partition(|ticket| ticket.cancel.is_cancelled());
-        self.waiting = kept.into();
-        for ticket in gone {
-            self.fail_ticket(ticket, cancelled(), None);
-        }
-        let large: Vec<u64> = self
-            .items
-            .iter()
-            .filter_map(|(key, item)| match item {
-                Item::Large(large) if large.running.cancel.is_cancelled() => Some(*key),
-                _ => None,
-            })
-            .collect();
-        for job in large {
-            self.tell(Event::Cancelled { job });
-        }
+/// Lets the time run that a job was given, with its first chunk or stage.
+fn start_clock(timer: &Timer, ticket: &mut Ticket) {
+    if let Some(limit) = ticket.timeout.take() {
+        timer.watch(&ticket.cancel, limit);
     }
 }

@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 use crate::device::{ChunkDone, Device, DeviceError, DeviceId, Phases};
 use crate::engine::batch::Leftover;
 use crate::engine::dispatch::Ticket as LaneTicket;
+use crate::engine::queue::Class;
 use crate::engine::running::{PassEnd, Running};
+use crate::engine::stage::Staged;
 use crate::engine::ticket::Ticket;
 use crate::input::Scratch;
 use crate::job::JobError;
 use crate::kernels::{Answer, DynPartial, Work};
 use crate::plan::Plan;
+use crate::tasks::Place;
 
 /// What reaches the coordinator.
 pub(crate) enum Message {
@@ -24,6 +27,8 @@ pub(crate) enum Message {
     Cancelled,
     /// A batch ended.
     BatchEnded { lane: LaneTicket, elapsed: Duration, leftover: Leftover },
+    /// A stage of an irregular job was run; more of it may follow.
+    Staged { held: Held, elapsed: Duration, next: Option<Staged> },
     /// A closure returned.
     ClosureEnded { lane: LaneTicket, elapsed: Duration },
     /// A chunk was folded, or not.
@@ -34,6 +39,15 @@ pub(crate) enum Message {
     Searched,
     /// Nobody submits any more: end when all is done.
     Close,
+}
+
+/// What a stage holds while it runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Held {
+    /// A lane.
+    Lane(LaneTicket),
+    /// None, since stages of this place run outside all lanes.
+    Nothing(Place),
 }
 
 /// A chunk that was folded.
@@ -50,7 +64,9 @@ pub(crate) enum Item {
     Batch(Vec<Ticket>),
     /// A user's closure, until it runs.
     Closure(Box<dyn FnOnce() + Send>),
-    /// A batch or closure that runs.
+    /// The next stage of an irregular job, until it runs.
+    Task(Box<Staged>),
+    /// A batch, closure or stage that runs.
     Begun,
     /// A large job.
     Large(Box<Large>),
@@ -64,6 +80,8 @@ pub(crate) struct Large {
     pub plan: Arc<Plan>,
     /// How long opening its input took.
     pub opening: Duration,
+    /// What it counts as.
+    pub class: Class,
     /// When dispatch got it.
     pub admitted: Instant,
     /// Its answer, once there is one.

@@ -31,10 +31,10 @@ impl std::fmt::Display for RanOn {
 }
 
 /// Where the time of a job went. Phases are summed over devices and threads and then scaled to the wall clock, so that
-/// `queued + phases.total()` is at most `total`.
+/// `queued + phases.total()` is `total`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timings {
-    /// From its submission until something began to run it.
+    /// Waiting: for a lane, for others of its batch, between its chunks.
     pub queued: Duration,
     /// Where the rest went.
     pub phases: Phases,

@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::device::{ChunkDone, Device, DeviceError};
+use crate::engine::CancelFlag;
+use crate::engine::foreign::Foreign;
 use crate::engine::panics;
-use crate::engine::ticket::{CancelFlag, cancelled};
 use crate::input::Scratch;
 use crate::job::{Cause, JobError};
 use crate::kernels::{Answer, DynKernel, DynPartial, DynPass, FoldContext, Isa, Next};
@@ -27,7 +28,7 @@ struct State {
 
 /// A bound job on its way through its passes. What it costs and where it runs is known to dispatch; here is its data.
 pub(crate) struct Running {
-    pub kernel: Arc<dyn DynKernel>,
+    pub kernel: Foreign<Arc<dyn DynKernel>>,
     pub cancel: CancelFlag,
     state: Mutex<State>,
 }
@@ -37,7 +38,7 @@ impl Running {
     ///
     /// # Errors
     /// Where its parameters have no answer.
-    pub fn new(kernel: Arc<dyn DynKernel>, cancel: CancelFlag) -> Result<Self, JobError> {
+    pub fn new(kernel: Foreign<Arc<dyn DynKernel>>, cancel: CancelFlag) -> Result<Self, JobError> {
         let pass = caught(|| kernel.first_pass())?;
         Ok(Self { kernel, cancel, state: Mutex::new(State { pass, partial: None }) })
     }
@@ -57,11 +58,11 @@ impl Running {
         units: Range<u64>,
         scratch: &mut Scratch,
     ) -> Result<ChunkDone, DeviceError> {
-        if self.cancel.is_cancelled() {
-            return Err(DeviceError::Job(cancelled()));
+        if let Some(error) = self.cancel.error() {
+            return Err(DeviceError::Job(error));
         }
         let pass = self.state().pass.clone();
-        panics::catch(|| device.fold(&*self.kernel, &pass, units, scratch))
+        panics::catch(|| device.fold(&**self.kernel, &pass, units, scratch))
             .unwrap_or_else(|panic| Err(DeviceError::Job(JobError::new(Cause::Panic, panic))))
     }
 

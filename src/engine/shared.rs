@@ -7,7 +7,7 @@ use crossbeam_channel::Sender;
 
 use crate::device::{Device, DeviceId};
 use crate::engine::batch::Leftover;
-use crate::engine::devices::Devices;
+use crate::engine::devices::{Devices, Found};
 use crate::engine::dispatch::DeviceRun;
 use crate::engine::message::Message;
 use crate::engine::running::caught;
@@ -27,6 +27,8 @@ pub struct Settings {
     pub device: DeviceChoice,
     /// Threads of the CPU.
     pub threads: u32,
+    /// How many processes run at once, whatever lanes there are; where left out, each holds a lane of the CPU.
+    pub processes: Option<usize>,
     /// Whether plans are to be read by somebody.
     pub explain: bool,
 }
@@ -119,7 +121,12 @@ impl Shared {
     }
 
     /// The devices that are known, as the planner of a job with these inputs sees them.
-    fn states(&self, inputs: &Inputs, busy_for_ms: &dyn Fn(DeviceId) -> f64) -> Vec<DeviceState> {
+    fn states(
+        &self,
+        inputs: &Inputs,
+        found: Option<&Found>,
+        busy_for_ms: &dyn Fn(DeviceId) -> Vec<f64>,
+    ) -> Vec<DeviceState> {
         let aside = lock(&self.aside);
         let state = |device: &dyn Device, unusable: Option<Unusable>| {
             let info = device.info();
@@ -137,7 +144,7 @@ impl Shared {
             }
         };
         let mut states = vec![state(&**self.devices.cpu(), None)];
-        if let Some(found) = self.devices.known_gpus() {
+        if let Some(found) = found {
             for gpu in &found.gpus {
                 states.push(state(&*gpu.device, gpu.unusable));
             }
@@ -151,13 +158,15 @@ impl Shared {
         kernel: &dyn DynKernel,
         work: &Work,
         policy: DeviceChoice,
-        busy_for_ms: &dyn Fn(DeviceId) -> f64,
+        busy_for_ms: &dyn Fn(DeviceId) -> Vec<f64>,
     ) -> Planned {
-        let has_gpus = self.devices.known_gpus().is_some_and(|found| !found.gpus.is_empty());
+        // Once: a search may end at any moment, and the plan is to be made of what was known at one.
+        let found = self.devices.known_gpus();
+        let has_gpus = found.is_some_and(|found| !found.gpus.is_empty());
         let inputs = if has_gpus { Inputs::of(kernel) } else { Inputs::default() };
-        let states = self.states(&inputs, busy_for_ms);
+        let states = self.states(&inputs, found, busy_for_ms);
         let policy = after_losses(policy, &states);
-        let planned = self.plan_among(work, policy, &states, lock(&self.store).model());
+        let planned = self.plan_among(work, policy, &states, found.is_some(), lock(&self.store).model());
         match planned {
             Ok(plan) => Planned::Plan(plan),
             Err(PlanError::NeedsInventory) => Planned::SearchFirst,
@@ -167,11 +176,12 @@ impl Shared {
 
     /// The plan of a job that may be run where it was bound, if a plan can be had without looking for anything.
     pub fn plan_small(&self, work: &Work, policy: DeviceChoice) -> Option<Plan> {
-        let states = self.states(&Inputs::default(), &|_| 0.0);
+        let found = self.devices.known_gpus();
+        let states = self.states(&Inputs::default(), found, &|_| Vec::new());
         if is_trivial(work) && !self.settings.explain {
-            return self.plan_among(work, policy, &states, &Model::new()).ok();
+            return self.plan_among(work, policy, &states, found.is_some(), &Model::new()).ok();
         }
-        self.plan_among(work, policy, &states, lock(&self.store).model()).ok()
+        self.plan_among(work, policy, &states, found.is_some(), lock(&self.store).model()).ok()
     }
 
     fn plan_among(
@@ -179,13 +189,14 @@ impl Shared {
         work: &Work,
         policy: DeviceChoice,
         devices: &[DeviceState],
+        inventory_known: bool,
         model: &Model,
     ) -> Result<Plan, PlanError> {
         plan::plan(&PlanRequest {
             work,
             policy,
             devices,
-            inventory_known: self.devices.known_gpus().is_some(),
+            inventory_known,
             model,
             threads: self.threads(),
             explain: self.settings.explain,
@@ -213,7 +224,7 @@ impl Shared {
         for DeviceRun { device, lanes, measured } in runs {
             let Some(device) = self.devices.get(*device) else { continue };
             let fingerprint = &device.info().fingerprint;
-            store.learn(ModelKey { kernel: work.kernel, variant: &work.variant, fingerprint, lanes: *lanes }, measured);
+            store.learn(ModelKey::of(work, fingerprint, *lanes), measured);
         }
     }
 
@@ -227,8 +238,7 @@ impl Shared {
         let compute_ms = each.as_secs_f64() * 1e3;
         let run = Measured { units: work.units, passes: work.passes.max(1), compute_ms, ..Measured::default() };
         let fingerprint = &self.devices.cpu().info().fingerprint;
-        let key = ModelKey { kernel: work.kernel, variant: &work.variant, fingerprint, lanes: 1 };
-        lock(&self.store).learn(key, &run);
+        lock(&self.store).learn(ModelKey::of(work, fingerprint, 1), &run);
     }
 }
 
@@ -272,7 +282,7 @@ impl Inputs {
 
 /// Whether a job is so small that knowing more about it costs more than running it.
 fn is_trivial(work: &Work) -> bool {
-    work.units as f64 * work.prior_ns_per_unit * f64::from(work.passes) < TRIVIAL_MS * 1e6
+    work.prior_ms() < TRIVIAL_MS
 }
 
 /// What a split asks for once every GPU that it had was lost in this run: the rest of a night's jobs on the CPU, rather
@@ -299,11 +309,11 @@ mod tests {
         let device: Arc<dyn Device> = Arc::new(NullDevice::new(NullSpec { resident_bytes, ..NullSpec::gpu(0, 1.0) }));
         let gpus = vec![FoundGpu { device, unusable: None }];
         let search = Box::new(move || Found { gpus: gpus.clone(), diagnosis: None });
-        let settings = Settings { device: DeviceChoice::Auto, threads: 1, explain: false };
+        let settings = Settings { device: DeviceChoice::Auto, threads: 1, processes: None, explain: false };
         let (sender, _receiver) = crossbeam_channel::unbounded();
         let shared = Shared::new(settings, Devices::new(1, search), Store::new(Location::Nowhere), sender);
         shared.devices.gpus();
-        let states = shared.states(&Inputs::of(kernel), &|_| 0.0);
+        let states = shared.states(&Inputs::of(kernel), shared.devices.known_gpus(), &|_| Vec::new());
         assert_eq!(states[0].resident, 0.0, "the cpu holds nothing");
         states[1].resident
     }

@@ -2,30 +2,34 @@
 
 use std::fmt;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
 
 use crossbeam_channel::unbounded;
 
 use crate::device::Device;
 use crate::engine::coordinator::Coordinator;
 use crate::engine::devices::Devices;
-use crate::engine::lanes::Lanes;
+use crate::engine::foreign::Foreign;
+use crate::engine::lanes::{Lanes, is_own_thread, own_thread};
 use crate::engine::message::Message;
 use crate::engine::running::caught;
 use crate::engine::shared::{Planned, Settings, Shared};
-use crate::engine::ticket::{CancelFlag, Ticket};
+use crate::engine::stage::{irregular, not_on};
+use crate::engine::ticket::Ticket;
 use crate::engine::verify::{self, SkippedRun, Verification};
-use crate::engine::{OutcomeSink, panics};
+use crate::engine::{CancelFlag, OutcomeSink, panics};
 use crate::job::{BindContext, Bound, Cause, DeviceChoice, JobError, JobParams, JobSpec};
 use crate::kernels::{DynKernel, Work};
 use crate::model::{Store, Warning};
-use crate::plan::{Choice, Plan};
+use crate::plan::Plan;
 
 /// A running engine. Dropping it ends it after everything that was submitted.
 pub struct Engine {
     shared: Arc<Shared>,
+    /// Tells its threads from those of others.
+    number: u64,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -42,17 +46,22 @@ impl Engine {
     /// Where the system refuses threads.
     pub fn start(settings: Settings, devices: Devices, store: Store) -> io::Result<Self> {
         let (sender, receiver) = unbounded();
-        let lanes = Lanes::new(settings.threads)?;
+        static STARTED: AtomicU64 = AtomicU64::new(1);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let lanes = Lanes::new(settings.threads, number)?;
         let shared = Arc::new(Shared::new(settings, devices, store, sender.clone()));
         let coordinator = Coordinator::new(shared.clone(), receiver, sender, lanes);
-        let thread = std::thread::Builder::new().name("tandem-coordinator".into()).spawn(move || coordinator.run())?;
-        Ok(Self { shared, thread: Some(thread) })
+        let thread = std::thread::Builder::new().name("tandem-coordinator".into()).spawn(move || {
+            own_thread(number);
+            coordinator.run();
+        })?;
+        Ok(Self { shared, number, thread: Some(thread) })
     }
 
     /// Submits a job.
     pub fn submit(&self, spec: JobSpec, context: Arc<BindContext>, cancel: CancelFlag, sink: Arc<dyn OutcomeSink>) {
         self.shared.gauge.raise_below(usize::MAX);
-        self.shared.submit(Ticket { spec, context, submitted: Instant::now(), cancel, sink });
+        self.shared.submit(Ticket::new(spec, context, cancel, sink));
     }
 
     /// Runs a closure on a CPU lane. Its panics are the caller's to catch, with [`catch`](crate::engine::catch).
@@ -60,7 +69,8 @@ impl Engine {
         self.shared.gauge.raise_below(usize::MAX);
         let shared = self.shared.clone();
         self.shared.send(Message::Closure(Box::new(move || {
-            closure();
+            // Its panics are caught by the caller; what it leaves behind may panic when dropped.
+            let _ = panics::catch(closure);
             shared.ended(1);
         })));
     }
@@ -125,14 +135,18 @@ impl Engine {
                 let work = caught(|| Ok(kernel.work()))?;
                 self.plan_work(&*kernel, &work, device)
             }
-            Bound::Task(_) => Ok(Plan::given(Choice::Cpu { threads: 1 }, "irregular")),
+            Bound::Task(task) => {
+                drop(Foreign::new(task));
+                let asked = device.unwrap_or(self.shared.default_device());
+                not_on(asked, "this job").map_or_else(|| Ok(Plan::clone(&irregular())), Err)
+            }
         }
     }
 
     fn plan_work(&self, kernel: &dyn DynKernel, work: &Work, device: Option<DeviceChoice>) -> Result<Plan, JobError> {
         let policy = device.unwrap_or(self.shared.default_device());
         loop {
-            match self.shared.plan(kernel, work, policy, &|_| 0.0) {
+            match self.shared.plan(kernel, work, policy, &|_| Vec::new()) {
                 Planned::Plan(plan) => return Ok(plan),
                 Planned::Refused(error) => return Err(error),
                 Planned::SearchFirst => {
@@ -185,8 +199,8 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.shared.send(Message::Close);
-        // On a thread of its own pool, waiting would be for itself: the engine then ends by itself.
-        if rayon::current_thread_index().is_some() {
+        // On a thread of its own, waiting would be for itself: the engine then ends by itself.
+        if is_own_thread(self.number) {
             return;
         }
         if let Some(thread) = self.thread.take() {

@@ -1,28 +1,12 @@
 //! A job on its way through the engine, and who waits for it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::engine::{Outcome, OutcomeSink, RanOn, Timings, panics};
-use crate::job::{BindContext, Cause, JobError, JobSpec};
+use crate::engine::foreign::Foreign;
+use crate::engine::{CancelFlag, Outcome, OutcomeSink, RanOn, Timings, panics};
+use crate::job::{BindContext, DeviceChoice, JobError, JobParams, JobSpec, Terms};
 use crate::plan::Plan;
-
-/// A wish to cancel, shared by who may wish it and who looks for it between chunks.
-#[derive(Clone, Debug, Default)]
-pub struct CancelFlag(Arc<AtomicBool>);
-
-impl CancelFlag {
-    /// Asks for cancellation; what runs ends at its next chunk edge.
-    pub fn cancel(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    /// Whether somebody asked.
-    pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
 
 /// How long a wish to cancel may go unseen by who waits for jobs to end.
 const CANCEL_LATENCY: Duration = Duration::from_millis(20);
@@ -73,7 +57,14 @@ impl Gauge {
 
 /// A submitted job that has no outcome yet.
 pub(crate) struct Ticket {
-    pub spec: JobSpec,
+    pub index: u64,
+    pub id: Arc<str>,
+    pub kind: &'static str,
+    pub device: Option<DeviceChoice>,
+    pub priority: i32,
+    /// How long it may take; `None` also once the clock runs.
+    pub timeout: Option<Duration>,
+    pub params: Foreign<Box<dyn JobParams>>,
     pub context: Arc<BindContext>,
     pub submitted: Instant,
     pub cancel: CancelFlag,
@@ -81,6 +72,21 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
+    /// A job that was submitted just now.
+    pub fn new(spec: JobSpec, context: Arc<BindContext>, cancel: CancelFlag, sink: Arc<dyn OutcomeSink>) -> Self {
+        let JobSpec { index, id, kind, device, params, terms } = spec;
+        let (params, submitted) = (Foreign::new(params), Instant::now());
+        let Terms { priority, timeout, .. } = terms;
+        // A time-out is the job's own.
+        let cancel = if timeout.is_some() { cancel.child() } else { cancel };
+        Self { index, id, kind, device, priority, timeout, params, context, submitted, cancel, sink }
+    }
+
+    /// Whether it is not to begin any more.
+    pub fn is_refused(&self) -> bool {
+        self.cancel.is_cancelled() || self.cancel.is_draining()
+    }
+
     /// The outcome of this job where it never ran.
     pub fn failed(self, error: JobError, plan: Option<Arc<Plan>>, ended: Instant) -> (Outcome, Arc<dyn OutcomeSink>) {
         let waited = ended.saturating_duration_since(self.submitted);
@@ -93,18 +99,15 @@ impl Ticket {
         self,
         result: Result<Arc<dyn crate::kernels::Answer>, JobError>,
         ran_on: RanOn,
-        timings: Timings,
+        mut timings: Timings,
         attempts: u32,
         plan: Option<Arc<Plan>>,
     ) -> (Outcome, Arc<dyn OutcomeSink>) {
-        let JobSpec { index, id, kind, .. } = self.spec;
+        // Whatever was not spent on it was spent waiting: for a lane, for others of its batch, between its chunks.
+        timings.queued = timings.total.saturating_sub(timings.phases.total());
+        let Self { index, id, kind, .. } = self;
         (Outcome { index, id, kind, result, ran_on, timings, attempts, plan }, self.sink)
     }
-}
-
-/// How a cancelled job ends.
-pub(crate) fn cancelled() -> JobError {
-    JobError::new(Cause::Cancelled, "cancelled before it ended")
 }
 
 /// Gives outcomes to their sinks, those that share one together.

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex};
 use sha2::{Digest, Sha256};
 
 use crate::device::{Device, DeviceError, DeviceId};
+use crate::engine::CancelFlag;
+use crate::engine::foreign::Foreign;
 use crate::engine::running::{PassEnd, Running};
-use crate::engine::ticket::CancelFlag;
 use crate::input::Scratch;
 use crate::job::{Cause, JobError};
 use crate::kernels::{Answer, DynKernel};
@@ -133,7 +134,7 @@ fn run(
     granularity: u64,
     assigned: Vec<(Arc<dyn Device>, u32, Cut)>,
 ) -> Result<Ran, JobError> {
-    let running = Running::new(kernel.clone(), CancelFlag::default())?;
+    let running = Running::new(Foreign::new(kernel.clone()), CancelFlag::default())?;
     loop {
         let failure: Mutex<Option<(DeviceId, DeviceError)>> = Mutex::new(None);
         std::thread::scope(|scope| {

@@ -1,5 +1,7 @@
 //! Why a job failed: a cause that programs branch on, and a message for people.
 
+use std::sync::Arc;
+
 /// What kind of failure ended a job. The names are part of the outcome format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -8,8 +10,6 @@ pub enum Cause {
     BadInput,
     /// Reading or writing failed.
     Io,
-    /// It took longer than it was given.
-    Timeout,
     /// The code of a kernel or of a user's closure panicked.
     Panic,
     /// It cannot fit the memory at hand.
@@ -20,6 +20,16 @@ pub enum Cause {
     DeviceLost,
     /// The kernel cannot run as asked (for example: it has no GPU side).
     Unsupported,
+    /// It took longer than it was given.
+    Timeout,
+    /// Its program ended with an exit code other than 0.
+    ExitCode,
+    /// A signal ended its program.
+    Signal,
+    /// A job that it waits for did not succeed.
+    Skipped,
+    /// The run was ended before its turn came.
+    NotStarted,
     /// Somebody cancelled it.
     Cancelled,
 }
@@ -30,12 +40,16 @@ impl Cause {
         match self {
             Self::BadInput => "bad_input",
             Self::Io => "io",
-            Self::Timeout => "timeout",
             Self::Panic => "panic",
             Self::Memory => "memory",
             Self::NoDevice => "no_device",
             Self::DeviceLost => "device_lost",
             Self::Unsupported => "unsupported",
+            Self::Timeout => "timeout",
+            Self::ExitCode => "exit_code",
+            Self::Signal => "signal",
+            Self::Skipped => "skipped",
+            Self::NotStarted => "not_started",
             Self::Cancelled => "cancelled",
         }
     }
@@ -55,12 +69,21 @@ pub struct JobError {
     pub cause: Cause,
     /// What went wrong, where, and the remedy.
     pub message: String,
+    /// More that is known of it, as the fields of a JSON object without its braces: `"exit_code":3,"stderr":"…"`.
+    pub details: Option<Arc<str>>,
 }
 
 impl JobError {
     /// A failure of this kind with this message.
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
-        Self { cause, message: message.into() }
+        Self { cause, message: message.into(), details: None }
+    }
+
+    /// The same with more that is known of it: fields of a JSON object, without its braces.
+    #[must_use]
+    pub fn with_details(mut self, fields: impl Into<Arc<str>>) -> Self {
+        self.details = Some(fields.into());
+        self
     }
 
     /// Malformed input.

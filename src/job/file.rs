@@ -1,11 +1,13 @@
 //! The job file: JSON Lines, one job a line.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 use std::sync::Arc;
 
 use crate::engine::{Outcome, RanOn, Timings};
-use crate::job::head::{Head, HeadReader};
-use crate::job::ids::Ids;
+use crate::job::blank::without_fields;
+use crate::job::head::{Head, HeadReader, TERMS};
+use crate::job::ids::{Ids, Places};
 use crate::job::lines::{Line, Lines, MAX_LINE_BYTES};
 use crate::job::wording::{field_at, plain, with_field};
 use crate::job::{JobError, JobParams, JobSpec, Kind, kinds};
@@ -65,7 +67,13 @@ pub struct JobFile<R> {
 impl<R: Read> JobFile<R> {
     /// The job file in `input`, called `name` in messages.
     pub fn new(name: impl Into<String>, input: R) -> Self {
-        let parser = Parser { name: name.into(), kinds: kinds().collect(), ids: Ids::default(), index: 0 };
+        let parser = Parser {
+            name: name.into(),
+            kinds: kinds().collect(),
+            ids: Ids::default(),
+            places: Places::default(),
+            index: 0,
+        };
         Self { lines: Lines::new(input), parser, read_error: None }
     }
 
@@ -103,6 +111,7 @@ struct Parser {
     name: String,
     kinds: Vec<&'static Kind>,
     ids: Ids,
+    places: Places,
     index: u64,
 }
 
@@ -110,11 +119,14 @@ impl Parser {
     fn parse(&mut self, number: u64, line: Line<'_>) -> Result<JobSpec, BadLine> {
         let index = self.index;
         self.index += 1;
+        self.places.add(index, number);
         let mut head = Head::default();
-        let parsed = self.parse_line(&mut head, number, line);
+        let parsed = self.parse_line(&mut head, index, number, line);
         let id = head.id.take().unwrap_or_else(|| line_id(number));
         match parsed {
-            Ok((kind, params)) => Ok(JobSpec { index, id, kind: kind.name, device: head.device, params }),
+            Ok((kind, params)) => {
+                Ok(JobSpec { index, id, kind: kind.name, device: head.device, terms: head.terms, params })
+            }
             Err(Wrong { column, message }) => {
                 let error = JobError::bad_input(format!("{}:{number}:{column}: {message}", self.name));
                 Err(BadLine { index, id, kind: head.kind.map_or("", |kind| kind.name), error })
@@ -125,6 +137,7 @@ impl Parser {
     fn parse_line(
         &mut self,
         head: &mut Head,
+        index: u64,
         number: u64,
         line: Line<'_>,
     ) -> Result<(&'static Kind, Box<dyn JobParams>), Wrong> {
@@ -139,10 +152,12 @@ impl Parser {
             column: error.valid_up_to() + 1,
             message: "not UTF-8: save the job file as UTF-8".to_owned(),
         })?;
-        let reader = HeadReader { head, ids: &mut self.ids, kinds: &self.kinds, line: number };
+        let (ids, places, kinds) = (&mut self.ids, &self.places, &self.kinds);
+        let reader = HeadReader { head, ids, places, kinds, line: number, index };
         // What is wrong with the common fields is said by name already.
         let kind = reader.read(text).map_err(|error| Wrong::of(&error, text, |_| None))?;
-        let params = (kind.parse)(text).map_err(|error| Wrong::of(&error, text, |column| field_at(text, column)))?;
+        let own = if head.has_terms { without_fields(text, &TERMS).into() } else { Cow::Borrowed(text) };
+        let params = (kind.parse)(&own).map_err(|error| Wrong::of(&error, text, |column| field_at(text, column)))?;
         Ok((kind, params))
     }
 }
@@ -182,7 +197,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::job::{BindContext, Bound, Cause, DeviceChoice};
+    use crate::job::{BindContext, Bound, Cause, DeviceChoice, Terms};
 
     /// A kind of one field, so that these tests stand on nothing but the job file.
     #[derive(Debug, serde::Deserialize)]
@@ -291,6 +306,40 @@ mod tests {
             assert!(message.contains(expected), "{line}\n  {message}\n  lacks {expected}");
             assert!(message.starts_with("jobs.jsonl:1:"), "{message}");
             assert!(!message.contains("at line"), "{message}");
+        }
+    }
+
+    #[test]
+    fn terms_are_read_by_whoever_they_are_for_and_the_kind_sees_none_of_them() {
+        let text = "{\"id\":\"a\",\"kind\":\"echo\",\"values\":[]}\n\n{\"kind\":\"echo\",\"values\":[]}\n\
+            {\"timeout\":\"1.5m\",\"kind\":\"echo\",\"after\":[\"a\",\"#3\"],\"values\":[7],\"priority\":-3,\"retries\":2}\n\
+            {\"kind\":\"echo\",\"values\":[],\"after\":\"a\",\"timeout\":2.5}";
+        let jobs = read(text);
+        let terms = |index: usize| jobs[index].as_ref().unwrap().terms.clone();
+        assert_eq!(terms(0), Terms::default());
+        let timeout = Some(std::time::Duration::from_secs(90));
+        assert_eq!(terms(2), Terms { after: vec![0..1, 1..2], priority: -3, timeout, retries: Some(2) });
+        let timeout = Some(std::time::Duration::from_millis(2500));
+        assert_eq!(terms(3), Terms { after: vec![0..1], timeout, ..Terms::default() });
+    }
+
+    #[test]
+    fn terms_that_cannot_be_met_are_errors_with_their_place() {
+        for (line, expected) in [
+            (r#"{"kind":"echo","values":[],"after":["x"]}"#, ":41: `after` names `x`, but no job on an earlier line"),
+            (r##"{"kind":"echo","values":[],"after":["#1"]}"##, "`after` names `#1`, but no job on an earlier line"),
+            (r#"{"id":"a","kind":"echo","values":[],"after":["a"]}"#, "`after` names `a`, but no job on an earlier"),
+            (r#"{"kind":"echo","values":[],"after":7}"#, "expected a list of ids as `after`, got `7`"),
+            (r#"{"kind":"echo","values":[],"timeout":"soon"}"#, "`soon` is no time: write it as in 500ms"),
+            (r#"{"kind":"echo","values":[],"timeout":0}"#, "leave it out"),
+            (r#"{"kind":"echo","values":[],"timeout":[]}"#, "expected a time as in \"30s\""),
+            (r#"{"kind":"echo","values":[],"priority":1001}"#, "`priority` goes from -1000 to 1000"),
+            (r#"{"kind":"echo","values":[],"retries":-1}"#, "expected a whole number from 0 to 4294967295, got `-1`"),
+            (r#"{"kind":"echo","after":[],"values":["x"]}"#, ":39: `values`: expected a whole number"),
+            (r#"{"after":[],"kind":"echo","values":[],"after":[]}"#, "duplicate field `after`"),
+        ] {
+            let message = error(line);
+            assert!(message.contains(expected), "{line}\n  {message}\n  lacks {expected}");
         }
     }
 

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-use crate::job::ids::Ids;
-use crate::job::{DeviceChoice, Kind};
+use crate::job::ids::{Ids, Places};
+use crate::job::{DeviceChoice, Kind, PRIORITY_MAX, Terms, parse_duration, shorten};
 
 /// The common fields of a line, as far as they have been read: an error leaves those before it.
 #[derive(Debug, Default)]
@@ -15,14 +16,22 @@ pub(super) struct Head {
     pub id: Option<Arc<str>>,
     pub kind: Option<&'static Kind>,
     pub device: Option<DeviceChoice>,
+    pub terms: Terms,
+    /// Whether it gave any terms, so that its kind must not see them.
+    pub has_terms: bool,
 }
+
+/// The fields of [`Terms`], in the order of the places of [`HeadReader`]'s fields after the first three.
+pub(super) const TERMS: [&str; 4] = ["after", "priority", "timeout", "retries"];
 
 /// What the head of a line is read with.
 pub(super) struct HeadReader<'a> {
     pub head: &'a mut Head,
     pub ids: &'a mut Ids,
+    pub places: &'a Places,
     pub kinds: &'a [&'static Kind],
     pub line: u64,
+    pub index: u64,
 }
 
 impl HeadReader<'_> {
@@ -51,7 +60,8 @@ impl HeadReader<'_> {
                 )))
             };
         }
-        self.ids.claim(id, self.line).map_err(|first| {
+        self.ids.claim(id, self.index).map_err(|first| {
+            let first = self.places.line_of(first);
             E::custom(format!("duplicate id `{id}`: line {first} has it already, and ids must differ"))
         })
     }
@@ -64,6 +74,44 @@ impl HeadReader<'_> {
         let near = nearest(name, self.kinds.iter().map(|kind| kind.name))
             .map_or_else(|| ";".to_owned(), |near| format!(", did you mean `{near}`?"));
         Err(E::custom(format!("unknown kind `{name}`{near} known kinds: {}", self.known())))
+    }
+
+    /// The places of jobs that this one waits for.
+    fn set_after<E: Error>(&mut self, ids: Vec<String>) -> Result<(), E> {
+        for id in ids {
+            let found = match id.strip_prefix('#').map(str::parse) {
+                Some(Ok(line)) => self.places.index_on(line, self.index),
+                _ => self.ids.find(&id).filter(|index| *index < self.index),
+            };
+            let Some(index) = found else {
+                return Err(E::custom(format!(
+                    "`after` names `{}`, but no job on an earlier line has that id",
+                    shorten(&id)
+                )));
+            };
+            self.head.terms.after.push(index..index + 1);
+        }
+        Ok(())
+    }
+
+    fn set_term<'de, A: MapAccess<'de>>(&mut self, place: usize, map: &mut A) -> Result<(), A::Error> {
+        self.head.has_terms = true;
+        let terms = &mut self.head.terms;
+        match TERMS[place] {
+            "after" => {
+                let ids: OneOrMore = map.next_value()?;
+                self.set_after(ids.0)?;
+            }
+            "priority" => {
+                terms.priority = map.next_value()?;
+                if terms.priority.abs() > PRIORITY_MAX {
+                    return Err(A::Error::custom(format!("`priority` goes from -{PRIORITY_MAX} to {PRIORITY_MAX}")));
+                }
+            }
+            "timeout" => terms.timeout = Some(map.next_value::<Time>()?.0),
+            _ => terms.retries = Some(map.next_value()?),
+        }
+        Ok(())
     }
 
     fn known(&self) -> String {
@@ -87,16 +135,19 @@ impl<'de> Visitor<'de> for HeadReader<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut seen = [false; 3];
+        let mut seen = [false; 3 + TERMS.len()];
         while let Some(field) = map.next_key_seed(TextOf("a field name"))? {
             let place = match &*field {
                 "id" => 0,
                 "kind" => 1,
                 "device" => 2,
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
+                field => match TERMS.iter().position(|term| *term == field) {
+                    Some(at) => 3 + at,
+                    None => {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
+                },
             };
             if std::mem::replace(&mut seen[place], true) {
                 return Err(A::Error::custom(format!("duplicate field `{field}`")));
@@ -104,13 +155,72 @@ impl<'de> Visitor<'de> for HeadReader<'_> {
             match place {
                 0 => self.set_id(&map.next_value_seed(TextOf("a string as `id`"))?)?,
                 1 => self.set_kind(&map.next_value_seed(TextOf("the name of a kind as `kind`"))?)?,
-                _ => {
+                2 => {
                     let device = map.next_value_seed(TextOf("auto, cpu, gpu, gpu:N or split as `device`"))?;
                     self.head.device = Some(device.parse().map_err(A::Error::custom)?);
                 }
+                _ => self.set_term(place - 3, &mut map)?,
             }
         }
         self.head.kind.ok_or_else(|| A::Error::custom(format!("missing field `kind`: one of {}", self.known())))
+    }
+}
+
+/// An id, or a list of them.
+struct OneOrMore(Vec<String>);
+
+impl<'de> serde::Deserialize<'de> for OneOrMore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Ids;
+        impl<'de> Visitor<'de> for Ids {
+            type Value = OneOrMore;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of ids as `after`")
+            }
+
+            fn visit_str<E>(self, id: &str) -> Result<OneOrMore, E> {
+                Ok(OneOrMore(vec![id.to_owned()]))
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMore, A::Error> {
+                let mut ids = Vec::new();
+                while let Some(id) = list.next_element_seed(TextOf("an id in `after`"))? {
+                    ids.push(id.into_owned());
+                }
+                Ok(OneOrMore(ids))
+            }
+        }
+        deserializer.deserialize_any(Ids)
+    }
+}
+
+/// A duration: text with a unit, or a number of seconds.
+struct Time(Duration);
+
+impl<'de> serde::Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Time;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time as in \"30s\" or a number of seconds as `timeout`")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Time, E> {
+                parse_duration(text).map(Time).map_err(E::custom)
+            }
+
+            fn visit_u64<E: Error>(self, seconds: u64) -> Result<Time, E> {
+                self.visit_str(&seconds.to_string())
+            }
+
+            fn visit_f64<E: Error>(self, seconds: f64) -> Result<Time, E> {
+                self.visit_str(&seconds.to_string())
+            }
+        }
+        deserializer.deserialize_any(Text)
     }
 }
 

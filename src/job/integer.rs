@@ -16,7 +16,10 @@ pub enum IntegerError {
     /// It is an integer below -2^127.
     #[error("is below -2^127 (about -1.7e38), the least integer that is read")]
     TooLow,
-    /// It is an integer of 2^127 or above; the message names the limit of everything that integers are read for.
+    /// It is an integer below 0, where only those from 0 on are read.
+    #[error("is negative: numbers from 0 on are read")]
+    Negative,
+    /// It is an integer of 2^127 or above, or of 2^128 where none is negative; the message names the limit of everything that integers are read for.
     #[error("is above 18446744073709551615 (2^64 - 1), the greatest integer that is taken")]
     TooHigh,
 }
@@ -52,6 +55,30 @@ pub fn parse_integer(text: &[u8]) -> Result<i128, IntegerError> {
         if negative { 0i128.checked_sub_unsigned(magnitude) } else { i128::try_from(magnitude).ok() }
     });
     value.ok_or(if negative { IntegerError::TooLow } else { IntegerError::TooHigh })
+}
+
+/// Parses an integer from 0 to 2^128 - 1, in the notations of [`parse_integer`].
+///
+/// ```
+/// use tandem::job::{IntegerError, parse_unsigned};
+/// assert_eq!(parse_unsigned(b"3e38"), Ok(300_000_000_000_000_000_000_000_000_000_000_000_000));
+/// assert_eq!(parse_unsigned(b"-5"), Err(IntegerError::Negative));
+/// ```
+///
+/// # Errors
+/// See [`IntegerError`].
+pub fn parse_unsigned(text: &[u8]) -> Result<u128, IntegerError> {
+    let (negative, digits) = match text {
+        [] => return Err(IntegerError::Empty),
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    match parse_magnitude(digits)? {
+        Some(0) => Ok(0),
+        _ if negative => Err(IntegerError::Negative),
+        magnitude => magnitude.ok_or(IntegerError::TooHigh),
+    }
 }
 
 /// The value of a decimal without its sign; `None` where it passes `u128`.
@@ -259,6 +286,27 @@ mod tests {
             "12345678901234567890x",
         ] {
             check(text, Err(IntegerError::Malformed));
+        }
+    }
+
+    #[test]
+    fn unsigned_numbers_reach_2_to_the_128() {
+        for (text, expected) in [
+            ("0", Ok(0)),
+            ("-0", Ok(0)),
+            ("+1_000", Ok(1000)),
+            ("1e38", Ok(10u128.pow(38))),
+            ("340282366920938463463374607431768211455", Ok(u128::MAX)),
+            ("340282366920938463463374607431768211456", Err(IntegerError::TooHigh)),
+            ("1e39", Err(IntegerError::TooHigh)),
+            ("-1", Err(IntegerError::Negative)),
+            ("-1e999999999999999999999", Err(IntegerError::Negative)),
+            ("-2.5", Err(IntegerError::Fraction)),
+            ("", Err(IntegerError::Empty)),
+            ("-", Err(IntegerError::Malformed)),
+            ("--1", Err(IntegerError::Malformed)),
+        ] {
+            assert_eq!(parse_unsigned(text.as_bytes()), expected, "{text:?}");
         }
     }
 

@@ -1,20 +1,32 @@
 //! From what was asked for (a [`JobSpec`], syntax only) to what can run (a bound kernel): ids, indices, the job file.
 
+mod blank;
 mod error;
 mod file;
 mod head;
 mod ids;
 mod integer;
+pub(crate) mod json_integer;
 mod kind;
 mod lines;
 mod spec;
+mod terms;
 mod wording;
 
 pub use error::{Cause, JobError};
 pub use file::{BadLine, JobFile};
 #[cfg(feature = "cli")]
 pub(crate) use integer::parse_bounded;
-pub use integer::{IntegerError, parse_integer};
+pub use integer::{IntegerError, parse_integer, parse_unsigned};
 pub use kind::{Asked, Kind, Sample, kind, kinds};
 pub use lines::MAX_LINE_BYTES;
 pub use spec::{BindContext, Bound, DeviceChoice, JobParams, JobSpec, KindParams};
+pub use terms::{PRIORITY_MAX, Terms, parse_duration};
+
+/// At most 40 characters of what a user wrote, for a message.
+pub(crate) fn shorten(text: &str) -> std::borrow::Cow<'_, str> {
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::job::JobError;
+use crate::job::{JobError, Terms};
 use crate::kernels::DynKernel;
 use crate::tasks::Task;
 
@@ -58,6 +58,21 @@ impl std::str::FromStr for DeviceChoice {
 pub struct BindContext {
     /// The folder that relative paths start from; empty for the current one.
     pub base_dir: PathBuf,
+    /// The folder for what jobs print beyond what an outcome holds; `None` for one of this process among the temporary files.
+    pub outputs_dir: Option<PathBuf>,
+}
+
+impl BindContext {
+    /// Relative paths start from `base_dir`.
+    pub fn in_folder(base_dir: impl Into<PathBuf>) -> Self {
+        Self { base_dir: base_dir.into(), outputs_dir: None }
+    }
+
+    /// The folder for what jobs print beyond what an outcome holds.
+    pub fn outputs_dir(&self) -> PathBuf {
+        let of_process = || std::env::temp_dir().join(format!("tandem-{}", std::process::id()));
+        self.outputs_dir.clone().unwrap_or_else(of_process)
+    }
 }
 
 /// A job that can run.
@@ -119,6 +134,8 @@ pub struct JobSpec {
     pub kind: &'static str,
     /// Where it asks to run; `None` leaves it to the run's own setting.
     pub device: Option<DeviceChoice>,
+    /// What it asks of the run.
+    pub terms: Terms,
     /// What its kind needs to know.
     pub params: Box<dyn JobParams>,
 }

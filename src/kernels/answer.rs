@@ -20,6 +20,19 @@ pub trait Answer: Any + Send + Sync + std::fmt::Debug {
     /// Those of `out`, and of an input that is read once more to be echoed.
     fn write_text(&self, out: &mut dyn Write) -> io::Result<()>;
 
+    /// Writes what a person also wants to see, but not in the answer: what a program printed on standard error.
+    ///
+    /// # Errors
+    /// Those of `out`, and of a file that holds it.
+    fn write_notes(&self, _out: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Whether the text says what it is about, as in `12: 2 2 3`, so that several in a row need no headings.
+    fn names_its_input(&self) -> bool {
+        false
+    }
+
     /// The answer in a few words, for one cell of a table: `5 of 6 prime`.
     fn summary(&self) -> String;
 }

@@ -110,6 +110,7 @@ pub struct GpuStep {
 #[derive(Clone, Debug)]
 pub struct GpuWork {
     steps: Vec<GpuStep>,
+    #[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "only a GPU side asks"))]
     trusted: bool,
 }
 

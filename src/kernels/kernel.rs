@@ -12,7 +12,9 @@ use crate::kernels::{Answer, GpuCaps, GpuWork};
 pub struct Work {
     /// The kernel's name in the registry.
     pub kernel: &'static str,
-    /// What else decides the speed: the element type, the method. A part of the model's key.
+    /// What else decides the speed: the element type or the method, as listed in the kernel's
+    /// [`Kind`](crate::job::Kind), and after it, set off by spaces, what else is asked for where that takes
+    /// work of another kind. A part of the model's key.
     pub variant: String,
     /// The number of units that a pass folds; chunks are ranges of them.
     pub units: u64,
@@ -22,12 +24,20 @@ pub struct Work {
     pub bytes_per_unit: f64,
     /// Bytes of partial a unit that come back, where the answer is as long as the input; 0 for reductions.
     pub bytes_out_per_unit: f64,
-    /// Roughly how long one thread takes for one unit, a pass, before anything has been measured.
+    /// Roughly how long one thread takes for one unit, a pass, before anything has been measured. Tell jobs apart by it
+    /// that differ in what a unit costs: it is a part of the model's key, in classes of a fifth.
     pub prior_ns_per_unit: f64,
     /// How many passes are expected.
     pub passes: u32,
     /// Whether the kernel has a GPU side.
     pub gpu: bool,
+}
+
+impl Work {
+    /// Roughly how long one thread takes for all passes, in milliseconds, before anything has been measured.
+    pub fn prior_ms(&self) -> f64 {
+        self.units as f64 * self.prior_ns_per_unit * f64::from(self.passes.max(1)) / 1e6
+    }
 }
 
 /// The widest instruction set that a CPU fold may use.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use etcetera::BaseStrategy;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Measured, Model, ModelKey};
+use crate::model::{CostClass, Measured, Model, ModelKey};
 
 /// The version of the file's format; another one is as good as no file.
 const SCHEMA: u32 = 1;
@@ -74,6 +74,7 @@ struct FileIn {
 struct Fresh {
     kernel: String,
     variant: String,
+    cost: CostClass,
     fingerprint: String,
     lanes: u32,
     run: Measured,
@@ -84,6 +85,7 @@ impl Fresh {
         let key = ModelKey {
             kernel: &self.kernel,
             variant: &self.variant,
+            cost: self.cost,
             fingerprint: &self.fingerprint,
             lanes: self.lanes,
         };
@@ -159,6 +161,7 @@ impl Store {
         self.fresh.push_back(Fresh {
             kernel: key.kernel.to_owned(),
             variant: key.variant.to_owned(),
+            cost: key.cost,
             fingerprint: key.fingerprint.to_owned(),
             lanes: key.lanes,
             run: *run,

@@ -1,7 +1,7 @@
 use super::*;
 use crate::model::Belief;
 
-const KEY: ModelKey<'_> = ModelKey { kernel: "k", variant: "v", fingerprint: "cpu", lanes: 1 };
+const KEY: ModelKey<'_> = ModelKey { kernel: "k", variant: "v", cost: CostClass(0), fingerprint: "cpu", lanes: 1 };
 
 fn run(ms: f64) -> Measured {
     Measured { units: 1000, passes: 1, compute_ms: ms, ..Measured::default() }
@@ -66,7 +66,7 @@ fn many_threads_saving_at_once_lose_nothing() {
         }
     });
     let (_, mut all) = in_folder(&folder);
-    assert_eq!(all.model().lanes_known("k", "v", "cpu").count(), 8);
+    assert_eq!(all.model().relatives(ModelKey { lanes: 0, ..KEY }).count(), 8);
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_file_full_of_nonsense_numbers_does_no_harm() {
     let folder = tempfile::tempdir().unwrap();
     let (path, mut store) = in_folder(&folder);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let entry = r#"{"kernel":"k","variant":"v","device":"cpu","lanes":1,"compute":[{"runs":[[18446744073709551615,1e300],[18446744073709551615,5.0],[0,-5.0]]}],"runs":18446744073709551615,"seen_at":18446744073709551615,"calm":4294967295}"#;
+    let entry = r#"{"kernel":"k","variant":"v","cost":0,"device":"cpu","lanes":1,"compute":[{"runs":[[18446744073709551615,1e300],[18446744073709551615,5.0],[0,-5.0]]}],"runs":18446744073709551615,"seen_at":18446744073709551615,"calm":4294967295}"#;
     std::fs::write(&path, format!("{{\"schema\":1,\"model\":{{\"entries\":[{entry},{entry}]}}}}")).unwrap();
     let model = store.model().clone();
     assert_eq!(store.take_warnings(), []);
@@ -210,4 +210,20 @@ fn a_file_full_of_nonsense_numbers_does_no_harm() {
     let forecast = model.compute(KEY, 5, Belief::PROPORTIONAL).expect("one run was sane enough");
     assert!(forecast.ms.is_finite());
     store.learn(KEY, &run(1.0));
+}
+
+#[test]
+fn what_an_older_version_mixed_is_not_used_and_what_it_knew_of_devices_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mut store) = in_folder(&folder);
+    let old = r#"{"schema":1,"model":{"entries":[
+        {"kernel":"","variant":"","device":"gpu","lanes":0,"setup":[{"runs":[[1,150.0]]}],"runs":1},
+        {"kernel":"k","variant":"v","device":"cpu","lanes":1,"compute":[{"runs":[[1000,7.0]]}],"runs":1,"seen_at":1}]}}"#;
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, old).unwrap();
+    assert_eq!(known(&mut store), None);
+    assert_eq!(store.model().relatives(KEY).count(), 0);
+    let gpu = ModelKey { fingerprint: "gpu", ..KEY };
+    assert_eq!(store.model().setup_cold(gpu).map(|forecast| forecast.ms), Some(150.0));
+    assert_eq!(store.take_warnings(), []);
 }

@@ -1,11 +1,14 @@
-//! The table of what has been measured: a curve for each phase of each kernel, variant, device and number of lanes.
+//! The table of what has been measured: a curve for each phase of each kernel, variant, cost class, device and number of
+//! lanes.
 
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Forecast;
 use crate::model::curve::{Belief, Curve};
+use crate::model::key::base;
+use crate::model::reopening::Reopening;
+use crate::model::{CostClass, Forecast, Measured, ModelKey};
 
 /// A stale entry is due for a probe after this many runs of its kernel elsewhere; twice as many after each probe that
 /// found nothing new.
@@ -17,56 +20,21 @@ const NO_TIME_MS: f64 = 1e-6;
 /// Longer timings than this (eleven days) are refused as nonsense.
 pub(super) const LONGEST_RUN_MS: f64 = 1e9;
 
-/// Whose time is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ModelKey<'a> {
-    /// The kernel's name in the registry.
-    pub kernel: &'a str,
-    /// What else decides its speed: [`Work::variant`](crate::kernels::Work).
-    pub variant: &'a str,
-    /// The device's fingerprint.
-    pub fingerprint: &'a str,
-    /// Threads of the CPU; 1 for a GPU.
-    pub lanes: u32,
-}
-
-/// What a run took, on one device, by itself or as its share of a split.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Measured {
-    /// The units that the device folded in each pass.
-    pub units: u64,
-    /// The passes that the times are summed over; as many as were planned, so that prediction and run are counted alike.
-    pub passes: u32,
-    /// Bytes uploaded, over all passes.
-    pub bytes: u64,
-    /// Opening the device and compiling shaders.
-    pub setup_ms: f64,
-    /// Moving input to the device.
-    pub upload_ms: f64,
-    /// From the first chunk to the last, less the other phases.
-    pub compute_ms: f64,
-    /// Moving results back.
-    pub readback_ms: f64,
-    /// Whether the device was opened by this run.
-    pub cold: bool,
-    /// Whether the input lay on the device already.
-    pub resident: bool,
-    /// Whether other jobs shared the device meanwhile.
-    pub contended: bool,
-}
-
 /// One line of the table, for people and programs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     /// The kernel; empty for facts about a device that hold for all of them.
     pub kernel: String,
-    /// Its variant.
+    /// Its variant; empty for facts that hold for all of them.
     pub variant: String,
+    /// What a unit costs by the kernel's own account, about, in nanoseconds; absent where it does not matter.
+    pub prior_ns: Option<f64>,
     /// The device's fingerprint.
     pub device: String,
     /// Lanes.
     pub lanes: u32,
-    /// Which phase: `setup`, `upload`, `compute`, `readback`. Units of `upload` lines without a kernel are bytes.
+    /// Which phase: `setup` (the device was opened), `prepare` (it was open), `upload`, `compute`, `readback`. Units of
+    /// `upload` lines without a kernel are bytes.
     pub phase: &'static str,
     /// Median units of the size class.
     pub units: f64,
@@ -76,15 +44,23 @@ pub struct Row {
     pub samples: u32,
 }
 
-/// The curves of one key. Facts about a device stand under the empty kernel and variant and 0 lanes.
+/// The curves of one key. Facts about a device stand under the empty kernel and variant and 0 lanes, and so do, under the
+/// kernel's name, facts about a kernel on it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Entry {
     kernel: String,
     variant: String,
+    /// Absent in files of versions that did not tell costs apart, whose curves are mixtures.
+    #[serde(default, skip_serializing_if = "CostClass::is_any")]
+    cost: CostClass,
     device: String,
     lanes: u32,
+    /// Opening the device and preparing the kernel on it.
     #[serde(default, skip_serializing_if = "Curve::is_empty")]
     setup: Curve,
+    /// Preparing the kernel on the open device.
+    #[serde(default, skip_serializing_if = "Curve::is_empty")]
+    prepare: Curve,
     #[serde(default, skip_serializing_if = "Curve::is_empty")]
     upload: Curve,
     #[serde(default, skip_serializing_if = "Curve::is_empty")]
@@ -100,11 +76,25 @@ pub(super) struct Entry {
     /// Probes in a row that found nothing new.
     #[serde(default)]
     calm: u32,
+    /// When the device may be opened to learn; of devices alone.
+    #[serde(default, skip_serializing_if = "Reopening::is_default")]
+    reopening: Reopening,
 }
 
 impl Entry {
     fn key(&self) -> ModelKey<'_> {
-        ModelKey { kernel: &self.kernel, variant: &self.variant, fingerprint: &self.device, lanes: self.lanes }
+        let Self { kernel, variant, cost, device, lanes, .. } = self;
+        ModelKey { kernel, variant, cost: *cost, fingerprint: device, lanes: *lanes }
+    }
+
+    fn curves(&self) -> [(&'static str, &Curve); 5] {
+        [
+            ("setup", &self.setup),
+            ("prepare", &self.prepare),
+            ("upload", &self.upload),
+            ("compute", &self.compute),
+            ("readback", &self.readback),
+        ]
     }
 }
 
@@ -136,7 +126,7 @@ impl Model {
         }
         let passes = f64::from(run.passes);
         let compute_ms = run.compute_ms / passes;
-        let all_runs = self.runs_of(key.kernel, key.variant).saturating_add(1);
+        let all_runs = self.runs_of(key).saturating_add(1);
         let entry = self.entry(key);
         if entry.runs > 0 && all_runs.saturating_sub(entry.seen_at) > PROBE_AFTER_RUNS {
             let expected = entry.compute.predict(run.units, Belief::PROPORTIONAL);
@@ -153,21 +143,37 @@ impl Model {
         if run.bytes > 0 && !run.resident {
             entry.upload.learn(run.units, (run.upload_ms / passes).max(NO_TIME_MS), run.contended);
         }
-        if run.cold && run.setup_ms > 0.0 {
-            entry.setup.learn(1, run.setup_ms, run.contended);
+        if run.upload_ms > 0.0 && run.bytes > 0 && !run.resident {
+            let device = self.entry(ModelKey::device(key.fingerprint));
+            device.upload.learn(run.bytes, run.upload_ms, run.contended);
         }
-        let uploaded = run.upload_ms > 0.0 && run.bytes > 0 && !run.resident;
-        if uploaded || (run.cold && run.setup_ms > 0.0) {
-            let device = self.entry(device_key(key.fingerprint));
-            device.runs = device.runs.saturating_add(1);
-            if uploaded {
-                device.upload.learn(run.bytes, run.upload_ms, run.contended);
-            }
-            if run.cold && run.setup_ms > 0.0 {
-                device.setup.learn(1, run.setup_ms, run.contended);
+        self.learn_setup(key, run);
+        for device in self.entries.iter_mut().take_while(|entry| entry.kernel.is_empty()) {
+            if device.device != key.fingerprint && !device.setup.is_empty() {
+                device.reopening.ran_elsewhere(phases.iter().sum());
             }
         }
         true
+    }
+
+    /// What opening a device takes and what preparing a kernel takes once it is open depend on the kernel and the device,
+    /// and not on the job.
+    fn learn_setup(&mut self, key: ModelKey<'_>, run: &Measured) {
+        if run.setup_ms <= 0.0 {
+            return;
+        }
+        for key in [ModelKey::device(key.fingerprint), ModelKey::kernel_on(key.kernel, key.fingerprint)] {
+            let entry = self.entry(key);
+            if run.cold {
+                if key.kernel.is_empty() {
+                    let expected = entry.setup.predict(1, Belief::PROPORTIONAL).map(|was| was.ms);
+                    entry.reopening.opened(run.setup_ms, expected, run.explored);
+                }
+                entry.setup.learn(1, run.setup_ms, run.contended);
+            } else {
+                entry.prepare.learn(1, run.setup_ms, run.contended);
+            }
+        }
     }
 
     /// How long one pass over `units` computes; `None` where this key has never been run. `belief` is used
@@ -189,47 +195,63 @@ impl Model {
     /// How long it takes to open the device and prepare this kernel on it: as measured with this kernel, or else with
     /// any.
     pub fn setup_cold(&self, key: ModelKey<'_>) -> Option<Forecast> {
-        let own = self.find(key).and_then(|entry| entry.setup.predict(1, Belief::PROPORTIONAL));
-        own.or_else(|| self.find(device_key(key.fingerprint))?.setup.predict(1, Belief::PROPORTIONAL))
+        self.of_kernel_or_device(key, |entry| &entry.setup)
+    }
+
+    /// How long it takes to prepare this kernel on the device once that is open: as measured with this kernel, or else
+    /// with any.
+    pub fn setup_warm(&self, key: ModelKey<'_>) -> Option<Forecast> {
+        self.of_kernel_or_device(key, |entry| &entry.prepare)
+    }
+
+    fn of_kernel_or_device(&self, key: ModelKey<'_>, curve: fn(&Entry) -> &Curve) -> Option<Forecast> {
+        let keys = [ModelKey::kernel_on(key.kernel, key.fingerprint), ModelKey::device(key.fingerprint)];
+        keys.into_iter().find_map(|key| curve(self.find(key)?).predict(1, Belief::PROPORTIONAL))
+    }
+
+    /// Whether so much has run elsewhere since this device was last opened that opening it again, in order to learn what
+    /// that takes now, is due and within bounds, if it takes `price_ms`.
+    pub fn due_for_reopening(&self, fingerprint: &str, price_ms: f64) -> bool {
+        self.find(ModelKey::device(fingerprint)).is_some_and(|device| device.reopening.is_due(price_ms))
     }
 
     /// How long this device takes to receive so many bytes, whatever the kernel.
     pub fn upload_bytes(&self, fingerprint: &str, bytes: u64) -> Option<Forecast> {
-        self.find(device_key(fingerprint))?.upload.predict(bytes, Belief::PROPORTIONAL)
+        self.find(ModelKey::device(fingerprint))?.upload.predict(bytes, Belief::PROPORTIONAL)
     }
 
-    /// Which numbers of lanes of this device have been measured with this kernel and variant, ascending.
-    pub fn lanes_known(&self, kernel: &str, variant: &str, fingerprint: &str) -> impl Iterator<Item = u32> + '_ {
-        let first = ModelKey { kernel, variant, fingerprint, lanes: 0 };
-        let last = ModelKey { lanes: u32::MAX, ..first };
-        let from = self.entries.partition_point(|entry| entry.key() < first);
-        let to = self.entries.partition_point(|entry| entry.key() <= last);
-        self.entries[from..to].iter().filter(|entry| !entry.compute.is_empty()).map(|entry| entry.lanes)
+    /// What has been measured of this kernel on this device, other than under this very key, and may tell something about
+    /// it: other numbers of lanes, other costs of a unit, other variants with the same first word.
+    pub fn relatives<'a>(&'a self, key: ModelKey<'a>) -> impl Iterator<Item = ModelKey<'a>> {
+        let base = base(key.variant);
+        let from =
+            self.entries.partition_point(|entry| (entry.kernel.as_str(), entry.variant.as_str()) < (key.kernel, base));
+        self.entries[from..]
+            .iter()
+            .take_while(move |entry| entry.kernel == key.kernel && entry.variant.starts_with(base))
+            .filter(move |entry| entry.device == key.fingerprint && !entry.compute.is_empty())
+            .map(Entry::key)
+            .filter(move |other| *other != key && self::base(other.variant) == base)
     }
 
     /// Whether this key should be tried: never run, or not for so many runs of its kernel elsewhere that what is known
     /// of it may be stale.
     pub fn due_for_probe(&self, key: ModelKey<'_>) -> bool {
         self.find(key).is_none_or(|entry| {
-            let since = self.runs_of(key.kernel, key.variant).saturating_sub(entry.seen_at);
+            let since = self.runs_of(key).saturating_sub(entry.seen_at);
             entry.compute.is_empty() || since >= PROBE_AFTER_RUNS << entry.calm.min(CALM_MAX)
         })
     }
 
-    /// The whole table, ascending by kernel, variant, device, lanes, phase and size.
+    /// The whole table, ascending by kernel, variant, cost, device, lanes, phase and size.
     pub fn rows(&self) -> Vec<Row> {
         let mut rows = Vec::new();
         for entry in &self.entries {
-            let phases: [(&'static str, &Curve); 4] = [
-                ("setup", &entry.setup),
-                ("upload", &entry.upload),
-                ("compute", &entry.compute),
-                ("readback", &entry.readback),
-            ];
-            for (phase, curve) in phases {
+            for (phase, curve) in entry.curves() {
                 rows.extend(curve.points().map(|(units, ms, samples)| Row {
                     kernel: entry.kernel.clone(),
                     variant: entry.variant.clone(),
+                    prior_ns: (!entry.cost.is_any()).then(|| entry.cost.ns()),
                     device: entry.device.clone(),
                     lanes: entry.lanes,
                     phase,
@@ -247,19 +269,26 @@ impl Model {
         self.entries.iter().map(|entry| u64::from(entry.compute.samples())).sum()
     }
 
-    /// Puts what was read from a file into order.
+    /// Puts what was read from a file into order, and drops what older versions mixed.
     pub(super) fn restore(&mut self) {
+        self.entries.retain(|entry| entry.lanes == 0 || !entry.cost.is_any());
         for entry in &mut self.entries {
-            for curve in [&mut entry.setup, &mut entry.upload, &mut entry.compute, &mut entry.readback] {
+            let Entry { setup, prepare, upload, compute, readback, .. } = entry;
+            for curve in [setup, prepare, upload, compute, readback] {
                 curve.restore();
             }
+            entry.reopening.restore();
         }
         self.entries.sort_by(|a, b| a.key().cmp(&b.key()));
         self.entries.dedup_by(|a, b| a.key() == b.key());
     }
 
-    fn runs_of(&self, kernel: &str, variant: &str) -> u64 {
-        let order = |entry: &Entry| (entry.kernel.as_str(), entry.variant.as_str()).cmp(&(kernel, variant));
+    /// How often jobs like these ran, on whatever device.
+    fn runs_of(&self, key: ModelKey<'_>) -> u64 {
+        let order = |entry: &Entry| {
+            let own = (entry.kernel.as_str(), entry.variant.as_str(), entry.cost);
+            own.cmp(&(key.kernel, key.variant, key.cost))
+        };
         let from = self.entries.partition_point(|entry| order(entry) == Ordering::Less);
         self.entries[from..]
             .iter()
@@ -278,6 +307,7 @@ impl Model {
                 let entry = Entry {
                     kernel: key.kernel.to_owned(),
                     variant: key.variant.to_owned(),
+                    cost: key.cost,
                     device: key.fingerprint.to_owned(),
                     lanes: key.lanes,
                     ..Entry::default()
@@ -288,10 +318,6 @@ impl Model {
         };
         &mut self.entries[at]
     }
-}
-
-fn device_key(fingerprint: &str) -> ModelKey<'_> {
-    ModelKey { kernel: "", variant: "", fingerprint, lanes: 0 }
 }
 
 #[cfg(test)]

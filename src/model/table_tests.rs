@@ -1,7 +1,7 @@
 use super::*;
 
-const GPU: ModelKey<'_> = ModelKey { kernel: "k", variant: "f32", fingerprint: "gpu", lanes: 1 };
-const CPU: ModelKey<'_> = ModelKey { kernel: "k", variant: "f32", fingerprint: "cpu", lanes: 4 };
+const GPU: ModelKey<'_> = ModelKey { kernel: "k", variant: "f32", cost: CostClass(0), fingerprint: "gpu", lanes: 1 };
+const CPU: ModelKey<'_> = ModelKey { kernel: "k", variant: "f32", cost: CostClass(0), fingerprint: "cpu", lanes: 4 };
 
 fn run(units: u64, compute_ms: f64) -> Measured {
     Measured { units, passes: 1, compute_ms, ..Measured::default() }
@@ -14,15 +14,24 @@ fn ms(model: &Model, key: ModelKey<'_>, units: u64) -> f64 {
 #[test]
 fn keys_are_kept_apart() {
     let mut model = Model::new();
-    let keys =
-        [GPU, CPU, ModelKey { lanes: 1, ..CPU }, ModelKey { variant: "f64", ..CPU }, ModelKey { kernel: "l", ..CPU }];
+    let keys = [
+        GPU,
+        CPU,
+        ModelKey { lanes: 1, ..CPU },
+        ModelKey { variant: "f64", ..CPU },
+        ModelKey { kernel: "l", ..CPU },
+        ModelKey { cost: CostClass(1), ..CPU },
+        ModelKey { variant: "f32 quantiles", ..CPU },
+    ];
     for (i, key) in keys.into_iter().enumerate() {
         assert!(model.learn(key, &run(100, 1.0 + i as f64)));
     }
     for (i, key) in keys.into_iter().enumerate() {
         assert!((ms(&model, key, 100) - 1.0 - i as f64).abs() < 1e-9, "{key:?}");
     }
-    assert_eq!(model.lanes_known("k", "f32", "cpu").collect::<Vec<_>>(), [1, 4]);
+    let relatives: Vec<_> = model.relatives(CPU).collect();
+    let others = [keys[2], keys[5], keys[6]];
+    assert_eq!(relatives, others, "other lanes, other costs, and the same type asked for more");
     assert_eq!(model.compute(ModelKey { fingerprint: "other", ..GPU }, 100, Belief::PROPORTIONAL), None);
 }
 
@@ -68,6 +77,63 @@ fn facts_about_a_device_are_shared_by_its_kernels() {
     let mut model = Model::new();
     model.learn(GPU, &Measured { setup_ms: 1.0, upload_ms: 1.0, bytes: 10, resident: true, ..run(100, 1.0) });
     assert_eq!((model.setup_cold(GPU), model.upload_bytes("gpu", 10)), (None, None));
+}
+
+#[test]
+fn preparing_a_kernel_on_an_open_device_is_no_price_of_opening_it() {
+    let mut model = Model::new();
+    model.learn(GPU, &Measured { cold: true, setup_ms: 150.0, ..run(100, 1.0) });
+    for _ in 0..12 {
+        model.learn(GPU, &Measured { setup_ms: 20.0, ..run(100, 1.0) });
+    }
+    // Whatever the job is like, and for kernels that have never been run there.
+    for key in [GPU, ModelKey { cost: CostClass(40), ..GPU }, ModelKey { kernel: "other", ..GPU }] {
+        let (cold, warm) = (model.setup_cold(key).unwrap().ms, model.setup_warm(key).unwrap().ms);
+        assert!((cold - 150.0).abs() < 1e-9 && (warm - 20.0).abs() < 1e-9, "{key:?}: {cold} {warm}");
+    }
+    assert_eq!(model.setup_warm(CPU), None);
+}
+
+#[test]
+fn set_up_and_upload_three_hundred_times_too_slow_are_outlived_too() {
+    let honest = Measured { cold: true, setup_ms: 200.0, upload_ms: 4.0, bytes: 4 << 20, ..run(1 << 20, 1.0) };
+    let mut model = Model::new();
+    for _ in 0..12 {
+        model.learn(GPU, &Measured { setup_ms: 60_000.0, upload_ms: 1200.0, ..honest });
+    }
+    let right = |model: &Model| {
+        let near = |ms: f64, right: f64| (ms / right - 1.0).abs() < 0.25;
+        near(model.setup_cold(GPU).unwrap().ms, 200.0)
+            && near(model.upload(GPU, 1 << 20).unwrap().ms, 4.0)
+            && near(model.upload_bytes("gpu", 4 << 20).unwrap().ms, 4.0)
+    };
+    let recovered = (1..=20).find(|_| {
+        model.learn(GPU, &honest);
+        right(&model)
+    });
+    assert!(recovered.is_some_and(|runs| runs <= 5), "{recovered:?}");
+}
+
+#[test]
+fn a_device_is_due_for_reopening_after_runs_elsewhere_that_pay_for_it() {
+    let mut model = Model::new();
+    assert!(!model.due_for_reopening("gpu", 0.0), "it was never opened");
+    model.learn(GPU, &Measured { cold: true, setup_ms: 60_000.0, ..run(100, 1.0) });
+    let elsewhere = |model: &mut Model, ms| model.learn(CPU, &run(100, ms));
+    for _ in 0..100 {
+        elsewhere(&mut model, 1.0);
+    }
+    assert!(!model.due_for_reopening("gpu", 200.0), "a tenth of a second does not pay for it");
+    for _ in 0..10 {
+        elsewhere(&mut model, 1_000.0);
+    }
+    assert!(model.due_for_reopening("gpu", 200.0));
+    // Where it turns out to be slow indeed, that has to be paid first.
+    model.learn(GPU, &Measured { cold: true, explored: true, setup_ms: 60_000.0, ..run(100, 1.0) });
+    for _ in 0..1000 {
+        elsewhere(&mut model, 1_000.0);
+    }
+    assert!(!model.due_for_reopening("gpu", 200.0));
 }
 
 #[test]

@@ -4,12 +4,17 @@ use crate::device::{DeviceId, DeviceKind};
 use crate::kernels::Work;
 use crate::model::{Belief, Forecast, ModelKey};
 use crate::plan::request::{DeviceState, PlanRequest, SETUP_MS};
+use crate::plan::split::end_together;
 use crate::plan::types::Power;
 
 /// How far off a prior may be: a factor.
 const PRIOR_SPREAD: f64 = 4.0;
 /// How far off a figure may be that was measured with another number of threads.
 const SCALED_SPREAD: f64 = 1.4;
+/// How far off a figure may be that was measured with jobs of another cost a unit.
+const OTHER_COST_SPREAD: f64 = 2.0;
+/// And with jobs that were asked for other things.
+const OTHER_VARIANT_SPREAD: f64 = 3.0;
 /// What a thread more is worth, beside one that works alone.
 const THREAD_EFFICIENCY: f64 = 0.9;
 /// Bytes a millisecond over the bus, until measured: 6 GB/s.
@@ -40,8 +45,8 @@ impl Cost {
 
 /// The cost of `units` on this many threads of the CPU.
 pub(super) fn cpu(request: &PlanRequest<'_>, state: &DeviceState, threads: u32, units: u64) -> Cost {
-    let pass = cpu_pass(request, state, threads, units);
-    Cost { wait_ms: waiting(state), setup: Forecast::ZERO, run: pass.times(passes(request.work)) }
+    let run = cpu_pass(request, state, threads, units).times(passes(request.work));
+    Cost { wait_ms: waiting(state, threads, run.ms), setup: Forecast::ZERO, run }
 }
 
 /// The cost of `units` on this GPU.
@@ -49,21 +54,27 @@ pub(super) fn gpu(request: &PlanRequest<'_>, state: &DeviceState, units: u64) ->
     let work = request.work;
     let key = key(work, state, 1);
     let setup = if state.opened {
-        Forecast::ZERO
+        request.model.setup_warm(key).unwrap_or(Forecast::ZERO)
     } else {
         request.model.setup_cold(key).unwrap_or_else(|| Forecast::around(SETUP_MS, 2.0, 0))
     };
     let passes = passes(work);
     let prior = gpu_prior(request, state, units);
     let belief = Belief { fixed_ms_max: GPU_FIRST_MS, ms_per_unit: prior.ms / units.max(1) as f64 };
-    let compute = request.model.compute(key, units, belief).unwrap_or(prior);
+    let resembling = || {
+        let (other, spread) = nearest_relative(request, key)?;
+        let measured = request.model.compute(other, same_work(request, key, other, units), belief)?;
+        Some(Forecast::around(measured.ms, spread_of(&measured) * spread, 0))
+    };
+    let compute = request.model.compute(key, units, belief).or_else(resembling).unwrap_or(prior);
     let readback = request.model.readback(key, units).unwrap_or_else(|| {
         let bytes = units as f64 * work.bytes_out_per_unit.max(0.0);
         Forecast::around(bytes / BUS_BYTES_PER_MS, 2.0, u32::MAX)
     });
     let upload = upload(request, state, units, passes);
     let all = compute.then(Forecast { samples: u32::MAX, ..readback }).times(passes).then(upload);
-    Cost { wait_ms: waiting(state), setup, run: Forecast { samples: compute.samples, ..all } }
+    let run = Forecast { samples: compute.samples, ..all };
+    Cost { wait_ms: waiting(state, state.lanes, run.ms), setup, run }
 }
 
 /// All uploads of all passes, less what lies there already.
@@ -101,21 +112,46 @@ fn cpu_pass(request: &PlanRequest<'_>, state: &DeviceState, threads: u32, units:
         let lanes = f64::from(threads).min(granules as f64).max(1.0);
         1.0 + (lanes - 1.0) * THREAD_EFFICIENCY
     };
-    let distance = |other: &u32| (f64::from((*other).max(1)).ln() - f64::from(threads).ln()).abs();
-    let nearest = request
-        .model
-        .lanes_known(work.kernel, &work.variant, &state.fingerprint)
-        .min_by(|a, b| distance(a).total_cmp(&distance(b)));
-    if let Some(other) = nearest
-        && let Some(measured) = request.model.compute(key(work, state, other), units, waking(other))
+    if let Some((other, spread)) = nearest_relative(request, own)
+        && let Some(measured) = request.model.compute(other, same_work(request, own, other, units), waking(other.lanes))
     {
-        let computing = (measured.ms - threads_ms(other)).max(0.2 * measured.ms);
-        let ms = computing * useful(other) / useful(threads) + threads_ms(threads);
-        let spread = (measured.high_ms / measured.ms.max(f64::MIN_POSITIVE)).clamp(1.0, 10.0);
-        return Forecast::around(ms, spread * SCALED_SPREAD, 0);
+        let computing = (measured.ms - threads_ms(other.lanes)).max(0.2 * measured.ms);
+        let ms = computing * useful(other.lanes) / useful(threads) + threads_ms(threads);
+        return Forecast::around(ms, spread_of(&measured) * spread, 0);
     }
     let ms = units as f64 * work.prior_ns_per_unit / 1e6 / useful(threads) + threads_ms(threads);
     Forecast::around(ms, PRIOR_SPREAD, 0)
+}
+
+/// What has been measured that tells most about `own`, and how far off it may be: a factor. Jobs that differ little in what
+/// a unit costs tell more than other numbers of threads do, and jobs that were asked for other things least.
+fn nearest_relative<'a>(request: &PlanRequest<'a>, own: ModelKey<'a>) -> Option<(ModelKey<'a>, f64)> {
+    let octaves_of_lanes =
+        |other: &ModelKey<'_>| (f64::from(other.lanes.max(1)).log2() - f64::from(own.lanes.max(1)).log2()).abs();
+    let distance = |other: &ModelKey<'_>| {
+        let asked_for = if other.variant == own.variant { 0.0 } else { 2.0 };
+        octaves_of_lanes(other) + 0.5 * other.cost.octaves_from(own.cost) + asked_for
+    };
+    let other = request.model.relatives(own).min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
+    let asked_for = match other.variant == own.variant {
+        true if other.cost == own.cost => 1.0,
+        true => OTHER_COST_SPREAD,
+        false => OTHER_VARIANT_SPREAD,
+    };
+    Some((other, asked_for * if other.lanes == own.lanes { 1.0 } else { SCALED_SPREAD }))
+}
+
+/// How many units of the jobs measured as `other` are as much work as `units` of this one, by the kernel's own account.
+fn same_work(request: &PlanRequest<'_>, own: ModelKey<'_>, other: ModelKey<'_>, units: u64) -> u64 {
+    if other.cost == own.cost {
+        return units;
+    }
+    (units as f64 * request.work.prior_ns_per_unit / other.cost.ns()).max(1.0) as u64
+}
+
+/// The factor by which a time may be longer than predicted.
+fn spread_of(measured: &Forecast) -> f64 {
+    (measured.high_ms / measured.ms.max(f64::MIN_POSITIVE)).clamp(1.0, 10.0)
 }
 
 /// What a GPU is worth until it has been tried: modest multiples of one thread; a software adapter, less than the CPU.
@@ -158,7 +194,7 @@ pub(super) fn power(request: &PlanRequest<'_>, state: &DeviceState, threads: u32
 }
 
 pub(super) fn key<'a>(work: &'a Work, state: &'a DeviceState, lanes: u32) -> ModelKey<'a> {
-    ModelKey { kernel: work.kernel, variant: &work.variant, fingerprint: &state.fingerprint, lanes }
+    ModelKey::of(work, &state.fingerprint, lanes)
 }
 
 pub(super) fn passes(work: &Work) -> f64 {
@@ -175,6 +211,17 @@ fn waking(threads: u32) -> Belief {
     Belief { fixed_ms_max: threads_ms(threads), ms_per_unit: 0.0 }
 }
 
-fn waiting(state: &DeviceState) -> f64 {
-    if state.busy_for_ms.is_finite() { state.busy_for_ms.max(0.0) } else { crate::model::LONGEST_MS }
+/// How much later a run of `run_ms` on so many lanes ends because some of them are busy: each takes its chunks as soon as
+/// it is free, so the lanes that are free early do more.
+fn waiting(state: &DeviceState, lanes: u32, run_ms: f64) -> f64 {
+    if state.busy_for_ms.is_empty() {
+        return 0.0;
+    }
+    let all = state.lanes.max(1) as usize;
+    let sane = |ms: &f64| if ms.is_nan() { crate::model::LONGEST_MS } else { ms.clamp(0.0, crate::model::LONGEST_MS) };
+    let mut free_ms: Vec<f64> = state.busy_for_ms.iter().map(sane).collect();
+    free_ms.resize(free_ms.len().max(all), 0.0);
+    free_ms.sort_unstable_by(f64::total_cmp);
+    free_ms.truncate((lanes.max(1) as usize).min(all));
+    end_together(&free_ms, run_ms * free_ms.len() as f64).map_or(0.0, |end_ms| (end_ms - run_ms).max(0.0))
 }

@@ -11,6 +11,7 @@ mod split;
 mod types;
 
 pub use request::{DeviceState, PlanError, PlanRequest, Unusable};
+pub(crate) use split::end_together;
 pub use types::{Candidate, Choice, Crossover, Part, Plan, Power, Prediction};
 
 use crate::device::DeviceId;
@@ -40,6 +41,7 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
         reason: if request.explain { reason::explain(request, &weighed, best, probe.as_ref()) } else { String::new() },
         candidates: listed(request, &weighed, best),
         crossover,
+        gpus_unknown: request.policy == DeviceChoice::Auto && request.work.gpu && !request.inventory_known,
         probe,
         powers: powers(request, &best.choice),
     })
@@ -75,5 +77,11 @@ fn powers(request: &PlanRequest<'_>, choice: &Choice) -> Vec<Power> {
     powers
 }
 
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
+mod queue_tests;
+#[cfg(test)]
+mod shape_tests;
 #[cfg(test)]
 mod tests;

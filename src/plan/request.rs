@@ -49,8 +49,9 @@ pub struct DeviceState {
     pub lanes: u32,
     /// Whether it is open; the CPU always is.
     pub opened: bool,
-    /// When it will be free of what it has been given already, in milliseconds from now.
-    pub busy_for_ms: f64,
+    /// When each of its lanes that is busy or spoken for will be free of what it has been given already, in milliseconds
+    /// from now, in any order. The lanes that are not listed are free.
+    pub busy_for_ms: Vec<f64>,
     /// Its own memory, where known.
     pub memory_bytes: Option<u64>,
     /// The largest chunk of input that it takes.

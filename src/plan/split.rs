@@ -32,6 +32,13 @@ pub(super) fn together(lanes: &[Lane]) -> Option<(f64, Vec<f64>)> {
     Some((end_ms, lanes.iter().map(share).collect()))
 }
 
+/// When lanes that are free at these times have done `work_ms` of lane time between them, where those that are free early
+/// do more.
+pub(crate) fn end_together(free_ms: &[f64], work_ms: f64) -> Option<f64> {
+    let lanes: Vec<Lane> = free_ms.iter().map(|&begins_ms| Lane { begins_ms, whole_ms: work_ms.max(1e-9) }).collect();
+    together(&lanes).map(|(end_ms, _)| end_ms)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +66,12 @@ mod tests {
     fn a_device_that_begins_after_the_end_gets_nothing() {
         assert_eq!(together(&[lane(0.0, 100.0), lane(100.0, 1.0)]), Some((100.0, vec![1.0, 0.0])));
         assert_eq!(together(&[]), None);
+    }
+
+    #[test]
+    fn lanes_that_are_free_early_do_more_and_one_that_is_free_too_late_nothing() {
+        assert_eq!(end_together(&[60_000.0, 0.0, 10.0], 30.0), Some(20.0));
+        assert_eq!(end_together(&[5.0], 30.0), Some(35.0));
+        assert_eq!(end_together(&[], 30.0), None);
     }
 }

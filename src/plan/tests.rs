@@ -7,7 +7,7 @@ use crate::device::DeviceKind;
 use crate::kernels::Work;
 use crate::model::{Measured, Model, ModelKey};
 
-fn work(units: u64) -> Work {
+pub(super) fn work(units: u64) -> Work {
     Work {
         kernel: "k",
         variant: "v".to_owned(),
@@ -21,7 +21,7 @@ fn work(units: u64) -> Work {
     }
 }
 
-fn cpu(lanes: u32) -> DeviceState {
+pub(super) fn cpu(lanes: u32) -> DeviceState {
     DeviceState {
         id: DeviceId::Cpu,
         fingerprint: Arc::from("cpu"),
@@ -29,14 +29,14 @@ fn cpu(lanes: u32) -> DeviceState {
         unusable: None,
         lanes,
         opened: true,
-        busy_for_ms: 0.0,
+        busy_for_ms: Vec::new(),
         memory_bytes: None,
         max_chunk_bytes: u64::MAX,
         resident: 1.0,
     }
 }
 
-fn gpu(index: u32) -> DeviceState {
+pub(super) fn gpu(index: u32) -> DeviceState {
     DeviceState {
         id: DeviceId::Gpu(index),
         fingerprint: Arc::from(format!("gpu {index}")),
@@ -44,7 +44,7 @@ fn gpu(index: u32) -> DeviceState {
         unusable: None,
         lanes: 1,
         opened: true,
-        busy_for_ms: 0.0,
+        busy_for_ms: Vec::new(),
         memory_bytes: Some(8 << 30),
         max_chunk_bytes: 128 << 20,
         resident: 0.0,
@@ -53,7 +53,7 @@ fn gpu(index: u32) -> DeviceState {
 
 /// A model in which one thread, all threads and GPUs have been measured over sizes: fixed milliseconds and nanoseconds a
 /// unit each.
-fn model(measured: &[(&str, u32, f64, f64)]) -> Model {
+pub(super) fn model(measured: &[(&str, u32, f64, f64)]) -> Model {
     let mut model = Model::new();
     for &(fingerprint, lanes, fixed_ms, ns) in measured {
         for shift in (4..32).step_by(2) {
@@ -66,7 +66,7 @@ fn model(measured: &[(&str, u32, f64, f64)]) -> Model {
                     bytes: if fingerprint == "cpu" { 0 } else { units * 4 },
                     ..Measured::default()
                 };
-                assert!(model.learn(ModelKey { kernel: "k", variant: "v", fingerprint, lanes }, &run));
+                assert!(model.learn(ModelKey::of(&work(1), fingerprint, lanes), &run));
             }
         }
     }
@@ -95,7 +95,7 @@ impl Case<'_> {
     }
 }
 
-fn choose(units: u64, devices: Vec<DeviceState>, model: &Model) -> Plan {
+pub(super) fn choose(units: u64, devices: Vec<DeviceState>, model: &Model) -> Plan {
     Case { work: work(units), policy: DeviceChoice::Auto, devices, known: true, model }.plan().unwrap()
 }
 
@@ -136,7 +136,7 @@ fn a_closed_gpu_is_not_opened_for_a_job_shorter_than_opening_it() {
 #[test]
 fn a_busy_gpu_is_waited_for_only_where_it_pays() {
     let model = model(MEASURED);
-    let busy = |ms| DeviceState { busy_for_ms: ms, ..gpu(0) };
+    let busy = |ms| DeviceState { busy_for_ms: vec![ms], ..gpu(0) };
     // 14 ms on the CPU, 1.5 ms on the GPU.
     assert_eq!(choose(100_000_000, vec![cpu(8), busy(5.0)], &model).choice, Choice::Gpu { index: 0 });
     assert_eq!(choose(100_000_000, vec![cpu(8), busy(50.0)], &model).choice, Choice::Cpu { threads: 8 });
@@ -303,7 +303,7 @@ fn a_probe_costs_a_few_per_cent_at_most_and_is_not_taken_from_short_jobs() {
     let mut model = model(&[("cpu", 1, 0.001, 1.0), ("cpu", 8, 0.04, 0.14)]);
     // The GPU is believed to be 300 times slower than the CPU.
     model.learn(
-        ModelKey { kernel: "k", variant: "v", fingerprint: "gpu 0", lanes: 1 },
+        ModelKey::of(&work(1), "gpu 0", 1),
         &Measured {
             units: 1_000_000_000,
             passes: 1,
@@ -314,7 +314,7 @@ fn a_probe_costs_a_few_per_cent_at_most_and_is_not_taken_from_short_jobs() {
     );
     for _ in 0..50 {
         model.learn(
-            ModelKey { kernel: "k", variant: "v", fingerprint: "cpu", lanes: 8 },
+            ModelKey::of(&work(1), "cpu", 8),
             &Measured { units: 1_000_000_000, passes: 1, compute_ms: 140.0, ..Measured::default() },
         );
     }
@@ -352,136 +352,5 @@ fn without_explaining_the_choice_is_the_same() {
         assert_eq!((&long.choice, &long.probe, &long.powers), (&short.choice, &short.probe, &short.powers));
         assert_eq!(long.candidates[0], short.candidates[0]);
         assert!(short.reason.is_empty() && long.reason.contains("is predicted to take"), "{}", long.reason);
-    }
-}
-
-mod properties {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn hostile() -> impl Strategy<Value = f64> {
-        prop_oneof![
-            0.0..1e6,
-            Just(f64::NAN),
-            Just(f64::INFINITY),
-            Just(f64::NEG_INFINITY),
-            Just(-1.0),
-            Just(0.0),
-            Just(1e300)
-        ]
-    }
-
-    fn any_device(index: u32) -> impl Strategy<Value = DeviceState> {
-        let kind =
-            prop_oneof![Just(DeviceKind::DiscreteGpu), Just(DeviceKind::IntegratedGpu), Just(DeviceKind::SoftwareGpu)];
-        let unusable = prop_oneof![3 => Just(None), 1 => Just(Some(Unusable::Lost))];
-        (kind, unusable, 0_u32..3, any::<bool>(), hostile(), any::<Option<u64>>(), any::<u64>(), hostile()).prop_map(
-            move |(kind, unusable, lanes, opened, busy_for_ms, memory_bytes, max_chunk_bytes, resident)| DeviceState {
-                kind,
-                unusable,
-                lanes,
-                opened,
-                busy_for_ms,
-                memory_bytes,
-                max_chunk_bytes,
-                resident,
-                ..gpu(index)
-            },
-        )
-    }
-
-    prop_compose! {
-        fn any_model()(runs in prop::collection::vec(
-            (0_usize..4, 1_u64..1 << 50, 1e-6_f64..1e6, 0.0_f64..100.0), 0..20,
-        )) -> Model {
-            let keys = [("cpu", 1), ("cpu", 8), ("gpu 0", 1), ("gpu 1", 1)];
-            let mut model = Model::new();
-            for (key, units, compute_ms, upload_ms) in runs {
-                let (fingerprint, lanes) = keys[key];
-                let key = ModelKey { kernel: "k", variant: "v", fingerprint, lanes };
-                model.learn(key, &Measured { units, passes: 1, compute_ms, upload_ms, ..Measured::default() });
-            }
-            model
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn hostile_requests_give_a_sound_plan_or_an_error(
-            units in prop_oneof![any::<u64>(), Just(0), Just(u64::MAX), 1_u64..1000],
-            granularity in prop_oneof![Just(0), Just(1), Just(u64::MAX), 1_u64..10_000],
-            bytes in hostile(), out in hostile(), prior in hostile(),
-            passes in any::<u32>(), has_gpu in any::<bool>(), known in any::<bool>(),
-            lanes in 0_u32..100, threads in any::<u32>(),
-            gpus in (any_device(0), any_device(1)),
-            policy in prop_oneof![
-                Just(DeviceChoice::Auto), Just(DeviceChoice::Cpu), Just(DeviceChoice::Gpu),
-                Just(DeviceChoice::GpuIndex(1)), Just(DeviceChoice::Split)
-            ],
-            model in any_model(),
-        ) {
-            let work = Work {
-                granularity, bytes_per_unit: bytes, bytes_out_per_unit: out, prior_ns_per_unit: prior, passes,
-                gpu: has_gpu, ..work(units)
-            };
-            let devices = if known { vec![cpu(lanes), gpus.0, gpus.1] } else { vec![cpu(lanes)] };
-            let request = PlanRequest {
-                work: &work, policy, devices: &devices, inventory_known: known, model: &model, threads, explain: true,
-            };
-            let Ok(plan) = plan(&request) else { return Ok(()) };
-            let best = plan.candidates[0].predicted.expect("what is chosen is predicted");
-            prop_assert_eq!(&plan.candidates[0].choice, &plan.choice);
-            for candidate in &plan.candidates {
-                if let Some(predicted) = candidate.predicted {
-                    prop_assert!(predicted.ms.is_finite(), "{:?}", candidate);
-                    prop_assert!(predicted.low_ms <= predicted.ms && predicted.ms <= predicted.high_ms, "{:?}", candidate);
-                }
-            }
-            if policy == DeviceChoice::Auto {
-                for candidate in &plan.candidates {
-                    let taken = matches!(candidate.choice, Choice::Split { .. });
-                    if let (Some(predicted), false) = (candidate.predicted, taken) {
-                        let limit = predicted.ms * candidates::TIE + candidates::TIE_MS;
-                        prop_assert!(best.ms <= limit * (1.0 + 1e-9), "{:?} against {:?}", plan.choice, candidate);
-                    }
-                }
-            }
-            let usable = |id| devices.iter().any(|state| state.id == id && state.unusable.is_none());
-            for state in &devices {
-                prop_assert!(!plan.choice.uses(state.id) || usable(state.id), "{:?}", plan.choice);
-                prop_assert!(state.id == DeviceId::Cpu || has_gpu || !plan.choice.uses(state.id));
-            }
-            for power in &plan.powers {
-                prop_assert!(usable(power.device) && power.lanes > 0, "{:?}", power);
-                prop_assert!(power.units_per_ms > 0.0 && power.units_per_ms.is_finite(), "{:?}", power);
-                prop_assert!(power.setup_ms.is_finite(), "{:?}", power);
-            }
-            if let Some(probe) = &plan.probe {
-                prop_assert!(usable(probe.device) && probe.share > 0.0 && probe.share <= 0.0300001, "{:?}", probe);
-            }
-            if let Some(crossover) = &plan.crossover {
-                prop_assert_ne!(&crossover.choice, &plan.choice);
-                let reached =
-                    if crossover.below { units <= crossover.units } else { units >= crossover.units };
-                prop_assert!(policy != DeviceChoice::Auto || !reached, "{:?} at {}", crossover, units);
-            }
-        }
-
-        #[test]
-        fn one_more_device_never_makes_the_prediction_worse(
-            units in 1_u64..1 << 40, model in any_model(), slow in 1.0_f64..1e3,
-        ) {
-            let mut model = model;
-            let key = ModelKey { kernel: "k", variant: "v", fingerprint: "gpu 2", lanes: 1 };
-            model.learn(key, &Measured { units, passes: 1, compute_ms: slow, ..Measured::default() });
-            let ms = |devices: Vec<DeviceState>| {
-                let plan = choose(units, devices, &model);
-                plan.candidates[0].predicted.unwrap().ms
-            };
-            let without = ms(vec![cpu(8), gpu(0)]);
-            let with = ms(vec![cpu(8), gpu(0), gpu(2)]);
-            prop_assert!(with <= without * candidates::TIE + candidates::TIE_MS, "{with} against {without}");
-        }
     }
 }

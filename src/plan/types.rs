@@ -123,6 +123,8 @@ pub struct Plan {
     pub candidates: Vec<Candidate>,
     /// From which size on another would win under `auto`; `None` where none would.
     pub crossover: Option<Crossover>,
+    /// Whether a GPU might have been weighed too, had one been looked for.
+    pub gpus_unknown: bool,
     /// Units at the start of the first pass to run elsewhere, in order to learn; bounded to a few per cent of the time.
     pub probe: Option<Part>,
     /// What each device that the job may run on is predicted to do; those of the choice come first.
@@ -132,6 +134,14 @@ pub struct Plan {
 impl Plan {
     /// A plan for which nothing was weighed: somebody else has decided.
     pub fn given(choice: Choice, reason: impl Into<String>) -> Self {
-        Self { choice, reason: reason.into(), candidates: Vec::new(), crossover: None, probe: None, powers: Vec::new() }
+        Self {
+            choice,
+            reason: reason.into(),
+            candidates: Vec::new(),
+            crossover: None,
+            gpus_unknown: false,
+            probe: None,
+            powers: Vec::new(),
+        }
     }
 }

@@ -45,6 +45,7 @@ pub fn plan() -> Plan {
             candidate(Choice::Cpu { threads: 8 }, Some([8400.0, 8000.0, 9000.5]), "prior"),
             candidate(Choice::Split { parts }, None, "no gain"),
         ],
+        gpus_unknown: false,
         crossover: Some(Crossover { choice: Choice::Cpu { threads: 1 }, units: 40_000, below: true }),
         probe: None,
         powers: Vec::new(),
@@ -62,6 +63,7 @@ pub fn succeeded() -> Outcome {
             queued: Duration::from_micros(250),
             phases: Phases {
                 setup: Duration::from_millis(1),
+                opening: Duration::ZERO,
                 upload: Duration::from_nanos(2_000_001),
                 compute: Duration::from_secs(3),
                 readback: Duration::ZERO,

@@ -102,8 +102,15 @@ pub fn plan_text(plan: &Plan, style: Style) -> String {
             let units = counted(crossover.units, "unit", "units");
             let _ = writeln!(text, "  crossover  {side} {units}, {} wins", crossover.choice);
         }
-        None if plan.candidates.len() > 1 => text.push_str("  crossover  no other choice wins at any size\n"),
+        None if plan.candidates.len() > 1 && !plan.gpus_unknown => {
+            text.push_str("  crossover  no other choice wins at any size\n");
+        }
         None => {}
+    }
+    if plan.gpus_unknown {
+        text.push_str(
+            "  gpus       not looked for, since this job is too short to pay for that; `tandem devices` looks\n",
+        );
     }
     text
 }
@@ -187,5 +194,7 @@ primes a
     fn a_plan_without_a_crossover_says_that_nothing_else_wins() {
         let plan = Plan { crossover: None, ..plan() };
         assert!(plan_text(&plan, Style::PLAIN).contains("no other choice wins at any size"));
+        let text = plan_text(&Plan { gpus_unknown: true, ..plan }, Style::PLAIN);
+        assert!(text.contains("  gpus       not looked for") && !text.contains("at any size"), "{text}");
     }
 }

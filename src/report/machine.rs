@@ -101,7 +101,7 @@ pub fn devices_json(devices: &[DeviceReport], diagnosis: Option<&str>) -> serde_
 }
 
 /// What has been learned, as a table; `place` is where it is kept. Devices are numbered, since what their measurements are
-/// kept under is long.
+/// kept under is long. `prior` is what a unit costs by the kernel's own account, by which jobs are told apart.
 pub fn model_text(place: &str, rows: &[Row], style: Style) -> String {
     let mut text = format!("model: {}\n", visible(place));
     if rows.is_empty() {
@@ -119,6 +119,7 @@ pub fn model_text(place: &str, rows: &[Row], style: Style) -> String {
     let mut table = Table::new(&[
         ("kernel", left),
         ("variant", left),
+        ("prior", right),
         ("device", right),
         ("lanes", right),
         ("phase", left),
@@ -133,6 +134,7 @@ pub fn model_text(place: &str, rows: &[Row], style: Style) -> String {
         table.row([
             any(&row.kernel),
             any(&row.variant),
+            row.prior_ns.map_or_else(|| "-".to_owned(), prior),
             devices.binary_search(&row.device.as_str()).map_or(0, |at| at + 1).to_string(),
             row.lanes.to_string(),
             row.phase.to_owned(),
@@ -145,7 +147,12 @@ pub fn model_text(place: &str, rows: &[Row], style: Style) -> String {
     text + &table.render("", style)
 }
 
-/// The same as one JSON object: `{"model","rows":[{"kernel","variant","device","lanes","phase","units","ms","samples"}]}`.
+/// So many nanoseconds, and tenths of few.
+fn prior(ns: f64) -> String {
+    if ns < 9.95 { format!("{ns:.1} ns") } else { time_ms(ns / 1e6) }
+}
+
+/// The same as one JSON object: `{"model","rows":[{"kernel","variant","prior_ns","device","lanes","phase","units","ms","samples"}]}`.
 ///
 /// # Errors
 /// None that can come up: its figures are finite.
@@ -218,6 +225,7 @@ no usable gpu
         let row = Row {
             kernel: "stats".to_owned(),
             variant: "f32".to_owned(),
+            prior_ns: Some(0.7),
             device: "gpu B".to_owned(),
             lanes: 2,
             phase: "compute",
@@ -226,7 +234,7 @@ no usable gpu
             samples: 3,
         };
         let (kernel, variant, device) = (String::new(), String::new(), "cpu A".to_owned());
-        let anywhere = Row { kernel, variant, device, phase: "setup", ms: 0.0, ..row.clone() };
+        let anywhere = Row { kernel, variant, prior_ns: None, device, phase: "setup", ms: 0.0, ..row.clone() };
         assert_eq!(
             model_text("m.json", &[row.clone(), anywhere], Style::PLAIN),
             "\
@@ -234,9 +242,9 @@ model: m.json
 device 1: cpu A
 device 2: gpu B
 
-kernel  variant  device  lanes  phase        units    took   units/s  runs
-stats   f32           2      2  compute  1,000,000  500 us  2.00 G/s     3
-(any)   (any)         1      2  setup    1,000,000    0 ms         -     3
+kernel  variant   prior  device  lanes  phase        units    took   units/s  runs
+stats   f32      0.7 ns       2      2  compute  1,000,000  500 us  2.00 G/s     3
+(any)   (any)         -       1      2  setup    1,000,000    0 ms         -     3
 "
         );
         let parsed: serde_json::Value = serde_json::from_str(&model_json("m.json", &[row]).unwrap()).unwrap();

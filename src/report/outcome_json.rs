@@ -59,6 +59,10 @@ pub fn write_outcome(out: &mut dyn Write, outcome: &Outcome, detail: Detail) -> 
             write_string(out, error.cause.name())?;
             out.write_all(b",\"message\":")?;
             write_string(out, &error.message)?;
+            if let Some(details) = &error.details {
+                out.write_all(b",")?;
+                out.write_all(details.as_bytes())?;
+            }
             out.write_all(b"}")?;
         }
     }

@@ -23,16 +23,16 @@ pub fn run_row(outcome: &Outcome, style: Style) -> String {
         Ok(answer) => cut(&visible(&answer.summary()), WIDTHS[1]),
         Err(error) => style.bad(&format!("failed: {}", error.cause)),
     };
-    let took = time(outcome.timings.total.saturating_sub(outcome.timings.queued));
+    let took = time(outcome.timings.phases.total());
     let predicted =
         outcome.plan.as_deref().and_then(predicted).map_or_else(|| "-".to_owned(), |found| time_ms(found.ms));
     let job = cut(&visible(&outcome.id), WIDTHS[0]);
     line(&[&job, &result, &outcome.ran_on.to_string(), &took, &predicted], &WIDTHS, &ALIGNS) + "\n"
 }
 
-/// The end of a run: the failures, how to look closer at the first (`closer` without the options for it), and
+/// The end of a run: the failures, how to look closer at the first (`closer` without the options for it, if there is a way), and
 /// `3 jobs, 0 failed` or `3 jobs, 0 failed, 1 cancelled`.
-pub fn run_summary(tally: &Tally, closer: &str, style: Style) -> String {
+pub fn run_summary(tally: &Tally, closer: Option<&str>, style: Style) -> String {
     let mut text = String::new();
     for failure in tally.failures() {
         let id = style.bad(&visible(&failure.id));
@@ -46,16 +46,15 @@ pub fn run_summary(tally: &Tally, closer: &str, style: Style) -> String {
     if unnamed > 0 {
         text += &format!("and {} more that failed\n", whole(unnamed));
     }
-    if let Some(first) = tally.failures().next() {
+    if let (Some(first), Some(closer)) = (tally.failures().next(), closer) {
         text += &format!("to look closer: {closer} --only {} --explain\n", quoted(&first.id));
     }
     let failed = format!("{} failed", whole(tally.failed));
     let failed = if tally.failed > 0 { style.bad(&failed) } else { failed };
-    let cancelled = match tally.cancelled {
-        0 => String::new(),
-        count => format!(", {} cancelled", whole(count)),
-    };
-    text + &format!("{}, {failed}{cancelled}\n", counted(tally.jobs, "job", "jobs"))
+    let rest = [(tally.skipped, "skipped"), (tally.cancelled, "cancelled"), (tally.not_started, "not started")];
+    let rest = rest.iter().filter(|(count, _)| *count > 0);
+    let rest: String = rest.map(|(count, what)| format!(", {} {what}", whole(*count))).collect();
+    text + &format!("{}, {failed}{rest}\n", counted(tally.jobs, "job", "jobs"))
 }
 
 /// The word as a POSIX shell takes it.
@@ -93,7 +92,7 @@ a-very-long-nam…  4 primes                            gpu:0     3.00 s     2.8
     fn a_run_without_failures_ends_with_one_line() {
         let mut tally = Tally::default();
         (0..3).for_each(|index| tally.add(&Outcome { index, ..succeeded() }));
-        assert_eq!(run_summary(&tally, "tandem run j.jsonl", Style::PLAIN), "3 jobs, 0 failed\n");
+        assert_eq!(run_summary(&tally, Some("tandem run j.jsonl"), Style::PLAIN), "3 jobs, 0 failed\n");
     }
 
     #[test]
@@ -102,14 +101,14 @@ a-very-long-nam…  4 primes                            gpu:0     3.00 s     2.8
         tally.add(&succeeded());
         let result = Err(JobError::new(Cause::Cancelled, "cancelled"));
         tally.add(&Outcome { index: 1, result, ..failed() });
-        assert_eq!(run_summary(&tally, "tandem run j.jsonl", Style::PLAIN), "2 jobs, 0 failed, 1 cancelled\n");
+        assert_eq!(run_summary(&tally, Some("tandem run j.jsonl"), Style::PLAIN), "2 jobs, 0 failed, 1 cancelled\n");
     }
 
     #[test]
     fn of_a_cause_with_many_lines_the_first_is_told() {
         let mut tally = Tally::default();
         tally.add(&Outcome { result: Err(JobError::bad_input("first\n  second")), ..failed() });
-        let text = run_summary(&tally, "tandem run j.jsonl", Style::PLAIN);
+        let text = run_summary(&tally, Some("tandem run j.jsonl"), Style::PLAIN);
         assert!(text.starts_with("#5: bad_input: first\nto look closer"), "{text}");
     }
 
@@ -120,7 +119,7 @@ a-very-long-nam…  4 primes                            gpu:0     3.00 s     2.8
             let result = Err(JobError::new(Cause::Io, format!("x{index}.npy: no such file")));
             tally.add(&Outcome { index, id: format!("#{}", index + 1).into(), result, ..failed() });
         }
-        let text = run_summary(&tally, "tandem run j.jsonl", Style::PLAIN);
+        let text = run_summary(&tally, Some("tandem run j.jsonl"), Style::PLAIN);
         assert!(text.starts_with("#1: io: x0.npy: no such file\n#2: io:"), "{text}");
         assert!(
             text.ends_with(

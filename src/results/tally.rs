@@ -27,6 +27,10 @@ pub struct Tally {
     pub failed: u64,
     /// Those that were cancelled.
     pub cancelled: u64,
+    /// Those that waited for one that did not succeed.
+    pub skipped: u64,
+    /// Those whose turn did not come before the run was ended.
+    pub not_started: u64,
     /// The first of them by their place in the run.
     failures: BTreeMap<u64, Failure>,
 }
@@ -36,8 +40,14 @@ impl Tally {
     pub fn add(&mut self, outcome: &Outcome) {
         self.jobs += 1;
         let Err(error) = &outcome.result else { return };
-        if error.cause == Cause::Cancelled {
-            self.cancelled += 1;
+        let apart = match error.cause {
+            Cause::Cancelled => Some(&mut self.cancelled),
+            Cause::Skipped => Some(&mut self.skipped),
+            Cause::NotStarted => Some(&mut self.not_started),
+            _ => None,
+        };
+        if let Some(count) = apart {
+            *count += 1;
             return;
         }
         self.failed += 1;
@@ -49,6 +59,11 @@ impl Tally {
         if self.failures.len() > MAX_NAMED_FAILURES {
             self.failures.pop_last();
         }
+    }
+
+    /// Whether every job succeeded.
+    pub fn is_clean(&self) -> bool {
+        self.failed + self.cancelled + self.skipped + self.not_started == 0
     }
 
     /// The first failures, at most twenty, in the order of the jobs.

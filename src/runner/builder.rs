@@ -37,6 +37,7 @@ const MAX_THREADS: u32 = 4096;
 pub struct RunnerBuilder {
     device: DeviceChoice,
     threads: Option<u32>,
+    processes: Option<usize>,
     allow_software_gpu: bool,
     model: Option<Location>,
     explain: bool,
@@ -56,6 +57,14 @@ impl RunnerBuilder {
     #[must_use]
     pub fn threads(mut self, threads: u32) -> Self {
         self.threads = Some(threads);
+        self
+    }
+
+    /// How many programs run at once, whatever the number of threads: for programs that mostly wait. If left out, each holds a
+    /// thread's place while it runs.
+    #[must_use]
+    pub fn processes(mut self, processes: usize) -> Self {
+        self.processes = Some(processes.max(1));
         self
     }
 
@@ -119,9 +128,9 @@ impl RunnerBuilder {
             }
         };
         let store = Store::new(self.model.unwrap_or_else(|| Location::from_setting(None)));
-        let settings = Settings { device: self.device, threads, explain: self.explain };
+        let settings = Settings { device: self.device, threads, processes: self.processes, explain: self.explain };
         let engine = Engine::start(settings, Devices::new(threads, search), store)?;
-        Ok(Runner { engine, context: Arc::new(BindContext { base_dir: self.base_dir }) })
+        Ok(Runner { engine, context: Arc::new(BindContext::in_folder(self.base_dir)) })
     }
 }
 

@@ -1,8 +1,9 @@
 //! A job as a library user makes it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::job::{BindContext, Bound, DeviceChoice, JobError, JobFile, JobParams, KindParams};
+use crate::job::{BindContext, Bound, DeviceChoice, JobError, JobFile, JobParams, KindParams, Terms};
 use crate::kernels::{DynKernel, Kernel};
 
 /// A job to submit: a kind's parameters, and optionally a name and a device.
@@ -30,13 +31,14 @@ pub struct Job {
     pub(crate) id: Option<Arc<str>>,
     pub(crate) kind: &'static str,
     pub(crate) device: Option<DeviceChoice>,
+    pub(crate) terms: Terms,
     pub(crate) params: Box<dyn JobParams>,
 }
 
 impl Job {
     /// A job of the registered kind `kind`.
     pub fn new(kind: &'static str, params: Box<dyn JobParams>) -> Self {
-        Self { id: None, kind, device: None, params }
+        Self { id: None, kind, device: None, terms: Terms::default(), params }
     }
 
     /// A job from one line of a job file.
@@ -48,7 +50,7 @@ impl Job {
         match (lines.next(), lines.next()) {
             (Some(Ok(spec)), None) => {
                 let id = Some(spec.id).filter(|id| !id.starts_with('#'));
-                Ok(Self { id, kind: spec.kind, device: spec.device, params: spec.params })
+                Ok(Self { id, kind: spec.kind, device: spec.device, terms: spec.terms, params: spec.params })
             }
             (Some(Err(bad)), None) => Err(bad.error),
             (None, _) => Err(JobError::bad_input("an empty line is no job")),
@@ -59,7 +61,7 @@ impl Job {
     /// A job that runs a kernel of one's own. *Unstable*, as [`Kernel`] is.
     pub fn kernel(kernel: impl Kernel) -> Self {
         let kernel: Arc<dyn DynKernel> = Arc::new(kernel);
-        Self { id: None, kind: kernel.work().kernel, device: None, params: Box::new(Ready(kernel)) }
+        Self::new(kernel.work().kernel, Box::new(Ready(kernel)))
     }
 
     /// Its parameters.
@@ -78,6 +80,23 @@ impl Job {
     #[must_use]
     pub fn on(mut self, device: DeviceChoice) -> Self {
         self.device = Some(device);
+        self
+    }
+}
+
+impl Job {
+    /// The same job with so much time, counted from its begin; it ends with cause [`Timeout`](crate::job::Cause::Timeout)
+    /// where that is not enough.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.terms.timeout = Some(limit);
+        self
+    }
+
+    /// The same job before all of lower priority that have not begun; 0 is usual.
+    #[must_use]
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.terms.priority = priority;
         self
     }
 }

@@ -20,6 +20,7 @@ pub use builder::{RunnerBuilder, SetupError};
 pub use handle::{JobHandle, TaskHandle};
 pub use job::Job;
 pub use map::Map;
+pub use stream::{StreamOptions, Streamed};
 
 use std::sync::Arc;
 
@@ -109,7 +110,7 @@ impl Runner {
 
     pub(crate) fn enqueue(&self, job: Job, index: u64, cancel: CancelFlag, sink: Arc<dyn OutcomeSink>) {
         let id = job.id.unwrap_or_else(|| format!("#{}", index + 1).into());
-        let spec = JobSpec { index, id, kind: job.kind, device: job.device, params: job.params };
+        let spec = JobSpec { index, id, kind: job.kind, device: job.device, terms: job.terms, params: job.params };
         self.engine.submit(spec, self.context.clone(), cancel, sink);
     }
 }

@@ -1,60 +1,355 @@
 //! Many jobs from a job file to a sink: what `tandem run` does.
 
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use crate::engine::{CancelFlag, Gauge, Outcome, OutcomeSink, catch};
-use crate::job::{BindContext, JobSpec};
+use crate::engine::flow::{Flow, FlowOptions, Next, Verdict};
+use crate::engine::{CancelFlag, Outcome, OutcomeSink, RanOn, Timings, catch};
+use crate::job::{BindContext, Bound, Cause, JobError, JobParams, JobSpec};
 use crate::runner::Runner;
 
 /// Jobs that have not ended, at most, before reading waits. Enough for batches; small enough to bound memory.
 const UNDER_WAY_MAX: usize = 8192;
 
+/// Jobs that wait for others or for another try, at most, before reading waits.
+const WAITING_MAX: usize = 65_536;
+
+/// How long a wish to end may go unseen.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How a run goes about its jobs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StreamOptions {
+    /// Jobs under way at once, at most; as many as there is room for if left out.
+    pub jobs: Option<usize>,
+    /// How long a job may take that does not say.
+    pub timeout: Option<Duration>,
+    /// What follows from failures.
+    pub flow: FlowOptions,
+}
+
+/// Why a run ended before all its jobs had been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streamed {
+    /// It did not.
+    All,
+    /// Too many jobs had failed.
+    Halted,
+    /// Somebody asked for it.
+    Stopped,
+}
+
 impl Runner {
     /// Runs jobs as they are read, and gives their outcomes to `sink` as they end; returns when all have. What could not
-    /// be read as a job comes as its failed outcome and is passed on. Raising `cancel` ends what is under way and starts
-    /// nothing more; every job read still has its outcome.
+    /// be read as a job comes as its failed outcome and is passed on.
+    ///
+    /// Draining `cancel` begins nothing more and waits for what is under way; raising it ends that too. Every job that was
+    /// read has its outcome.
     pub fn stream(
         &self,
         jobs: impl Iterator<Item = Result<JobSpec, Outcome>>,
         context: BindContext,
         cancel: &CancelFlag,
+        options: StreamOptions,
         sink: Arc<dyn OutcomeSink>,
-    ) {
-        let context = Arc::new(context);
-        // Others may use this runner too: what is waited for is what was submitted here.
-        let counted = Arc::new(Counted { sink, under_way: Gauge::default() });
-        for job in jobs {
-            match job {
-                Ok(spec) => {
-                    // A job that was read has its outcome, cancelled or not.
-                    if !counted.under_way.raise_below_unless(UNDER_WAY_MAX, cancel) {
-                        self.engine.cancelled();
-                        counted.under_way.raise_below(usize::MAX);
-                    }
-                    self.engine.submit(spec, context.clone(), cancel.clone(), counted.clone());
-                }
-                Err(outcome) => counted.sink.accept(vec![outcome]),
-            }
-            if cancel.is_cancelled() {
-                self.engine.cancelled();
-                break;
+    ) -> Streamed {
+        // A run of its own within what `cancel` is for, so that a halt ends this run alone.
+        let run = cancel.child();
+        let under_way_max = options.jobs.unwrap_or(UNDER_WAY_MAX).clamp(1, UNDER_WAY_MAX);
+        let state = State { flow: Flow::new(options.flow), ..State::default() };
+        let router = Arc::new(Router { sink, begun: Instant::now(), state: Mutex::new(state), ended: Condvar::new() });
+        let stream =
+            Stream { runner: self, context: Arc::new(context), timeout: options.timeout, run, under_way_max, router };
+        stream.run(jobs, cancel)
+    }
+}
+
+/// A run under way.
+struct Stream<'a> {
+    runner: &'a Runner,
+    context: Arc<BindContext>,
+    timeout: Option<Duration>,
+    run: CancelFlag,
+    under_way_max: usize,
+    router: Arc<Router>,
+}
+
+/// How far the engine has been told that the run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Ending {
+    No,
+    /// Nothing more begins.
+    Soon,
+    /// What has begun ends too.
+    Now,
+}
+
+/// What the thread that reads jobs does next.
+enum Turn {
+    Submit(JobSpec),
+    Read,
+    Over(Streamed),
+}
+
+impl Stream<'_> {
+    fn run(&self, mut jobs: impl Iterator<Item = Result<JobSpec, Outcome>>, cancel: &CancelFlag) -> Streamed {
+        let mut all_read = false;
+        let mut told = Ending::No;
+        loop {
+            match self.next_turn(all_read, cancel, &mut told) {
+                Turn::Submit(spec) => self.submit(spec),
+                Turn::Read => match jobs.next() {
+                    Some(Ok(spec)) => self.take_in(spec),
+                    Some(Err(outcome)) => self.router.pass_bad_line(outcome),
+                    None => all_read = true,
+                },
+                Turn::Over(how) => return how,
             }
         }
-        counted.under_way.wait_until_zero();
+    }
+
+    /// Waits until there is something to do.
+    fn next_turn(&self, all_read: bool, cancel: &CancelFlag, told: &mut Ending) -> Turn {
+        let mut state = self.router.lock();
+        loop {
+            let stopped = cancel.is_draining() || cancel.is_cancelled();
+            let now = cancel.is_cancelled() || state.flow.halts_now();
+            let ends = stopped || state.flow.is_halted();
+            if ends {
+                // What is under way and has not begun ends as well; the engine has to be told to look.
+                let ending = if now { Ending::Now } else { Ending::Soon };
+                if ending > *told {
+                    *told = ending;
+                    match ending {
+                        Ending::Now => self.run.cancel(),
+                        _ => self.run.drain(),
+                    }
+                    self.runner.engine.cancelled();
+                }
+                state = self.router.give_up(state, stopped);
+            } else {
+                let now = self.router.begun.elapsed();
+                if state.under_way < self.under_way_max {
+                    while let Some(job) = state.flow.due(now) {
+                        state.ready.push_back(job);
+                    }
+                    if let Some(spec) = state.next_ready() {
+                        state.under_way += 1;
+                        return Turn::Submit(spec);
+                    }
+                    if !all_read && state.flow.waiting() < WAITING_MAX {
+                        return Turn::Read;
+                    }
+                }
+            }
+            let none_left = state.under_way == 0 && state.ready.is_empty() && state.flow.waiting() == 0;
+            if none_left && (ends || all_read) {
+                return Turn::Over(match (stopped, ends) {
+                    (true, _) => Streamed::Stopped,
+                    (false, true) => Streamed::Halted,
+                    (false, false) => Streamed::All,
+                });
+            }
+            let due = state.flow.due_at().map(|at| at.saturating_sub(self.router.begun.elapsed()));
+            let wait = due.map_or(LOOK, |due| due.min(LOOK));
+            let wait = if ends { LOOK } else { wait.max(Duration::from_micros(100)) };
+            state = self.router.ended.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Takes in a job that was read.
+    fn take_in(&self, mut spec: JobSpec) {
+        spec.terms.timeout = spec.terms.timeout.or(self.timeout);
+        let mut state = self.router.lock();
+        let index = spec.index;
+        match state.flow.add(index, &spec.terms) {
+            Verdict::Begin => {
+                if state.flow.may_be_tried_again(index) {
+                    spec = state.keep_for_tries(spec);
+                }
+                state.under_way += 1;
+                drop(state);
+                self.submit(spec);
+            }
+            Verdict::Wait => _ = state.kept.insert(index, spec),
+            Verdict::Skip(parent) => {
+                drop(state);
+                self.router.pass(vec![skipped(&spec, parent)]);
+            }
+        }
+    }
+
+    fn submit(&self, spec: JobSpec) {
+        self.runner.engine.submit(spec, self.context.clone(), self.run.clone(), self.router.clone());
     }
 }
 
-/// A sink that counts what it has taken.
-struct Counted {
+/// Sees every outcome before the sink does.
+struct Router {
     sink: Arc<dyn OutcomeSink>,
-    under_way: Gauge,
+    begun: Instant,
+    state: Mutex<State>,
+    ended: Condvar,
 }
 
-impl OutcomeSink for Counted {
-    fn accept(&self, outcomes: Vec<Outcome>) {
-        let count = outcomes.len();
-        // Counted even where the sink panics: somebody waits for it.
-        let _ = catch(|| self.sink.accept(outcomes));
-        self.under_way.lower(count);
+#[derive(Default)]
+struct State {
+    flow: Flow,
+    /// Jobs given to the engine that have not come back.
+    under_way: usize,
+    /// Jobs that wait, for others or for their next try.
+    kept: HashMap<u64, JobSpec>,
+    /// Those of them that may begin.
+    ready: VecDeque<u64>,
+    /// The tries that jobs have had before this one, where there were any.
+    attempts: HashMap<u64, u32>,
+}
+
+impl State {
+    /// The next job that has waited long enough, kept for another try where it may have one.
+    fn next_ready(&mut self) -> Option<JobSpec> {
+        while let Some(index) = self.ready.pop_front() {
+            if let Some(spec) = self.kept.remove(&index) {
+                let again = self.flow.may_be_tried_again(index);
+                return Some(if again { self.keep_for_tries(spec) } else { spec });
+            }
+        }
+        None
     }
+
+    /// Keeps a job for its next try, and gives it for this one.
+    fn keep_for_tries(&mut self, spec: JobSpec) -> JobSpec {
+        let JobSpec { index, id, kind, device, terms, params } = spec;
+        let shared = Again(Arc::from(params));
+        let copy = |shared: Again| {
+            let (id, terms) = (id.clone(), terms.clone());
+            JobSpec { index, id, kind, device, terms, params: Box::new(shared) }
+        };
+        self.kept.insert(index, copy(Again(shared.0.clone())));
+        copy(shared)
+    }
+}
+
+/// Parameters that can be bound more than once.
+#[derive(Debug)]
+struct Again(Arc<dyn JobParams>);
+
+impl JobParams for Again {
+    fn in_memory(&self) -> bool {
+        self.0.in_memory()
+    }
+
+    fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
+        self.0.bind(context)
+    }
+}
+
+impl Router {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // What can panic under it is arithmetic of our own.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives outcomes to the sink, which is somebody else's code.
+    fn pass(&self, outcomes: Vec<Outcome>) {
+        if !outcomes.is_empty() {
+            let _ = catch(|| self.sink.accept(outcomes));
+        }
+    }
+
+    /// The outcome of a line that is no job: it counts as one that failed.
+    fn pass_bad_line(&self, outcome: Outcome) {
+        let next = { self.lock().flow.end(outcome.index, false) };
+        debug_assert!(next.is_empty(), "nobody waits for a job that has only just been read");
+        self.pass(vec![outcome]);
+    }
+
+    /// Ends every job that waits, since none is to begin any more.
+    fn give_up<'a>(&'a self, mut state: MutexGuard<'a, State>, stopped: bool) -> MutexGuard<'a, State> {
+        state.flow.give_up();
+        state.ready.clear();
+        // Kept for a try that may still be under way: its outcome is to come.
+        let under_way = |spec: &JobSpec, state: &State| state.flow.is_pending(spec.index);
+        let gone: Vec<u64> = {
+            let state = &*state;
+            state.kept.values().filter(|spec| !under_way(spec, state)).map(|spec| spec.index).collect()
+        };
+        let gone: Vec<JobSpec> = gone.iter().filter_map(|index| state.kept.remove(index)).collect();
+        if gone.is_empty() {
+            return state;
+        }
+        drop(state);
+        let why = if stopped { "the run was ended" } else { "too many jobs had failed (--halt)" };
+        let message = format!("{why} before it could begin");
+        self.pass(gone.iter().map(|spec| unrun(spec, JobError::new(Cause::NotStarted, message.as_str()))).collect());
+        self.lock()
+    }
+}
+
+impl OutcomeSink for Router {
+    fn accept(&self, outcomes: Vec<Outcome>) {
+        let mut passed = Vec::with_capacity(outcomes.len());
+        let mut state = self.lock();
+        let now = self.begun.elapsed();
+        let count = outcomes.len();
+        for mut outcome in outcomes {
+            let index = outcome.index;
+            if let Err(error) = &outcome.result {
+                let (cause, code) = (error.cause, exit_code(error));
+                if state.flow.retry(index, cause, code, now) {
+                    *state.attempts.entry(index).or_default() += outcome.attempts;
+                    continue;
+                }
+            }
+            if !state.attempts.is_empty()
+                && let Some(before) = state.attempts.remove(&index)
+            {
+                outcome.attempts += before;
+            }
+            if !state.kept.is_empty() {
+                state.kept.remove(&index);
+            }
+            let succeeded = outcome.result.is_ok();
+            passed.push(outcome);
+            for next in state.flow.end(index, succeeded) {
+                match next {
+                    Next::Begin(job) => state.ready.push_back(job),
+                    Next::Skip { job, parent } => {
+                        passed.extend(state.kept.remove(&job).map(|spec| skipped(&spec, parent)));
+                    }
+                }
+            }
+        }
+        drop(state);
+        // Before they count as ended: who waits for the end of the run waits for this too.
+        self.pass(passed);
+        self.lock().under_way -= count;
+        self.ended.notify_one();
+    }
+}
+
+/// The exit code that a command's error carries.
+fn exit_code(error: &JobError) -> Option<i32> {
+    let details = error.details.as_deref().filter(|_| error.cause == Cause::ExitCode)?;
+    details.strip_prefix("\"exit_code\":")?.split(',').next()?.parse().ok()
+}
+
+/// The outcome of a job that was never run.
+fn unrun(spec: &JobSpec, error: JobError) -> Outcome {
+    Outcome {
+        index: spec.index,
+        id: spec.id.clone(),
+        kind: spec.kind,
+        result: Err(error),
+        ran_on: RanOn::Nowhere,
+        timings: Timings::default(),
+        attempts: 0,
+        plan: None,
+    }
+}
+
+fn skipped(spec: &JobSpec, parent: u64) -> Outcome {
+    let message = format!("the job in place {parent} of the run, which it waits for (`after`), did not succeed");
+    unrun(spec, JobError::new(Cause::Skipped, message))
 }

@@ -1,6 +1,9 @@
 //! Irregular jobs and [`TASKS`], their registry: one file or folder a kind. A [`Task`] runs whole, on the CPU, in one stage or
 //! in several; the plan says `irregular` as its reason.
 
+pub mod command;
+pub mod factor;
+pub mod fibonacci;
 #[cfg(feature = "image")]
 pub mod image;
 #[cfg(feature = "links")]
@@ -15,8 +18,11 @@ use crate::job::Kind;
 
 /// Every kind of irregular job, in the order in which they are listed to users.
 pub static TASKS: &[&Kind] = &[
+    &factor::KIND,
+    &fibonacci::KIND,
     #[cfg(feature = "links")]
     &links::KIND,
     #[cfg(feature = "image")]
     &image::KIND,
+    &command::KIND,
 ];

@@ -1,5 +1,7 @@
 //! The [`Task`] trait: an irregular job, bound to its input.
 
+use std::path::{Path, PathBuf};
+
 use crate::engine::CancelFlag;
 use crate::job::JobError;
 use crate::kernels::Answer;
@@ -51,14 +53,23 @@ pub struct TaskContext<'a> {
     pub index: u64,
     /// The wish to cancel it.
     pub cancel: &'a CancelFlag,
+    /// The folder for what a job prints beyond what an outcome holds; made when something is put there.
+    pub outputs_dir: &'a Path,
 }
 
 impl TaskContext<'_> {
+    /// Where a long stream of this job goes: a file that no other job of the run has.
+    pub fn spill_path(&self, stream: &str) -> PathBuf {
+        let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.=,".contains(c) { c } else { '_' };
+        let id: String = self.id.chars().map(safe).take(100).collect();
+        self.outputs_dir.join(format!("{}-{id}.{stream}", self.index))
+    }
+
     /// Whether to go on.
     ///
     /// # Errors
     /// That of a cancelled job, where somebody asked for it to end.
     pub fn check(&self) -> Result<(), JobError> {
-        if self.cancel.is_cancelled() { Err(crate::engine::cancelled()) } else { Ok(()) }
+        self.cancel.error().map_or(Ok(()), Err)
     }
 }

@@ -42,6 +42,10 @@ fn an_interrupted_run_writes_the_outcomes_of_what_it_had_begun() {
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
         assert!(line.contains("\"index\":0"), "{line}");
+        // The range is under way by then. The first lets it go on, and it would for years; the second ends it.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        signal(&child, name);
+        std::thread::sleep(std::time::Duration::from_millis(100));
         signal(&child, name);
         let mut rest = String::new();
         out.read_to_string(&mut rest).unwrap();
@@ -52,6 +56,29 @@ fn an_interrupted_run_writes_the_outcomes_of_what_it_had_begun() {
         let err = String::from_utf8(output.stderr).unwrap();
         assert!(err.ends_with("2 jobs, 0 failed, 1 cancelled\n") && !err.contains("interrupted"), "{err}");
     }
+}
+
+#[test]
+fn a_first_interruption_lets_what_has_begun_end_and_begins_nothing_more() {
+    let begun = "{\"id\":\"begun\",\"kind\":\"command\",\"argv\":[\"sh\",\"-c\",\"sleep 1; echo done\"]}\n";
+    let waits = "{\"kind\":\"command\",\"argv\":[\"echo\",\"x\"],\"after\":[\"begun\"]}\n";
+    let queued = "{\"kind\":\"command\",\"argv\":[\"echo\",\"x\"]}\n";
+    let (_folder, path) = file("jobs.jsonl", [begun, waits, queued].concat());
+    let child = start(&["run", &path, "--threads", "1"], Stdio::null());
+    wait_until_it_listens(&child);
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let out = String::from_utf8(output.stdout).unwrap();
+    let outcomes: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(outcomes.len(), 3, "{out}");
+    assert_eq!(outcomes[0]["result"]["stdout"], "done\n");
+    assert_eq!(
+        (&outcomes[1]["error"]["cause"], &outcomes[2]["error"]["cause"]),
+        (&"not_started".into(), &"not_started".into())
+    );
+    assert!(String::from_utf8(output.stderr).unwrap().ends_with("3 jobs, 0 failed, 2 not started\n"));
 }
 
 #[test]

@@ -11,11 +11,9 @@ pub fn has_usable_gpu() -> bool {
 #[test]
 fn devices_lists_the_cpu_first_and_diagnoses_a_missing_gpu() {
     let ended = tandem(&["devices", "--threads", "3"]).expect(0);
-    assert!(
-        ended.out.starts_with("cpu  ") && ended.out.lines().any(|line| line.split_whitespace().eq(["threads", "3"])),
-        "{}",
-        ended.out
-    );
+    // How wide the labels are depends on what else there is.
+    let threads = ended.out.lines().any(|line| line.split_whitespace().eq(["threads", "3"]));
+    assert!(ended.out.starts_with("cpu  ") && threads, "{}", ended.out);
     let listed = &tandem(&["devices", "--json"]).expect(0).json()[0];
     assert_eq!((&listed["devices"][0]["device"], &listed["devices"][0]["kind"]), (&"cpu".into(), &"cpu".into()));
     assert_eq!(listed["diagnosis"].is_string(), !has_usable_gpu());

@@ -1,9 +1,11 @@
 //! The program itself: what it prints, where, and how it ends.
 #![cfg(feature = "cli")]
 
+mod factor_and_fibonacci;
 mod interruption;
 mod job_files;
 mod machine;
+mod many_jobs;
 mod program;
 mod run_results;
 mod single_jobs;

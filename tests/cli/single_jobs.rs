@@ -159,7 +159,10 @@ fn a_device_that_is_not_there_is_a_loud_error_with_code_3() {
             assert!(ended.err.contains("no such device") && ended.err.len() > 60, "{ended:?}");
         }
         let ended = tandem(&["primes", "--range", "0..1e8", "--explain"]).expect(0);
-        assert!(ended.err.contains("cpu"), "{ended:?}");
+        assert!(ended.err.contains("  gpus       not looked for, since this job is too short"), "{ended:?}");
+        // Long enough to look for one.
+        let ended = tandem(&["primes", "--range", "0..1e12", "--dry-run"]).expect(0);
+        assert!(ended.out.contains("there is no usable gpu (`tandem devices` says why)"), "{ended:?}");
     }
 }
 

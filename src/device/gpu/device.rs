@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wgpu::Adapter;
 
@@ -62,10 +62,11 @@ impl GpuDevice {
 
     /// Runs `work` on the opened device, which is opened now if it was not.
     fn run(&self, work: &GpuWork, scratch: &mut Scratch) -> Result<super::session::Done, DeviceError> {
-        let start = Instant::now();
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         self.loss.check()?;
+        let mut opening = Duration::ZERO;
         if session.is_none() {
+            let start = Instant::now();
             *session = Some(on_compiler_stack(&self.loss, || {
                 Session::open(
                     &self.adapter,
@@ -77,14 +78,16 @@ impl GpuDevice {
                 )
             })?);
             self.open.store(true, Ordering::Relaxed);
+            // Whoever reads this takes zero for a device that was open.
+            opening = start.elapsed().max(Duration::from_nanos(1));
         }
-        let opening = start.elapsed();
         let done = session.as_mut().expect("it has just been opened").run(work, scratch);
         if matches!(done, Err(DeviceError::Lost(_))) {
             self.bury(session.take());
         }
         let mut done = done?;
         done.phases.setup += opening;
+        done.phases.opening = opening;
         Ok(done)
     }
 

@@ -220,6 +220,10 @@ fn setup_is_paid_once_and_phases_are_measured() {
     let pass = DynKernel::first_pass(&kernel).unwrap();
     let first = device.fold(&kernel, &pass, 0..3_000_000, &mut Scratch::default()).unwrap().phases;
     let second = device.fold(&kernel, &pass, 0..3_000_000, &mut Scratch::default()).unwrap().phases;
+    assert!(
+        !first.opening.is_zero() && first.opening < first.setup && second.opening.is_zero(),
+        "{first:?} {second:?}"
+    );
     assert!(first.setup > second.setup * 2, "{first:?} {second:?}");
     assert!(first.upload > second.upload && !first.compute.is_zero() && !first.readback.is_zero(), "{first:?}");
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::engine::dispatch::job::{Job, Member, Phase};
+use crate::engine::dispatch::job::{Job, Phase};
 use crate::engine::dispatch::lanes::Machine;
+use crate::engine::dispatch::member::Member;
 
 /// No chunk is meant to take longer: cancelling waits for chunks, and drivers have watchdogs.
 const CHUNK_MS_MAX: f64 = 100.0;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::device::{DeviceError, DeviceId};
-use crate::engine::dispatch::job::{Phase, Standing};
+use crate::engine::dispatch::job::Phase;
 use crate::engine::dispatch::lanes::Flight;
+use crate::engine::dispatch::member::{Member, Standing};
 use crate::engine::dispatch::{Action, Dispatch, Slot, Ticket};
 use crate::job::{Cause, DeviceChoice, JobError};
 
@@ -62,6 +63,7 @@ impl Dispatch {
     fn put_back(&mut self, flight: &Flight) {
         if let Some(job) = self.job_mut(flight.job) {
             job.put_back(flight);
+            self.update_backlog(flight.job);
             self.enqueue(flight.job);
         }
     }
@@ -135,7 +137,7 @@ impl Dispatch {
     /// Lets the reserves of a job take part where nobody is left to. Returns whether somebody takes part.
     fn call_reserves(&mut self, slot: Slot) -> bool {
         let Some(job) = self.jobs[slot.at].as_mut() else { return false };
-        if job.members.iter().any(super::job::Member::takes_part) {
+        if job.members.iter().any(Member::takes_part) {
             return true;
         }
         let machines = &self.machines;

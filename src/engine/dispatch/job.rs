@@ -1,4 +1,4 @@
-//! A job that is running or waiting: what is left of it, who takes part, and what they have done.
+//! A job that is running or waiting: what is left of it, and who takes part.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -7,10 +7,8 @@ use crate::device::{DeviceId, Phases};
 use crate::engine::dispatch::chunk::Take;
 use crate::engine::dispatch::event::Admission;
 use crate::engine::dispatch::lanes::{Flight, Machine};
+use crate::engine::dispatch::member::{Done, Member, Standing};
 use crate::job::DeviceChoice;
-
-/// A chunk as short as this tells nothing about a device's speed.
-const TELLING: Duration = Duration::from_micros(20);
 
 /// What a job is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,108 +17,6 @@ pub(super) enum Phase {
     Folding,
     /// A pass is complete; the engine sees what follows.
     Merging,
-}
-
-/// How a device stands to a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// It folds its chunks.
-    Active,
-    /// It could, if those that do fail.
-    Reserve,
-    /// It cannot any more.
-    Out,
-}
-
-/// A device, as one job sees it.
-#[derive(Clone, Debug)]
-pub(super) struct Member {
-    pub(super) device: DeviceId,
-    /// Its place among the machines.
-    pub(super) machine: usize,
-    pub(super) standing: Standing,
-    /// How many lanes it may occupy.
-    pub(super) lanes: u32,
-    pub(super) units_per_ms: f64,
-    pub(super) setup_ms: f64,
-    pub(super) chunk_ms: f64,
-    /// Whether its speed is a measurement, from the model or by its own chunks.
-    pub(super) measured: bool,
-    /// Whether a chunk of this job has shown it.
-    pub(super) observed: bool,
-    pub(super) in_flight: u32,
-    pub(super) chunk_units_max: u64,
-    /// Whether the job stands in its queue.
-    pub(super) queued: bool,
-    pub(super) backlog_ms: f64,
-    pub(super) contended: bool,
-    /// A software adapter: it would only take the CPU's cores.
-    pub(super) shares_cpu: bool,
-    pub(super) done: Done,
-}
-
-/// What a device has done for a job.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Done {
-    pub(super) chunks: u32,
-    pub(super) units: u64,
-    pub(super) uploaded_units: u64,
-    pub(super) phases: Phases,
-    /// Lane time.
-    pub(super) busy: Duration,
-    /// From the first chunk of a pass to its last, over the passes.
-    pub(super) span: Duration,
-    begun: Option<Duration>,
-    last: Duration,
-}
-
-impl Done {
-    fn begin(&mut self, now: Duration) {
-        self.begun.get_or_insert(now);
-    }
-
-    fn add(&mut self, flight: &Flight, phases: &Phases, resident: bool, now: Duration) {
-        let units = flight.units.end - flight.units.start;
-        self.chunks = self.chunks.saturating_add(1);
-        self.units = self.units.saturating_add(units);
-        if !resident {
-            self.uploaded_units = self.uploaded_units.saturating_add(units);
-        }
-        self.phases += *phases;
-        self.busy += now.saturating_sub(flight.started);
-        self.last = now;
-    }
-
-    fn close(&mut self) {
-        if let Some(begun) = self.begun.take() {
-            self.span += self.last.saturating_sub(begun);
-        }
-    }
-}
-
-impl Member {
-    pub(super) fn takes_part(&self) -> bool {
-        self.standing == Standing::Active
-    }
-
-    /// How long a chunk is predicted to take from now.
-    pub(super) fn predict(&self, units: u64) -> Duration {
-        let ms = self.setup_ms + self.chunk_ms + units as f64 / self.units_per_ms;
-        Duration::try_from_secs_f64((ms / 1e3).clamp(0.0, 1e9)).unwrap_or_default()
-    }
-
-    /// Corrects the speed by a chunk of the job's own.
-    fn observe(&mut self, units: u64, elapsed: Duration, setup: Duration) {
-        let work = elapsed.saturating_sub(setup);
-        if work < TELLING || units == 0 {
-            return;
-        }
-        let work_ms = work.as_secs_f64() * 1e3;
-        let seen = (units as f64 / (work_ms - self.chunk_ms).max(0.2 * work_ms)).clamp(1e-12, 1e18);
-        self.units_per_ms = if self.measured { (self.units_per_ms * seen).sqrt() } else { seen };
-        self.measured = true;
-        self.observed = true;
-    }
 }
 
 /// Units set apart to be run by one device, at the start of the first pass.
@@ -155,6 +51,8 @@ pub(super) struct Job {
     pub(super) bytes_per_unit: f64,
     pub(super) passes: u32,
     pub(super) members: Vec<Member>,
+    /// Whether it has more than one chunk, in one pass or several.
+    pub(super) is_wide: bool,
     pub(super) phase: Phase,
     pub(super) pass: u32,
     /// Units that nobody has taken yet; the last range goes first.
@@ -203,6 +101,7 @@ impl Job {
                 chunk_units_max: chunk_units_max.max(admission.granularity),
                 queued: false,
                 backlog_ms: 0.0,
+                narrow_ms: None,
                 contended: false,
                 shares_cpu: machine.shares_cpu,
                 done: Done::default(),
@@ -219,6 +118,7 @@ impl Job {
             bytes_per_unit: admission.bytes_per_unit,
             passes: admission.passes,
             members,
+            is_wide: admission.units > admission.granularity || admission.passes > 1,
             phase: Phase::Merging,
             pass: 0,
             pool: Vec::new(),
@@ -397,8 +297,24 @@ impl Job {
 
     /// How long what is left will take those that take part.
     pub(super) fn remaining_ms(&self) -> f64 {
+        self.ms_for(self.later_units() + (self.units - self.folded_units) as f64)
+    }
+
+    /// How long what is in flight nowhere will take those that take part, and how many chunks that can be.
+    pub(super) fn pending(&self) -> (f64, u64) {
+        let probe: u64 = self.probe.iter().flat_map(|probe| &probe.pool).map(|range| range.end - range.start).sum();
+        let units = self.later_units() + (self.rest + probe) as f64;
+        let granules = if units > self.rest as f64 { self.units } else { self.rest }.div_ceil(self.granularity);
+        (self.ms_for(units), granules.max(1))
+    }
+
+    /// Units of the passes that are expected to follow this one.
+    fn later_units(&self) -> f64 {
         let passes = f64::from(self.passes.saturating_sub(self.pass).max(1)) - 1.0;
-        let units = passes * self.units as f64 + (self.units - self.folded_units) as f64;
+        passes * self.units as f64
+    }
+
+    fn ms_for(&self, units: f64) -> f64 {
         let ms = units / self.power().max(1e-12);
         if ms.is_finite() { ms.min(1e12) } else { 1e12 }
     }

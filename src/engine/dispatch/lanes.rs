@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::device::DeviceId;
+use crate::engine::dispatch::backlog::Narrow;
 use crate::engine::dispatch::{Lanes, Slot};
 
 /// More lanes than any machine has: a guard against nonsense.
@@ -48,8 +49,10 @@ pub(super) struct Machine {
     pub(super) in_flight: u32,
     /// Jobs that may have something for it, by order. Ended jobs are left in until somebody looks.
     pub(super) ready: VecDeque<Queued>,
-    /// How long what was admitted will keep it busy.
+    /// How long what was admitted will keep it busy, on average over its lanes.
     pub(super) backlog_ms: f64,
+    /// Jobs of one chunk that wait for it.
+    pub(super) narrow: Narrow,
     pub(super) max_chunk_bytes: u64,
     pub(super) shares_cpu: bool,
     /// Whose chunks are in flight, as long as they are one job's.
@@ -69,6 +72,7 @@ impl Machine {
             in_flight: 0,
             ready: VecDeque::new(),
             backlog_ms: 0.0,
+            narrow: Narrow::default(),
             max_chunk_bytes: lanes.max_chunk_bytes,
             shares_cpu: lanes.shares_cpu,
             sole: None,
@@ -139,10 +143,6 @@ impl Machine {
 
     /// Milliseconds until its lanes are free of what is on them, on average.
     pub(super) fn free_in_ms(&self, now: Duration) -> f64 {
-        let busy = |lane: &Lane| match lane {
-            Lane::Idle => 0.0,
-            Lane::Busy(flight) => flight.ends.saturating_sub(now).as_secs_f64() * 1e3,
-        };
-        self.lanes.iter().map(busy).sum::<f64>() / self.lanes.len() as f64
+        self.lanes.iter().map(|lane| lane.free_in_ms(now)).sum::<f64>() / self.lanes.len() as f64
     }
 }

@@ -10,11 +10,13 @@
 //! What holds after every event: each unit of a pass is folded exactly once; each job ends exactly once; a lane folds at
 //! most one chunk; nothing is in flight on a device that was lost.
 
+mod backlog;
 mod chunk;
 mod event;
 mod faults;
 mod job;
 mod lanes;
+mod member;
 mod report;
 
 use std::collections::HashMap;
@@ -37,6 +39,8 @@ pub struct Dispatch {
     free: Vec<usize>,
     by_key: HashMap<u64, usize>,
     machines: Vec<Machine>,
+    /// The jobs of more than one chunk.
+    wide: Vec<Slot>,
     /// The next number of a chunk or of a job; never used twice.
     serial: u64,
 }
@@ -82,11 +86,6 @@ impl Dispatch {
     /// reports it: the chunk of a cancelled or failed job, or of a device set aside, is not.
     pub fn wants(&self, ticket: Ticket) -> bool {
         self.flight(ticket).is_some_and(|flight| self.job(flight.job).is_some())
-    }
-
-    /// How long this device is predicted to be busy with what has been admitted, in milliseconds: for the planner.
-    pub fn busy_for_ms(&self, device: DeviceId) -> f64 {
-        self.machine(device).map_or(0.0, |at| self.machines[at].backlog_ms.max(0.0))
     }
 
     /// Whether a device is there and has not been set aside.
@@ -140,8 +139,8 @@ impl Dispatch {
             // A device that is there already keeps its chunks in flight.
             Some(at) if self.machines[at].alive => {}
             Some(at) => {
-                let backlog_ms = self.machines[at].backlog_ms;
-                self.machines[at] = Machine { backlog_ms, ..machine };
+                let Machine { backlog_ms, narrow, .. } = self.machines[at];
+                self.machines[at] = Machine { backlog_ms, narrow, ..machine };
             }
             None => self.machines.push(machine),
         }
@@ -159,9 +158,12 @@ impl Dispatch {
             self.jobs.push(None);
             self.jobs.len() - 1
         });
+        let slot = Slot { at, uid };
+        if job.is_wide {
+            self.wide.push(slot);
+        }
         self.jobs[at] = Some(job);
         self.by_key.insert(key, at);
-        let slot = Slot { at, uid };
         if self.find_somebody(slot, now, actions) {
             self.update_backlog(slot);
             self.enqueue(slot);
@@ -228,15 +230,7 @@ impl Dispatch {
         debug_assert_eq!(job.uid, slot.uid);
         self.free.push(slot.at);
         self.by_key.remove(&job.key);
-        for member in &job.members {
-            self.machines[member.machine].backlog_ms -= member.backlog_ms;
-        }
-        if self.by_key.is_empty() {
-            for machine in &mut self.machines {
-                machine.backlog_ms = 0.0;
-                machine.ready.clear();
-            }
-        }
+        self.drop_backlog(slot, &job);
         let report = job.report(result.is_ok(), now);
         actions.push(Action::End { job: job.key, result, report });
     }
@@ -249,21 +243,6 @@ impl Dispatch {
                 job.members[at].queued = true;
                 self.machines[job.members[at].machine].enqueue(job.order, slot);
             }
-        }
-    }
-
-    fn update_backlog(&mut self, slot: Slot) {
-        let Some(job) = self.jobs[slot.at].as_mut() else { return };
-        let remaining_ms = job.remaining_ms();
-        for member in &mut job.members {
-            let machine = &mut self.machines[member.machine];
-            let backlog_ms = if member.takes_part() {
-                remaining_ms * f64::from(member.lanes) / machine.lanes.len().max(1) as f64
-            } else {
-                0.0
-            };
-            machine.backlog_ms += backlog_ms - member.backlog_ms;
-            member.backlog_ms = backlog_ms;
         }
     }
 
@@ -317,12 +296,17 @@ impl Dispatch {
                     let probe = take.probe;
                     machine.launch(lane, Flight { serial, job: slot, member, units, started: now, ends, probe });
                     job.members[member].contended |= machine.mixed;
+                    if !job.is_wide {
+                        self.update_backlog(slot);
+                    }
                 }
             }
         }
     }
 }
 
+#[cfg(test)]
+mod backlog_tests;
 #[cfg(test)]
 mod random_tests;
 #[cfg(test)]

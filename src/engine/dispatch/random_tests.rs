@@ -77,8 +77,11 @@ impl World {
             self.check(action);
         }
         assert!(self.dispatch.in_flight() == self.flying.len(), "lanes in use");
-        let busy = DEVICES.iter().map(|(device, _)| self.dispatch.busy_for_ms(*device));
-        assert!(busy.into_iter().all(|ms| ms.is_finite() && ms >= 0.0));
+        for (device, lanes) in DEVICES {
+            let busy = self.dispatch.busy_for_ms(device, self.now, |_| u64::MAX);
+            assert!(busy.len() <= lanes as usize && busy.is_sorted(), "{device}: {busy:?}");
+            assert!(busy.iter().all(|ms| ms.is_finite() && *ms > 0.0), "{device}: {busy:?}");
+        }
     }
 
     fn check(&mut self, action: Action) {
@@ -259,7 +262,7 @@ impl World {
             assert_eq!(seen.ends, 1, "job {job}");
         }
         for (device, _) in DEVICES {
-            assert_eq!(self.dispatch.busy_for_ms(device), 0.0);
+            assert!(self.dispatch.busy_for_ms(device, self.now, |_| u64::MAX).is_empty());
         }
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::device::{DeviceId, Phases};
 use crate::engine::RanOn;
-use crate::engine::dispatch::job::{Done, Job, Member};
+use crate::engine::dispatch::job::Job;
+use crate::engine::dispatch::member::{Done, Member};
 use crate::model::Measured;
 
 /// What one device did for a job, for the model to learn from.
@@ -74,14 +75,15 @@ impl Job {
                 let lanes = if member.device == DeviceId::Cpu { probe.lanes } else { 1 };
                 // A probe is of the first pass alone.
                 let one = self.measured(member, done, done.span, done.units);
-                let measured = Measured { passes: 1, ..one };
+                let measured = Measured { passes: 1, explored: true, ..one };
                 runs.push(DeviceRun { device: member.device, lanes, measured });
             }
         }
         let total = phases.total();
         if total > wall && !total.is_zero() {
             let scale = wall.as_secs_f64() / total.as_secs_f64();
-            for phase in [&mut phases.setup, &mut phases.upload, &mut phases.compute, &mut phases.readback] {
+            let Phases { setup, opening, upload, compute, readback } = &mut phases;
+            for phase in [setup, opening, upload, compute, readback] {
                 *phase = phase.mul_f64(scale);
             }
         }
@@ -101,9 +103,10 @@ impl Job {
             upload_ms: ms(done.phases.upload),
             compute_ms: ms(took.saturating_sub(aside).max(took / 1000)),
             readback_ms: ms(done.phases.readback),
-            cold: done.phases.setup >= Duration::from_millis(1),
+            cold: !done.phases.opening.is_zero(),
             resident: done.uploaded_units == 0,
             contended: member.contended,
+            explored: false,
         }
     }
 }

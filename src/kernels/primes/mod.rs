@@ -4,6 +4,7 @@
 #[cfg(feature = "cli")]
 mod args;
 mod base_primes;
+mod cost;
 mod effort;
 mod gpu;
 mod list;

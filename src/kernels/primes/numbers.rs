@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::input::{Element, Source};
 use crate::job::JobError;
 use crate::kernels::primes::list::as_u64;
-use crate::kernels::primes::{BitPieces, Numbers, NumbersAnswer, gpu, primality};
+use crate::kernels::primes::{BitPieces, Numbers, NumbersAnswer, cost, gpu, primality};
 use crate::kernels::{FoldContext, GpuCaps, GpuWork, Kernel, Next, Work};
 
 /// What of a list of numbers is asked for.
@@ -71,6 +71,7 @@ pub struct NumbersKernel {
     list: Numbers,
     words: Arc<dyn Source>,
     mode: NumbersMode,
+    prior_ns_per_unit: f64,
 }
 
 /// The numbers that are read at a time: 64 KiB.
@@ -86,7 +87,8 @@ impl NumbersKernel {
     pub fn new(numbers: impl Into<Numbers>, mode: NumbersMode) -> Result<Self, JobError> {
         let list = numbers.into();
         let words = as_u64(list.source())?;
-        Ok(Self { list, words, mode })
+        let prior_ns_per_unit = cost::ns_per_number(&*words);
+        Ok(Self { list, words, mode, prior_ns_per_unit })
     }
 
     /// The numbers as `u64`, negative ones as 0: what a GPU uploads.
@@ -121,7 +123,7 @@ impl Kernel for NumbersKernel {
             granularity: 64,
             bytes_per_unit: 8.0,
             bytes_out_per_unit: if self.mode == NumbersMode::Count { 0.0 } else { 0.125 },
-            prior_ns_per_unit: 60.0,
+            prior_ns_per_unit: self.prior_ns_per_unit,
             passes: 1,
             gpu: gpu::NUMBERS,
         }

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::input::{Location, open_numbers};
-use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, parse_integer};
+use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, json_integer, parse_integer};
 use crate::kernels::DynKernel;
 use crate::kernels::primes::list::Checked;
 use crate::kernels::primes::{NumberRange, Numbers, NumbersKernel, NumbersMode, RangeKernel, RangeMode};
@@ -89,26 +89,10 @@ pub(super) fn parse(text: &str) -> Result<PrimesParams, serde_json::Error> {
     }
 }
 
-/// The integer that a JSON value stands for, by its text: a number or a string with one.
+/// The integer that a JSON value stands for, by its text.
 fn integer(value: &RawValue) -> Result<i128, String> {
-    let text = value.get();
-    let quoted: Cow<'_, str> = match text.as_bytes() {
-        [b'"', ..] => serde_json::from_str::<Quoted<'_>>(text).map_err(|error| error.to_string())?.0,
-        [b'-' | b'0'..=b'9', ..] => Cow::Borrowed(text),
-        _ => return Err(format!("`{}` is not an integer: write a number, or a string with one", excerpt(text))),
-    };
-    parse_integer(quoted.as_bytes()).map_err(|error| format!("`{}` {error}", excerpt(&quoted)))
-}
-
-#[derive(Deserialize)]
-struct Quoted<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// The start of a text that may be of any length.
-fn excerpt(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(60) {
-        None => Cow::Borrowed(text),
-        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
-    }
+    let text = json_integer::text(value)?;
+    parse_integer(text.as_bytes()).map_err(|error| format!("`{}` {error}", json_integer::excerpt(&text)))
 }
 
 struct NumbersField(Numbers);

@@ -149,6 +149,11 @@ fn by_trial(n: u64) -> Option<bool> {
     divisible.then_some(false)
 }
 
+/// Whether trial division, or a look at a table, decides about `n`.
+pub(super) fn is_easy(n: u64) -> bool {
+    by_trial(n).is_some()
+}
+
 /// Montgomery arithmetic modulo an odd number (Montgomery 1985), all values below it; `x` stands for `x / 2^64`.
 #[derive(Clone, Copy)]
 struct Montgomery {

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use crate::input::{DType, InMemory, LeftOut, Source};
 use crate::job::{Cause, JobError};
+use crate::kernels::stats::cost::Cost;
 use crate::kernels::stats::found::Setting;
 use crate::kernels::stats::number::{Layout, Number, SUPPORTED};
-use crate::kernels::stats::{
-    ColumnPartial, StatsAnswer, StatsPartial, StatsPass, StatsRequest, finish, fold, gpu, quantiles,
-};
+use crate::kernels::stats::{ColumnPartial, StatsAnswer, StatsPartial, StatsPass, StatsRequest, finish, fold, gpu};
 use crate::kernels::{FoldContext, GpuCaps, GpuWork, Kernel, Next, Work};
 
 /// One column of the data.
@@ -179,21 +178,17 @@ impl Kernel for StatsKernel {
 
     fn work(&self) -> Work {
         let columns = self.columns.len();
-        let selecting = match self.request.quantiles.len() {
-            0 => 1,
-            quantiles => quantiles::expected_passes(&self.layout, quantiles, self.rows, columns),
-        };
-        let binning = if self.request.histogram.is_some_and(|histogram| histogram.range().is_none()) { 2 } else { 1 };
+        let Cost { variant, passes, ns_per_row } = Cost::of(&self.layout, &self.request, self.rows, columns);
         let bytes = self.layout.dtype.size_bytes() * columns;
         Work {
             kernel: "stats",
-            variant: self.layout.dtype.name().to_owned(),
+            variant,
             units: self.rows,
             granularity: 1,
             bytes_per_unit: bytes as f64,
             bytes_out_per_unit: 0.0,
-            prior_ns_per_unit: bytes as f64 * 0.1,
-            passes: selecting.max(binning),
+            prior_ns_per_unit: ns_per_row,
+            passes,
             gpu: true,
         }
     }

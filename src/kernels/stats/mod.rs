@@ -10,6 +10,7 @@ mod answer;
 #[cfg(feature = "cli")]
 mod args;
 mod binning;
+mod cost;
 mod counting;
 mod finish;
 mod fold;

@@ -15,7 +15,6 @@ use crate::tasks::links::extract::Fetched;
 use crate::tasks::links::fetch::{ReadError, read_bounded, too_long};
 use crate::tasks::links::params::Bounds;
 use crate::tasks::links::time::shown;
-use crate::tasks::links::watched::Cancelled;
 
 /// Fetches a page.
 ///
@@ -23,7 +22,8 @@ use crate::tasks::links::watched::Cancelled;
 /// Where it cannot be had within the bounds, or is no HTML; each names the URL, without a password.
 pub(super) fn get(url: &Url, bounds: &Bounds, context: &TaskContext<'_>) -> Result<Fetched, JobError> {
     let name = nameable(url).to_string();
-    let failure = |error| failed(&name, error, bounds);
+    // Who asked for the end of a job, or its own time-out, is what ended it, whatever the connection makes of that.
+    let failure = |error| context.check().err().unwrap_or_else(|| failed(&name, error, bounds));
     let mut asked = url.clone();
     asked.set_fragment(None);
     let mut response = client(url, &name, bounds, context.cancel)?.get(asked.as_str()).call().map_err(failure)?;
@@ -93,12 +93,11 @@ fn excerpt(text: &str) -> String {
 
 fn failed(name: &str, error: Error, bounds: &Bounds) -> JobError {
     let (cause, message) = match error {
-        Error::Other(inner) if inner.is::<Cancelled>() => return crate::engine::cancelled(),
         Error::Timeout(_) => {
             let time = shown(bounds.timeout);
             (
                 Cause::Timeout,
-                format!("was not here within {time}: raise the timeout (--timeout) if it is worth the wait"),
+                format!("was not here within {time}: raise page_timeout (--timeout) if it is worth the wait"),
             )
         }
         Error::TooManyRedirects => {

@@ -14,10 +14,10 @@ use crate::tasks::image::{ImageAnswer, ImageParams};
 use crate::tasks::{Place, Step, TaskContext};
 
 fn run_in(base_dir: &Path, params: &dyn JobParams, cancel: &CancelFlag) -> Result<ImageAnswer, JobError> {
-    let Bound::Task(task) = params.bind(&BindContext { base_dir: base_dir.to_owned() })? else { panic!("a task") };
+    let Bound::Task(task) = params.bind(&BindContext::in_folder(base_dir))? else { panic!("a task") };
     assert_eq!(task.place(), Place::Compute);
     assert!(task.expected_ms() > 0.0);
-    match task.run(&TaskContext { id: "a", index: 0, cancel })? {
+    match task.run(&TaskContext { id: "a", index: 0, cancel, outputs_dir: Path::new("") })? {
         Step::Done(answer) => {
             let answer: Box<dyn std::any::Any> = answer;
             Ok(*answer.downcast::<ImageAnswer>().expect("an image"))

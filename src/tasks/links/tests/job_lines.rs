@@ -18,13 +18,13 @@ fn a_line_names_a_page_and_may_name_its_bounds() {
     assert_eq!(params, LinksParams::new(Page::Url("https://example.org/".parse().unwrap())));
     assert!(params.in_memory());
     let params =
-        parse(r#"{"file":"p.html","base":"http://a/b","timeout":"500ms","max_bytes":"1e6","max_redirects":0}"#)
+        parse(r#"{"file":"p.html","base":"http://a/b","page_timeout":"500ms","max_bytes":"1e6","max_redirects":0}"#)
             .unwrap();
     assert_eq!(params.page, Page::File { path: "p.html".into(), base: Some("http://a/b".parse().unwrap()) });
     assert_eq!((params.timeout, params.max_bytes), (Duration::from_millis(500), 1_000_000));
     assert_eq!(params.max_redirects, 0);
     for (timeout, ms) in [("2", 2000), ("0.25", 250), ("\"2m\"", 120_000)] {
-        let params = parse(&format!("{{\"file\":\"a\",\"timeout\":{timeout},\"max_bytes\":7}}")).unwrap();
+        let params = parse(&format!("{{\"file\":\"a\",\"page_timeout\":{timeout},\"max_bytes\":7}}")).unwrap();
         assert_eq!((params.timeout, params.max_bytes), (Duration::from_millis(ms), 7));
     }
 }
@@ -38,11 +38,14 @@ fn what_is_wrong_with_a_line_is_named_with_its_field() {
     refused(r#"{"url":"ftp://example.org"}"#, "pages are fetched by http and https only, not by ftp");
     refused(r#"{"url":"http://["}"#, "url: `http://[` is no URL: invalid IPv6 address");
     refused(r#"{"file":"a","base":"mailto:x"}"#, "base: `mailto:x` is no address that links could start from");
-    refused(r#"{"file":"a","timeout":"soon"}"#, "`soon` is no time: write 30s, 500ms or 2m");
-    refused(r#"{"file":"a","timeout":0}"#, "0 s is too short");
-    refused(r#"{"file":"a","timeout":1e9}"#, "is too long: give at most 3600s");
-    refused(r#"{"file":"a","timeout":-1}"#, "for `timeout`");
-    refused(r#"{"file":"a","timeout":[]}"#, "expected \"30s\", \"500ms\" or a number of seconds for `timeout`");
+    refused(r#"{"file":"a","page_timeout":"soon"}"#, "`soon` is no time: write it as in");
+    refused(r#"{"file":"a","page_timeout":0}"#, "leave it out");
+    refused(r#"{"file":"a","page_timeout":1e9}"#, "1000000000 s for a page: give it 1 ms to 3600 s");
+    refused(r#"{"file":"a","page_timeout":-1}"#, "for `page_timeout`");
+    refused(
+        r#"{"file":"a","page_timeout":[]}"#,
+        "expected a time as in \"30s\" or a number of seconds for `page_timeout`",
+    );
     refused(r#"{"file":"a","max_bytes":0}"#, "`0` is out of range: give 1 to 268435456 bytes");
     refused(r#"{"file":"a","max_bytes":1.5}"#, "a number of bytes from 1 to 268435456 for `max_bytes`");
     refused(r#"{"file":"a","max_redirects":101}"#, "max_redirects: 101 is too many");
@@ -57,7 +60,7 @@ fn bounds_of_a_library_call_are_checked_too() {
         change(&mut params);
         error_of(&params).message
     };
-    assert!(with(|params| params.timeout = Duration::ZERO).contains("a timeout of 0ns"));
+    assert!(with(|params| params.timeout = Duration::ZERO).contains("0 s for a page: give it 1 ms"));
     assert!(with(|params| params.max_bytes = 0).contains("max_bytes is 0"));
     assert!(with(|params| params.max_redirects = 1000).contains("max_redirects is 1000"));
     let error = error_of(&LinksParams::new(Page::Url("file:///etc/passwd".parse().unwrap())));

@@ -3,6 +3,8 @@ mod job_lines;
 mod pages;
 mod servers;
 
+use std::path::Path;
+
 use crate::engine::CancelFlag;
 use crate::job::{BindContext, Bound, JobError, JobParams};
 use crate::kernels::Answer;
@@ -11,7 +13,7 @@ use crate::tasks::{Place, Step, TaskContext};
 
 /// Runs a job here, stage by stage.
 fn run_with(params: &LinksParams, cancel: &CancelFlag) -> Result<LinksAnswer, JobError> {
-    let context = TaskContext { id: "a", index: 0, cancel };
+    let context = TaskContext { id: "a", index: 0, cancel, outputs_dir: Path::new("") };
     let Bound::Task(mut task) = params.bind(&BindContext::default())? else { panic!("a task") };
     let fetches = !matches!(params.page, Page::Html { .. });
     assert_eq!(task.place(), if fetches { Place::Waiting } else { Place::Compute });

@@ -1,0 +1,49 @@
+//! Carrying out the wish to end jobs early.
+
+use super::Coordinator;
+use crate::engine::dispatch::Event;
+use crate::engine::message::Item;
+use crate::engine::stage::Staged;
+use crate::job::{Cause, JobError};
+
+impl Coordinator {
+    /// Ends what was cancelled and has not begun, and tells dispatch of the rest.
+    pub(super) fn cancel(&mut self) {
+        let mut gone = self.queue.take_cancelled();
+        gone.extend(self.unplanned.extract_if(.., |bound| bound.ticket.is_refused()).map(|bound| bound.ticket));
+        let mut cancelled = Vec::new();
+        let mut stages: Vec<Staged> = Vec::new();
+        for (key, item) in &mut self.items {
+            match item {
+                Item::Large(large) if large.ticket.cancel.is_cancelled() => cancelled.push(*key),
+                Item::Batch(tickets) => gone.extend(tickets.extract_if(.., |ticket| ticket.is_refused())),
+                Item::Task(staged) if staged.is_refused() => {
+                    cancelled.push(*key);
+                    if let Item::Task(staged) = std::mem::replace(item, Item::Begun) {
+                        stages.push(*staged);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.waiting.take_refused(&mut stages);
+        if let Some(processes) = &mut self.processes {
+            processes.take_refused(&mut stages);
+        }
+        for ticket in gone {
+            if let Some(error) = ticket.cancel.refusal() {
+                self.fail_ticket(ticket, error, None);
+            }
+        }
+        for staged in stages {
+            let (error, shared) = (staged.ticket.cancel.refusal(), self.shared.clone());
+            self.lanes.spawn_free(move || {
+                staged.fail(error.unwrap_or_else(|| JobError::new(Cause::Cancelled, "cancelled")));
+                shared.ended(1);
+            });
+        }
+        for job in cancelled {
+            self.tell(Event::Cancelled { job });
+        }
+    }
+}

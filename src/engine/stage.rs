@@ -1,0 +1,132 @@
+//! Irregular jobs on their way through their stages.
+
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use crate::device::{DeviceId, Phases};
+use crate::engine::foreign::Foreign;
+use crate::engine::running::caught;
+use crate::engine::ticket::{Ticket, deliver};
+use crate::engine::{RanOn, Timings};
+use crate::job::{Cause, DeviceChoice, JobError};
+use crate::kernels::Answer;
+use crate::plan::{Choice, Plan};
+use crate::tasks::{Place, Step, Task, TaskContext};
+
+/// The plan of every irregular job.
+static IRREGULAR: LazyLock<Arc<Plan>> =
+    LazyLock::new(|| Arc::new(Plan::given(Choice::Cpu { threads: 1 }, "irregular: it runs whole, on the cpu")));
+
+/// The plan of an irregular job.
+pub(crate) fn irregular() -> Arc<Plan> {
+    IRREGULAR.clone()
+}
+
+/// Why an irregular job of this kind cannot run where it asks to; `None` where it can.
+pub(crate) fn not_on(asked: DeviceChoice, kind: &str) -> Option<JobError> {
+    let is_cpu = matches!(asked, DeviceChoice::Auto | DeviceChoice::Cpu);
+    let message = format!("`{asked}` was asked for, but {kind} is irregular and runs on the cpu only: use auto or cpu");
+    (!is_cpu).then(|| JobError::new(Cause::Unsupported, message))
+}
+
+/// An irregular job before its next stage.
+pub(crate) struct Staged {
+    pub ticket: Ticket,
+    task: Foreign<Box<dyn Task>>,
+    place: Place,
+    expected_ms: f64,
+    /// How long opening its input took.
+    opening: Duration,
+    /// How long the stages so far have taken.
+    spent: Duration,
+}
+
+impl Staged {
+    /// The job before its first stage.
+    pub fn new(ticket: Ticket, task: Box<dyn Task>, opening: Duration) -> Self {
+        let mut staged = Self {
+            ticket,
+            task: Foreign::new(task),
+            place: Place::Compute,
+            expected_ms: f64::INFINITY,
+            opening,
+            spent: Duration::ZERO,
+        };
+        staged.look();
+        staged
+    }
+
+    /// Asks the stage where it runs and for how long; one that panics over it will do so again where that fails its job.
+    fn look(&mut self) {
+        let seen = caught(|| Ok((self.task.place(), self.task.expected_ms())));
+        (self.place, self.expected_ms) = seen.unwrap_or((Place::Compute, f64::INFINITY));
+    }
+
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// How long the next stage is expected to take, in milliseconds.
+    pub fn expected_ms(&self) -> f64 {
+        self.expected_ms
+    }
+
+    /// Whether it is not to go on: it was cancelled, or has not begun and is not to.
+    pub fn is_refused(&self) -> bool {
+        let cancel = &self.ticket.cancel;
+        cancel.is_cancelled() || (self.spent.is_zero() && cancel.is_draining())
+    }
+
+    /// Runs the next stage here, and those after it that run in the same place. Gives the job back where more is to come; the
+    /// outcome of one that has ended is delivered.
+    pub fn run(mut self) -> Option<Self> {
+        let begun = Instant::now();
+        let (place, spent_before) = (self.place, self.spent);
+        let mut is_first = spent_before.is_zero();
+        let outputs_dir = self.ticket.context.outputs_dir();
+        loop {
+            let Self { ticket, task, .. } = self;
+            let (id, index, cancel) = (&*ticket.id, ticket.index, &ticket.cancel);
+            let context = TaskContext { id, index, cancel, outputs_dir: &outputs_dir };
+            let stop = if std::mem::take(&mut is_first) { ticket.cancel.refusal() } else { ticket.cancel.error() };
+            let result = match stop {
+                Some(error) => Err(error),
+                None => caught(|| task.into_inner().run(&context)),
+            };
+            let spent = spent_before + begun.elapsed();
+            match result {
+                Ok(Step::Then(next)) => {
+                    let opening = self.opening;
+                    let task = Foreign::new(next);
+                    self = Self { ticket, task, spent, opening, place, expected_ms: f64::INFINITY };
+                    self.look();
+                    if self.place != place {
+                        return Some(self);
+                    }
+                }
+                Ok(Step::Done(answer)) => {
+                    end(ticket, Ok(Arc::from(answer)), self.opening, spent);
+                    return None;
+                }
+                Err(error) => {
+                    end(ticket, Err(error), self.opening, spent);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Ends the job without running it further.
+    pub fn fail(self, error: JobError) {
+        end(self.ticket, Err(error), self.opening, self.spent);
+    }
+}
+
+fn end(ticket: Ticket, result: Result<Arc<dyn Answer>, JobError>, opening: Duration, spent: Duration) {
+    let total = ticket.submitted.elapsed();
+    let phases = Phases { setup: opening, compute: spent, ..Phases::default() };
+    let queued = total.saturating_sub(opening).saturating_sub(spent);
+    let ran_on = if spent.is_zero() { RanOn::Nowhere } else { RanOn::One(DeviceId::Cpu) };
+    let timings = Timings { queued, phases, opening, total };
+    deliver(vec![ticket.ended(result, ran_on, timings, 1, Some(irregular()))]);
+}

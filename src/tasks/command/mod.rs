@@ -1,0 +1,39 @@
+//! The task `command`: any program, run as a process of its own, with its outputs captured and nothing of it left behind.
+//!
+//! The job holds a lane of the CPU while its process runs, since that computes; the thread that waits for it stands outside
+//! the pool. Every process leads a process group, which is what a time-out or a cancellation ends: first asked to (SIGTERM),
+//! then made to. What a program leaves running in its group ends with it.
+
+mod answer;
+#[cfg(feature = "cli")]
+mod args;
+mod capture;
+#[cfg(unix)]
+mod guard;
+mod params;
+#[cfg(not(unix))]
+mod portable;
+mod process;
+#[cfg(unix)]
+mod unix;
+
+pub use answer::{CommandAnswer, Output};
+#[cfg(unix)]
+pub use guard::{guard_with, watch as guard};
+pub use params::CommandParams;
+
+use crate::job::Kind;
+
+/// The kind, for the registry.
+pub static KIND: Kind = Kind {
+    name: "command",
+    summary: "Runs a program, captures what it prints, and ends all that it started",
+    variants: &["process"],
+    parse: |text| Ok(Box::new(params::parse(text)?)),
+    sample: params::sample,
+    shaders: Vec::new,
+    #[cfg(feature = "cli")]
+    command: args::command,
+    #[cfg(feature = "cli")]
+    from_args: args::from_args,
+};

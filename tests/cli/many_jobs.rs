@@ -1,0 +1,139 @@
+//! Jobs that wait for others, are tried again, time out, or end a run; and programs over many inputs.
+#![cfg(unix)]
+
+use crate::program::{Ended, file, tandem, tandem_reading};
+
+fn run(jobs: &str, args: &[&str]) -> Ended {
+    let (_folder, path) = file("jobs.jsonl", jobs);
+    tandem(&[&["run", &path, "--results-only"], args].concat())
+}
+
+/// The cause of each outcome, `ok` where it has none.
+fn causes(ended: &Ended) -> Vec<String> {
+    ended.json().iter().map(|outcome| outcome["error"]["cause"].as_str().unwrap_or("ok").to_owned()).collect()
+}
+
+fn shell(id: &str, script: &str, more: &str) -> String {
+    format!("{{\"id\":\"{id}\",\"kind\":\"command\",\"argv\":[\"sh\",\"-c\",\"{script}\"]{more}}}\n")
+}
+
+#[test]
+fn a_job_begins_after_those_it_names_and_is_skipped_where_one_has_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("mark");
+    let mark = mark.to_str().unwrap();
+    let jobs = [
+        shell("load", &format!("sleep 0.3; echo 7 > {mark}"), ""),
+        shell("bad", "exit 3", ""),
+        shell("read", &format!("cat {mark}"), ",\"after\":[\"load\"]"),
+        shell("never", "echo never", ",\"after\":[\"load\",\"bad\"]"),
+        shell("nor this", "echo never", ",\"after\":[\"never\"]"),
+        "{\"kind\":\"primes\",\"numbers\":[97],\"after\":[\"#1\",\"read\"]}\n".to_owned(),
+    ];
+    let ended = run(&jobs.concat(), &[]).expect(1);
+    assert_eq!(causes(&ended), ["ok", "exit_code", "ok", "skipped", "skipped", "ok"]);
+    assert_eq!(ended.json()[2]["result"]["stdout"], "7\n");
+    assert!(ended.err.ends_with("6 jobs, 1 failed, 2 skipped\n"), "{}", ended.err);
+}
+
+#[test]
+fn what_can_pass_is_tried_again_and_what_cannot_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let count = folder.path().join("count");
+    let tries = format!("echo x >> {0}; [ $(wc -l < {0}) -ge 3 ] || exit 75; echo got it", count.display());
+    let jobs =
+        [shell("passes", &tries, ""), shell("stays", "exit 1", ""), shell("no more", "exit 75", ",\"retries\":0")];
+    let (_folder, path) = file("jobs.jsonl", jobs.concat());
+    let args = ["run", &path, "--retries", "3", "--retry-delay", "10ms", "--retry-exit-codes", "75"];
+    let ended = tandem(&args).expect(1);
+    assert_eq!(causes(&ended), ["ok", "exit_code", "exit_code"]);
+    let attempts: Vec<_> = ended.json().iter().map(|outcome| outcome["attempts"].as_u64().unwrap()).collect();
+    assert_eq!(attempts, [3, 1, 1]);
+}
+
+#[test]
+fn a_command_that_ignores_being_asked_is_made_to_end_with_all_that_it_started() {
+    let marker = format!("987{}", std::process::id());
+    let script = format!("trap '' TERM; sleep {marker} & sleep {marker}; sleep {marker}");
+    let begun = std::time::Instant::now();
+    let ended = run(&shell("stubborn", &script, ",\"timeout\":\"300ms\""), &[]).expect(1);
+    assert_eq!(causes(&ended), ["timeout"]);
+    assert!(begun.elapsed().as_secs() < 20);
+    let left = std::process::Command::new("pgrep").args(["-f", &format!("sleep {marker}")]).output();
+    assert!(left.is_ok_and(|found| found.stdout.is_empty()), "something still runs");
+}
+
+#[test]
+fn a_killed_run_leaves_no_command_running() {
+    let marker = format!("988{}", std::process::id());
+    let (_folder, path) = file("jobs.jsonl", shell("long", &format!("sleep {marker} & sleep {marker}"), ""));
+    let mut child = crate::program::start(&["run", &path], std::process::Stdio::null());
+    let running = || {
+        let found = std::process::Command::new("pgrep").args(["-f", &format!("^sleep {marker}")]).output().unwrap();
+        found.stdout.iter().filter(|byte| **byte == b'\n').count()
+    };
+    let wait_for = |count: usize| {
+        let begun = std::time::Instant::now();
+        while running() != count {
+            assert!(begun.elapsed().as_secs() < 20, "{} run, not {count}", running());
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    };
+    wait_for(2);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_for(0);
+}
+
+#[test]
+fn a_flood_of_output_is_bounded_in_the_outcome_and_whole_in_a_file() {
+    let ended = run(&shell("flood", "yes | head -c 3000000", ""), &[]).expect(0);
+    let result = &ended.json()[0]["result"];
+    assert_eq!((result["stdout"].as_str().unwrap().len(), &result["stdout_bytes"]), (64 << 10, &3_000_000.into()));
+    let path = result["stdout_file"].as_str().unwrap();
+    assert_eq!(std::fs::metadata(path).unwrap().len(), 3_000_000);
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_run_stops_at_the_failures_that_it_was_told_to_stop_at() {
+    let jobs: String =
+        (0..200).map(|n| shell(&format!("j{n}"), if n % 2 == 0 { "exit 1" } else { "true" }, "")).collect();
+    let ended = run(&jobs, &["--halt", "soon,fail=3", "--jobs", "1"]).expect(1);
+    assert_eq!(causes(&ended)[..5], ["exit_code", "ok", "exit_code", "ok", "exit_code"]);
+    assert!(ended.err.contains("halted: the rest of "), "{}", ended.err);
+    let ended = run(
+        &[shell("a", "sleep 30", ""), shell("b", "sleep 0.2; exit 1", "")].concat(),
+        &["--fail-fast", "--threads", "2"],
+    );
+    assert_eq!(causes(&ended.expect(1)), ["cancelled", "exit_code"]);
+    let ended = tandem(&["run", "-", "--halt", "sometimes"]).expect(2);
+    assert!(ended.err.contains("never, soon,fail=N or now,fail=P%"), "{}", ended.err);
+}
+
+#[test]
+fn programs_run_over_inputs_in_their_order_and_braces_are_the_input() {
+    let ended =
+        tandem_reading(&["map", "--", "sh", "-c", "sleep 0.$((3 - $0)); echo got $0", "{}"], b"1\n2\n3\n").expect(0);
+    assert_eq!((&*ended.out, &*ended.err), ("got 1\ngot 2\ngot 3\n", ""));
+    let ended = tandem(&["map", "a b", "c", "--tag", "--", "printf", "%s\n"]).expect(0);
+    assert_eq!(ended.out, "a b\ta b\nc\tc\n");
+    let ended = tandem(&["map", "0", "3", "--", "sh", "-c", "echo at $0 >&2; exit $0"]).expect(1);
+    assert!(
+        ended.err.contains("at 0\n") && ended.err.contains("3: exit_code: sh ended with exit code 3: at 3"),
+        "{}",
+        ended.err
+    );
+    let ended = tandem(&["map", "--json", "x", "--", "echo", "{}"]).expect(0);
+    assert_eq!(ended.json()[0]["id"], "x");
+}
+
+#[test]
+fn more_programs_than_threads_run_at_once_where_one_asks_for_it() {
+    let begun = std::time::Instant::now();
+    let inputs: Vec<String> = (0..16).map(|n| n.to_string()).collect();
+    let args = ["map", "--jobs", "16", "--threads", "1"].into_iter().chain(inputs.iter().map(String::as_str));
+    let args: Vec<&str> = args.chain(["--", "sh", "-c", "sleep 0.5"]).collect();
+    tandem(&args).expect(0);
+    assert!(begun.elapsed().as_secs_f64() < 5.0, "sixteen halves of a second took {:?}", begun.elapsed());
+}

@@ -1,0 +1,7 @@
+//! Planner, dispatch and model together, in virtual time, over null devices of any speed.
+
+mod choices;
+mod faults;
+mod files;
+mod learning;
+mod machine;
