@@ -4,6 +4,8 @@
 mod factor_and_fibonacci;
 mod interruption;
 mod job_files;
+#[cfg(all(feature = "links", feature = "image"))]
+mod links_and_image;
 mod machine;
 mod many_jobs;
 mod program;

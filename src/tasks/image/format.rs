@@ -47,7 +47,7 @@ impl std::str::FromStr for Format {
         match &*text.to_ascii_lowercase() {
             "png" => Ok(Self::Png),
             "jpeg" | "jpg" => Ok(Self::Jpeg),
-            _ => Err(format!("`{}` is no format that is written: use png or jpeg", super::params::excerpt(text))),
+            _ => Err(format!("`{}` is no format that is written: use png or jpeg", crate::job::shorten(text))),
         }
     }
 }

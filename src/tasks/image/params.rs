@@ -106,8 +106,3 @@ pub(super) fn parse(text: &str) -> Result<ImageParams, serde_json::Error> {
     }
     Ok(ImageParams { file, output, format, quality, changes, overwrite })
 }
-
-/// The start of a text that may be of any length.
-pub(super) fn excerpt(text: &str) -> String {
-    text.chars().take(60).collect()
-}

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::tasks::image::params::{MAX_CHANGES, excerpt};
+use crate::job::shorten;
+use crate::tasks::image::params::MAX_CHANGES;
 use crate::tasks::image::{Change, Flip, Format, Turn};
 
 /// `"png"` or `"jpeg"`.
@@ -104,8 +105,8 @@ impl<'de> Deserialize<'de> for OneStep {
                     None => Ok(OneStep(change)),
                     Some(second) => Err(A::Error::custom(format!(
                         "`{}` and `{}` in one step: write two objects, in the order that is meant",
-                        excerpt(&name),
-                        excerpt(&second)
+                        shorten(&name),
+                        shorten(&second)
                     ))),
                 }
             }
@@ -142,7 +143,7 @@ fn read<'de, A: MapAccess<'de>>(name: &str, map: &mut A) -> Result<Option<Change
             _ => return wrong("give a whole number from -255 to 255"),
         },
         "grey" => return Ok(map.next_value::<bool>()?.then_some(Change::Grey)),
-        _ => return Err(A::Error::custom(format!("unknown step `{}`: one of {NAMES}", excerpt(name)))),
+        _ => return Err(A::Error::custom(format!("unknown step `{}`: one of {NAMES}", shorten(name)))),
     };
     Ok(Some(change))
 }

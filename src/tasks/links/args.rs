@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches, Command};
 
 use crate::job::{Asked, parse_bounded};
-use crate::tasks::links::params::{MAX_REDIRECTS, MAX_TIMEOUT, parse_base, parse_max_bytes, parse_page_url};
+use crate::tasks::links::params::{MAX_REDIRECTS, parse_base, parse_max_bytes, parse_page_url};
 use crate::tasks::links::{KIND, LinksParams, Page, time};
 
 const EXAMPLES: &str = "\
@@ -16,7 +16,7 @@ Examples:
   tandem links https://example.org/
   tandem links a.html b.html                        one list a page
   tandem links saved.html --base https://example.org/docs/
-  tandem links https://example.org/ --fetch-timeout 5s --json";
+  tandem links https://example.org/ --timeout 5s --json";
 
 /// The arguments.
 pub(super) fn command() -> Command {
@@ -34,8 +34,7 @@ pub(super) fn command() -> Command {
                 .num_args(1..),
         )
         .arg(
-            arg("fetch-timeout", "TIME", "How long a page may take: 30s, 500ms, 2m [default: 30s]")
-                .value_parser(|text: &str| time::parse(text, MAX_TIMEOUT)),
+            arg("timeout", "TIME", "How long a page may take: 30s, 500ms, 2m [default: 30s]").value_parser(time::parse),
         )
         .arg(
             arg("max-bytes", "N", "How long a page may be, in bytes [default: 10485760]").value_parser(parse_max_bytes),
@@ -67,7 +66,7 @@ pub(super) fn from_args(matches: &ArgMatches) -> Result<Vec<Asked>, String> {
             Page::File { path: PathBuf::from(text), base: base.clone() }
         };
         let mut params = LinksParams::new(page);
-        if let Some(timeout) = matches.get_one("fetch-timeout") {
+        if let Some(timeout) = matches.get_one("timeout") {
             params.timeout = *timeout;
         }
         if let Some(max_bytes) = matches.get_one("max-bytes") {

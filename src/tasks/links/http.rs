@@ -22,7 +22,8 @@ use crate::tasks::links::time::shown;
 /// Where it cannot be had within the bounds, or is no HTML; each names the URL, without a password.
 pub(super) fn get(url: &Url, bounds: &Bounds, context: &TaskContext<'_>) -> Result<Fetched, JobError> {
     let name = nameable(url).to_string();
-    let failure = |error| failed(&name, error, bounds);
+    // Who asked for the end of a job, or its own time-out, is what ended it, whatever the connection makes of that.
+    let failure = |error| context.check().err().unwrap_or_else(|| failed(&name, error, bounds));
     let mut asked = url.clone();
     asked.set_fragment(None);
     let mut response = client(url, &name, bounds, context.cancel)?.get(asked.as_str()).call().map_err(failure)?;
@@ -92,18 +93,11 @@ fn excerpt(text: &str) -> String {
 
 fn failed(name: &str, error: Error, bounds: &Bounds) -> JobError {
     let (cause, message) = match error {
-        // Somebody asked for the fetch to end.
-        Error::Other(inner) if inner.is::<JobError>() => match inner.downcast() {
-            Ok(error) => return *error,
-            Err(inner) => (Cause::Io, inner.to_string()),
-        },
         Error::Timeout(_) => {
             let time = shown(bounds.timeout);
             (
                 Cause::Timeout,
-                format!(
-                    "was not here within {time}: raise the limit (`fetch_timeout`, --fetch-timeout) if it is worth the wait"
-                ),
+                format!("was not here within {time}: raise page_timeout (--timeout) if it is worth the wait"),
             )
         }
         Error::TooManyRedirects => {

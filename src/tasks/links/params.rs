@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
 use url::Url;
 
-use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, parse_integer};
+use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, parse_integer, shorten};
 use crate::tasks::links::extract::{Extract, Fetched};
 use crate::tasks::links::fetch::{Fetch, Origin};
 use crate::tasks::links::time;
@@ -59,7 +59,8 @@ impl fmt::Debug for Page {
 pub struct LinksParams {
     /// Where the page is.
     pub page: Page,
-    /// How long it may take to be here whole, redirects included; a millisecond to [`MAX_TIMEOUT`].
+    /// How long the page may take to be here whole, redirects included; a millisecond to [`MAX_TIMEOUT`]. In a job file
+    /// `page_timeout`, since `timeout` there is for all that a job does.
     pub timeout: Duration,
     /// How long it may be, in bytes, unpacked; 1 to [`MAX_PAGE_BYTES`].
     pub max_bytes: u64,
@@ -76,9 +77,7 @@ impl LinksParams {
     fn bounds(&self) -> Result<Bounds, JobError> {
         let Self { timeout, max_bytes, max_redirects, .. } = *self;
         let wrong = |message: String| Err(JobError::bad_input(message));
-        if timeout < Duration::from_millis(1) || timeout > MAX_TIMEOUT {
-            return wrong(format!("a timeout of {timeout:?}: give 1 ms to {} s", MAX_TIMEOUT.as_secs()));
-        }
+        time::check(timeout).map_err(JobError::bad_input)?;
         if !(1..=MAX_PAGE_BYTES).contains(&max_bytes) {
             return wrong(format!("max_bytes is {max_bytes}: give 1 to {MAX_PAGE_BYTES}"));
         }
@@ -137,7 +136,7 @@ fn check_page_url(url: &Url) -> Result<(), String> {
 /// What is wrong with it, and how to write it.
 pub(super) fn parse_page_url(text: &str) -> Result<Url, String> {
     let url = parse_base(text)?;
-    check_page_url(&url).map_err(|message| format!("`{}`: {message}", excerpt(text)))?;
+    check_page_url(&url).map_err(|message| format!("`{}`: {message}", shorten(text)))?;
     Ok(url)
 }
 
@@ -146,7 +145,7 @@ pub(super) fn parse_page_url(text: &str) -> Result<Url, String> {
 /// # Errors
 /// What is wrong with it, and how to write it.
 pub(super) fn parse_base(text: &str) -> Result<Url, String> {
-    let shown = excerpt(text);
+    let shown = shorten(text);
     match Url::parse(text) {
         Ok(url) if url.cannot_be_a_base() => Err(format!("`{shown}` is no address that links could start from")),
         Ok(url) => Ok(url),
@@ -162,15 +161,11 @@ pub(super) fn parse_base(text: &str) -> Result<Url, String> {
 /// # Errors
 /// What is wrong with it.
 pub(super) fn parse_max_bytes(text: &str) -> Result<u64, String> {
-    let value = parse_integer(text.as_bytes()).map_err(|error| format!("`{}` {error}", excerpt(text)))?;
+    let value = parse_integer(text.as_bytes()).map_err(|error| format!("`{}` {error}", shorten(text)))?;
     u64::try_from(value)
         .ok()
         .filter(|bytes| (1..=MAX_PAGE_BYTES).contains(bytes))
-        .ok_or_else(|| format!("`{}` is out of range: give 1 to {MAX_PAGE_BYTES} bytes", excerpt(text)))
-}
-
-fn excerpt(text: &str) -> String {
-    text.chars().take(100).collect()
+        .ok_or_else(|| format!("`{}` is out of range: give 1 to {MAX_PAGE_BYTES} bytes", shorten(text)))
 }
 
 /// A line of a job file.
@@ -188,7 +183,7 @@ struct Line<'a> {
     file: Option<PathBuf>,
     #[serde(borrow)]
     base: Option<Cow<'a, str>>,
-    fetch_timeout: Option<Timeout>,
+    page_timeout: Option<PageTimeout>,
     max_bytes: Option<MaxBytes>,
     max_redirects: Option<u32>,
 }
@@ -214,7 +209,7 @@ pub(super) fn parse(text: &str) -> Result<LinksParams, serde_json::Error> {
         }
     };
     let mut params = LinksParams::new(page);
-    if let Some(Timeout(timeout)) = line.fetch_timeout {
+    if let Some(PageTimeout(timeout)) = line.page_timeout {
         params.timeout = timeout;
     }
     if let Some(MaxBytes(max_bytes)) = line.max_bytes {
@@ -231,28 +226,28 @@ pub(super) fn parse(text: &str) -> Result<LinksParams, serde_json::Error> {
     Ok(params)
 }
 
-struct Timeout(Duration);
+struct PageTimeout(Duration);
 
-impl<'de> Deserialize<'de> for Timeout {
+impl<'de> Deserialize<'de> for PageTimeout {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Time;
         impl Visitor<'_> for Time {
-            type Value = Timeout;
+            type Value = PageTimeout;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("\"30s\", \"500ms\" or a number of seconds for `fetch_timeout`")
+                f.write_str("a time as in \"30s\" or a number of seconds for `page_timeout`")
             }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<Timeout, E> {
-                time::parse(text, MAX_TIMEOUT).map(Timeout).map_err(E::custom)
+            fn visit_str<E: Error>(self, text: &str) -> Result<PageTimeout, E> {
+                time::parse(text).map(PageTimeout).map_err(E::custom)
             }
 
-            fn visit_f64<E: Error>(self, seconds: f64) -> Result<Timeout, E> {
-                time::of_seconds(seconds, MAX_TIMEOUT).map(Timeout).map_err(E::custom)
+            fn visit_f64<E: Error>(self, seconds: f64) -> Result<PageTimeout, E> {
+                self.visit_str(&seconds.to_string())
             }
 
-            fn visit_u64<E: Error>(self, seconds: u64) -> Result<Timeout, E> {
-                self.visit_f64(seconds as f64)
+            fn visit_u64<E: Error>(self, seconds: u64) -> Result<PageTimeout, E> {
+                self.visit_str(&seconds.to_string())
             }
         }
         deserializer.deserialize_any(Time)

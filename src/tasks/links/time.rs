@@ -1,29 +1,28 @@
-//! Times as people write them: `30s`, `500ms`, `1.5m`, or a number of seconds.
+//! How long a page may take.
 
 use std::time::Duration;
 
 use crate::job::parse_duration;
+use crate::tasks::links::MAX_TIMEOUT;
 
-/// Parses a time of at least a millisecond and at most `longest`.
+/// The time that a page is given, as people write times.
 ///
 /// # Errors
-/// What is wrong with the text, and how to write it.
-pub(super) fn parse(text: &str, longest: Duration) -> Result<Duration, String> {
-    of_seconds(parse_duration(text)?.as_secs_f64(), longest)
+/// Where it is none, or out of bounds.
+pub(super) fn parse(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text)?;
+    check(time).map(|()| time)
 }
 
-/// The time of so many seconds.
+/// Whether a page may be given this time.
 ///
 /// # Errors
-/// Where it is out of bounds.
-pub(super) fn of_seconds(seconds: f64, longest: Duration) -> Result<Duration, String> {
-    if seconds.is_nan() || seconds < 1e-3 {
-        return Err(format!("{seconds} s is too short: give at least 1ms"));
+/// What to give instead.
+pub(super) fn check(time: Duration) -> Result<(), String> {
+    if (Duration::from_millis(1)..=MAX_TIMEOUT).contains(&time) {
+        return Ok(());
     }
-    if seconds > longest.as_secs_f64() {
-        return Err(format!("{seconds} s is too long: give at most {}s", longest.as_secs()));
-    }
-    Ok(Duration::from_secs_f64(seconds))
+    Err(format!("{} for a page: give it 1 ms to {}", shown(time), shown(MAX_TIMEOUT)))
 }
 
 /// A time as it is written in messages.
@@ -35,30 +34,12 @@ pub(super) fn shown(time: Duration) -> String {
 mod tests {
     use super::*;
 
-    const HOUR: Duration = Duration::from_secs(3600);
-
     #[test]
-    fn times_are_read_with_and_without_units() {
-        for (text, ms) in
-            [("30s", 30_000), ("500ms", 500), ("30", 30_000), ("0.25", 250), ("1.5m", 90_000), ("1h", 3_600_000)]
-        {
-            assert_eq!(parse(text, HOUR), Ok(Duration::from_millis(ms)), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_time_says_how_to_write_one() {
-        for text in ["", "s", "-1s", "1.2.3s", "é", "inf", "NaN", "1e3"] {
-            assert!(parse(text, HOUR).unwrap_err().contains("is no time: write it as in"), "{text}");
-        }
-        assert!(parse("0.0001", HOUR).unwrap_err().contains("too short"));
-        assert!(parse("2h", HOUR).unwrap_err().contains("at most 3600s"));
-        assert!(of_seconds(f64::NAN, HOUR).is_err() && of_seconds(f64::INFINITY, HOUR).is_err());
-    }
-
-    #[test]
-    fn times_are_shown_with_their_unit() {
-        assert_eq!(shown(Duration::from_secs(30)), "30 s");
-        assert_eq!(shown(Duration::from_millis(1500)), "1500 ms");
+    fn the_time_of_a_page_has_bounds() {
+        assert_eq!(parse("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse("1h"), Ok(MAX_TIMEOUT));
+        assert!(parse("soon").unwrap_err().contains("`soon` is no time: write it as in"));
+        assert_eq!(parse("2h").unwrap_err(), "7200 s for a page: give it 1 ms to 3600 s");
+        assert_eq!(parse("0.0005s").unwrap_err(), "0.5 ms for a page: give it 1 ms to 3600 s");
     }
 }

@@ -10,6 +10,11 @@ use crate::engine::CancelFlag;
 /// A wish to cancel is seen within this time.
 const WAIT: Duration = Duration::from_millis(50);
 
+/// Somebody asked for the fetch to end.
+#[derive(Debug, thiserror::Error)]
+#[error("cancelled")]
+pub(super) struct Cancelled;
+
 /// Makes connections watched ones; stands between what connects and what encrypts.
 #[derive(Debug)]
 pub(super) struct Watch(pub CancelFlag);
@@ -42,8 +47,8 @@ impl<T: Transport> Transport for Watched<T> {
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let begun = Instant::now();
         loop {
-            if let Some(error) = self.cancel.error() {
-                return Err(Error::Other(Box::new(error)));
+            if self.cancel.is_cancelled() {
+                return Err(Error::Other(Box::new(Cancelled)));
             }
             let left = timeout.after.saturating_sub(begun.elapsed());
             let wait = NextTimeout { after: left.min(WAIT).into(), ..timeout };

@@ -39,7 +39,7 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n";
 #[test]
 fn a_server_that_never_answers_ends_at_the_timeout_and_names_it() {
     let server = serve(|_, _| stall());
-    soon(|| fails(&within(&server, 200), Cause::Timeout, "was not here within 200 ms: raise the timeout"));
+    soon(|| fails(&within(&server, 200), Cause::Timeout, "was not here within 200 ms: raise page_timeout"));
 }
 
 #[test]

@@ -18,13 +18,13 @@ fn a_line_names_a_page_and_may_name_its_bounds() {
     assert_eq!(params, LinksParams::new(Page::Url("https://example.org/".parse().unwrap())));
     assert!(params.in_memory());
     let params =
-        parse(r#"{"file":"p.html","base":"http://a/b","fetch_timeout":"500ms","max_bytes":"1e6","max_redirects":0}"#)
+        parse(r#"{"file":"p.html","base":"http://a/b","page_timeout":"500ms","max_bytes":"1e6","max_redirects":0}"#)
             .unwrap();
     assert_eq!(params.page, Page::File { path: "p.html".into(), base: Some("http://a/b".parse().unwrap()) });
     assert_eq!((params.timeout, params.max_bytes), (Duration::from_millis(500), 1_000_000));
     assert_eq!(params.max_redirects, 0);
     for (timeout, ms) in [("2", 2000), ("0.25", 250), ("\"2m\"", 120_000)] {
-        let params = parse(&format!("{{\"file\":\"a\",\"fetch_timeout\":{timeout},\"max_bytes\":7}}")).unwrap();
+        let params = parse(&format!("{{\"file\":\"a\",\"page_timeout\":{timeout},\"max_bytes\":7}}")).unwrap();
         assert_eq!((params.timeout, params.max_bytes), (Duration::from_millis(ms), 7));
     }
 }
@@ -38,13 +38,13 @@ fn what_is_wrong_with_a_line_is_named_with_its_field() {
     refused(r#"{"url":"ftp://example.org"}"#, "pages are fetched by http and https only, not by ftp");
     refused(r#"{"url":"http://["}"#, "url: `http://[` is no URL: invalid IPv6 address");
     refused(r#"{"file":"a","base":"mailto:x"}"#, "base: `mailto:x` is no address that links could start from");
-    refused(r#"{"file":"a","fetch_timeout":"soon"}"#, "`soon` is no time: write it as in 500ms");
-    refused(r#"{"file":"a","fetch_timeout":0}"#, "0 s is too short");
-    refused(r#"{"file":"a","fetch_timeout":1e9}"#, "is too long: give at most 3600s");
-    refused(r#"{"file":"a","fetch_timeout":-1}"#, "for `fetch_timeout`");
+    refused(r#"{"file":"a","page_timeout":"soon"}"#, "`soon` is no time: write it as in");
+    refused(r#"{"file":"a","page_timeout":0}"#, "leave it out");
+    refused(r#"{"file":"a","page_timeout":1e9}"#, "1000000000 s for a page: give it 1 ms to 3600 s");
+    refused(r#"{"file":"a","page_timeout":-1}"#, "for `page_timeout`");
     refused(
-        r#"{"file":"a","fetch_timeout":[]}"#,
-        "expected \"30s\", \"500ms\" or a number of seconds for `fetch_timeout`",
+        r#"{"file":"a","page_timeout":[]}"#,
+        "expected a time as in \"30s\" or a number of seconds for `page_timeout`",
     );
     refused(r#"{"file":"a","max_bytes":0}"#, "`0` is out of range: give 1 to 268435456 bytes");
     refused(r#"{"file":"a","max_bytes":1.5}"#, "a number of bytes from 1 to 268435456 for `max_bytes`");
@@ -60,7 +60,7 @@ fn bounds_of_a_library_call_are_checked_too() {
         change(&mut params);
         error_of(&params).message
     };
-    assert!(with(|params| params.timeout = Duration::ZERO).contains("a timeout of 0ns"));
+    assert!(with(|params| params.timeout = Duration::ZERO).contains("0 s for a page: give it 1 ms"));
     assert!(with(|params| params.max_bytes = 0).contains("max_bytes is 0"));
     assert!(with(|params| params.max_redirects = 1000).contains("max_redirects is 1000"));
     let error = error_of(&LinksParams::new(Page::Url("file:///etc/passwd".parse().unwrap())));
@@ -129,8 +129,7 @@ fn pages_are_arguments_each_a_job_of_its_own() {
         let asked = (crate::tasks::links::KIND.from_args)(&matches)?;
         Ok(asked.into_iter().map(|asked| format!("{} {:?}", asked.label.unwrap(), asked.params)).collect())
     };
-    let jobs =
-        asked(&["HTTP://a", "b.html", "--base", "http://c", "--fetch-timeout", "5s", "--max-bytes", "1e3"]).unwrap();
+    let jobs = asked(&["HTTP://a", "b.html", "--base", "http://c", "--timeout", "5s", "--max-bytes", "1e3"]).unwrap();
     assert!(
         jobs[0].starts_with("HTTP://a LinksParams { page: Url(http://a/), timeout: 5s, max_bytes: 1000"),
         "{jobs:?}"
@@ -140,7 +139,7 @@ fn pages_are_arguments_each_a_job_of_its_own() {
         (&[][..], "PAGE"),
         (&["http://a", "--base", "http://c"], "--base is for files"),
         (&["http://["], "is no URL"),
-        (&["a", "--fetch-timeout", "-1"], "is no time"),
+        (&["a", "--timeout", "-1"], "is no time"),
         (&["a", "--max-bytes", "0"], "out of range"),
         (&["a", "--max-redirects", "-1"], "--max-redirects"),
     ] {
