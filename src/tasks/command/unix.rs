@@ -3,6 +3,8 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+#[cfg(target_os = "linux")]
+use std::os::fd::FromRawFd;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -62,7 +64,7 @@ fn watch(mut child: Child, outputs: [Capture; 2], cancel: &CancelFlag) -> io::Re
     let mut pause = Duration::from_micros(50);
     while !process.has_ended()? {
         stop.look(cancel, &process);
-        std::thread::sleep(pause);
+        process.wait_a_moment(pause);
         pause = (pause * 2).min(LOOK);
     }
     let (ending, peak_memory_bytes) = process.reap()?;
@@ -170,6 +172,25 @@ impl Process {
         }
         // SAFETY: waitid has filled the part of the union that `si_pid` reads, or left the zeros.
         Ok(unsafe { info.si_pid() } == self.id)
+    }
+
+    /// Waits for the end of the process, but not for long: where the system can tell of the end until [`LOOK`] is over,
+    /// elsewhere for so long.
+    fn wait_a_moment(&self, pause: Duration) {
+        #[cfg(target_os = "linux")]
+        {
+            // SAFETY: a plain system call, which gives a new descriptor or an error.
+            let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, self.id, 0) };
+            if fd >= 0 {
+                // SAFETY: the descriptor is new, and nobody else's.
+                let fd = unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) };
+                let mut polled = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+                // SAFETY: one entry, which lives through the call.
+                unsafe { libc::poll(&mut polled, 1, LOOK.as_millis() as libc::c_int) };
+                return;
+            }
+        }
+        std::thread::sleep(pause);
     }
 
     /// Ends what is left of the group, and takes the process off the system's list.
