@@ -2,9 +2,9 @@
 #![cfg(unix)]
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
-use crate::program::{file, start};
+use crate::program::{file, interrupt, start};
 
 /// Waits until the program catches the signals that end it: one before that ends the process as the system has it.
 #[cfg(target_os = "linux")]
@@ -29,7 +29,7 @@ fn wait_until_it_listens(_: &Child) {
 }
 
 fn signal(child: &Child, name: &str) {
-    assert!(Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().unwrap().success());
+    interrupt(child, if name == "TERM" { libc::SIGTERM } else { libc::SIGINT });
 }
 
 #[test]

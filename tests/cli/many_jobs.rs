@@ -17,6 +17,25 @@ fn shell(id: &str, script: &str, more: &str) -> String {
     format!("{{\"id\":\"{id}\",\"kind\":\"command\",\"argv\":[\"sh\",\"-c\",\"{script}\"]{more}}}\n")
 }
 
+/// How many processes run with just these words.
+#[cfg(target_os = "linux")]
+fn running(words: &str) -> usize {
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    lines
+        .filter(|line| {
+            line.strip_suffix(b"\0").is_some_and(|line| line.split(|b| *b == 0).eq(words.split(' ').map(str::as_bytes)))
+        })
+        .count()
+}
+
+/// How many processes run with just these words.
+#[cfg(not(target_os = "linux"))]
+fn running(words: &str) -> usize {
+    let listed = std::process::Command::new("ps").args(["-A", "-o", "args="]).output().unwrap();
+    String::from_utf8_lossy(&listed.stdout).lines().filter(|line| line.trim() == words).count()
+}
+
 #[test]
 fn a_job_begins_after_those_it_names_and_is_skipped_where_one_has_failed() {
     let folder = tempfile::tempdir().unwrap();
@@ -59,8 +78,7 @@ fn a_command_that_ignores_being_asked_is_made_to_end_with_all_that_it_started() 
     let ended = run(&shell("stubborn", &script, ",\"timeout\":\"300ms\""), &[]).expect(1);
     assert_eq!(causes(&ended), ["timeout"]);
     assert!(begun.elapsed().as_secs() < 20);
-    let left = std::process::Command::new("pgrep").args(["-f", &format!("sleep {marker}")]).output();
-    assert!(left.is_ok_and(|found| found.stdout.is_empty()), "something still runs");
+    assert_eq!(running(&format!("sleep {marker}")), 0, "something still runs");
 }
 
 #[test]
@@ -68,10 +86,7 @@ fn a_killed_run_leaves_no_command_running() {
     let marker = format!("988{}", std::process::id());
     let (_folder, path) = file("jobs.jsonl", shell("long", &format!("sleep {marker} & sleep {marker}"), ""));
     let mut child = crate::program::start(&["run", &path], std::process::Stdio::null());
-    let running = || {
-        let found = std::process::Command::new("pgrep").args(["-f", &format!("^sleep {marker}")]).output().unwrap();
-        found.stdout.iter().filter(|byte| **byte == b'\n').count()
-    };
+    let running = || running(&format!("sleep {marker}"));
     let wait_for = |count: usize| {
         let begun = std::time::Instant::now();
         while running() != count {
@@ -177,7 +192,7 @@ fn inputs_that_come_through_a_silent_pipe_can_be_interrupted() {
     let mut child = crate::program::start(&["map", "--", "echo"], std::process::Stdio::piped());
     let input = child.stdin.take().unwrap();
     std::thread::sleep(std::time::Duration::from_millis(500));
-    assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    crate::program::interrupt(&child, libc::SIGINT);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     drop(input);
 }
@@ -189,7 +204,7 @@ fn what_was_opened_and_has_not_begun_does_not_begin_once_a_run_drains() {
     let child = crate::program::start(&["run", &path, "--threads", "1", "--results-only"], std::process::Stdio::null());
     std::thread::sleep(std::time::Duration::from_millis(1500));
     for _ in 0..2 {
-        assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        crate::program::interrupt(&child, libc::SIGINT);
         std::thread::sleep(std::time::Duration::from_millis(300));
     }
     let ended: Ended = child.wait_with_output().unwrap().into();

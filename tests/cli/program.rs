@@ -82,3 +82,11 @@ pub fn write(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> String {
     std::fs::write(&path, content).expect("the temporary folder can be written");
     path.to_str().expect("the temporary folder's name is UTF-8").to_owned()
 }
+
+/// Sends the program a signal.
+#[cfg(unix)]
+pub fn interrupt(child: &Child, signal: libc::c_int) {
+    let id = libc::pid_t::try_from(child.id()).expect("a process number");
+    // SAFETY: a plain system call; the child has not been waited for, so its number is its own.
+    assert_eq!(unsafe { libc::kill(id, signal) }, 0);
+}
