@@ -2,6 +2,7 @@
 //! says. It folds nothing itself.
 
 mod cancel;
+mod limits;
 mod stages;
 
 use std::collections::{HashMap, VecDeque};
@@ -28,8 +29,10 @@ use crate::engine::{Timings, panics};
 use crate::job::{Cause, DeviceChoice, JobError, PRIORITY_MAX};
 use crate::kernels::Work;
 use crate::plan::Plan;
-use crate::tasks::Place;
+use crate::tasks::{MemoryHeld, Place};
 
+use limits::Limits;
+pub(crate) use limits::Permit;
 use stages::Outside;
 
 /// Large jobs of one class that are open at once for every lane: enough to keep lanes busy, few enough to bound what is open.
@@ -56,6 +59,8 @@ pub(crate) struct Coordinator {
     /// Irregular jobs whose next stage only waits, and those that wait for a process where these hold no lanes.
     waiting: Outside,
     processes: Option<Outside>,
+    /// Those of which only so many may run at once.
+    limits: Limits,
     /// Whether somebody cancelled something since the last look.
     cancelled: bool,
     /// Bound and large, by class: as many are in dispatch as keep lanes busy.
@@ -90,6 +95,7 @@ impl Coordinator {
             queue,
             waiting: Outside::new(WAITING_MAX),
             processes,
+            limits: Limits::default(),
             cancelled: false,
             bound: Default::default(),
             unplanned: Vec::new(),
@@ -122,6 +128,7 @@ impl Coordinator {
             if std::mem::take(&mut self.cancelled) {
                 self.cancel();
             }
+            self.admit_due();
             self.fill();
         }
     }
@@ -137,6 +144,7 @@ impl Coordinator {
             && self.unplanned.is_empty()
             && self.bound.iter().all(VecDeque::is_empty)
             && outside_is_idle
+            && self.limits.is_idle()
     }
 
     /// Takes a message. It may hold something of a user's, a partial that nobody wants any more, whose `Drop` panics: that is
@@ -404,7 +412,8 @@ impl Coordinator {
                 Item::Batch(tickets) => Box::new(move |scratch| {
                     let begun = Instant::now();
                     let plan = |work: &Work, asked| shared.plan_small(work, asked).map(Arc::new);
-                    let mut planner = Planner::new(&plan, shared.default_device());
+                    let learn = |held: &MemoryHeld| shared.learn_memory(held);
+                    let mut planner = Planner::new(&plan, &learn, shared.default_device());
                     let leftover = batch::run(tickets, &mut planner, &**shared.devices.cpu(), scratch);
                     shared.learn_small(&leftover);
                     let _ = sender.send(Message::BatchEnded { lane, elapsed: begun.elapsed(), leftover });
@@ -419,7 +428,7 @@ impl Coordinator {
                     if staged.place() == Place::Process {
                         return self.run_outside(Held::Lane(lane), *staged);
                     }
-                    Box::new(move |_| stages::run_stage(*staged, Held::Lane(lane), &sender))
+                    Box::new(move |_| stages::run_stage(*staged, Held::Lane(lane), &sender, &shared))
                 }
                 Item::Begun | Item::Large(_) => return self.short_ended(lane, Duration::ZERO),
             },

@@ -1,5 +1,6 @@
 //! The only orchestrator: admits jobs, runs them, retries, merges, ends them.
 
+mod attendant;
 mod batch;
 mod cancel;
 mod coordinator;
@@ -22,7 +23,9 @@ mod ticket;
 mod timer;
 mod verify;
 
+pub(crate) use attendant::attend;
 pub use cancel::CancelFlag;
+pub(crate) use coordinator::Permit;
 pub use devices::{Devices, Found, FoundGpu, Search, default_threads};
 pub use outcome::{Outcome, OutcomeSink, RanOn, Timings};
 pub use panics::catch;

@@ -13,7 +13,8 @@ mod regular;
 mod spill;
 mod task;
 
-pub use task::{Place, Step, Task, TaskContext};
+pub(crate) use task::MemoryHeld;
+pub use task::{AtOnce, Place, Step, Task, TaskContext};
 
 use crate::job::Kind;
 

@@ -37,6 +37,7 @@ impl Coordinator {
             }
         }
         self.waiting.take_refused(&mut stages);
+        self.limits.take_refused(&mut stages);
         if let Some(processes) = &mut self.processes {
             processes.take_refused(&mut stages);
         }

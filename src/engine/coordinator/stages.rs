@@ -10,6 +10,7 @@ use super::Coordinator;
 use crate::engine::dispatch::Event;
 use crate::engine::message::{Held, Item, Message};
 use crate::engine::queue::take_out;
+use crate::engine::shared::Shared;
 use crate::engine::stage::Staged;
 use crate::job::{Cause, JobError};
 use crate::tasks::Place;
@@ -48,6 +49,7 @@ impl Coordinator {
 
     /// Gives the next stage of an irregular job its turn.
     pub(super) fn admit_stage(&mut self, staged: Staged) {
+        let Some(staged) = self.limits.admit(staged) else { return };
         let place = staged.place();
         if let Some(outside) = self.outside(place) {
             outside.next.push_back(staged);
@@ -58,6 +60,13 @@ impl Coordinator {
         let admission = self.short.admission(job, order, &item);
         self.items.insert(job, item);
         self.tell(Event::Admitted(admission));
+    }
+
+    /// Goes on with those of which there were too many.
+    pub(super) fn admit_due(&mut self) {
+        for staged in self.limits.due() {
+            self.admit_stage(staged);
+        }
     }
 
     /// Begins what runs outside all lanes, as far as there is room for it.
@@ -86,10 +95,10 @@ impl Coordinator {
         // Where there is no thread for it, the errand is dropped with the job in it: so it is handed over by a slot.
         let slot = Arc::new(Mutex::new(Some(staged)));
         let errand = {
-            let (slot, sender) = (slot.clone(), sender.clone());
+            let (slot, sender, shared) = (slot.clone(), sender.clone(), self.shared.clone());
             move || {
                 if let Some(staged) = take(&slot) {
-                    run_stage(staged, held, &sender);
+                    run_stage(staged, held, &sender, &shared);
                 }
             }
         };
@@ -106,9 +115,9 @@ impl Coordinator {
 }
 
 /// Runs a stage on this thread, and tells the coordinator.
-pub(super) fn run_stage(staged: Staged, held: Held, sender: &Sender<Message>) {
+pub(super) fn run_stage(staged: Staged, held: Held, sender: &Sender<Message>, shared: &Shared) {
     let begun = Instant::now();
-    let next = staged.run();
+    let next = staged.run(&|held| shared.learn_memory(held));
     let _ = sender.send(Message::Staged { held, elapsed: begun.elapsed(), next });
 }
 

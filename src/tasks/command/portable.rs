@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::engine::CancelFlag;
 use crate::tasks::command::capture::Capture;
-use crate::tasks::command::process::{Ended, Ending, Fault};
+use crate::tasks::command::process::{Ended, Ending, Fault, MemoryUse};
 
 /// How often it is looked for an end.
 const LOOK: Duration = Duration::from_millis(10);
@@ -58,5 +58,5 @@ fn watch(mut child: Child, files: &mut [File; 2], outputs: [Capture; 2], cancel:
     };
     let ending = status.code().map_or_else(|| Ending::Signal("a signal".to_owned()), Ending::Exit);
     let (stdout, stderr) = (read(stdout, &mut files[0])?, read(stderr, &mut files[1])?);
-    Ok(Ended { ending, stdout, stderr, peak_memory_bytes: None, was_stopped })
+    Ok(Ended { ending, stdout, stderr, memory: MemoryUse::default(), was_stopped })
 }
