@@ -2,6 +2,7 @@
 //! says. It folds nothing itself.
 
 mod cancel;
+mod memory;
 mod stages;
 
 use std::collections::{HashMap, VecDeque};
@@ -30,6 +31,7 @@ use crate::kernels::Work;
 use crate::plan::Plan;
 use crate::tasks::Place;
 
+use memory::{Memory, Parked, need_of};
 use stages::Outside;
 
 /// Large jobs of one class that are open at once for every lane: enough to keep lanes busy, few enough to bound what is open.
@@ -56,6 +58,7 @@ pub(crate) struct Coordinator {
     /// Irregular jobs whose next stage only waits, and those that wait for a process where these hold no lanes.
     waiting: Outside,
     processes: Option<Outside>,
+    memory: Memory,
     /// Whether somebody cancelled something since the last look.
     cancelled: bool,
     /// Bound and large, by class: as many are in dispatch as keep lanes busy.
@@ -90,6 +93,7 @@ impl Coordinator {
             queue,
             waiting: Outside::new(WAITING_MAX),
             processes,
+            memory: Memory::default(),
             cancelled: false,
             bound: Default::default(),
             unplanned: Vec::new(),
@@ -113,7 +117,7 @@ impl Coordinator {
             if self.closing && self.is_idle() {
                 return;
             }
-            let Ok(message) = self.receiver.recv() else { return };
+            let Some(message) = self.next_message() else { continue };
             self.take_guarded(message);
             // Whatever else has come meanwhile is decided on together.
             while let Ok(message) = self.receiver.try_recv() {
@@ -126,6 +130,19 @@ impl Coordinator {
         }
     }
 
+    /// The next message; `None` where it was time to look at the memory instead.
+    fn next_message(&mut self) -> Option<Message> {
+        if self.memory.wants_looks() {
+            let message = self.receiver.recv_timeout(memory::LOOK).ok();
+            if message.is_none() {
+                self.look_at_memory();
+            }
+            return message;
+        }
+        // It holds a sender of its own: the channel does not close.
+        self.receiver.recv().ok()
+    }
+
     fn threads(&self) -> u32 {
         self.shared.threads()
     }
@@ -136,6 +153,7 @@ impl Coordinator {
             && self.queue.is_empty()
             && self.unplanned.is_empty()
             && self.bound.iter().all(VecDeque::is_empty)
+            && self.memory.is_idle()
             && outside_is_idle
     }
 
@@ -189,6 +207,7 @@ impl Coordinator {
                     self.admit_large(bound);
                 }
             }
+            Message::Released { key, succeeded, peak_bytes } => self.released(key, succeeded, peak_bytes),
             Message::Close => self.closing = true,
         }
     }
@@ -261,11 +280,11 @@ impl Coordinator {
         let lanes = self.threads() as usize;
         let default = self.shared.default_device();
         while self.batches < lanes * 2 {
-            let (large, bound, unplanned) = (self.large, &self.bound, &self.unplanned);
+            let (large, bound, unplanned, memory) = (self.large, &self.bound, &self.unplanned, &self.memory);
             let may_open = |class: Class| {
-                let of_class = |bound: &&Bound| Class::of(bound.ticket.device.unwrap_or(default)) == class;
-                large[class as usize] + bound[class as usize].len() + unplanned.iter().filter(of_class).count()
-                    < lanes * OPEN_PER_LANE
+                let of_class = |bound: &Bound| Class::of(bound.ticket.device.unwrap_or(default)) == class;
+                let undecided = unplanned.iter().filter(|bound| of_class(bound)).count() + memory.parked_of(of_class);
+                large[class as usize] + bound[class as usize].len() + undecided < lanes * OPEN_PER_LANE
             };
             let Some(batch) = self.queue.next_batch(lanes, may_open) else { return };
             self.batches += 1;
@@ -304,6 +323,9 @@ impl Coordinator {
         // best: jobs that are alike keep their order.
         let takes_ms = bound.work.prior_ms() / f64::from(self.threads());
         let order = self.order(bound.ticket.priority, takes_ms.max(1e-3).log2().ceil().exp2());
+        if bound.ticket.reserved.is_none() && !need_of(&bound).is_small() {
+            return self.park(order, need_of(&bound), Parked::Large(bound));
+        }
         let now = self.begun.elapsed();
         let busy_for_ms = |device| self.dispatch.busy_for_ms(device, now, |_| order);
         match self.shared.plan(&**bound.kernel, &bound.work, asked, &busy_for_ms) {

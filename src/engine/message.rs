@@ -37,6 +37,8 @@ pub(crate) enum Message {
     PassEnded { key: u64, result: Result<PassEnd, JobError> },
     /// The search for GPUs is over.
     Searched,
+    /// A job has given back its share of the memory.
+    Released { key: u64, succeeded: bool, peak_bytes: Option<u64> },
     /// Nobody submits any more: end when all is done.
     Close,
 }

@@ -1,6 +1,7 @@
 //! Carrying out the wish to end jobs early.
 
 use super::Coordinator;
+use super::memory::Parked;
 use crate::engine::dispatch::Event;
 use crate::engine::message::Item;
 use crate::engine::queue::take_out;
@@ -40,17 +41,20 @@ impl Coordinator {
         if let Some(processes) = &mut self.processes {
             processes.take_refused(&mut stages);
         }
+        for parked in self.take_refused_parked() {
+            match parked {
+                Parked::Stage(staged) => stages.push(staged),
+                Parked::Large(bound) => gone.push(bound.ticket),
+            }
+        }
         for ticket in gone {
             if let Some(error) = ticket.cancel.refusal() {
                 self.fail_ticket(ticket, error, None);
             }
         }
         for staged in stages {
-            let (error, shared) = (staged.ticket.cancel.refusal(), self.shared.clone());
-            self.lanes.spawn_free(move || {
-                staged.fail(error.unwrap_or_else(|| JobError::new(Cause::Cancelled, "cancelled")));
-                shared.ended(1);
-            });
+            let error = staged.ticket.cancel.refusal();
+            self.fail_stage(staged, error.unwrap_or_else(|| JobError::new(Cause::Cancelled, "cancelled")));
         }
         for job in cancelled {
             self.tell(Event::Cancelled { job });

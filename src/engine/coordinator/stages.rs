@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use super::Coordinator;
+use super::memory::Parked;
 use crate::engine::dispatch::Event;
 use crate::engine::message::{Held, Item, Message};
 use crate::engine::queue::take_out;
@@ -48,12 +49,21 @@ impl Coordinator {
 
     /// Gives the next stage of an irregular job its turn.
     pub(super) fn admit_stage(&mut self, staged: Staged) {
+        let order = self.order(staged.ticket.priority, staged.expected_ms());
+        match staged.wants() {
+            Some(need) => self.park(order, need, Parked::Stage(staged)),
+            None => self.admit_stage_in_turn(staged, order),
+        }
+    }
+
+    /// The same, of one that has the memory that it needs.
+    pub(super) fn admit_stage_in_turn(&mut self, staged: Staged, order: u64) {
         let place = staged.place();
         if let Some(outside) = self.outside(place) {
             outside.next.push_back(staged);
             return self.begin_outside(place);
         }
-        let (job, order) = (self.key(), self.order(staged.ticket.priority, staged.expected_ms()));
+        let job = self.key();
         let item = Item::Task(Box::new(staged));
         let admission = self.short.admission(job, order, &item);
         self.items.insert(job, item);
@@ -102,6 +112,17 @@ impl Coordinator {
                 let _ = sender.send(Message::Staged { held, elapsed: Duration::ZERO, next: None });
             });
         }
+    }
+}
+
+impl Coordinator {
+    /// Ends an irregular job that goes no further.
+    pub(super) fn fail_stage(&self, staged: Staged, error: JobError) {
+        let shared = self.shared.clone();
+        self.lanes.spawn_free(move || {
+            staged.fail(error);
+            shared.ended(1);
+        });
     }
 }
 
