@@ -18,7 +18,7 @@ use crate::engine::dispatch::{
     Action, Admission, Dispatch, Event, JobReport, Lanes as DispatchLanes, Ticket as LaneTicket,
 };
 use crate::engine::lanes::{Lanes, Piece};
-use crate::engine::message::{Folded, Held, Item, Large, Message, fold_on};
+use crate::engine::message::{Folded, Item, Large, Message, fold_on};
 use crate::engine::queue::{Class, Queue};
 use crate::engine::running::{PassEnd, Running};
 use crate::engine::shared::{Planned, Shared};
@@ -29,10 +29,9 @@ use crate::engine::{Timings, panics};
 use crate::job::{Cause, DeviceChoice, JobError, PRIORITY_MAX};
 use crate::kernels::Work;
 use crate::plan::Plan;
-use crate::tasks::Place;
 
 use memory::{Memory, Parked, need_of};
-use stages::Outside;
+use stages::{OnLanes, Outside};
 
 /// Large jobs of one class that are open at once for every lane: enough to keep lanes busy, few enough to bound what is open.
 const OPEN_PER_LANE: usize = 4;
@@ -49,12 +48,14 @@ pub(crate) struct Coordinator {
     receiver: Receiver<Message>,
     sender: Sender<Message>,
     lanes: Lanes,
-    timer: Timer,
+    timer: Arc<Timer>,
     dispatch: Dispatch,
     items: HashMap<u64, Item>,
     next_key: u64,
     /// Not bound yet.
     queue: Queue,
+    /// Irregular jobs whose next stage takes a lane.
+    on_lanes: OnLanes,
     /// Irregular jobs whose next stage only waits, and those that wait for a process where these hold no lanes.
     waiting: Outside,
     processes: Option<Outside>,
@@ -84,13 +85,14 @@ impl Coordinator {
         Self {
             shared,
             receiver,
-            timer: Timer::new(sender.clone()),
+            timer: Arc::new(Timer::new(sender.clone())),
             sender,
             lanes,
             dispatch: Dispatch::new(),
             items: HashMap::new(),
             next_key: 0,
             queue,
+            on_lanes: OnLanes::default(),
             waiting: Outside::new(WAITING_MAX),
             processes,
             memory: Memory::default(),
@@ -151,6 +153,7 @@ impl Coordinator {
         let outside_is_idle = self.waiting.is_idle() && self.processes.as_ref().is_none_or(Outside::is_idle);
         self.items.is_empty()
             && self.queue.is_empty()
+            && self.on_lanes.next.is_empty()
             && self.unplanned.is_empty()
             && self.bound.iter().all(VecDeque::is_empty)
             && self.memory.is_idle()
@@ -185,16 +188,8 @@ impl Coordinator {
                     self.admit_stage(staged);
                 }
             }
-            Message::Staged { held, elapsed, next } => {
-                match held {
-                    Held::Lane(lane) => self.short_ended(lane, elapsed),
-                    Held::Nothing(place) => self.outside_ended(place),
-                }
-                match next {
-                    Some(staged) => self.admit_stage(staged),
-                    None => self.shared.ended(1),
-                }
-            }
+            Message::Staged(staged) => self.admit_stage(*staged),
+            Message::ShiftEnded { held, elapsed } => self.shift_ended(held, elapsed),
             Message::ClosureEnded { lane, elapsed } => {
                 self.short.closure_took(elapsed);
                 self.short_ended(lane, elapsed);
@@ -436,13 +431,7 @@ impl Coordinator {
                     closure();
                     let _ = sender.send(Message::ClosureEnded { lane, elapsed: begun.elapsed() });
                 }),
-                Item::Task(mut staged) => {
-                    start_clock(&self.timer, &mut staged.ticket);
-                    if staged.place() == Place::Process {
-                        return self.run_outside(Held::Lane(lane), *staged);
-                    }
-                    Box::new(move |_| stages::run_stage(*staged, Held::Lane(lane), &sender))
-                }
+                Item::Shift { .. } => return self.begin_shift(lane),
                 Item::Begun | Item::Large(_) => return self.short_ended(lane, Duration::ZERO),
             },
         };

@@ -14,6 +14,7 @@ mod outcome;
 mod outside;
 mod panics;
 mod queue;
+mod ready;
 mod reservation;
 mod running;
 mod shared;
