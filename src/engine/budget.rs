@@ -139,16 +139,13 @@ impl Budget {
         Self { limit_bytes, reserved_bytes: 0, held: HashMap::new(), waiting: BTreeMap::new(), names: HashMap::new() }
     }
 
-    pub fn limit_bytes(&self) -> u64 {
-        self.limit_bytes
-    }
-
     /// What is spoken for. More than the limit where jobs turned out larger than they had been taken for.
     pub fn reserved_bytes(&self) -> u64 {
         self.reserved_bytes
     }
 
     /// Whether nobody holds or wants any of it.
+    #[cfg(test)]
     pub fn is_idle(&self) -> bool {
         self.held.is_empty() && self.waiting.is_empty()
     }
