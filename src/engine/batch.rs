@@ -190,7 +190,8 @@ fn begin(
             let is_free = ticket.timeout.is_none();
             let began = Instant::now();
             let staged = Staged::new(ticket, task, opening);
-            let here = is_free && staged.place() == Place::Compute && staged.expected_ms() <= SMALL_MS;
+            let is_small = staged.expected_ms() <= SMALL_MS && staged.wants().is_none() && staged.at_once().is_none();
+            let here = is_free && staged.place() == Place::Compute && is_small;
             let rest = if here { staged.run(planner.learn) } else { Some(staged) };
             leftover.tasks += began.elapsed();
             return match rest {
@@ -206,7 +207,8 @@ fn begin(
         }
         Err(error) => return Begun::Ended(Ended { ticket, opening, result: Err(error), plan: None }),
     };
-    let Some(plan) = planner.small(&work, ticket.device) else {
+    let plan = if ticket.memory_bytes.is_none() { planner.small(&work, ticket.device) } else { None };
+    let Some(plan) = plan else {
         leftover.bound.push(Bound { ticket, kernel, work, opening });
         return Begun::Left;
     };

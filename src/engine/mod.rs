@@ -2,6 +2,7 @@
 
 mod attendant;
 mod batch;
+mod budget;
 mod cancel;
 mod coordinator;
 mod devices;
@@ -14,6 +15,8 @@ mod outcome;
 mod outside;
 mod panics;
 mod queue;
+mod ready;
+mod reservation;
 mod running;
 mod shared;
 mod short;
@@ -24,6 +27,7 @@ mod timer;
 mod verify;
 
 pub(crate) use attendant::attend;
+pub use budget::Need;
 pub use cancel::CancelFlag;
 pub(crate) use coordinator::Permit;
 pub use devices::{Devices, Found, FoundGpu, Search, default_threads};

@@ -7,7 +7,7 @@ use crate::device::{DeviceId, Phases};
 use crate::engine::foreign::Foreign;
 use crate::engine::running::caught;
 use crate::engine::ticket::{Ticket, deliver};
-use crate::engine::{Permit, RanOn, Timings};
+use crate::engine::{Need, Permit, RanOn, Timings};
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::Answer;
 use crate::plan::{Choice, Plan};
@@ -38,6 +38,7 @@ pub(crate) struct Staged {
     at_once: Option<AtOnce>,
     /// Its place among those of which only so many run at once; kept to its end.
     pub permit: Option<Permit>,
+    need: Need,
     /// How long opening its input took.
     opening: Duration,
     /// How long the stages so far have taken.
@@ -54,6 +55,7 @@ impl Staged {
             expected_ms: f64::INFINITY,
             at_once: None,
             permit: None,
+            need: Need::NONE,
             opening,
             spent: Duration::ZERO,
         };
@@ -63,8 +65,10 @@ impl Staged {
 
     /// Asks the stage where it runs and for how long; one that panics over it will do so again where that fails its job.
     fn look(&mut self) {
-        let seen = caught(|| Ok((self.task.place(), self.task.expected_ms(), self.task.at_once())));
-        (self.place, self.expected_ms, self.at_once) = seen.unwrap_or((Place::Compute, f64::INFINITY, None));
+        let task = &self.task;
+        let seen = caught(|| Ok((task.place(), task.expected_ms(), task.need(), task.at_once())));
+        (self.place, self.expected_ms, self.need, self.at_once) =
+            seen.unwrap_or((Place::Compute, f64::INFINITY, Need::NONE, None));
     }
 
     pub fn place(&self) -> Place {
@@ -79,6 +83,15 @@ impl Staged {
     /// How long the next stage is expected to take, in milliseconds.
     pub fn expected_ms(&self) -> f64 {
         self.expected_ms
+    }
+
+    /// What it has to be given of the memory before it goes on; `None` where that is nothing, or it holds its share.
+    pub fn wants(&self) -> Option<Need> {
+        if self.ticket.reserved.is_some() {
+            return None;
+        }
+        let need = self.ticket.memory_bytes.map_or_else(|| self.need.clone(), Need::Certain);
+        (!need.is_small()).then_some(need)
     }
 
     /// Whether it is not to go on: it was cancelled, or has not begun and is not to.
@@ -98,7 +111,8 @@ impl Staged {
         loop {
             let Self { ticket, task, permit, .. } = self;
             let (id, index, cancel) = (&*ticket.id, ticket.index, &ticket.cancel);
-            let context = TaskContext::new(id, index, cancel, outputs_dir);
+            let memory = ticket.reserved.as_ref().map(|reserved| &reserved.memory);
+            let context = TaskContext { memory, ..TaskContext::new(id, index, cancel, outputs_dir) };
             let stop = if std::mem::take(&mut is_first) { ticket.cancel.refusal() } else { ticket.cancel.error() };
             let result = match stop {
                 Some(error) => Err(error),
@@ -112,10 +126,10 @@ impl Staged {
                 Ok(Step::Then(next)) => {
                     let opening = self.opening;
                     let task = Foreign::new(next);
-                    let (expected_ms, at_once) = (f64::INFINITY, None);
-                    self = Self { ticket, task, spent, opening, place, expected_ms, at_once, permit };
+                    let (expected_ms, need, at_once) = (f64::INFINITY, Need::NONE, None);
+                    self = Self { ticket, task, spent, opening, place, expected_ms, need, at_once, permit };
                     self.look();
-                    if self.place != place {
+                    if self.place != place || self.wants().is_some() {
                         return Some(self);
                     }
                 }

@@ -174,6 +174,7 @@ impl Stream<'_> {
             let due = state.flow.due_at().map(|at| at.saturating_sub(self.router.begun.elapsed()));
             let wait = due.map_or(LOOK, |due| due.min(LOOK));
             let wait = if ends { LOOK } else { wait.max(Duration::from_micros(100)) };
+            state.awaits_room = !all_read;
             state = self.router.ended.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -219,6 +220,8 @@ struct State {
     flow: Flow,
     /// Jobs given to the engine that have not come back.
     under_way: usize,
+    /// Whether the thread that reads jobs sleeps until some of these have. It would wake up for each otherwise.
+    awaits_room: bool,
     /// Jobs that wait, for others or for their next try.
     kept: HashMap<u64, JobSpec>,
     /// Those of them that may begin.
@@ -377,8 +380,13 @@ impl OutcomeSink for Router {
         drop(state);
         // Before they count as ended: who waits for the end of the run waits for this too.
         self.pass(passed);
-        self.lock().under_way -= count;
-        self.ended.notify_one();
+        let mut state = self.lock();
+        state.under_way -= count;
+        let is_awaited = state.awaits_room || state.under_way == 0 || !state.ready.is_empty() || state.flow.is_halted();
+        drop(state);
+        if is_awaited {
+            self.ended.notify_one();
+        }
     }
 }
 

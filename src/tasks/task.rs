@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::engine::CancelFlag;
+use crate::engine::{CancelFlag, Need};
 use crate::job::JobError;
 use crate::kernels::Answer;
+use crate::tasks::MemoryUse;
 use crate::tasks::spill::Spill;
 
 /// Where a stage of a task runs.
@@ -59,6 +61,12 @@ pub trait Task: Send {
         None
     }
 
+    /// What memory this stage and those after it need together at most. It is reserved before this stage begins and given back
+    /// when the job has ended; the first stage that needs some decides for all that follow. Next to nothing, if not said.
+    fn need(&self) -> Need {
+        Need::NONE
+    }
+
     /// Runs this stage. Long loops call [`TaskContext::check`] now and then (every few milliseconds), so that they can be
     /// cancelled.
     ///
@@ -78,8 +86,10 @@ pub struct TaskContext<'a> {
     pub cancel: &'a CancelFlag,
     /// The folder for what a job prints beyond what an outcome holds, where the run names one.
     pub outputs_dir: Option<&'a Path>,
+    /// Where a stage whose need is [learned](Need::Learned) notes what it holds.
+    pub memory: Option<&'a Arc<MemoryUse>>,
     /// What is to be remembered of the memory that it held.
-    memory: RefCell<Option<MemoryHeld>>,
+    pub(crate) held: RefCell<Option<MemoryHeld>>,
 }
 
 /// How much memory a task of this name has held.
@@ -92,17 +102,20 @@ pub(crate) struct MemoryHeld {
 impl<'a> TaskContext<'a> {
     /// What a stage may know of the job of this name and place.
     pub fn new(id: &'a str, index: u64, cancel: &'a CancelFlag, outputs_dir: Option<&'a Path>) -> Self {
-        Self { id, index, cancel, outputs_dir, memory: RefCell::default() }
+        Self { id, index, cancel, outputs_dir, memory: None, held: RefCell::default() }
     }
 
     /// Has it remembered that a task of this name has held so much memory.
     pub(crate) fn held_memory(&self, name: String, peak_bytes: u64) {
-        self.memory.replace(Some(MemoryHeld { name, peak_bytes }));
+        if let Some(memory) = self.memory {
+            memory.note_peak(peak_bytes);
+        }
+        self.held.replace(Some(MemoryHeld { name, peak_bytes }));
     }
 
     /// What is to be remembered; once.
     pub(crate) fn take_memory_held(&self) -> Option<MemoryHeld> {
-        self.memory.take()
+        self.held.take()
     }
 
     /// Where a long stream of this job goes.

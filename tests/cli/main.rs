@@ -4,6 +4,7 @@
 mod factor_and_fibonacci;
 mod interruption;
 mod job_files;
+mod learned_memory;
 #[cfg(all(feature = "links", feature = "image"))]
 mod links_and_image;
 mod machine;

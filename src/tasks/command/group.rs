@@ -7,7 +7,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use crate::tasks::command::guard;
-use crate::tasks::command::process::{Ending, MemoryUse};
+use crate::tasks::command::process::{Account, Ending};
 
 /// How long a process that was asked to end may take over it.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
@@ -95,7 +95,7 @@ impl Process {
     }
 
     /// Ends what is left of the group, and takes the process off the system's list.
-    pub fn reap(&mut self) -> io::Result<(Ending, MemoryUse)> {
+    pub fn reap(&mut self) -> io::Result<(Ending, Account)> {
         self.signal_group(libc::SIGKILL);
         // Before the number can be another's.
         guard::remove(self.id as u32);
@@ -123,7 +123,7 @@ impl Process {
         let at_most_bytes = u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(unit);
         // A process begins as a copy of the one that starts it, and the most that this held counts as its own: only more tells.
         let peak_bytes = (usage.ru_maxrss > own_peak()).then_some(at_most_bytes);
-        Ok((ending, MemoryUse { peak_bytes, at_most_bytes }))
+        Ok((ending, Account { peak_bytes, at_most_bytes }))
     }
 }
 

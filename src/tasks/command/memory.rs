@@ -3,11 +3,11 @@
 //! It is the sum of resident sets, as `/proc/N/stat` tells it: pages that several processes of a group share are counted for each of them. A
 //! process that left its group is not counted. Where the system tells nothing of the kind, nothing is known.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::engine::attend;
+use crate::tasks::MemoryUse;
 
 /// Commands that end sooner are not looked at: for them, the system's own account has to do.
 const FROM: Duration = Duration::from_millis(45);
@@ -21,20 +21,12 @@ const IDLE: Duration = Duration::from_secs(5);
 
 /// A process group that is looked at, until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Watch(Arc<Watched>);
+struct Watch(Arc<Watched>);
 
 #[derive(Debug)]
 struct Watched {
     group: i32,
-    current_bytes: AtomicU64,
-    peak_bytes: AtomicU64,
-}
-
-impl Watched {
-    fn saw(&self, bytes: u64) {
-        self.current_bytes.store(bytes, Ordering::Relaxed);
-        self.peak_bytes.fetch_max(bytes, Ordering::Relaxed);
-    }
+    memory: Arc<MemoryUse>,
 }
 
 /// Every group that is looked at.
@@ -57,9 +49,9 @@ fn lock() -> MutexGuard<'static, State> {
 }
 
 impl Watch {
-    /// Looks at this process group from now on.
-    pub fn of_group(group: i32) -> Self {
-        let watched = Arc::new(Watched { group, current_bytes: AtomicU64::new(0), peak_bytes: AtomicU64::new(0) });
+    /// Looks at this process group from now on, and notes in `memory` what it holds.
+    fn of_group(group: i32, memory: Arc<MemoryUse>) -> Self {
+        let watched = Arc::new(Watched { group, memory });
         let mut state = lock();
         state.watched.push(watched.clone());
         if cfg!(target_os = "linux") && !state.runs {
@@ -70,17 +62,6 @@ impl Watch {
         }
         Self(watched)
     }
-
-    /// What it held at the last look; 0 before the first.
-    #[allow(dead_code, reason = "for whoever decides how much more may begin")]
-    pub fn current_bytes(&self) -> u64 {
-        self.0.current_bytes.load(Ordering::Relaxed)
-    }
-
-    /// The most that it was seen to hold; 0 before the first look.
-    pub fn peak_bytes(&self) -> u64 {
-        self.0.peak_bytes.load(Ordering::Relaxed)
-    }
 }
 
 impl Drop for Watch {
@@ -89,45 +70,40 @@ impl Drop for Watch {
     }
 }
 
-/// What all commands of this process that are looked at held at the last look.
-#[allow(dead_code, reason = "for whoever decides how much more may begin")]
-pub(crate) fn current_bytes() -> u64 {
-    lock().watched.iter().map(|watched| watched.current_bytes.load(Ordering::Relaxed)).sum()
-}
-
 /// A process that is looked at once it has run for a while.
 #[derive(Debug)]
 pub(super) struct Later {
     group: i32,
     begun: Instant,
+    memory: Option<Arc<MemoryUse>>,
     watch: Option<Watch>,
 }
 
 impl Later {
-    /// From [`FROM`] after now on.
-    pub fn new(group: i32) -> Self {
-        Self { group, begun: Instant::now(), watch: None }
+    /// From [`FROM`] after now on; what it holds is noted in `memory` too, where somebody wants to know.
+    pub fn new(group: i32, memory: Option<&Arc<MemoryUse>>) -> Self {
+        Self { group, begun: Instant::now(), memory: memory.cloned(), watch: None }
     }
 
     /// To be called now and then.
     pub fn look(&mut self) {
         if self.watch.is_none() && self.begun.elapsed() >= FROM {
-            self.watch = Some(Watch::of_group(self.group));
+            let memory = self.memory.get_or_insert_default().clone();
+            self.watch = Some(Watch::of_group(self.group, memory));
         }
     }
 
     /// The most that it was seen to hold, where it was looked at.
     pub fn peak_bytes(&self) -> Option<u64> {
-        self.watch.as_ref().map(Watch::peak_bytes).filter(|peak| *peak > 0)
+        self.watch.as_ref()?.0.memory.peak_bytes()
     }
 }
 
 /// What this group holds at this moment, where the system tells.
 pub(super) fn held_now(group: i32) -> Option<u64> {
-    let watched = Watched { group, current_bytes: AtomicU64::new(0), peak_bytes: AtomicU64::new(0) };
-    let watched = Arc::new(watched);
+    let watched = Arc::new(Watched { group, memory: Arc::default() });
     scan(std::slice::from_ref(&watched));
-    Some(watched.peak_bytes.load(Ordering::Relaxed)).filter(|peak| *peak > 0)
+    watched.memory.peak_bytes()
 }
 
 /// The thread: looks, and rests for so long that looking costs little.
@@ -164,7 +140,7 @@ fn scan(watched: &[Arc<Watched>]) {
     });
     for watched in watched {
         if let Ok(at) = groups.binary_search_by_key(&watched.group, |(group, _)| *group) {
-            watched.saw(groups[at].1);
+            watched.memory.note(groups[at].1);
         }
     }
 }
@@ -232,15 +208,16 @@ mod tests {
         command.args(["-c", &format!("exec 3<&0; {script}")]).process_group(0);
         let mut child =
             command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
-        let watch = Watch::of_group(child.id() as i32);
+        let memory = Arc::new(MemoryUse::default());
+        let _watch = Watch::of_group(child.id() as i32, memory.clone());
         let begun = Instant::now();
-        while watch.current_bytes() < 40_000_000 {
-            assert!(begun.elapsed().as_secs() < 60, "only {} bytes were seen", watch.current_bytes());
+        while memory.current_bytes() < 40_000_000 {
+            assert!(begun.elapsed().as_secs() < 60, "only {} bytes were seen", memory.current_bytes());
             std::thread::sleep(Duration::from_millis(5));
         }
-        assert!(current_bytes() >= 40_000_000 && held_now(child.id() as i32) >= Some(40_000_000));
+        assert!(held_now(child.id() as i32) >= Some(40_000_000));
         drop(child.stdin.take());
         child.wait().unwrap();
-        assert!(watch.peak_bytes() >= 40_000_000);
+        assert!(memory.peak_bytes() >= Some(40_000_000));
     }
 }

@@ -13,7 +13,7 @@ mod group;
 #[cfg(unix)]
 mod guard;
 #[cfg(unix)]
-pub(crate) mod memory;
+mod memory;
 mod name;
 mod params;
 #[cfg(not(unix))]

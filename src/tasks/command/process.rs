@@ -26,9 +26,9 @@ pub(super) enum Ending {
     Signal(String),
 }
 
-/// How much memory a process held.
+/// How much memory a process held, by the system's account and by what its group was seen to hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct MemoryUse {
+pub(super) struct Account {
     /// The most at once, where that is known.
     pub peak_bytes: Option<u64>,
     /// More than this it did not hold, by itself; 0 where nothing is known.
@@ -38,7 +38,7 @@ pub(super) struct MemoryUse {
 /// What is known to be no more than this is as good as known: a few hundred MiB more or less decide nothing.
 const LITTLE_BYTES: u64 = 256 << 20;
 
-impl MemoryUse {
+impl Account {
     /// The same where its group was seen to hold so much.
     #[must_use]
     #[cfg_attr(not(unix), allow(dead_code, reason = "elsewhere nobody looks"))]
@@ -46,7 +46,7 @@ impl MemoryUse {
         Self { peak_bytes: self.peak_bytes.max(seen_bytes), ..self }
     }
 
-    /// What to remember of it.
+    /// What others of its name are to be expected to hold.
     fn lesson(self) -> Option<u64> {
         let little = Some(self.at_most_bytes).filter(|bytes| (1..=LITTLE_BYTES).contains(bytes));
         self.peak_bytes.or(little)
@@ -58,7 +58,7 @@ pub(super) struct Ended {
     pub ending: Ending,
     pub stdout: Output,
     pub stderr: Output,
-    pub memory: MemoryUse,
+    pub memory: Account,
     /// Whether it was told to end.
     pub was_stopped: bool,
 }
@@ -159,14 +159,14 @@ impl Task for CommandTask {
         let output = |stream: &str| Capture::new(context.spill(stream));
         let command = program.command().map_err(|error| JobError::io("standard input of a command", &error))?;
         let ended =
-            system::run(command, [output("stdout"), output("stderr")], context.cancel).map_err(
-                |fault| match fault {
-                    Fault::Start(error) => program.start_error(&error),
-                    Fault::Output(error) => JobError::io(&format!("what {} printed", program.name()), &error),
-                },
-            )?;
+            system::run(command, [output("stdout"), output("stderr")], context).map_err(|fault| match fault {
+                Fault::Start(error) => program.start_error(&error),
+                Fault::Output(error) => JobError::io(&format!("what {} printed", program.name()), &error),
+            })?;
         let was_stopped = ended.was_stopped;
-        if let Some(bytes) = ended.memory.lesson() {
+        // One that gave up has shown little of what it takes to succeed; one that was killed may have been for what it took.
+        let tells = ended.ending == Ending::Exit(0) || (matches!(ended.ending, Ending::Signal(_)) && !was_stopped);
+        if let Some(bytes) = ended.memory.lesson().filter(|_| tells) {
             context.held_memory(called(self.name.as_deref(), program).into_owned(), bytes);
         }
         let (ending, answer) = answer(ended);

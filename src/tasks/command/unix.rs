@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::engine::CancelFlag;
+use crate::tasks::TaskContext;
 use crate::tasks::command::capture::Capture;
 use crate::tasks::command::group::{GRACE, LOOK, Process};
 use crate::tasks::command::guard;
@@ -22,21 +23,22 @@ const DRAIN: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// Where it cannot be started, or its outputs can be neither read nor kept; it is not running then.
-pub(super) fn run(mut command: Command, outputs: [Capture; 2], cancel: &CancelFlag) -> Result<Ended, Fault> {
+pub(super) fn run(mut command: Command, outputs: [Capture; 2], context: &TaskContext<'_>) -> Result<Ended, Fault> {
     guard::start();
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let child = command.spawn().map_err(Fault::Start)?;
-    watch(child, outputs, cancel).map_err(Fault::Output)
+    watch(child, outputs, context).map_err(Fault::Output)
 }
 
 /// Waits for the process; it is ended where it cannot be waited for.
-fn watch(mut child: Child, outputs: [Capture; 2], cancel: &CancelFlag) -> io::Result<Ended> {
+fn watch(mut child: Child, outputs: [Capture; 2], context: &TaskContext<'_>) -> io::Result<Ended> {
+    let cancel = context.cancel;
     let mut process = Process::of(&child);
     let pipe = |fd: Option<OwnedFd>| fd.map(File::from).ok_or_else(|| io::Error::other("no pipe to read from"));
     let pipes = [pipe(child.stdout.take().map(OwnedFd::from))?, pipe(child.stderr.take().map(OwnedFd::from))?];
     let mut streams = Streams { pipes: pipes.map(Some), outputs };
     let mut stop = Stop { asked: None, made: false };
-    let mut memory = Later::new(process.group());
+    let mut memory = Later::new(process.group(), context.memory);
     let mut has_ended = None;
     let mut looked = Instant::now();
     while streams.any_open() {

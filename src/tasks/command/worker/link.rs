@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::engine::CancelFlag;
+use crate::tasks::TaskContext;
 use crate::tasks::command::capture::Capture;
 use crate::tasks::command::group::{GRACE, LOOK, Process};
 use crate::tasks::command::guard;
@@ -80,10 +81,10 @@ impl Worker {
         mut self,
         mut exchange: Exchange,
         stderr: &mut Capture,
-        cancel: &CancelFlag,
+        context: &TaskContext<'_>,
     ) -> (Result<(Self, String), Failure>, Option<u64>) {
-        let mut memory = Later::new(self.process.group());
-        let failure = match self.converse(&mut exchange, stderr, cancel, &mut memory) {
+        let mut memory = Later::new(self.process.group(), context.memory);
+        let failure = match self.converse(&mut exchange, stderr, context.cancel, &mut memory) {
             Ok(()) => match exchange.answer() {
                 Ok(answer) => {
                     // However short its jobs are, what it has loaded is worth knowing.

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::Command;
 
-use crate::engine::CancelFlag;
+use crate::tasks::TaskContext;
 use crate::tasks::command::capture::Capture;
 use crate::tasks::command::process::Ending;
 use crate::tasks::command::worker::protocol::{Exchange, Garbage};
@@ -28,7 +28,12 @@ impl Worker {
         Err(io::Error::new(io::ErrorKind::Unsupported, "long-lived workers need a Unix system: leave `workers` out"))
     }
 
-    pub fn ask(self, _: Exchange, _: &mut Capture, _: &CancelFlag) -> (Result<(Self, String), Failure>, Option<u64>) {
+    pub fn ask(
+        self,
+        _: Exchange,
+        _: &mut Capture,
+        _: &TaskContext<'_>,
+    ) -> (Result<(Self, String), Failure>, Option<u64>) {
         match self {}
     }
 

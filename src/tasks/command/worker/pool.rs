@@ -207,6 +207,7 @@ fn look_after(shared: &Shared) {
 mod tests {
     use super::*;
     use crate::engine::CancelFlag;
+    use crate::tasks::TaskContext;
     use crate::tasks::command::capture::Capture;
     use crate::tasks::command::worker::protocol::Exchange;
     use crate::tasks::spill::Spill;
@@ -224,7 +225,9 @@ mod tests {
 
     fn ask(worker: Worker, question: &str) -> (Worker, String) {
         let mut stderr = Capture::new(Spill { folder: None, name: "x".to_owned() });
-        worker.ask(Exchange::new(question, 100), &mut stderr, &CancelFlag::default()).0.unwrap()
+        let cancel = CancelFlag::default();
+        let context = TaskContext::new("a", 0, &cancel, None);
+        worker.ask(Exchange::new(question, 100), &mut stderr, &context).0.unwrap()
     }
 
     fn idle(workers: &Workers) -> usize {

@@ -50,8 +50,9 @@ impl Task for WorkerTask {
         };
         let mut stderr = Capture::new(context.spill("stderr"));
         let exchange = Exchange::new(&input, ANSWER_BYTES_MAX);
-        let (asked, peak_memory_bytes) = worker.ask(exchange, &mut stderr, context.cancel);
-        if let Some(bytes) = peak_memory_bytes {
+        let (asked, peak_memory_bytes) = worker.ask(exchange, &mut stderr, context);
+        let tells = matches!(asked, Ok(_) | Err(Failure::Ended(Ending::Signal(_))));
+        if let Some(bytes) = peak_memory_bytes.filter(|_| tells) {
             context.held_memory(called(name.as_deref(), &pool.program).into_owned(), bytes);
         }
         let stderr = stderr.finish();
