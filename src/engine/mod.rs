@@ -28,6 +28,7 @@ mod verify;
 pub use budget::Need;
 pub use cancel::CancelFlag;
 pub use devices::{Devices, Found, FoundGpu, Search, default_threads};
+pub(crate) use foreign::Foreign;
 pub use outcome::{Outcome, OutcomeSink, RanOn, Timings};
 pub use panics::catch;
 pub use shared::Settings;
