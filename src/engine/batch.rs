@@ -20,6 +20,9 @@ use crate::tasks::{MemoryHeld, Place};
 /// A batch gives back what it has not begun after this long, so that other lanes can share it.
 const BATCH_TIME: Duration = Duration::from_millis(5);
 
+/// A small job that is given so long is not watched: it would have to take a thousand times what was predicted.
+const UNWATCHED: Duration = Duration::from_secs(1);
+
 /// Up to this long, predicted, a job is run where it was bound.
 const SMALL_MS: f64 = 1.0;
 
@@ -207,7 +210,9 @@ fn begin(
         }
         Err(error) => return Begun::Ended(Ended { ticket, opening, result: Err(error), plan: None }),
     };
-    let plan = if ticket.memory_bytes.is_none() { planner.small(&work, ticket.device) } else { None };
+    // What has to be watched, or needs memory, is begun by the coordinator.
+    let is_free = ticket.memory_bytes.is_none() && ticket.timeout.is_none_or(|limit| limit >= UNWATCHED);
+    let plan = if is_free { planner.small(&work, ticket.device) } else { None };
     let Some(plan) = plan else {
         leftover.bound.push(Bound { ticket, kernel, work, opening });
         return Begun::Left;

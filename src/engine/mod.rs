@@ -31,6 +31,7 @@ pub use budget::Need;
 pub use cancel::CancelFlag;
 pub(crate) use coordinator::Permit;
 pub use devices::{Devices, Found, FoundGpu, Search, default_threads};
+pub(crate) use foreign::Foreign;
 pub use outcome::{Outcome, OutcomeSink, RanOn, Timings};
 pub use panics::catch;
 pub use shared::Settings;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::engine::flow::{Flow, FlowOptions, Next, Verdict};
-use crate::engine::{CancelFlag, Outcome, OutcomeSink, RanOn, Timings, catch};
+use crate::engine::{CancelFlag, Foreign, Outcome, OutcomeSink, RanOn, Timings, catch};
 use crate::job::{BindContext, Bound, Cause, JobError, JobParams, JobSpec};
 use crate::runner::Runner;
 
@@ -193,8 +193,9 @@ impl Stream<'_> {
                 drop(state);
                 self.submit(spec);
             }
-            Verdict::Wait => _ = state.kept.insert(index, spec),
+            Verdict::Wait => _ = state.kept.insert(index, Foreign::new(spec)),
             Verdict::Skip(parent) => {
+                let spec = Foreign::new(spec);
                 let outcome = state.skipped(&spec, parent);
                 drop(state);
                 self.router.pass(vec![outcome]);
@@ -223,7 +224,7 @@ struct State {
     /// Whether the thread that reads jobs sleeps until some of these have. It would wake up for each otherwise.
     awaits_room: bool,
     /// Jobs that wait, for others or for their next try.
-    kept: HashMap<u64, JobSpec>,
+    kept: HashMap<u64, Foreign<JobSpec>>,
     /// Those of them that may begin.
     ready: VecDeque<u64>,
     /// How the last try of jobs ended that wait for another one; its attempts are those of all tries so far.
@@ -239,7 +240,7 @@ impl State {
     /// The next job that has waited long enough, kept for another try where it may have one.
     fn next_ready(&mut self) -> Option<JobSpec> {
         while let Some(index) = self.ready.pop_front() {
-            if let Some(spec) = self.kept.remove(&index) {
+            if let Some(spec) = self.kept.remove(&index).map(Foreign::into_inner) {
                 let again = self.flow.may_be_tried_again(index);
                 return Some(if again { self.keep_for_tries(spec) } else { spec });
             }
@@ -273,7 +274,7 @@ impl State {
             let (id, terms) = (id.clone(), terms.clone());
             JobSpec { index, id, kind, device, terms, params: Box::new(shared) }
         };
-        self.kept.insert(index, copy(Again(shared.0.clone())));
+        self.kept.insert(index, Foreign::new(copy(Again(shared.0.clone()))));
         copy(shared)
     }
 }
@@ -334,7 +335,7 @@ impl Router {
             // What was tried has failed as it did; another try is not to be.
             let kept = state.kept.remove(&index);
             let tried = state.tried.remove(&index);
-            outcomes.extend(tried.or_else(|| kept.as_ref().map(not_started)));
+            outcomes.extend(tried.or_else(|| kept.as_deref().map(not_started)));
         }
         drop(state);
         self.pass(outcomes);
