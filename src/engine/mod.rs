@@ -1,5 +1,6 @@
 //! The only orchestrator: admits jobs, runs them, retries, merges, ends them.
 
+mod attendant;
 mod batch;
 mod budget;
 mod cancel;
@@ -25,8 +26,10 @@ mod ticket;
 mod timer;
 mod verify;
 
+pub(crate) use attendant::attend;
 pub use budget::Need;
 pub use cancel::CancelFlag;
+pub(crate) use coordinator::Permit;
 pub use devices::{Devices, Found, FoundGpu, Search, default_threads};
 pub(crate) use foreign::Foreign;
 pub use outcome::{Outcome, OutcomeSink, RanOn, Timings};

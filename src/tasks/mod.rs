@@ -15,7 +15,8 @@ mod spill;
 mod task;
 
 pub use memory::MemoryUse;
-pub use task::{Place, Step, Task, TaskContext};
+pub(crate) use task::MemoryHeld;
+pub use task::{AtOnce, Place, Step, Task, TaskContext};
 
 use crate::job::Kind;
 

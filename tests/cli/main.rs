@@ -4,6 +4,7 @@
 mod factor_and_fibonacci;
 mod interruption;
 mod job_files;
+mod learned_memory;
 #[cfg(all(feature = "links", feature = "image"))]
 mod links_and_image;
 mod machine;
@@ -12,3 +13,4 @@ mod memory;
 mod program;
 mod run_results;
 mod single_jobs;
+mod workers;

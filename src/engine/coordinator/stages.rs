@@ -14,7 +14,7 @@ use crate::engine::shared::Shared;
 use crate::engine::stage::Staged;
 use crate::engine::timer::Timer;
 use crate::job::{Cause, JobError};
-use crate::tasks::Place;
+use crate::tasks::{MemoryHeld, Place};
 
 /// Who has a lane for stages gives it back after this long, so that others have their turn.
 const SHIFT: Duration = Duration::from_millis(20);
@@ -62,6 +62,7 @@ impl Coordinator {
 
     /// Gives the next stage of an irregular job its turn.
     pub(super) fn admit_stage(&mut self, staged: Staged) {
+        let Some(staged) = self.limits.admit(staged, &self.sender) else { return };
         let order = self.order(staged.ticket.priority, staged.expected_ms());
         match staged.wants() {
             Some(need) => self.park(order, need, Parked::Stage(staged)),
@@ -81,6 +82,13 @@ impl Coordinator {
                 self.on_lanes.next.push(order, staged);
                 self.ask_for_lanes();
             }
+        }
+    }
+
+    /// Goes on with those of which there were too many.
+    pub(super) fn admit_due(&mut self) {
+        for staged in self.limits.due(&self.sender) {
+            self.admit_stage(staged);
         }
     }
 
@@ -198,10 +206,11 @@ impl Shift {
     /// Runs stages on this thread, beginning with `first`, and tells the coordinator.
     fn run(self, first: Staged) {
         let begun = Instant::now();
+        let learn = |held: &MemoryHeld| self.shared.learn_memory(held);
         let mut next = Some(first);
         while let Some(mut staged) = next {
             start_clock(&self.timer, &mut staged.ticket);
-            match staged.run() {
+            match staged.run(&learn) {
                 Some(staged) => _ = self.sender.send(Message::Staged(Box::new(staged))),
                 None => self.shared.ended(1),
             }
