@@ -15,7 +15,7 @@ use crate::job::{Bound as Opened, DeviceChoice, JobError};
 use crate::kernels::{Answer, DynKernel, Next, Work};
 use crate::model::CostClass;
 use crate::plan::{Choice, Plan};
-use crate::tasks::{MemoryHeld, Place};
+use crate::tasks::Place;
 
 /// A batch gives back what it has not begun after this long, so that other lanes can share it.
 const BATCH_TIME: Duration = Duration::from_millis(5);
@@ -55,7 +55,6 @@ pub(crate) struct Leftover {
 /// Plans small jobs; remembers the last plan, since jobs of a batch tend to look alike.
 pub(crate) struct Planner<'a> {
     plan: &'a dyn Fn(&Work, DeviceChoice) -> Option<Arc<Plan>>,
-    learn: &'a dyn Fn(&MemoryHeld),
     default: DeviceChoice,
     last: Option<(Work, DeviceChoice, Option<Arc<Plan>>)>,
     /// How often `last` changed.
@@ -63,14 +62,10 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    /// A planner that asks `plan` (`None`: not to be run on the spot) and tells `learn` what tasks held of the memory, where jobs that do not say otherwise run on
+    /// A planner that asks `plan` (`None`: not to be run on the spot), where jobs that do not say otherwise run on
     /// `default`.
-    pub fn new(
-        plan: &'a dyn Fn(&Work, DeviceChoice) -> Option<Arc<Plan>>,
-        learn: &'a dyn Fn(&MemoryHeld),
-        default: DeviceChoice,
-    ) -> Self {
-        Self { plan, learn, default, last: None, changes: 0 }
+    pub fn new(plan: &'a dyn Fn(&Work, DeviceChoice) -> Option<Arc<Plan>>, default: DeviceChoice) -> Self {
+        Self { plan, default, last: None, changes: 0 }
     }
 
     /// The plan of a job that is to be run on the spot.
@@ -195,7 +190,7 @@ fn begin(
             let staged = Staged::new(ticket, task, opening);
             let is_small = staged.expected_ms() <= SMALL_MS && staged.wants().is_none() && staged.at_once().is_none();
             let here = is_free && staged.place() == Place::Compute && is_small;
-            let rest = if here { staged.run(planner.learn) } else { Some(staged) };
+            let rest = if here { staged.run() } else { Some(staged) };
             leftover.tasks += began.elapsed();
             return match rest {
                 Some(staged) => {

@@ -159,6 +159,11 @@ impl Budget {
         self.waiting.values().take(LOOK_AHEAD).any(unknown)
     }
 
+    /// Whether a job of this name has held some.
+    pub fn has_heard_of(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+
     /// Tells what the jobs of a name have needed so far.
     pub fn know(&mut self, name: &Arc<str>, bytes: u64) {
         let known = &mut self.names.entry(name.clone()).or_default().known_bytes;

@@ -30,7 +30,6 @@ use crate::engine::{Timings, panics};
 use crate::job::{Cause, DeviceChoice, JobError, PRIORITY_MAX};
 use crate::kernels::Work;
 use crate::plan::Plan;
-use crate::tasks::MemoryHeld;
 
 use limits::Limits;
 pub(crate) use limits::Permit;
@@ -432,8 +431,7 @@ impl Coordinator {
                 Item::Batch(tickets) => Box::new(move |scratch| {
                     let begun = Instant::now();
                     let plan = |work: &Work, asked| shared.plan_small(work, asked).map(Arc::new);
-                    let learn = |held: &MemoryHeld| shared.learn_memory(held);
-                    let mut planner = Planner::new(&plan, &learn, shared.default_device());
+                    let mut planner = Planner::new(&plan, shared.default_device());
                     let leftover = batch::run(tickets, &mut planner, &**shared.devices.cpu(), scratch);
                     shared.learn_small(&leftover);
                     let _ = sender.send(Message::BatchEnded { lane, elapsed: begun.elapsed(), leftover });

@@ -17,7 +17,6 @@ use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::{DynKernel, Work};
 use crate::model::{Measured, Model, ModelKey, Store};
 use crate::plan::{self, DeviceState, Plan, PlanError, PlanRequest, Unusable};
-use crate::tasks::MemoryHeld;
 
 /// Below this, predicted from the prior, a job is run without asking the model: reading the model's file would cost more.
 const TRIVIAL_MS: f64 = 0.1;
@@ -236,12 +235,11 @@ impl Shared {
     }
 
     /// Learns how much memory a program has held.
-    pub fn learn_memory(&self, held: &MemoryHeld) {
-        lock(&self.store).learn_memory(&held.name, held.peak_bytes);
+    pub fn learn_memory(&self, name: &str, peak_bytes: u64) {
+        lock(&self.store).learn_memory(name, peak_bytes);
     }
 
     /// How much memory a program of this name is expected to hold at most, where that is known.
-    #[allow(dead_code, reason = "for whoever decides how much more may begin")]
     pub fn memory_of(&self, name: &str) -> Option<u64> {
         lock(&self.store).model().memory_of(name)
     }

@@ -11,7 +11,7 @@ use crate::engine::{Need, Permit, RanOn, Timings};
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::Answer;
 use crate::plan::{Choice, Plan};
-use crate::tasks::{AtOnce, MemoryHeld, Place, Step, Task, TaskContext};
+use crate::tasks::{AtOnce, Place, Step, Task, TaskContext};
 
 /// The plan of every irregular job.
 static IRREGULAR: LazyLock<Arc<Plan>> =
@@ -101,8 +101,8 @@ impl Staged {
     }
 
     /// Runs the next stage here, and those after it that run in the same place. Gives the job back where more is to come; the
-    /// outcome of one that has ended is delivered. `learn` is told what is worth remembering before that.
-    pub fn run(mut self, learn: &dyn Fn(&MemoryHeld)) -> Option<Self> {
+    /// outcome of one that has ended is delivered.
+    pub fn run(mut self) -> Option<Self> {
         let begun = Instant::now();
         let (place, spent_before) = (self.place, self.spent);
         let mut is_first = spent_before.is_zero();
@@ -119,9 +119,6 @@ impl Staged {
                 None => caught(|| task.into_inner().run(&context)),
             };
             let spent = spent_before + begun.elapsed();
-            if let Some(held) = context.take_memory_held() {
-                learn(&held);
-            }
             match result {
                 Ok(Step::Then(next)) => {
                     let opening = self.opening;

@@ -368,7 +368,7 @@ mod tests {
         let results = Results::new(Box::new(Closed), Box::new(0..), 1000, number(), on_broken);
         results.accept(vec![outcome(0)]);
         // Without another outcome to learn it from.
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         while told.load(Ordering::Relaxed) == 0 && start.elapsed() < Duration::from_secs(10) {
             std::thread::sleep(LINGER);
         }

@@ -15,7 +15,6 @@ mod spill;
 mod task;
 
 pub use memory::MemoryUse;
-pub(crate) use task::MemoryHeld;
 pub use task::{AtOnce, Place, Step, Task, TaskContext};
 
 use crate::job::Kind;

@@ -1,7 +1,5 @@
 //! The [`Task`] trait: an irregular job, bound to its input.
 
-use std::borrow::Cow;
-use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -50,11 +48,6 @@ pub trait Task: Send {
     /// Roughly how long this stage takes, in milliseconds: short work goes first, and the shortest runs in batches.
     fn expected_ms(&self) -> f64;
 
-    /// What it is called by those who remember how much memory its like has held; nothing where nobody does.
-    fn name(&self) -> Option<Cow<'_, str>> {
-        None
-    }
-
     /// How many of its like may run at once, where not as many as there is room for. Asked before the first stage; those that
     /// are too many hold no lane while they wait.
     fn at_once(&self) -> Option<AtOnce> {
@@ -88,34 +81,19 @@ pub struct TaskContext<'a> {
     pub outputs_dir: Option<&'a Path>,
     /// Where a stage whose need is [learned](Need::Learned) notes what it holds.
     pub memory: Option<&'a Arc<MemoryUse>>,
-    /// What is to be remembered of the memory that it held.
-    pub(crate) held: RefCell<Option<MemoryHeld>>,
-}
-
-/// How much memory a task of this name has held.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct MemoryHeld {
-    pub name: String,
-    pub peak_bytes: u64,
 }
 
 impl<'a> TaskContext<'a> {
     /// What a stage may know of the job of this name and place.
     pub fn new(id: &'a str, index: u64, cancel: &'a CancelFlag, outputs_dir: Option<&'a Path>) -> Self {
-        Self { id, index, cancel, outputs_dir, memory: None, held: RefCell::default() }
+        Self { id, index, cancel, outputs_dir, memory: None }
     }
 
-    /// Has it remembered that a task of this name has held so much memory.
-    pub(crate) fn held_memory(&self, name: String, peak_bytes: u64) {
+    /// Notes that it has held so much memory.
+    pub(crate) fn held_memory(&self, peak_bytes: u64) {
         if let Some(memory) = self.memory {
             memory.note_peak(peak_bytes);
         }
-        self.held.replace(Some(MemoryHeld { name, peak_bytes }));
-    }
-
-    /// What is to be remembered; once.
-    pub(crate) fn take_memory_held(&self) -> Option<MemoryHeld> {
-        self.held.take()
     }
 
     /// Where a long stream of this job goes.

@@ -14,7 +14,7 @@ use crate::engine::shared::Shared;
 use crate::engine::stage::Staged;
 use crate::engine::timer::Timer;
 use crate::job::{Cause, JobError};
-use crate::tasks::{MemoryHeld, Place};
+use crate::tasks::Place;
 
 /// Who has a lane for stages gives it back after this long, so that others have their turn.
 const SHIFT: Duration = Duration::from_millis(20);
@@ -206,11 +206,10 @@ impl Shift {
     /// Runs stages on this thread, beginning with `first`, and tells the coordinator.
     fn run(self, first: Staged) {
         let begun = Instant::now();
-        let learn = |held: &MemoryHeld| self.shared.learn_memory(held);
         let mut next = Some(first);
         while let Some(mut staged) = next {
             start_clock(&self.timer, &mut staged.ticket);
-            match staged.run(&learn) {
+            match staged.run() {
                 Some(staged) => _ = self.sender.send(Message::Staged(Box::new(staged))),
                 None => self.shared.ended(1),
             }

@@ -1,12 +1,12 @@
 //! A program as a task.
 
-use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use crate::engine::Need;
 use crate::job::{Cause, JobError};
 use crate::tasks::command::answer::{CommandAnswer, Output};
 use crate::tasks::command::capture::Capture;
@@ -149,8 +149,8 @@ impl Task for CommandTask {
         100.0
     }
 
-    fn name(&self) -> Option<Cow<'_, str>> {
-        Some(called(self.name.as_deref(), &self.program))
+    fn need(&self) -> Need {
+        Need::Learned(called(self.name.as_ref(), &self.program))
     }
 
     fn run(self: Box<Self>, context: &TaskContext<'_>) -> Result<Step, JobError> {
@@ -167,7 +167,7 @@ impl Task for CommandTask {
         // One that gave up has shown little of what it takes to succeed; one that was killed may have been for what it took.
         let tells = ended.ending == Ending::Exit(0) || (matches!(ended.ending, Ending::Signal(_)) && !was_stopped);
         if let Some(bytes) = ended.memory.lesson().filter(|_| tells) {
-            context.held_memory(called(self.name.as_deref(), program).into_owned(), bytes);
+            context.held_memory(bytes);
         }
         let (ending, answer) = answer(ended);
         // A program that came to its end in time stands, though somebody wished it to end.
@@ -188,8 +188,8 @@ impl Task for CommandTask {
 }
 
 /// What a program is called by those who remember it.
-pub(super) fn called<'a>(name: Option<&'a str>, program: &Program) -> Cow<'a, str> {
-    name.map_or_else(|| Cow::Owned(name::of(&program.argv)), Cow::Borrowed)
+pub(super) fn called(name: Option<&Arc<str>>, program: &Program) -> Arc<str> {
+    name.map_or_else(|| name::of(&program.argv).into(), Arc::clone)
 }
 
 fn answer(ended: Ended) -> (Ending, CommandAnswer) {

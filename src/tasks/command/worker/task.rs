@@ -1,9 +1,9 @@
 //! A job that a worker is asked to do.
 
-use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
+use crate::engine::Need;
 use crate::job::{Cause, JobError};
 use crate::tasks::command::capture::Capture;
 use crate::tasks::command::process::{Ending, called, told};
@@ -33,8 +33,8 @@ impl Task for WorkerTask {
         100.0
     }
 
-    fn name(&self) -> Option<Cow<'_, str>> {
-        Some(called(self.name.as_deref(), &self.pool.program))
+    fn need(&self) -> Need {
+        Need::Learned(called(self.name.as_ref(), &self.pool.program))
     }
 
     fn at_once(&self) -> Option<AtOnce> {
@@ -43,7 +43,7 @@ impl Task for WorkerTask {
 
     fn run(self: Box<Self>, context: &TaskContext<'_>) -> Result<Step, JobError> {
         context.check()?;
-        let Self { workers, pool, input, name } = *self;
+        let Self { workers, pool, input, .. } = *self;
         let worker = match workers.take(&pool) {
             Some(worker) => worker,
             None => start(&pool)?,
@@ -53,7 +53,7 @@ impl Task for WorkerTask {
         let (asked, peak_memory_bytes) = worker.ask(exchange, &mut stderr, context);
         let tells = matches!(asked, Ok(_) | Err(Failure::Ended(Ending::Signal(_))));
         if let Some(bytes) = peak_memory_bytes.filter(|_| tells) {
-            context.held_memory(called(name.as_deref(), &pool.program).into_owned(), bytes);
+            context.held_memory(bytes);
         }
         let stderr = stderr.finish();
         match asked {
