@@ -353,7 +353,7 @@ mod tests {
         assert_eq!(begun(&mut budget, ms(0)), [0], "nothing is known");
         assert!(budget.waits_for_time());
         for tick in 1..20 {
-            budget.observe(0, tick * 40 << 20, ms(tick * 100));
+            budget.observe(0, (tick * 40) << 20, ms(tick * 100));
             assert_eq!(begun(&mut budget, ms(tick * 100)), [] as [u64; 0], "it grows");
         }
         budget.end(0, Some(GIB), true);
