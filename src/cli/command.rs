@@ -22,7 +22,8 @@ Relative paths are relative to the job file; an id left out is `#` and the line 
 alone. On a terminal a table is printed, else one JSON object a job, in the order of the jobs.
 
 With --output, results are appended to RESULTS.jsonl.partial as they come, and at the end put in the order of the
-jobs and renamed to RESULTS.jsonl. A run that is killed leaves the .partial file."#;
+jobs and renamed to RESULTS.jsonl. A run that is killed leaves the .partial file; the same command with --resume goes on
+with it."#;
 
 const MAP_HELP: &str = "\
 Each input is a job of its own. {} in an argument stands for the input; without any {} the input is the last argument. What the
@@ -59,6 +60,10 @@ fn run() -> Command {
             .help("Write the outcomes to this file")
             .conflicts_with_all(["verify", "dry-run"])
             .value_parser(value_parser!(std::path::PathBuf)),
+        flag("resume", "Go on with RESULTS.jsonl: keep what has succeeded and is still the same, run the rest")
+            .conflicts_with_all(["only", "results-only"]),
+        flag("sync", "Make sure that outcomes reach the disk as they come, so that a power cut loses none of them")
+            .requires("output"),
         Arg::new("only")
             .long("only")
             .value_name("ID")

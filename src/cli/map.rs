@@ -142,7 +142,7 @@ fn text_of(bytes: Vec<u8>) -> OsString {
 fn job(index: u64, input: &OsStr, argv: &[OsString]) -> JobSpec {
     let id: Arc<str> = input.to_string_lossy().into();
     let params = Box::new(CommandParams::new(arguments(argv, input)));
-    JobSpec { index, id, kind: command::KIND.name, device: None, terms: Terms::default(), params }
+    JobSpec { index, id, kind: command::KIND.name, device: None, terms: Terms::default(), content: None, params }
 }
 
 /// The arguments with the input in its place.

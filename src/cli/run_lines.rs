@@ -23,15 +23,28 @@ type Line = Result<JobSpec, BadLine>;
 pub(super) struct JobInput {
     name: String,
     path: Option<PathBuf>,
+    /// Whether jobs are to be found again by a later run.
+    hashed: bool,
 }
 
 impl JobInput {
     /// The job file at `path`; `-` is standard input.
     pub fn new(path: &Path) -> Self {
         if path.as_os_str() == "-" {
-            return Self { name: "standard input".to_owned(), path: None };
+            return Self { name: "standard input".to_owned(), path: None, hashed: false };
         }
-        Self { name: path.display().to_string(), path: Some(path.to_owned()) }
+        Self { name: path.display().to_string(), path: Some(path.to_owned()), hashed: false }
+    }
+
+    /// The same with jobs that a later run can find again, where they are to be.
+    pub fn hashed(mut self, hashed: bool) -> Self {
+        self.hashed = hashed;
+        self
+    }
+
+    fn jobs(&self, input: File) -> JobFile<File> {
+        let jobs = JobFile::new(&self.name, input);
+        if self.hashed { jobs.with_hashes() } else { jobs }
     }
 
     /// The folder that relative paths in the jobs start from.
@@ -65,10 +78,10 @@ impl JobInput {
             input.rewind().map_err(|error| self.unreadable(&error))?;
         }
         let lines = if regular || strict {
-            Lines::File(JobFile::new(&self.name, input))
+            Lines::File(self.jobs(input))
         } else {
             {
-                let mut jobs = JobFile::new(&self.name, input);
+                let mut jobs = self.jobs(input);
                 let next = move || {
                     jobs.next()
                         .map(Ok)

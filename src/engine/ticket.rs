@@ -76,7 +76,7 @@ pub(crate) struct Ticket {
 impl Ticket {
     /// A job that was submitted just now.
     pub fn new(spec: JobSpec, context: Arc<BindContext>, cancel: CancelFlag, sink: Arc<dyn OutcomeSink>) -> Self {
-        let JobSpec { index, id, kind, device, params, terms } = spec;
+        let JobSpec { index, id, kind, device, params, terms, content: _ } = spec;
         let (params, submitted) = (Foreign::new(params), Instant::now());
         // Asked once, and here: it is foreign code, which may panic.
         let in_memory = panics::catch(|| params.in_memory()).unwrap_or(false);
@@ -110,7 +110,7 @@ impl Ticket {
         // Whatever was not spent on it was spent waiting: for a lane, for others of its batch, between its chunks.
         timings.queued = timings.total.saturating_sub(timings.phases.total());
         let Self { index, id, kind, .. } = self;
-        (Outcome { index, id, kind, result, ran_on, timings, attempts, plan }, self.sink)
+        (Outcome { index, id, kind, result, ran_on, timings, attempts, plan, hash: None }, self.sink)
     }
 }
 

@@ -3,6 +3,7 @@
 mod blank;
 mod error;
 mod file;
+mod hash;
 mod head;
 mod ids;
 mod integer;
@@ -15,6 +16,7 @@ mod wording;
 
 pub use error::{Cause, JobError};
 pub use file::{BadLine, JobFile};
+pub use hash::{InputState, JobHash};
 #[cfg(feature = "cli")]
 pub(crate) use integer::parse_bounded;
 pub use integer::{IntegerError, parse_integer, parse_unsigned};

@@ -62,7 +62,7 @@ pub(super) fn from_args(matches: &ArgMatches) -> Result<Vec<Asked>, String> {
         matches.get_many::<(OsString, OsString)>("env").into_iter().flatten().cloned().collect();
     let stdin = matches.get_one::<String>("stdin").map(|text| text.as_str().into());
     let cwd = matches.get_one::<PathBuf>("cwd").cloned();
-    Ok(vec![Asked { label: None, params: Box::new(CommandParams { argv, stdin, env, cwd }) }])
+    Ok(vec![Asked { label: None, params: Box::new(CommandParams { argv, stdin, env, cwd, inputs: Vec::new() }) }])
 }
 
 fn variable(text: &str) -> Result<(OsString, OsString), String> {

@@ -33,6 +33,9 @@ pub struct CommandParams {
     pub env: BTreeMap<OsString, OsString>,
     /// The folder that it runs in; that of the job file if left out.
     pub cwd: Option<PathBuf>,
+    /// Files that it reads, by which a later run knows whether to run it again; relative paths start from the folder of the job
+    /// file. They need not be there.
+    pub inputs: Vec<PathBuf>,
 }
 
 impl CommandParams {
@@ -82,6 +85,10 @@ impl JobParams for CommandParams {
         true
     }
 
+    fn input_files(&self) -> Vec<&Path> {
+        self.inputs.iter().map(PathBuf::as_path).collect()
+    }
+
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
         Ok(Bound::Task(Box::new(CommandTask { program: self.program(&context.base_dir)? })))
     }
@@ -102,17 +109,19 @@ struct Line {
     #[serde(default)]
     env: BTreeMap<String, String>,
     cwd: Option<PathBuf>,
+    #[serde(default)]
+    inputs: Vec<PathBuf>,
 }
 
 /// Parses a line of a job file.
 pub(super) fn parse(text: &str) -> Result<CommandParams, serde_json::Error> {
-    let Line { argv, stdin, env, cwd, .. } = serde_json::from_str(text)?;
+    let Line { argv, stdin, env, cwd, inputs, .. } = serde_json::from_str(text)?;
     if argv.first().is_none_or(String::is_empty) {
         return Err(Error::custom("`argv` names no program: give [\"program\", \"argument\", …]"));
     }
     let argv = argv.into_iter().map(OsString::from).collect();
     let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-    Ok(CommandParams { argv, stdin: stdin.map(Arc::from), env, cwd })
+    Ok(CommandParams { argv, stdin: stdin.map(Arc::from), env, cwd, inputs })
 }
 
 /// A program that does nothing.
@@ -131,8 +140,9 @@ mod tests {
 
     #[test]
     fn every_field_reaches_its_place() {
-        let text = r#"{"id":"a","kind":"command","argv":["p","x y"],"stdin":"in","env":{"A":"1"},"cwd":"sub"}"#;
+        let text = r#"{"id":"a","kind":"command","argv":["p","x y"],"stdin":"in","env":{"A":"1"},"cwd":"sub","inputs":["x y"]}"#;
         let params = parse(text).unwrap();
+        assert_eq!(params.input_files(), [Path::new("x y")]);
         assert_eq!(params.argv, ["p", "x y"]);
         assert_eq!((params.stdin.as_deref(), params.cwd.as_deref()), (Some("in"), Some(Path::new("sub"))));
         assert_eq!(params.env.into_iter().collect::<Vec<_>>(), [("A".into(), "1".into())]);
