@@ -3,9 +3,9 @@
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use crate::cli::flow::with_flow_options;
-use crate::cli::guard;
 use crate::cli::options::{with_job_options, with_machine_options};
-use crate::job::{kinds, parse_bounded};
+use crate::cli::{guard, merge};
+use crate::job::{Shard, kinds, parse_bounded};
 use crate::kernels::KERNELS;
 
 const ABOUT: &str =
@@ -44,7 +44,17 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands(kinds)
-        .subcommands([run(), map(), devices(), calibrate(), model(), bench(), completions(), guard::command()])
+        .subcommands([
+            run(),
+            map(),
+            merge::command(),
+            devices(),
+            calibrate(),
+            model(),
+            bench(),
+            completions(),
+            guard::command(),
+        ])
 }
 
 fn run() -> Command {
@@ -64,6 +74,12 @@ fn run() -> Command {
             .conflicts_with_all(["only", "results-only"]),
         flag("sync", "Make sure that outcomes reach the disk as they come, so that a power cut loses none of them")
             .requires("output"),
+        Arg::new("shard")
+            .long("shard")
+            .value_name("I/N")
+            .help("Run only this one of N parts of the jobs, counted from 0; `tandem merge` joins their results")
+            .conflicts_with("only")
+            .value_parser(|text: &str| text.parse::<Shard>()),
         Arg::new("only")
             .long("only")
             .value_name("ID")

@@ -17,7 +17,7 @@ use crate::cli::stopped::FAILED;
 use crate::cli::terminal::{is_terminal, print, stderr_style, stdout_style, tell};
 use crate::cli::{Stopped, verify};
 use crate::engine::{CancelFlag, Outcome};
-use crate::job::{BadLine, BindContext, DeviceChoice, JobError, JobSpec};
+use crate::job::{BadLine, BindContext, DeviceChoice, JobError, JobSpec, Shard};
 use crate::report::figures::counted;
 use crate::report::{
     Detail, explain, heading, plan_text, quoted, run_head, run_row, run_summary, visible, write_outcome, write_plan,
@@ -31,6 +31,7 @@ struct Asked {
     input: JobInput,
     output: Option<PathBuf>,
     only: Vec<String>,
+    shard: Option<Shard>,
     strict: bool,
     results_only: bool,
     unordered: bool,
@@ -44,7 +45,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let asked = Asked::read(matches)?;
     asked.check_output()?;
     let cancel = CancelFlag::default();
-    let lines = asked.input.open(asked.strict, &asked.only, &cancel)?;
+    let lines = asked.input.open(asked.strict, asked.shard, &asked.only, &cancel)?;
     let explained = asked.options.explain || asked.options.dry_run || asked.table;
     let mut builder = asked.options.runner().explain(explained);
     if let Some(jobs) = asked.flow.jobs {
@@ -124,6 +125,7 @@ impl Asked {
             input: JobInput::new(jobs).hashed(output.is_some() && !results_only),
             output,
             only: matches.get_many::<String>("only").into_iter().flatten().cloned().collect(),
+            shard: matches.get_one("shard").copied(),
             strict: matches.get_flag("strict"),
             results_only,
             file,
@@ -186,12 +188,17 @@ impl Asked {
         }
         self.summarise(&tally);
         if tally.dropped > 0 {
+            let whose = if tally.dropped == 1 { "its" } else { "their" };
             let dropped = counted(tally.dropped, "outcome", "outcomes");
-            tell(format_args!("{dropped} of an earlier run left out: no job has that id and content any more"));
+            tell(format_args!(
+                "{dropped} of an earlier run left out: {whose} job has changed, or is gone from the job file"
+            ));
         }
         if let (Some(partial), Some(output)) = (left_in, &self.output) {
             let (partial, output) = (partial.display(), output.display());
-            tell(format_args!("{output} is as it was, and {partial} holds what this run did: --resume goes on with both"));
+            tell(format_args!(
+                "{output} is as it was, and {partial} holds what this run did: --resume goes on with both"
+            ));
         }
         if let Some(code) = signals.exit_code() {
             return Ok(code);
@@ -308,7 +315,7 @@ impl Asked {
 }
 
 /// Whether what lies at the path is to be written to as it is: a pipe, a terminal, `/dev/null`.
-fn takes_no_rename(path: &Path) -> bool {
+pub(super) fn takes_no_rename(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 

@@ -144,7 +144,8 @@ impl Journal {
         // The same line in both files is one outcome: a run was cut off between putting its file in place and removing the other.
         self.entries.sort_unstable_by_key(|entry| (entry.key(), entry.check, entry.place));
         self.entries.dedup_by(|later, earlier| {
-            (later.key(), later.check) == (earlier.key(), earlier.check) && later.place.source() != earlier.place.source()
+            (later.key(), later.check) == (earlier.key(), earlier.check)
+                && later.place.source() != earlier.place.source()
         });
         self.entries.iter_mut().for_each(|entry| entry.check = 0);
         self.entries.sort_unstable_by_key(|entry| (entry.key(), entry.place));

@@ -95,10 +95,7 @@ pub(super) struct Line<'a> {
 ///
 /// # Errors
 /// Those of reading, and of `each`.
-pub(super) fn lines(
-    input: &mut dyn BufRead,
-    mut each: impl FnMut(Line<'_>) -> io::Result<()>,
-) -> io::Result<u64> {
+pub(super) fn lines(input: &mut dyn BufRead, mut each: impl FnMut(Line<'_>) -> io::Result<()>) -> io::Result<u64> {
     let (mut offset, mut head) = (0, Vec::with_capacity(4096));
     loop {
         head.clear();
@@ -143,7 +140,9 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let hash = JobHash::from_hex(b"0123456789abcdef01234567");
-        for (id, raw) in [("a", "a"), ("", ""), ("#7", "#7"), ("\"\\,\n", r#"\"\\,\n"#), ("é,\"kind\":", "é,\\\"kind\\\":")] {
+        for (id, raw) in
+            [("a", "a"), ("", ""), ("#7", "#7"), ("\"\\,\n", r#"\"\\,\n"#), ("é,\"kind\":", "é,\\\"kind\\\":")]
+        {
             for (outcome, ok) in [(succeeded(), true), (failed(), false)] {
                 for hash in [hash, None] {
                     let line = written(&Outcome { index: 1 << 60, id: id.into(), hash, ..outcome.clone() });
@@ -164,7 +163,9 @@ mod tests {
             assert_eq!(Head::parse(&line[..end]), None, "{end}");
         }
         assert!(Head::parse(&line[..status_end]).is_some());
-        for other in ["", "{}", "[1]", r#"{"id":"a","kind":"primes"}"#, r#"{"schema":1,"index":-1,"id":"a","kind":"x"}"#] {
+        for other in
+            ["", "{}", "[1]", r#"{"id":"a","kind":"primes"}"#, r#"{"schema":1,"index":-1,"id":"a","kind":"x"}"#]
+        {
             assert_eq!(Head::parse(other.as_bytes()), None, "{other}");
         }
     }
@@ -180,12 +181,7 @@ mod tests {
                 Ok(())
             });
             let long_len = long.len() as u64 + 3;
-            let expected = [
-                (0, 3, true),
-                (4, 0, false),
-                (5, HEAD_BYTES, true),
-                (5 + long_len, 4, false),
-            ];
+            let expected = [(0, 3, true), (4, 0, false), (5, HEAD_BYTES, true), (5 + long_len, 4, false)];
             assert_eq!((found, whole.unwrap()), (expected.into(), 10 + long_len));
         }
     }

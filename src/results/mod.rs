@@ -5,6 +5,7 @@ mod claim;
 mod file;
 mod journal;
 mod line;
+mod merge;
 mod ordered;
 mod rendered;
 mod sink;
@@ -15,6 +16,7 @@ mod tally;
 use ordered::Ordered;
 
 pub use file::{AsTheyCome, FileOptions, ResultsFile};
+pub use merge::{Merged, merge, merge_to_file};
 pub use sink::{Render, Results, RunResults};
 pub use tally::{Failure, Tally};
 

@@ -45,7 +45,8 @@ fn write_kept(
     kept: &Kept,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let changed = || io::Error::new(io::ErrorKind::InvalidData, "the results of the earlier run were changed meanwhile");
+    let changed =
+        || io::Error::new(io::ErrorKind::InvalidData, "the results of the earlier run were changed meanwhile");
     let from = match kept.source() {
         Source::Appended => appended,
         Source::Finished => finished.as_mut().ok_or_else(changed)?,
@@ -136,4 +137,3 @@ impl Blocks {
         Ok(bytes)
     }
 }
-

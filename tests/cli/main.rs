@@ -4,10 +4,13 @@
 mod factor_and_fibonacci;
 mod interruption;
 mod job_files;
+mod kills;
 #[cfg(all(feature = "links", feature = "image"))]
 mod links_and_image;
 mod machine;
 mod many_jobs;
 mod program;
+mod resume;
 mod run_results;
+mod shards;
 mod single_jobs;
