@@ -38,7 +38,7 @@ impl Members {
     }
 
     fn push(&mut self, is_in: bool) {
-        if self.jobs % 64 == 0 {
+        if self.jobs.is_multiple_of(64) {
             self.bits.push(0);
         }
         if let Some(last) = self.bits.last_mut() {

@@ -135,8 +135,9 @@ impl Parser {
         let parsed = self.parse_line(&mut head, index, number, line);
         let id = head.id.take().unwrap_or_else(|| line_id(number));
         match parsed {
-            Ok((kind, params, content)) => {
-                Ok(JobSpec { index, id, kind: kind.name, device: head.device, terms: head.terms, content, params })
+            Ok((kind, params)) => {
+                let Head { device, terms, content, .. } = head;
+                Ok(JobSpec { index, id, kind: kind.name, device, terms, content, params })
             }
             Err(Wrong { column, message }) => {
                 let error = JobError::bad_input(format!("{}:{number}:{column}: {message}", self.name));
@@ -151,7 +152,7 @@ impl Parser {
         index: u64,
         number: u64,
         line: Line<'_>,
-    ) -> Result<(&'static Kind, Box<dyn JobParams>, Option<JobHash>), Wrong> {
+    ) -> Result<(&'static Kind, Box<dyn JobParams>), Wrong> {
         let Line::Text(bytes) = line else {
             let message = format!(
                 "the line is longer than {} MiB: put long data into a file of its own and name it in the job",
@@ -169,8 +170,8 @@ impl Parser {
         let kind = reader.read(text).map_err(|error| Wrong::of(&error, text, |_| None))?;
         let own = if head.has_terms { without_fields(text, &TERMS).into() } else { Cow::Borrowed(text) };
         let params = (kind.parse)(&own).map_err(|error| Wrong::of(&error, text, |column| field_at(text, column)))?;
-        let content = self.hashing.then(|| JobHash::of_line(text, &[&NAME_AND_PLACE, &TERMS]));
-        Ok((kind, params, content))
+        head.content = self.hashing.then(|| JobHash::of_line(text, &[&NAME_AND_PLACE, &TERMS]));
+        Ok((kind, params))
     }
 }
 
