@@ -124,7 +124,8 @@ impl ResultsFile {
         Self::open(path, FileOptions::default(), render, on_broken)
     }
 
-    /// The same with options.
+    /// The same with options. A run that resumes, or is to be resumed, needs jobs with hashes:
+    /// [`JobFile::with_hashes`](crate::job::JobFile::with_hashes).
     ///
     /// # Errors
     /// Where `FILE.partial` cannot be made, or another run is writing to it; where the run does not resume, also if it is there
