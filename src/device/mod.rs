@@ -3,10 +3,12 @@
 mod cpu;
 #[cfg_attr(not(feature = "gpu"), path = "gpu_absent.rs")]
 pub mod gpu;
+mod memory;
 mod null;
 mod processor;
 mod traits;
 
 pub use cpu::CpuDevice;
+pub use memory::free_memory_bytes;
 pub use null::{NullDevice, NullFault, NullSpec};
 pub use traits::{ChunkDone, Device, DeviceError, DeviceId, DeviceInfo, DeviceKind, Phases};

@@ -15,10 +15,13 @@ use crate::job::{Bound as Opened, DeviceChoice, JobError};
 use crate::kernels::{Answer, DynKernel, Next, Work};
 use crate::model::CostClass;
 use crate::plan::{Choice, Plan};
-use crate::tasks::Place;
+use crate::tasks::{MemoryHeld, Place};
 
 /// A batch gives back what it has not begun after this long, so that other lanes can share it.
 const BATCH_TIME: Duration = Duration::from_millis(5);
+
+/// A small job that is given so long is not watched: it would have to take a thousand times what was predicted.
+const UNWATCHED: Duration = Duration::from_secs(1);
 
 /// Up to this long, predicted, a job is run where it was bound.
 const SMALL_MS: f64 = 1.0;
@@ -52,6 +55,7 @@ pub(crate) struct Leftover {
 /// Plans small jobs; remembers the last plan, since jobs of a batch tend to look alike.
 pub(crate) struct Planner<'a> {
     plan: &'a dyn Fn(&Work, DeviceChoice) -> Option<Arc<Plan>>,
+    learn: &'a dyn Fn(&MemoryHeld),
     default: DeviceChoice,
     last: Option<(Work, DeviceChoice, Option<Arc<Plan>>)>,
     /// How often `last` changed.
@@ -59,10 +63,14 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    /// A planner that asks `plan` (`None`: not to be run on the spot), where jobs that do not say otherwise run on
+    /// A planner that asks `plan` (`None`: not to be run on the spot) and tells `learn` what tasks held of the memory, where jobs that do not say otherwise run on
     /// `default`.
-    pub fn new(plan: &'a dyn Fn(&Work, DeviceChoice) -> Option<Arc<Plan>>, default: DeviceChoice) -> Self {
-        Self { plan, default, last: None, changes: 0 }
+    pub fn new(
+        plan: &'a dyn Fn(&Work, DeviceChoice) -> Option<Arc<Plan>>,
+        learn: &'a dyn Fn(&MemoryHeld),
+        default: DeviceChoice,
+    ) -> Self {
+        Self { plan, learn, default, last: None, changes: 0 }
     }
 
     /// The plan of a job that is to be run on the spot.
@@ -185,8 +193,9 @@ fn begin(
             let is_free = ticket.timeout.is_none();
             let began = Instant::now();
             let staged = Staged::new(ticket, task, opening);
-            let here = is_free && staged.place() == Place::Compute && staged.expected_ms() <= SMALL_MS;
-            let rest = if here { staged.run() } else { Some(staged) };
+            let is_small = staged.expected_ms() <= SMALL_MS && staged.wants().is_none() && staged.at_once().is_none();
+            let here = is_free && staged.place() == Place::Compute && is_small;
+            let rest = if here { staged.run(planner.learn) } else { Some(staged) };
             leftover.tasks += began.elapsed();
             return match rest {
                 Some(staged) => {
@@ -201,7 +210,10 @@ fn begin(
         }
         Err(error) => return Begun::Ended(Ended { ticket, opening, result: Err(error), plan: None }),
     };
-    let Some(plan) = planner.small(&work, ticket.device) else {
+    // What has to be watched, or needs memory, is begun by the coordinator.
+    let is_free = ticket.memory_bytes.is_none() && ticket.timeout.is_none_or(|limit| limit >= UNWATCHED);
+    let plan = if is_free { planner.small(&work, ticket.device) } else { None };
+    let Some(plan) = plan else {
         leftover.bound.push(Bound { ticket, kernel, work, opening });
         return Begun::Left;
     };

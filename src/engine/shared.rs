@@ -1,6 +1,7 @@
 //! What the coordinator, the lanes and the runner share.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::Sender;
@@ -16,6 +17,7 @@ use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::{DynKernel, Work};
 use crate::model::{Measured, Model, ModelKey, Store};
 use crate::plan::{self, DeviceState, Plan, PlanError, PlanRequest, Unusable};
+use crate::tasks::MemoryHeld;
 
 /// Below this, predicted from the prior, a job is run without asking the model: reading the model's file would cost more.
 const TRIVIAL_MS: f64 = 0.1;
@@ -29,6 +31,8 @@ pub struct Settings {
     pub threads: u32,
     /// How many processes run at once, whatever lanes there are; where left out, each holds a lane of the CPU.
     pub processes: Option<usize>,
+    /// The memory that jobs may take together, in bytes; where left out, most of what is free.
+    pub memory_bytes: Option<u64>,
     /// Whether plans are to be read by somebody.
     pub explain: bool,
 }
@@ -50,6 +54,8 @@ pub(crate) struct Shared {
     pub store: Mutex<Store>,
     pub gauge: Gauge,
     pub sender: Sender<Message>,
+    /// What of the memory is spoken for, in bytes.
+    pub reserved_bytes: AtomicU64,
     inbox: Mutex<Vec<Ticket>>,
     aside: Mutex<HashMap<DeviceId, String>>,
 }
@@ -67,6 +73,7 @@ impl Shared {
             store: Mutex::new(store),
             gauge: Gauge::default(),
             sender,
+            reserved_bytes: AtomicU64::new(0),
             inbox: Mutex::default(),
             aside: Mutex::default(),
         }
@@ -228,6 +235,17 @@ impl Shared {
         }
     }
 
+    /// Learns how much memory a program has held.
+    pub fn learn_memory(&self, held: &MemoryHeld) {
+        lock(&self.store).learn_memory(&held.name, held.peak_bytes);
+    }
+
+    /// How much memory a program of this name is expected to hold at most, where that is known.
+    #[allow(dead_code, reason = "for whoever decides how much more may begin")]
+    pub fn memory_of(&self, name: &str) -> Option<u64> {
+        lock(&self.store).model().memory_of(name)
+    }
+
     /// Learns from a batch whose jobs looked alike.
     pub fn learn_small(&self, leftover: &Leftover) {
         let Some((work, each)) = &leftover.sample else { return };
@@ -309,7 +327,8 @@ mod tests {
         let device: Arc<dyn Device> = Arc::new(NullDevice::new(NullSpec { resident_bytes, ..NullSpec::gpu(0, 1.0) }));
         let gpus = vec![FoundGpu { device, unusable: None }];
         let search = Box::new(move || Found { gpus: gpus.clone(), diagnosis: None });
-        let settings = Settings { device: DeviceChoice::Auto, threads: 1, processes: None, explain: false };
+        let settings =
+            Settings { device: DeviceChoice::Auto, threads: 1, processes: None, memory_bytes: None, explain: false };
         let (sender, _receiver) = crossbeam_channel::unbounded();
         let shared = Shared::new(settings, Devices::new(1, search), Store::new(Location::Nowhere), sender);
         shared.devices.gpus();

@@ -7,11 +7,11 @@ use crate::device::{DeviceId, Phases};
 use crate::engine::foreign::Foreign;
 use crate::engine::running::caught;
 use crate::engine::ticket::{Ticket, deliver};
-use crate::engine::{RanOn, Timings};
+use crate::engine::{Need, Permit, RanOn, Timings};
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::Answer;
 use crate::plan::{Choice, Plan};
-use crate::tasks::{Place, Step, Task, TaskContext};
+use crate::tasks::{AtOnce, MemoryHeld, Place, Step, Task, TaskContext};
 
 /// The plan of every irregular job.
 static IRREGULAR: LazyLock<Arc<Plan>> =
@@ -35,6 +35,10 @@ pub(crate) struct Staged {
     task: Foreign<Box<dyn Task>>,
     place: Place,
     expected_ms: f64,
+    at_once: Option<AtOnce>,
+    /// Its place among those of which only so many run at once; kept to its end.
+    pub permit: Option<Permit>,
+    need: Need,
     /// How long opening its input took.
     opening: Duration,
     /// How long the stages so far have taken.
@@ -49,6 +53,9 @@ impl Staged {
             task: Foreign::new(task),
             place: Place::Compute,
             expected_ms: f64::INFINITY,
+            at_once: None,
+            permit: None,
+            need: Need::NONE,
             opening,
             spent: Duration::ZERO,
         };
@@ -58,17 +65,33 @@ impl Staged {
 
     /// Asks the stage where it runs and for how long; one that panics over it will do so again where that fails its job.
     fn look(&mut self) {
-        let seen = caught(|| Ok((self.task.place(), self.task.expected_ms())));
-        (self.place, self.expected_ms) = seen.unwrap_or((Place::Compute, f64::INFINITY));
+        let task = &self.task;
+        let seen = caught(|| Ok((task.place(), task.expected_ms(), task.need(), task.at_once())));
+        (self.place, self.expected_ms, self.need, self.at_once) =
+            seen.unwrap_or((Place::Compute, f64::INFINITY, Need::NONE, None));
     }
 
     pub fn place(&self) -> Place {
         self.place
     }
 
+    /// How many of its like may run at once.
+    pub fn at_once(&self) -> Option<AtOnce> {
+        self.at_once
+    }
+
     /// How long the next stage is expected to take, in milliseconds.
     pub fn expected_ms(&self) -> f64 {
         self.expected_ms
+    }
+
+    /// What it has to be given of the memory before it goes on; `None` where that is nothing, or it holds its share.
+    pub fn wants(&self) -> Option<Need> {
+        if self.ticket.reserved.is_some() {
+            return None;
+        }
+        let need = self.ticket.memory_bytes.map_or_else(|| self.need.clone(), Need::Certain);
+        (!need.is_small()).then_some(need)
     }
 
     /// Whether it is not to go on: it was cancelled, or has not begun and is not to.
@@ -78,30 +101,35 @@ impl Staged {
     }
 
     /// Runs the next stage here, and those after it that run in the same place. Gives the job back where more is to come; the
-    /// outcome of one that has ended is delivered.
-    pub fn run(mut self) -> Option<Self> {
+    /// outcome of one that has ended is delivered. `learn` is told what is worth remembering before that.
+    pub fn run(mut self, learn: &dyn Fn(&MemoryHeld)) -> Option<Self> {
         let begun = Instant::now();
         let (place, spent_before) = (self.place, self.spent);
         let mut is_first = spent_before.is_zero();
         let shared = self.ticket.context.clone();
         let outputs_dir = shared.outputs_dir.as_deref();
         loop {
-            let Self { ticket, task, .. } = self;
+            let Self { ticket, task, permit, .. } = self;
             let (id, index, cancel) = (&*ticket.id, ticket.index, &ticket.cancel);
-            let context = TaskContext { id, index, cancel, outputs_dir };
+            let memory = ticket.reserved.as_ref().map(|reserved| &reserved.memory);
+            let context = TaskContext { memory, ..TaskContext::new(id, index, cancel, outputs_dir) };
             let stop = if std::mem::take(&mut is_first) { ticket.cancel.refusal() } else { ticket.cancel.error() };
             let result = match stop {
                 Some(error) => Err(error),
                 None => caught(|| task.into_inner().run(&context)),
             };
             let spent = spent_before + begun.elapsed();
+            if let Some(held) = context.take_memory_held() {
+                learn(&held);
+            }
             match result {
                 Ok(Step::Then(next)) => {
                     let opening = self.opening;
                     let task = Foreign::new(next);
-                    self = Self { ticket, task, spent, opening, place, expected_ms: f64::INFINITY };
+                    let (expected_ms, need, at_once) = (f64::INFINITY, Need::NONE, None);
+                    self = Self { ticket, task, spent, opening, place, expected_ms, need, at_once, permit };
                     self.look();
-                    if self.place != place {
+                    if self.place != place || self.wants().is_some() {
                         return Some(self);
                     }
                 }

@@ -11,6 +11,7 @@ pub(crate) mod json_integer;
 mod kind;
 mod lines;
 mod shard;
+mod size;
 mod spec;
 mod terms;
 mod wording;
@@ -24,6 +25,7 @@ pub use integer::{IntegerError, parse_integer, parse_unsigned};
 pub use kind::{Asked, Kind, Sample, kind, kinds};
 pub use lines::MAX_LINE_BYTES;
 pub use shard::{Shard, Sharding, Torn};
+pub use size::parse_bytes;
 pub use spec::{BindContext, Bound, DeviceChoice, JobParams, JobSpec, KindParams};
 pub use terms::{PRIORITY_MAX, Terms, parse_duration};
 

@@ -151,6 +151,16 @@ impl ResultsFile {
         Ok(Self { pipeline, path, partial, file, earlier, sync: options.sync })
     }
 
+    /// Where the line of a job begins that is kept from an earlier run: for whoever takes values from it.
+    pub fn kept_line(&self, index: u64) -> Option<(&File, u64)> {
+        let earlier = self.earlier.as_ref()?;
+        let kept = earlier.lock().kept_of(index)?;
+        match kept.source() {
+            Source::Appended => Some((&self.file, kept.offset())),
+            Source::Finished => earlier.finished.as_ref().map(|file| (file, kept.offset())),
+        }
+    }
+
     /// Puts the outcomes in order and in place.
     fn put_in_place(&self, mut entries: Vec<Entry>, kept: &[Kept]) -> io::Result<()> {
         if self.earlier.is_none() && entries.is_sorted_by_key(|entry| entry.first) {

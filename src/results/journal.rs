@@ -1,5 +1,6 @@
 //! What earlier runs have finished: found again in their results by the hashes of the jobs.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufReader, Seek};
@@ -87,6 +88,8 @@ impl Kept {
 pub(super) struct Journal {
     entries: Vec<Entry>,
     kept: Vec<Kept>,
+    /// Where each of them stands in that list, by its job, once somebody asks for one.
+    by_job: Option<HashMap<u64, usize>>,
     /// Outcomes of success that no hash is known of.
     nameless: u64,
     /// Makes a number of an id.
@@ -178,8 +181,18 @@ impl Journal {
             self.entries[first].check -= 1;
             return false;
         };
+        if let Some(by_job) = &mut self.by_job {
+            by_job.insert(index, self.kept.len());
+        }
         self.kept.push(Kept { index, place: entry.place, line: line.unwrap_or(0) });
         true
+    }
+
+    /// What is kept for this job, if anything.
+    pub fn kept_of(&mut self, index: u64) -> Option<Kept> {
+        let kept = &self.kept;
+        let by_job = self.by_job.get_or_insert_with(|| kept.iter().map(|kept| kept.index).zip(0..).collect());
+        by_job.get(&index).and_then(|at| kept.get(*at)).copied()
     }
 
     /// How many are kept.
@@ -249,6 +262,7 @@ mod tests {
         assert!(!journal.keep(0, "b", hash(2)), "an outcome without an id is not for a job with one");
         assert!(journal.keep(7, "a", hash(1)) && journal.keep(3, "#9", hash(2)) && journal.keep(5, "\"\n", hash(1)));
         assert!(!journal.keep(8, "a", hash(1)) && !journal.keep(8, "#8", hash(2)), "each outcome is for one job");
+        assert_eq!((journal.kept_of(3).map(|kept| kept.line), journal.kept_of(4)), (Some(9), None));
         let kept = journal.take_kept();
         let offset = |n: usize| text.match_indices('{').map(|(at, _)| at as u64).nth(n).unwrap();
         let found: Vec<_> = kept.iter().map(|kept| (kept.index, kept.offset(), kept.line_number())).collect();

@@ -8,12 +8,15 @@ pub mod fibonacci;
 pub mod image;
 #[cfg(feature = "links")]
 pub mod links;
+mod memory;
 #[cfg(any(feature = "links", feature = "image"))]
 mod regular;
 mod spill;
 mod task;
 
-pub use task::{Place, Step, Task, TaskContext};
+pub use memory::MemoryUse;
+pub(crate) use task::MemoryHeld;
+pub use task::{AtOnce, Place, Step, Task, TaskContext};
 
 use crate::job::Kind;
 

@@ -1,10 +1,14 @@
 //! The [`Task`] trait: an irregular job, bound to its input.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::engine::CancelFlag;
+use crate::engine::{CancelFlag, Need};
 use crate::job::JobError;
 use crate::kernels::Answer;
+use crate::tasks::MemoryUse;
 use crate::tasks::spill::Spill;
 
 /// Where a stage of a task runs.
@@ -16,6 +20,15 @@ pub enum Place {
     Process,
     /// On a thread outside the pool, and holds no lane: it waits for a network or a disk. Many run at once.
     Waiting,
+}
+
+/// How many of a group of tasks may run at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AtOnce {
+    /// Which group; a number that no other group of this process has.
+    pub group: u64,
+    /// How many of it; 1 at least.
+    pub max: usize,
 }
 
 /// What follows a stage of a task.
@@ -37,6 +50,23 @@ pub trait Task: Send {
     /// Roughly how long this stage takes, in milliseconds: short work goes first, and the shortest runs in batches.
     fn expected_ms(&self) -> f64;
 
+    /// What it is called by those who remember how much memory its like has held; nothing where nobody does.
+    fn name(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+
+    /// How many of its like may run at once, where not as many as there is room for. Asked before the first stage; those that
+    /// are too many hold no lane while they wait.
+    fn at_once(&self) -> Option<AtOnce> {
+        None
+    }
+
+    /// What memory this stage and those after it need together at most. It is reserved before this stage begins and given back
+    /// when the job has ended; the first stage that needs some decides for all that follow. Next to nothing, if not said.
+    fn need(&self) -> Need {
+        Need::NONE
+    }
+
     /// Runs this stage. Long loops call [`TaskContext::check`] now and then (every few milliseconds), so that they can be
     /// cancelled.
     ///
@@ -56,9 +86,38 @@ pub struct TaskContext<'a> {
     pub cancel: &'a CancelFlag,
     /// The folder for what a job prints beyond what an outcome holds, where the run names one.
     pub outputs_dir: Option<&'a Path>,
+    /// Where a stage whose need is [learned](Need::Learned) notes what it holds.
+    pub memory: Option<&'a Arc<MemoryUse>>,
+    /// What is to be remembered of the memory that it held.
+    pub(crate) held: RefCell<Option<MemoryHeld>>,
 }
 
-impl TaskContext<'_> {
+/// How much memory a task of this name has held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MemoryHeld {
+    pub name: String,
+    pub peak_bytes: u64,
+}
+
+impl<'a> TaskContext<'a> {
+    /// What a stage may know of the job of this name and place.
+    pub fn new(id: &'a str, index: u64, cancel: &'a CancelFlag, outputs_dir: Option<&'a Path>) -> Self {
+        Self { id, index, cancel, outputs_dir, memory: None, held: RefCell::default() }
+    }
+
+    /// Has it remembered that a task of this name has held so much memory.
+    pub(crate) fn held_memory(&self, name: String, peak_bytes: u64) {
+        if let Some(memory) = self.memory {
+            memory.note_peak(peak_bytes);
+        }
+        self.held.replace(Some(MemoryHeld { name, peak_bytes }));
+    }
+
+    /// What is to be remembered; once.
+    pub(crate) fn take_memory_held(&self) -> Option<MemoryHeld> {
+        self.held.take()
+    }
+
     /// Where a long stream of this job goes.
     pub(crate) fn spill(&self, stream: &str) -> Spill {
         let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.=,".contains(c) { c } else { '_' };
