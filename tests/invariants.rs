@@ -255,7 +255,7 @@ fn run(seed: u64) {
         let terms = Terms { after, priority: (n % 3) as i32, ..conduct.terms() };
         let params: Box<dyn JobParams> = Box::new(Params { conduct, n });
         let id = format!("{n} {conduct:?}").into();
-        Incoming::Job(JobSpec { index: n, id, kind: "sum_below", device: None, terms, params })
+        Incoming::Job(JobSpec { index: n, id, kind: "sum_below", device: None, terms, content: None, params })
     };
     std::thread::scope(|scope| {
         let (runner, cancel) = (&runner, &cancel);

@@ -3,9 +3,9 @@
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use crate::cli::flow::with_flow_options;
-use crate::cli::guard;
 use crate::cli::options::{with_job_options, with_machine_options};
-use crate::job::{kinds, parse_bounded};
+use crate::cli::{guard, merge};
+use crate::job::{Shard, kinds, parse_bounded};
 use crate::kernels::KERNELS;
 
 const ABOUT: &str =
@@ -22,7 +22,8 @@ Relative paths are relative to the job file; an id left out is `#` and the line 
 alone. On a terminal a table is printed, else one JSON object a job, in the order of the jobs.
 
 With --output, results are appended to RESULTS.jsonl.partial as they come, and at the end put in the order of the
-jobs and renamed to RESULTS.jsonl. A run that is killed leaves the .partial file."#;
+jobs and renamed to RESULTS.jsonl. A run that is killed leaves the .partial file; the same command with --resume goes on
+with it."#;
 
 const MAP_HELP: &str = "\
 Each input is a job of its own. {} in an argument stands for the input; without any {} the input is the last argument. What the
@@ -44,7 +45,17 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands(kinds)
-        .subcommands([run(), map(), devices(), calibrate(), model(), bench(), completions(), guard::command()])
+        .subcommands([
+            run(),
+            map(),
+            merge::command(),
+            devices(),
+            calibrate(),
+            model(),
+            bench(),
+            completions(),
+            guard::command(),
+        ])
 }
 
 fn run() -> Command {
@@ -60,6 +71,16 @@ fn run() -> Command {
             .help("Write the outcomes to this file")
             .conflicts_with_all(["verify", "dry-run"])
             .value_parser(value_parser!(std::path::PathBuf)),
+        flag("resume", "Go on with RESULTS.jsonl: keep what has succeeded and is still the same, run the rest")
+            .conflicts_with_all(["only", "results-only"]),
+        flag("sync", "Make sure that outcomes reach the disk as they come, so that a power cut loses none of them")
+            .requires("output"),
+        Arg::new("shard")
+            .long("shard")
+            .value_name("I/N")
+            .help("Run only this one of N parts of the jobs, counted from 0; `tandem merge` joins their results")
+            .conflicts_with("only")
+            .value_parser(|text: &str| text.parse::<Shard>()),
         Arg::new("only")
             .long("only")
             .value_name("ID")

@@ -178,7 +178,7 @@ impl Program {
             }
         };
         let params = Box::new(CommandParams { name: self.name.clone(), ..params });
-        Incoming::Job(JobSpec { index, id, kind, device: None, terms: Terms::default(), params })
+        Incoming::Job(JobSpec { index, id, kind, device: None, terms: Terms::default(), content: None, params })
     }
 }
 

@@ -8,11 +8,13 @@ mod devices;
 mod flow;
 mod guard;
 mod map;
+mod merge;
 mod model;
 mod options;
 mod pipe;
 mod run;
 mod run_lines;
+mod run_shard;
 mod signals;
 mod single;
 mod stopped;
@@ -41,6 +43,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Stopped
         (_, Some(kind)) => single::run(kind, matches),
         ("run", _) => run::run(matches),
         ("map", _) => map::run(matches),
+        ("merge", _) => merge::run(matches),
         ("devices", _) => devices::run(matches),
         ("calibrate", _) => calibrate::run(matches),
         ("model", _) => model::run(matches),

@@ -17,11 +17,12 @@ use crate::cli::stopped::FAILED;
 use crate::cli::terminal::{is_terminal, print, stderr_style, stdout_style, tell};
 use crate::cli::{Stopped, verify};
 use crate::engine::{CancelFlag, Outcome};
-use crate::job::{BadLine, BindContext, DeviceChoice, JobError, JobSpec};
+use crate::job::{BadLine, BindContext, DeviceChoice, JobError, JobSpec, Shard};
+use crate::report::figures::counted;
 use crate::report::{
     Detail, explain, heading, plan_text, quoted, run_head, run_row, run_summary, visible, write_outcome, write_plan,
 };
-use crate::results::{AsTheyCome, MAX_HELD_BYTES, Render, Results, ResultsFile, RunResults, Tally};
+use crate::results::{AsTheyCome, FileOptions, MAX_HELD_BYTES, Render, Results, ResultsFile, RunResults, Tally};
 use crate::runner::{Incoming, Runner, StreamOptions, Streamed};
 
 /// What `run` was asked for, besides the options of all jobs.
@@ -30,9 +31,11 @@ struct Asked {
     input: JobInput,
     output: Option<PathBuf>,
     only: Vec<String>,
+    shard: Option<Shard>,
     strict: bool,
     results_only: bool,
     unordered: bool,
+    file: FileOptions,
     flow: StreamOptions,
     /// Whether outcomes are shown as a table, for people.
     table: bool,
@@ -42,7 +45,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let asked = Asked::read(matches)?;
     asked.check_output()?;
     let cancel = CancelFlag::default();
-    let lines = asked.input.open(asked.strict, &asked.only, &cancel)?;
+    let lines = asked.input.open(asked.strict, asked.shard, &asked.only, &cancel)?;
     let explained = asked.options.explain || asked.options.dry_run || asked.table;
     let mut builder = asked.options.runner().explain(explained);
     if let Some(jobs) = asked.flow.jobs {
@@ -109,14 +112,23 @@ impl Asked {
             return Err(Stopped::usage("no job file: name one, or - for standard input"));
         };
         let output = matches.get_one::<PathBuf>("output").filter(|path| path.as_os_str() != "-").cloned();
+        let file = FileOptions { resume: matches.get_flag("resume"), sync: matches.get_flag("sync") };
+        if file.resume && output.as_deref().is_none_or(takes_no_rename) {
+            return Err(Stopped::usage(
+                "--resume: there is no file to go on with: add --output RESULTS.jsonl, the file that the run writes to",
+            ));
+        }
+        let results_only = matches.get_flag("results-only");
         Ok(Self {
             table: is_terminal() && !options.json && output.is_none(),
             options,
-            input: JobInput::new(jobs),
+            input: JobInput::new(jobs).hashed(output.is_some() && !results_only),
             output,
             only: matches.get_many::<String>("only").into_iter().flatten().cloned().collect(),
+            shard: matches.get_one("shard").copied(),
             strict: matches.get_flag("strict"),
-            results_only: matches.get_flag("results-only"),
+            results_only,
+            file,
             unordered: matches.get_flag("unordered"),
             flow: flow_options(matches),
         })
@@ -150,8 +162,14 @@ impl Asked {
             Polled::End => Incoming::End,
         };
         let streamed = runner.stream(jobs, context, cancel, self.flow.clone(), results.clone());
-        let tally = match results.finish() {
-            Ok(tally) => tally,
+        let read_error = lines.read_error();
+        let finished = if streamed == Streamed::All && read_error.is_none() {
+            results.finish().map(|tally| (tally, None))
+        } else {
+            results.finish_early()
+        };
+        let (tally, left_in) = match finished {
+            Ok(finished) => finished,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Stopped::PipeClosed),
             Err(error) => {
                 let place = self.output.as_ref().map_or("standard output".into(), |path| path.display().to_string());
@@ -169,10 +187,23 @@ impl Asked {
             tell(format_args!("{why}: the rest of {} was not run", visible(self.input.name())));
         }
         self.summarise(&tally);
+        if tally.dropped > 0 {
+            let whose = if tally.dropped == 1 { "its" } else { "their" };
+            let dropped = counted(tally.dropped, "outcome", "outcomes");
+            tell(format_args!(
+                "{dropped} of an earlier run left out: {whose} job has changed, or is gone from the job file"
+            ));
+        }
+        if let (Some(partial), Some(output)) = (left_in, &self.output) {
+            let (partial, output) = (partial.display(), output.display());
+            tell(format_args!(
+                "{output} is as it was, and {partial} holds what this run did: --resume goes on with both"
+            ));
+        }
         if let Some(code) = signals.exit_code() {
             return Ok(code);
         }
-        match lines.read_error() {
+        match read_error {
             Some(error) => Err(self.input.unreadable(&error)),
             None => Ok(ExitCode::from(if tally.is_clean() { 0 } else { FAILED })),
         }
@@ -209,7 +240,7 @@ impl Asked {
                 file.map_err(|error| failed(io::Error::new(error.kind(), format!("{}: {error}", path.display()))))?;
             return Ok(ordered(Box::new(file), render, on_broken));
         }
-        Ok(Arc::new(ResultsFile::create(path, render, on_broken).map_err(failed)?))
+        Ok(Arc::new(ResultsFile::open(path, self.file, render, on_broken).map_err(failed)?))
     }
 
     fn detail(&self) -> Detail {
@@ -284,7 +315,7 @@ impl Asked {
 }
 
 /// Whether what lies at the path is to be written to as it is: a pipe, a terminal, `/dev/null`.
-fn takes_no_rename(path: &Path) -> bool {
+pub(super) fn takes_no_rename(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::cli::Stopped;
 use crate::cli::pipe::{Pipe, Polled};
+use crate::cli::run_shard::{Members, Part};
 use crate::cli::terminal::tell;
 use crate::engine::CancelFlag;
 use crate::input::claim_stdin;
-use crate::job::{BadLine, JobFile, JobSpec};
+use crate::job::{BadLine, JobFile, JobSpec, Shard};
 use crate::report::figures::{counted, whole};
 use crate::report::visible;
 
@@ -23,15 +25,28 @@ type Line = Result<JobSpec, BadLine>;
 pub(super) struct JobInput {
     name: String,
     path: Option<PathBuf>,
+    /// Whether jobs are to be found again by a later run.
+    hashed: bool,
 }
 
 impl JobInput {
     /// The job file at `path`; `-` is standard input.
     pub fn new(path: &Path) -> Self {
         if path.as_os_str() == "-" {
-            return Self { name: "standard input".to_owned(), path: None };
+            return Self { name: "standard input".to_owned(), path: None, hashed: false };
         }
-        Self { name: path.display().to_string(), path: Some(path.to_owned()) }
+        Self { name: path.display().to_string(), path: Some(path.to_owned()), hashed: false }
+    }
+
+    /// The same with jobs that a later run can find again, where they are to be.
+    pub fn hashed(mut self, hashed: bool) -> Self {
+        self.hashed = hashed;
+        self
+    }
+
+    fn jobs(&self, input: File) -> JobFile<File> {
+        let jobs = JobFile::new(&self.name, input);
+        if self.hashed { jobs.with_hashes() } else { jobs }
     }
 
     /// The folder that relative paths in the jobs start from.
@@ -54,21 +69,30 @@ impl JobInput {
         same_file(self.path.as_deref(), other).unwrap_or(false)
     }
 
-    /// The lines; where `strict`, after all of them were checked; where `only` names ids, those jobs.
-    pub fn open(&self, strict: bool, only: &[String], cancel: &CancelFlag) -> Result<Lines, Stopped> {
+    /// The lines; where `strict`, after all of them were checked; those of a `shard`, if one is given; where `only` names ids,
+    /// those jobs.
+    pub fn open(
+        &self,
+        strict: bool,
+        shard: Option<Shard>,
+        only: &[String],
+        cancel: &CancelFlag,
+    ) -> Result<Lines, Stopped> {
         let (mut input, regular) = self.input()?;
+        if (strict || shard.is_some()) && !regular {
+            input = spooled(input).map_err(|error| self.unreadable(&error))?;
+        }
         if strict {
-            if !regular {
-                input = spooled(input).map_err(|error| self.unreadable(&error))?;
-            }
             self.check(&mut input)?;
             input.rewind().map_err(|error| self.unreadable(&error))?;
         }
-        let lines = if regular || strict {
-            Lines::File(JobFile::new(&self.name, input))
+        let lines = if let Some(shard) = shard {
+            self.part(input, shard)?
+        } else if regular || strict {
+            Lines::File(self.jobs(input))
         } else {
             {
-                let mut jobs = JobFile::new(&self.name, input);
+                let mut jobs = self.jobs(input);
                 let next = move || {
                     jobs.next()
                         .map(Ok)
@@ -78,6 +102,21 @@ impl JobInput {
             }
         };
         if only.is_empty() { Ok(lines) } else { self.choose(lines, only) }
+    }
+
+    /// The lines of a shard. Which they are has to be known before the first of them runs: a job that waits for another shard
+    /// is no reason to stop halfway.
+    fn part(&self, input: File, shard: Shard) -> Result<Lines, Stopped> {
+        let mut input = input;
+        let again = input.try_clone().map_err(|error| self.unreadable(&error))?;
+        let mut jobs = JobFile::new(&self.name, again);
+        let members = Members::read(&mut jobs, shard);
+        if let Some(error) = jobs.read_error() {
+            return Err(self.unreadable(error));
+        }
+        let members = members.map_err(|message| Stopped::usage(format_args!("--shard: {}: {message}", self.name)))?;
+        input.rewind().map_err(|error| self.unreadable(&error))?;
+        Ok(Lines::Part(Part { jobs: self.jobs(input), members: Arc::new(members) }))
     }
 
     /// What is read, and whether it is a regular file, which can be read twice and never makes one wait.
@@ -214,6 +253,7 @@ fn spooled(mut input: impl Read) -> io::Result<File> {
 /// The lines of a job file, one after the other.
 pub(super) enum Lines {
     File(JobFile<File>),
+    Part(Part),
     Pipe(Pipe<Line>),
     Chosen(std::vec::IntoIter<Line>),
 }
@@ -223,6 +263,7 @@ impl Lines {
     pub fn due(&self) -> Box<dyn Iterator<Item = u64> + Send> {
         match self {
             Self::File(_) | Self::Pipe(_) => Box::new(0..),
+            Self::Part(part) => part.due(),
             Self::Chosen(lines) => Box::new(lines.as_slice().iter().map(place).collect::<Vec<_>>().into_iter()),
         }
     }
@@ -231,6 +272,7 @@ impl Lines {
     pub fn has_more(&mut self) -> bool {
         match self {
             Self::File(jobs) => jobs.next().is_some(),
+            Self::Part(part) => part.next().is_some(),
             // Who may still write to it is not known, so an open pipe counts.
             Self::Pipe(pipe) => pipe.has_more(),
             Self::Chosen(lines) => lines.next().is_some(),
@@ -240,7 +282,9 @@ impl Lines {
     /// Why the lines ended early, if they did.
     pub fn read_error(&mut self) -> Option<io::Error> {
         match self {
-            Self::File(jobs) => jobs.read_error().map(|error| io::Error::new(error.kind(), error.to_string())),
+            Self::File(jobs) | Self::Part(Part { jobs, .. }) => {
+                jobs.read_error().map(|error| io::Error::new(error.kind(), error.to_string()))
+            }
             Self::Pipe(pipe) => pipe.error(),
             Self::Chosen(_) => None,
         }
@@ -252,6 +296,7 @@ impl Lines {
     pub fn poll(&mut self) -> Polled<Line> {
         let next = match self {
             Self::File(jobs) => jobs.next(),
+            Self::Part(part) => part.next(),
             Self::Pipe(pipe) => return pipe.poll(),
             Self::Chosen(lines) => lines.next(),
         };

@@ -81,7 +81,7 @@ pub(crate) struct Ticket {
 impl Ticket {
     /// A job that was submitted just now.
     pub fn new(spec: JobSpec, context: Arc<BindContext>, cancel: CancelFlag, sink: Arc<dyn OutcomeSink>) -> Self {
-        let JobSpec { index, id, kind, device, params, terms } = spec;
+        let JobSpec { index, id, kind, device, params, terms, content: _ } = spec;
         let (params, submitted) = (Foreign::new(params), Instant::now());
         // Asked once, and here: it is foreign code, which may panic.
         let in_memory = panics::catch(|| params.in_memory()).unwrap_or(false);
@@ -133,7 +133,7 @@ impl Ticket {
         if let Some(mut reserved) = self.reserved {
             reserved.succeeded = result.is_ok();
         }
-        (Outcome { index, id, kind, result, ran_on, timings, attempts, plan }, self.sink)
+        (Outcome { index, id, kind, result, ran_on, timings, attempts, plan, hash: None }, self.sink)
     }
 }
 

@@ -24,13 +24,13 @@ pub(super) fn without_fields(line: &str, names: &[&str]) -> String {
 }
 
 /// A member of the line's object: where it lies, up to its comma, and its name without the quotes.
-struct Member {
-    start: usize,
-    end: usize,
-    name: std::ops::Range<usize>,
+pub(super) struct Member {
+    pub start: usize,
+    pub end: usize,
+    pub name: std::ops::Range<usize>,
 }
 
-fn members(line: &[u8]) -> Vec<Member> {
+pub(super) fn members(line: &[u8]) -> Vec<Member> {
     let mut members = Vec::new();
     let mut depth = 0_usize;
     let mut start = 0;

@@ -10,7 +10,7 @@ use crate::job::head::{Head, HeadReader, TERMS};
 use crate::job::ids::{Ids, Places};
 use crate::job::lines::{Line, Lines, MAX_LINE_BYTES};
 use crate::job::wording::{field_at, plain, with_field};
-use crate::job::{JobError, JobParams, JobSpec, Kind, kinds};
+use crate::job::{JobError, JobHash, JobParams, JobSpec, Kind, kinds};
 
 /// Longer messages are shortened in their middle.
 const MAX_MESSAGE_BYTES: usize = 400;
@@ -39,6 +39,7 @@ impl From<BadLine> for Outcome {
             timings: Timings::default(),
             attempts: 1,
             plan: None,
+            hash: None,
         }
     }
 }
@@ -73,6 +74,7 @@ impl<R: Read> JobFile<R> {
             ids: Ids::default(),
             places: Places::default(),
             index: 0,
+            hashing: false,
         };
         Self { lines: Lines::new(input), parser, read_error: None }
     }
@@ -80,6 +82,13 @@ impl<R: Read> JobFile<R> {
     /// The same with one more kind of job: a user's own.
     pub fn with_kind(mut self, kind: &'static Kind) -> Self {
         self.parser.kinds.push(kind);
+        self
+    }
+
+    /// The same with the hash of its line in every job.
+    #[must_use]
+    pub fn with_hashes(mut self) -> Self {
+        self.parser.hashing = true;
         self
     }
 
@@ -113,6 +122,8 @@ struct Parser {
     ids: Ids,
     places: Places,
     index: u64,
+    /// Whether jobs get the hashes of their lines.
+    hashing: bool,
 }
 
 impl Parser {
@@ -125,7 +136,8 @@ impl Parser {
         let id = head.id.take().unwrap_or_else(|| line_id(number));
         match parsed {
             Ok((kind, params)) => {
-                Ok(JobSpec { index, id, kind: kind.name, device: head.device, terms: head.terms, params })
+                let Head { device, terms, content, .. } = head;
+                Ok(JobSpec { index, id, kind: kind.name, device, terms, content, params })
             }
             Err(Wrong { column, message }) => {
                 let error = JobError::bad_input(format!("{}:{number}:{column}: {message}", self.name));
@@ -158,9 +170,13 @@ impl Parser {
         let kind = reader.read(text).map_err(|error| Wrong::of(&error, text, |_| None))?;
         let own = if head.has_terms { without_fields(text, &TERMS).into() } else { Cow::Borrowed(text) };
         let params = (kind.parse)(&own).map_err(|error| Wrong::of(&error, text, |column| field_at(text, column)))?;
+        head.content = self.hashing.then(|| JobHash::of_line(text, &[&NAME_AND_PLACE, &TERMS]));
         Ok((kind, params))
     }
 }
+
+/// The fields besides the terms that leave the result of a job as it is.
+const NAME_AND_PLACE: [&str; 2] = ["id", "device"];
 
 fn line_id(number: u64) -> Arc<str> {
     format!("#{number}").into()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use crate::job::ids::{Ids, Places};
-use crate::job::{DeviceChoice, Kind, PRIORITY_MAX, Terms, parse_bytes, parse_duration, shorten};
+use crate::job::{DeviceChoice, JobHash, Kind, PRIORITY_MAX, Terms, parse_bytes, parse_duration, shorten};
 
 /// The common fields of a line, as far as they have been read: an error leaves those before it.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub(super) struct Head {
     pub terms: Terms,
     /// Whether it gave any terms, so that its kind must not see them.
     pub has_terms: bool,
+    /// The hash of the line, where it is wanted; made when all of it has been read.
+    pub content: Option<JobHash>,
 }
 
 /// The fields of [`Terms`], in the order of the places of [`HeadReader`]'s fields after the first three.

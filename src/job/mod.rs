@@ -3,12 +3,14 @@
 mod blank;
 mod error;
 mod file;
+mod hash;
 mod head;
 mod ids;
 mod integer;
 pub(crate) mod json_integer;
 mod kind;
 mod lines;
+mod shard;
 mod size;
 mod spec;
 mod terms;
@@ -16,11 +18,13 @@ mod wording;
 
 pub use error::{Cause, JobError};
 pub use file::{BadLine, JobFile};
+pub use hash::{InputState, JobHash};
 #[cfg(feature = "cli")]
 pub(crate) use integer::parse_bounded;
 pub use integer::{IntegerError, parse_integer, parse_unsigned};
 pub use kind::{Asked, Kind, Sample, kind, kinds};
 pub use lines::MAX_LINE_BYTES;
+pub use shard::{Shard, Sharding, Torn};
 pub use size::parse_bytes;
 pub use spec::{BindContext, Bound, DeviceChoice, JobParams, JobSpec, KindParams};
 pub use terms::{PRIORITY_MAX, Terms, parse_duration};

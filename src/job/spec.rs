@@ -1,9 +1,9 @@
 //! A job as it was asked for, before any file is opened.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::job::{JobError, Terms};
+use crate::job::{JobError, JobHash, Terms};
 use crate::kernels::DynKernel;
 use crate::tasks::Task;
 use crate::tasks::command::Workers;
@@ -108,6 +108,11 @@ pub trait JobParams: Send + Sync + std::fmt::Debug {
         false
     }
 
+    /// The files that the result depends on, as they are named in the job; a relative path starts from the context's folder.
+    fn input_files(&self) -> Vec<&Path> {
+        Vec::new()
+    }
+
     /// Opens the inputs and gives what runs, valid and bounded.
     ///
     /// # Errors
@@ -134,6 +139,8 @@ pub struct JobSpec {
     pub device: Option<DeviceChoice>,
     /// What it asks of the run.
     pub terms: Terms,
+    /// The hash of its line, where its outcome is to be found again by a later run.
+    pub content: Option<JobHash>,
     /// What its kind needs to know.
     pub params: Box<dyn JobParams>,
 }

@@ -73,6 +73,7 @@ pub fn succeeded() -> Outcome {
         },
         attempts: 2,
         plan: Some(Arc::new(plan())),
+        hash: None,
     }
 }
 
@@ -86,5 +87,6 @@ pub fn failed() -> Outcome {
         timings: Timings::default(),
         attempts: 1,
         plan: None,
+        hash: None,
     }
 }

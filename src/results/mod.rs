@@ -1,15 +1,22 @@
 //! Where the outcomes of a run go: to a pipe in the order of the jobs, or to a file that is sorted at the end; and how
 //! many there were. Memory is bounded: what waits for a slow job ahead goes to disk past a limit.
 
+mod claim;
 mod file;
+mod journal;
+mod line;
+mod merge;
 mod ordered;
 mod rendered;
 mod sink;
+mod sorted;
+mod synced;
 mod tally;
 
 use ordered::Ordered;
 
-pub use file::{AsTheyCome, ResultsFile};
+pub use file::{AsTheyCome, FileOptions, ResultsFile};
+pub use merge::{Merged, merge, merge_to_file};
 pub use sink::{Render, Results, RunResults};
 pub use tally::{Failure, Tally};
 

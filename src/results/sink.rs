@@ -1,6 +1,7 @@
 //! A thread that writes what workers render, in pieces: when it is idle, or at 64 KiB.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -29,6 +30,16 @@ pub trait RunResults: OutcomeSink {
     /// # Errors
     /// The first that befell a write; what came after it was dropped.
     fn finish(&self) -> io::Result<Tally>;
+
+    /// The same where the run has ended before all its jobs were looked at. Where what earlier runs have left would be lost by
+    /// that, the results stay as they are, for a later run to go on with, and the file is named that then holds those of this
+    /// one.
+    ///
+    /// # Errors
+    /// As above.
+    fn finish_early(&self) -> io::Result<(Tally, Option<PathBuf>)> {
+        Ok((self.finish()?, None))
+    }
 }
 
 /// What decides which of the rendered outcomes are written next.

@@ -1,13 +1,15 @@
 //! Many jobs from a job file to a sink: what `tandem run` does.
 
 use std::collections::{HashMap, VecDeque};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::engine::flow::{Flow, FlowOptions, Next, Verdict};
 use crate::engine::{CancelFlag, Foreign, Outcome, OutcomeSink, RanOn, Timings, catch};
-use crate::job::{BindContext, Bound, Cause, JobError, JobParams, JobSpec};
+use crate::job::{BindContext, Bound, Cause, JobError, JobHash, JobParams, JobSpec};
 use crate::runner::Runner;
+use crate::runner::inputs::hash_of;
 
 /// Jobs that have not ended, at most, before reading waits. Enough for batches; small enough to bound memory.
 const UNDER_WAY_MAX: usize = 8192;
@@ -106,7 +108,7 @@ enum Ending {
 
 /// What the thread that reads jobs does next.
 enum Turn {
-    Submit(JobSpec),
+    Begin(JobSpec),
     Read,
     Over(Streamed),
 }
@@ -117,7 +119,7 @@ impl Stream<'_> {
         let mut told = Ending::No;
         loop {
             match self.next_turn(all_read, cancel, &mut told) {
-                Turn::Submit(spec) => self.submit(spec),
+                Turn::Begin(spec) => self.begin(self.router.lock(), spec),
                 Turn::Read => match jobs() {
                     Incoming::Job(spec) => self.take_in(spec),
                     Incoming::Ended(outcome) => self.router.pass_bad_line(outcome),
@@ -156,7 +158,7 @@ impl Stream<'_> {
                     }
                     if let Some(spec) = state.next_ready() {
                         state.under_way += 1;
-                        return Turn::Submit(spec);
+                        return Turn::Begin(spec);
                     }
                     if !all_read && state.flow.waiting() < WAITING_MAX {
                         return Turn::Read;
@@ -186,12 +188,8 @@ impl Stream<'_> {
         let index = spec.index;
         match state.flow.add(index, &spec.terms) {
             Verdict::Begin => {
-                if state.flow.may_be_tried_again(index) {
-                    spec = state.keep_for_tries(spec);
-                }
                 state.under_way += 1;
-                drop(state);
-                self.submit(spec);
+                self.begin(state, spec);
             }
             Verdict::Wait => _ = state.kept.insert(index, Foreign::new(spec)),
             Verdict::Skip(parent) => {
@@ -201,6 +199,29 @@ impl Stream<'_> {
                 self.router.pass(vec![outcome]);
             }
         }
+    }
+
+    /// Begins a job, which counts as under way; or ends it, where its outcome is there from an earlier run. Only now have
+    /// those ended that write its inputs, so that only now can be told whether it still is the job that it was.
+    fn begin<'a>(&'a self, mut state: MutexGuard<'a, State>, mut spec: JobSpec) {
+        if let Some(content) = spec.content {
+            let mut parents: Vec<JobHash> =
+                spec.terms.after.iter().cloned().flatten().map(|parent| state.hash_of(parent)).collect();
+            // What follows looks at files and at somebody else's code.
+            drop(state);
+            let hash = hash_of(&spec, content, &self.context.base_dir, &mut parents);
+            let kept = catch(|| self.router.sink.keep(spec.index, &spec.id, hash)).unwrap_or(false);
+            state = self.router.lock();
+            state.set_hash(spec.index, hash);
+            if kept {
+                return state.end_kept(spec.index);
+            }
+        }
+        if state.flow.may_be_tried_again(spec.index) {
+            spec = state.keep_for_tries(spec);
+        }
+        drop(state);
+        self.submit(spec);
     }
 
     fn submit(&self, spec: JobSpec) {
@@ -231,21 +252,44 @@ struct State {
     tried: HashMap<u64, Outcome>,
     /// What jobs are called that have not succeeded, for those that wait for them.
     failed: HashMap<u64, Arc<str>>,
+    /// The hashes of jobs that have begun, by their places; nothing where nobody wants to know.
+    hashes: Vec<JobHash>,
 }
 
 /// So many failed jobs are remembered by name.
 const FAILED_MAX: usize = 65_536;
 
 impl State {
-    /// The next job that has waited long enough, kept for another try where it may have one.
+    /// The next job that has waited long enough.
     fn next_ready(&mut self) -> Option<JobSpec> {
         while let Some(index) = self.ready.pop_front() {
-            if let Some(spec) = self.kept.remove(&index).map(Foreign::into_inner) {
-                let again = self.flow.may_be_tried_again(index);
-                return Some(if again { self.keep_for_tries(spec) } else { spec });
+            if let Some(spec) = self.kept.remove(&index) {
+                return Some(spec.into_inner());
             }
         }
         None
+    }
+
+    fn hash_of(&self, index: u64) -> JobHash {
+        usize::try_from(index).ok().and_then(|at| self.hashes.get(at)).copied().unwrap_or_default()
+    }
+
+    fn set_hash(&mut self, index: u64, hash: JobHash) {
+        let Ok(at) = usize::try_from(index) else { return };
+        if self.hashes.len() <= at {
+            self.hashes.resize(at + 1, JobHash::default());
+        }
+        self.hashes[at] = hash;
+    }
+
+    /// A job ends, as it did in an earlier run: by success.
+    fn end_kept(&mut self, index: u64) {
+        self.under_way -= 1;
+        for next in self.flow.end(index, true) {
+            if let Next::Begin(job) = next {
+                self.ready.push_back(job);
+            }
+        }
     }
 
     /// Remembers what a job is called that has not succeeded.
@@ -268,11 +312,11 @@ impl State {
 
     /// Keeps a job for its next try, and gives it for this one.
     fn keep_for_tries(&mut self, spec: JobSpec) -> JobSpec {
-        let JobSpec { index, id, kind, device, terms, params } = spec;
+        let JobSpec { index, id, kind, device, terms, content, params } = spec;
         let shared = Again(Arc::from(params));
         let copy = |shared: Again| {
             let (id, terms) = (id.clone(), terms.clone());
-            JobSpec { index, id, kind, device, terms, params: Box::new(shared) }
+            JobSpec { index, id, kind, device, terms, content, params: Box::new(shared) }
         };
         self.kept.insert(index, Foreign::new(copy(Again(shared.0.clone()))));
         copy(shared)
@@ -286,6 +330,10 @@ struct Again(Arc<dyn JobParams>);
 impl JobParams for Again {
     fn in_memory(&self) -> bool {
         self.0.in_memory()
+    }
+
+    fn input_files(&self) -> Vec<&Path> {
+        self.0.input_files()
     }
 
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
@@ -351,6 +399,9 @@ impl OutcomeSink for Router {
         let count = outcomes.len();
         for mut outcome in outcomes {
             let index = outcome.index;
+            if !state.hashes.is_empty() {
+                outcome.hash = Some(state.hash_of(index));
+            }
             if let Err(error) = &outcome.result {
                 let (cause, code) = (error.cause, exit_code(error));
                 outcome.attempts += state.tried.remove(&index).map_or(0, |before| before.attempts);
@@ -408,5 +459,6 @@ fn unrun(spec: &JobSpec, error: JobError) -> Outcome {
         timings: Timings::default(),
         attempts: 0,
         plan: None,
+        hash: None,
     }
 }

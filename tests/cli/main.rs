@@ -4,6 +4,7 @@
 mod factor_and_fibonacci;
 mod interruption;
 mod job_files;
+mod kills;
 mod learned_memory;
 #[cfg(all(feature = "links", feature = "image"))]
 mod links_and_image;
@@ -11,6 +12,8 @@ mod machine;
 mod many_jobs;
 mod memory;
 mod program;
+mod resume;
 mod run_results;
+mod shards;
 mod single_jobs;
 mod workers;

@@ -35,6 +35,9 @@ pub struct CommandParams {
     pub env: BTreeMap<OsString, OsString>,
     /// The folder that it runs in; that of the job file if left out.
     pub cwd: Option<PathBuf>,
+    /// Files that it reads, by which a later run knows whether to run it again; relative paths start from the folder of the job
+    /// file. They need not be there.
+    pub inputs: Vec<PathBuf>,
     /// Left out, the program runs once for this job. Else it is a long-lived worker, which gets `input` as a line on standard
     /// input and answers with a line of JSON on standard output; jobs of the same program, environment and folder share so
     /// many of them, 1 to 1000, which live as long as the runner or the run.
@@ -144,6 +147,10 @@ impl JobParams for CommandParams {
         true
     }
 
+    fn input_files(&self) -> Vec<&Path> {
+        self.inputs.iter().map(PathBuf::as_path).collect()
+    }
+
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
         let (program, name) = (self.program(&context.base_dir)?, self.name.clone());
         Ok(Bound::Task(match self.question()? {
@@ -172,6 +179,8 @@ struct Line<'a> {
     #[serde(default)]
     env: BTreeMap<String, String>,
     cwd: Option<PathBuf>,
+    #[serde(default)]
+    inputs: Vec<PathBuf>,
     name: Option<String>,
     workers: Option<u32>,
     /// As it is written, so that no digit of it is lost.
@@ -181,7 +190,7 @@ struct Line<'a> {
 
 /// Parses a line of a job file.
 pub(super) fn parse(text: &str) -> Result<CommandParams, serde_json::Error> {
-    let Line { argv, stdin, env, cwd, name, workers, input, .. } = serde_json::from_str(text)?;
+    let Line { argv, stdin, env, cwd, inputs, name, workers, input, .. } = serde_json::from_str(text)?;
     if argv.first().is_none_or(String::is_empty) {
         return Err(Error::custom("`argv` names no program: give [\"program\", \"argument\", …]"));
     }
@@ -198,7 +207,7 @@ pub(super) fn parse(text: &str) -> Result<CommandParams, serde_json::Error> {
         return Err(Error::custom("an empty `name`: leave it out or name the program"));
     }
     let (stdin, name) = (stdin.map(Arc::from), name.map(Arc::from));
-    Ok(CommandParams { argv, stdin, env, cwd, workers, input, name })
+    Ok(CommandParams { argv, stdin, env, cwd, inputs, workers, input, name })
 }
 
 /// A program that does nothing.
@@ -217,8 +226,9 @@ mod tests {
 
     #[test]
     fn every_field_reaches_its_place() {
-        let text = r#"{"id":"a","kind":"command","argv":["p","x y"],"stdin":"in","env":{"A":"1"},"cwd":"sub"}"#;
+        let text = r#"{"id":"a","kind":"command","argv":["p","x y"],"stdin":"in","env":{"A":"1"},"cwd":"sub","inputs":["x y"]}"#;
         let params = parse(text).unwrap();
+        assert_eq!(params.input_files(), [Path::new("x y")]);
         assert_eq!(params.argv, ["p", "x y"]);
         assert_eq!((params.stdin.as_deref(), params.cwd.as_deref()), (Some("in"), Some(Path::new("sub"))));
         assert_eq!(params.env.into_iter().collect::<Vec<_>>(), [("A".into(), "1".into())]);
