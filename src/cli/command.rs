@@ -5,6 +5,7 @@ use clap::{Arg, ArgAction, Command, value_parser};
 use crate::cli::flow::with_flow_options;
 use crate::cli::guard;
 use crate::cli::options::{with_job_options, with_machine_options};
+use crate::cli::watch::with_watch_options;
 use crate::job::{kinds, parse_bounded};
 use crate::kernels::KERNELS;
 
@@ -69,7 +70,7 @@ fn run() -> Command {
         flag("results-only", "Leave out where jobs ran and how long they took, so that two runs can be compared")
             .conflicts_with_all(["verify", "dry-run", "explain"]),
     ]);
-    with_job_options(with_flow_options(command))
+    with_job_options(with_watch_options(with_flow_options(command)))
 }
 
 fn map() -> Command {
@@ -89,7 +90,7 @@ fn map() -> Command {
         flag("unordered", "Print each as it ends, not in the order of the inputs"),
         flag("tag", "Begin each line with its input and a tab"),
     ]);
-    with_machine_options(with_flow_options(command))
+    with_machine_options(with_watch_options(with_flow_options(command)))
 }
 
 fn devices() -> Command {

@@ -15,6 +15,7 @@ use crate::cli::signals::Signals;
 use crate::cli::single::warn;
 use crate::cli::stopped::FAILED;
 use crate::cli::terminal::{stderr_style, tell};
+use crate::cli::watch::Watching;
 use crate::engine::CancelFlag;
 use crate::input::claim_stdin;
 use crate::job::{BindContext, JobSpec, Terms};
@@ -58,12 +59,14 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
             look();
         }
     };
+    let watching = Watching::begin(matches, |_| None)?;
     let out = Box::new(io::stdout());
     let results: Arc<dyn RunResults> = if matches.get_flag("unordered") {
         Arc::new(AsTheyCome::new(out, render, Box::new(on_broken)))
     } else {
         Arc::new(Results::new(out, Box::new(0..), MAX_HELD_BYTES, render, Box::new(on_broken)))
     };
+    let results = watching.over(results, Vec::new());
     let mut inputs = if from_stdin { Inputs::Lines(lines_of_stdin(&cancel)) } else { Inputs::Given(given.into_iter()) };
     let mut index = 0;
     let jobs = || match inputs.poll() {
@@ -80,6 +83,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Stopped::PipeClosed),
         Err(error) => return Err(Stopped::output(error)),
     };
+    let watched = watching.finish();
     if streamed != Streamed::All {
         tell("the rest of the inputs was not run");
     }
@@ -88,6 +92,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         tell(text.trim_end());
     }
     warn(&runner);
+    watched?;
     if let Inputs::Lines(lines) = &mut inputs
         && let Some(error) = lines.error()
     {

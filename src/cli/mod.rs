@@ -18,6 +18,7 @@ mod single;
 mod stopped;
 mod terminal;
 mod verify;
+mod watch;
 
 pub use command::command;
 pub use stopped::Stopped;

@@ -15,6 +15,7 @@ use crate::cli::signals::Signals;
 use crate::cli::single::warn;
 use crate::cli::stopped::FAILED;
 use crate::cli::terminal::{is_terminal, print, stderr_style, stdout_style, tell};
+use crate::cli::watch::Watching;
 use crate::cli::{Stopped, verify};
 use crate::engine::{CancelFlag, Outcome};
 use crate::job::{BadLine, BindContext, DeviceChoice, JobError, JobSpec};
@@ -55,7 +56,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     } else if asked.options.verify {
         asked.each(lines, |spec, context| asked.verify(&runner, spec, context))
     } else {
-        asked.run(&runner, lines, &cancel)
+        asked.run(&runner, lines, &cancel, matches)
     };
     warn(&runner);
     code
@@ -103,6 +104,16 @@ impl Asked {
         Ok(())
     }
 
+    /// What a file is to this run, if it is not to be written over.
+    fn taken(&self, path: &Path) -> Option<&'static str> {
+        let output = self.output.as_deref().filter(|output| !takes_no_rename(output));
+        let absolute = |path: &Path| std::path::absolute(path).ok();
+        if self.input.is_file(path) {
+            return Some("the job file");
+        }
+        output.is_some_and(|output| absolute(output) == absolute(path)).then_some("the file for the results")
+    }
+
     fn read(matches: &ArgMatches) -> Result<Self, Stopped> {
         let options = Options::read(matches)?;
         let Some(jobs) = matches.get_one::<PathBuf>("job-file") else {
@@ -122,7 +133,13 @@ impl Asked {
         })
     }
 
-    fn run(&self, runner: &Arc<Runner>, mut lines: Lines, cancel: &CancelFlag) -> Result<ExitCode, Stopped> {
+    fn run(
+        &self,
+        runner: &Arc<Runner>,
+        mut lines: Lines,
+        cancel: &CancelFlag,
+        matches: &ArgMatches,
+    ) -> Result<ExitCode, Stopped> {
         let stop = {
             let (runner, cancel) = (Arc::downgrade(runner), cancel.clone());
             move || {
@@ -141,7 +158,8 @@ impl Asked {
             }
         };
         let signals = Signals::watch(cancel.clone(), look);
-        let results = self.results(&lines, Box::new(stop))?;
+        let watching = Watching::begin(matches, |path| self.taken(path))?;
+        let results = watching.over(self.results(&lines, Box::new(stop))?, Vec::new());
         let context = BindContext::in_folder(self.input.base_dir());
         let jobs = || match lines.poll() {
             Polled::Item(Ok(spec)) => Incoming::Job(spec),
@@ -168,7 +186,9 @@ impl Asked {
         if let Some(why) = why.filter(|_| lines.has_more()) {
             tell(format_args!("{why}: the rest of {} was not run", visible(self.input.name())));
         }
+        let watched = watching.finish();
         self.summarise(&tally);
+        watched?;
         if let Some(code) = signals.exit_code() {
             return Ok(code);
         }

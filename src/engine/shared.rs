@@ -11,7 +11,7 @@ use crate::engine::devices::{Devices, Found};
 use crate::engine::dispatch::DeviceRun;
 use crate::engine::message::Message;
 use crate::engine::running::caught;
-use crate::engine::ticket::{Gauge, Ticket};
+use crate::engine::ticket::{Begun, Gauge, Ticket};
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::{DynKernel, Work};
 use crate::model::{Measured, Model, ModelKey, Store};
@@ -49,6 +49,7 @@ pub(crate) struct Shared {
     pub devices: Devices,
     pub store: Mutex<Store>,
     pub gauge: Gauge,
+    pub begun: Begun,
     pub sender: Sender<Message>,
     inbox: Mutex<Vec<Ticket>>,
     aside: Mutex<HashMap<DeviceId, String>>,
@@ -66,6 +67,7 @@ impl Shared {
             devices,
             store: Mutex::new(store),
             gauge: Gauge::default(),
+            begun: Begun::default(),
             sender,
             inbox: Mutex::default(),
             aside: Mutex::default(),

@@ -7,6 +7,7 @@ mod bench_table;
 pub(crate) mod examples;
 mod explain;
 pub mod figures;
+mod joblog;
 mod machine;
 mod outcome_json;
 mod run_table;
@@ -16,6 +17,7 @@ mod table;
 #[cfg(feature = "cli")]
 pub use bench_table::{bench_head, bench_json, bench_row, break_even};
 pub use explain::{explain, heading, plan_text, predicted};
+pub use joblog::{JOBLOG_HEAD, write_joblog_line};
 pub use machine::{DeviceReport, devices_json, devices_text, model_json, model_text};
 pub use outcome_json::{Detail, write_outcome, write_plan};
 pub use run_table::{quoted, run_head, run_row, run_summary};

@@ -136,6 +136,10 @@ impl OutcomeSink for AsTheyCome {
 }
 
 impl RunResults for AsTheyCome {
+    fn settle(&self, outcomes: Vec<Outcome>) -> Vec<Outcome> {
+        self.0.accept(outcomes)
+    }
+
     fn finish(&self) -> io::Result<Tally> {
         Ok(self.0.finish(|_| Ok(()))?.0)
     }
@@ -192,6 +196,10 @@ impl OutcomeSink for ResultsFile {
 }
 
 impl RunResults for ResultsFile {
+    fn settle(&self, outcomes: Vec<Outcome>) -> Vec<Outcome> {
+        self.pipeline.accept(outcomes)
+    }
+
     fn finish(&self) -> io::Result<Tally> {
         let kept = |error: io::Error| {
             io::Error::new(error.kind(), format!("{error}; what was written lies in {}", self.partial.display()))

@@ -2,16 +2,20 @@
 //! many there were. Memory is bounded: what waits for a slow job ahead goes to disk past a limit.
 
 mod file;
+mod joblog;
 mod ordered;
 mod rendered;
 mod sink;
 mod tally;
+mod watched;
 
 use ordered::Ordered;
 
 pub use file::{AsTheyCome, ResultsFile};
+pub use joblog::JobLog;
 pub use sink::{Render, Results, RunResults};
 pub use tally::{Failure, Tally};
+pub use watched::{Watched, Watcher};
 
 /// How many bytes of outcomes wait in memory for a slow job ahead; what passes it goes to an unlinked temporary file.
 pub const MAX_HELD_BYTES: usize = 64 << 20;

@@ -11,3 +11,4 @@ mod many_jobs;
 mod program;
 mod run_results;
 mod single_jobs;
+mod watching;

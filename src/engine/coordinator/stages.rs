@@ -67,7 +67,7 @@ impl Coordinator {
             && let Some(mut staged) = outside.next.pop_front()
         {
             outside.running += 1;
-            super::start_clock(&self.timer, &mut staged.ticket);
+            super::begin(&self.timer, &self.shared.begun, &mut staged.ticket);
             self.run_outside(Held::Nothing(place), staged);
         }
     }
