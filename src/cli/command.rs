@@ -67,6 +67,14 @@ fn run() -> Command {
             .action(ArgAction::Append),
         flag("strict", "Check every line first, and run nothing if any is wrong"),
         flag("unordered", "Print outcomes as they come, not in the order of the jobs").conflicts_with("output"),
+        Arg::new("first")
+            .long("first")
+            .value_name("N")
+            .help("Run the first N jobs alone and show all of them, and the rest only if these succeed")
+            .conflicts_with_all(["verify", "dry-run"])
+            .value_parser(|text: &str| parse_bounded(text, 1..=1000)),
+        flag("tag", "Print what each command printed, its id and a tab before every line, instead of outcomes")
+            .conflicts_with_all(["output", "results-only", "json", "verify", "dry-run"]),
         flag("results-only", "Leave out where jobs ran and how long they took, so that two runs can be compared")
             .conflicts_with_all(["verify", "dry-run", "explain"]),
     ]);

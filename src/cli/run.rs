@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use clap::ArgMatches;
 
+use crate::cli::first::{First, Gate};
 use crate::cli::flow::flow_options;
 use crate::cli::options::Options;
 use crate::cli::pipe::Polled;
+use crate::cli::printed::printed;
 use crate::cli::run_lines::{JobInput, Lines};
 use crate::cli::signals::Signals;
 use crate::cli::single::warn;
@@ -22,7 +24,7 @@ use crate::job::{BadLine, BindContext, DeviceChoice, JobError, JobSpec};
 use crate::report::{
     Detail, explain, heading, plan_text, quoted, run_head, run_row, run_summary, visible, write_outcome, write_plan,
 };
-use crate::results::{AsTheyCome, MAX_HELD_BYTES, Render, Results, ResultsFile, RunResults, Tally};
+use crate::results::{AsTheyCome, MAX_HELD_BYTES, Render, Results, ResultsFile, RunResults, Tally, Watcher};
 use crate::runner::{Incoming, Runner, StreamOptions, Streamed};
 
 /// What `run` was asked for, besides the options of all jobs.
@@ -35,6 +37,10 @@ struct Asked {
     results_only: bool,
     unordered: bool,
     flow: StreamOptions,
+    /// How many jobs run alone before the rest.
+    first: Option<u64>,
+    /// Whether what programs print is shown, instead of outcomes.
+    tag: bool,
     /// Whether outcomes are shown as a table, for people.
     table: bool,
 }
@@ -44,7 +50,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     asked.check_output()?;
     let cancel = CancelFlag::default();
     let lines = asked.input.open(asked.strict, &asked.only, &cancel)?;
-    let explained = asked.options.explain || asked.options.dry_run || asked.table;
+    let explained = asked.options.explain || asked.options.dry_run || asked.table || asked.first.is_some();
     let mut builder = asked.options.runner().explain(explained);
     if let Some(jobs) = asked.flow.jobs {
         builder = builder.processes(jobs);
@@ -121,7 +127,9 @@ impl Asked {
         };
         let output = matches.get_one::<PathBuf>("output").filter(|path| path.as_os_str() != "-").cloned();
         Ok(Self {
-            table: is_terminal() && !options.json && output.is_none(),
+            table: is_terminal() && !options.json && output.is_none() && !matches.get_flag("tag"),
+            first: matches.get_one("first").copied(),
+            tag: matches.get_flag("tag"),
             options,
             input: JobInput::new(jobs),
             output,
@@ -158,14 +166,29 @@ impl Asked {
             }
         };
         let signals = Signals::watch(cancel.clone(), look);
-        let watching = Watching::begin(matches, |path| self.taken(path))?;
-        let results = watching.over(self.results(&lines, Box::new(stop))?, Vec::new());
+        let total = || lines.total(self.input.path());
+        let watching = Watching::begin(matches, runner, total, |path| self.taken(path))?;
+        let first = self.first.map(|count| Arc::new(First::new(count, self.options.explain)));
+        let others = first.iter().map(|first| -> Arc<dyn Watcher> { first.clone() }).collect();
+        let results = watching.over(self.results(&lines, &watching, Box::new(stop))?, others);
         let context = BindContext::in_folder(self.input.base_dir());
-        let jobs = || match lines.poll() {
-            Polled::Item(Ok(spec)) => Incoming::Job(spec),
-            Polled::Item(Err(bad)) => Incoming::Ended(Outcome::from(bad)),
+        let mut read = 0;
+        let mut next = || match first.as_ref().map_or(Gate::Open, |first| first.gate()) {
+            Gate::Open => lines.poll(),
+            Gate::Closed => Polled::NothingYet,
+            Gate::Shut => Polled::End,
+        };
+        let jobs = || match next() {
+            Polled::Item(line) => {
+                read += 1;
+                first.iter().for_each(|first| first.took_one());
+                line.map_or_else(|bad| Incoming::Ended(Outcome::from(bad)), Incoming::Job)
+            }
             Polled::NothingYet => Incoming::NothingYet,
-            Polled::End => Incoming::End,
+            Polled::End => {
+                watching.read_all(read);
+                Incoming::End
+            }
         };
         let streamed = runner.stream(jobs, context, cancel, self.flow.clone(), results.clone());
         let tally = match results.finish() {
@@ -183,7 +206,9 @@ impl Asked {
             Streamed::Halted => Some("halted"),
             Streamed::Stopped => Some("interrupted"),
         };
-        if let Some(why) = why.filter(|_| lines.has_more()) {
+        if let Some(why) = first.as_ref().and_then(|first| first.refusal()).filter(|_| lines.has_more()) {
+            tell(format_args!("{why}: the rest of {} was not run; without --first it is", visible(self.input.name())));
+        } else if let Some(why) = why.filter(|_| lines.has_more()) {
             tell(format_args!("{why}: the rest of {} was not run", visible(self.input.name())));
         }
         let watched = watching.finish();
@@ -207,8 +232,17 @@ impl Asked {
     }
 
     /// Where outcomes go, and how they look there.
-    fn results(&self, lines: &Lines, on_broken: Box<dyn Fn() + Send + Sync>) -> Result<Arc<dyn RunResults>, Stopped> {
-        let render = if self.table { table() } else { json(self.detail()) };
+    fn results(
+        &self,
+        lines: &Lines,
+        watching: &Watching,
+        on_broken: Box<dyn Fn() + Send + Sync>,
+    ) -> Result<Arc<dyn RunResults>, Stopped> {
+        let render = match (self.tag, self.table) {
+            (true, _) => printed(true),
+            (false, true) => table(),
+            (false, false) => json(self.detail()),
+        };
         let render = if self.options.explain { explained(render) } else { render };
         let ordered = |out: Box<dyn Write + Send>, render, on_broken| -> Arc<dyn RunResults> {
             if self.unordered {
@@ -220,7 +254,7 @@ impl Asked {
             if self.table {
                 print(|out| write!(out, "{}", run_head(stdout_style())))?;
             }
-            return Ok(ordered(Box::new(io::stdout()), render, on_broken));
+            return Ok(ordered(watching.stdout(), render, on_broken));
         };
         let failed = |error: io::Error| Stopped::failed(format_args!("--output: {error}"));
         if takes_no_rename(path) {
