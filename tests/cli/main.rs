@@ -2,6 +2,7 @@
 #![cfg(feature = "cli")]
 
 mod factor_and_fibonacci;
+mod from_multiprocessing;
 mod interruption;
 mod job_files;
 #[cfg(all(feature = "links", feature = "image"))]
