@@ -5,7 +5,7 @@ use std::env;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::cli::Stopped;
-use crate::job::DeviceChoice;
+use crate::job::{DeviceChoice, parse_bytes};
 use crate::model::Location;
 use crate::report::quoted;
 use crate::runner::{Runner, RunnerBuilder};
@@ -17,13 +17,15 @@ const HEADING: &str = "Running";
 pub(super) struct Options {
     pub device: DeviceChoice,
     pub threads: Option<u32>,
+    /// The memory that jobs may take together.
+    pub memory_bytes: Option<u64>,
     pub allow_software_gpu: bool,
     pub model: Location,
     pub json: bool,
     pub explain: bool,
     pub dry_run: bool,
     pub verify: bool,
-    /// Those of the first four that were given as arguments, as a shell takes them.
+    /// Those of the first five that were given as arguments, as a shell takes them.
     pub arguments: String,
 }
 
@@ -46,7 +48,11 @@ pub(super) fn with_job_options(command: Command) -> Command {
     let flags = flags.map(|(name, help)| Arg::new(name).long(name).help(help).action(ArgAction::SetTrue));
     let [explain, dry_run, verify] = flags;
     let verify = verify.conflicts_with_all(["dry-run", "explain"]);
-    let all = [device].into_iter().chain(machine_args()).chain([explain, dry_run, verify]);
+    let memory = Arg::new("memory")
+        .long("memory")
+        .value_name("SIZE")
+        .help("Memory that jobs may take together: 8GiB, 500MB [env: TANDEM_MEMORY] [default: 80 % of what is free]");
+    let all = [device].into_iter().chain(machine_args()).chain([memory, explain, dry_run, verify]);
     command.args(all.map(|arg| arg.help_heading(HEADING)))
 }
 
@@ -97,6 +103,10 @@ impl Options {
             })?),
             None => None,
         };
+        let memory_bytes = match setting("memory", "TANDEM_MEMORY") {
+            Some((from, value)) => Some(parse_bytes(&value).map_err(|error| format!("{from}: {error}"))?),
+            None => None,
+        };
         let flag = |id: &str| matches.try_get_one::<bool>(id).ok().flatten().copied().unwrap_or(false);
         let allow_software_gpu = flag("allow-software-gpu")
             || match environment("TANDEM_ALLOW_SOFTWARE_GPU") {
@@ -106,7 +116,7 @@ impl Options {
             };
         let model = setting("model", "TANDEM_MODEL").map(|(_, value)| value);
         let mut arguments = String::new();
-        for id in ["device", "threads", "model"] {
+        for id in ["device", "threads", "memory", "model"] {
             if let Ok(Some(value)) = matches.try_get_one::<String>(id) {
                 arguments += &format!(" --{id} {}", quoted(value));
             }
@@ -118,6 +128,7 @@ impl Options {
             arguments,
             device,
             threads,
+            memory_bytes,
             allow_software_gpu,
             model: Location::from_setting(model.as_deref()),
             json: flag("json"),
@@ -129,15 +140,18 @@ impl Options {
 
     /// A runner with these options.
     pub fn runner(&self) -> RunnerBuilder {
-        let builder = Runner::builder()
+        let mut builder = Runner::builder()
             .device(self.device)
             .allow_software_gpu(self.allow_software_gpu)
             .model(self.model.clone())
             .explain(self.explain || self.dry_run);
-        match self.threads {
-            Some(threads) => builder.threads(threads),
-            None => builder,
+        if let Some(threads) = self.threads {
+            builder = builder.threads(threads);
         }
+        if let Some(bytes) = self.memory_bytes {
+            builder = builder.memory_bytes(bytes);
+        }
+        builder
     }
 }
 
@@ -172,13 +186,14 @@ mod tests {
         let environment = [
             ("TANDEM_DEVICE", "gpu:1"),
             ("TANDEM_THREADS", "3"),
+            ("TANDEM_MEMORY", "2GiB"),
             ("TANDEM_ALLOW_SOFTWARE_GPU", "yes"),
             ("TANDEM_MODEL", "none"),
         ];
         let from_environment = read(&[], &environment).unwrap();
         assert_eq!(from_environment.device, DeviceChoice::GpuIndex(1));
         assert_eq!((from_environment.threads, from_environment.allow_software_gpu), (Some(3), true));
-        assert_eq!(from_environment.model, Location::Nowhere);
+        assert_eq!((from_environment.model.clone(), from_environment.memory_bytes), (Location::Nowhere, Some(2 << 30)));
         let given = read(&["--device", "cpu", "--threads", "2", "--model", "m.json"], &environment).unwrap();
         assert_eq!((given.device, given.threads), (DeviceChoice::Cpu, Some(2)));
         assert_eq!(given.model, Location::File("m.json".into()));
@@ -194,6 +209,7 @@ mod tests {
             (&["--device", "tpu"][..], &[][..], "--device: unknown device `tpu`: use auto, cpu, gpu, gpu:N or split"),
             (&[], &[("TANDEM_DEVICE", "tpu")], "TANDEM_DEVICE: unknown device `tpu`"),
             (&["--threads", "0"], &[], "--threads: `0` is no number of threads"),
+            (&["--memory", "lots"], &[], "--memory: `lots` is no amount of memory: write it as in 500MB, 2GiB"),
             (&[], &[("TANDEM_THREADS", "many")], "TANDEM_THREADS: `many` is no number of threads"),
             (&[], &[("TANDEM_THREADS", "99999999999")], "use a whole number from 1 to 4096"),
             (

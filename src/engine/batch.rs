@@ -20,6 +20,9 @@ use crate::tasks::Place;
 /// A batch gives back what it has not begun after this long, so that other lanes can share it.
 const BATCH_TIME: Duration = Duration::from_millis(5);
 
+/// A small job that is given so long is not watched: it would have to take a thousand times what was predicted.
+const UNWATCHED: Duration = Duration::from_secs(1);
+
 /// Up to this long, predicted, a job is run where it was bound.
 const SMALL_MS: f64 = 1.0;
 
@@ -185,7 +188,8 @@ fn begin(
             let is_free = ticket.timeout.is_none();
             let began = Instant::now();
             let staged = Staged::new(ticket, task, opening);
-            let here = is_free && staged.place() == Place::Compute && staged.expected_ms() <= SMALL_MS;
+            let is_small = staged.expected_ms() <= SMALL_MS && staged.wants().is_none();
+            let here = is_free && staged.place() == Place::Compute && is_small;
             let rest = if here { staged.run() } else { Some(staged) };
             leftover.tasks += began.elapsed();
             return match rest {
@@ -201,7 +205,10 @@ fn begin(
         }
         Err(error) => return Begun::Ended(Ended { ticket, opening, result: Err(error), plan: None }),
     };
-    let Some(plan) = planner.small(&work, ticket.device) else {
+    // What has to be watched, or needs memory, is begun by the coordinator.
+    let is_free = ticket.memory_bytes.is_none() && ticket.timeout.is_none_or(|limit| limit >= UNWATCHED);
+    let plan = if is_free { planner.small(&work, ticket.device) } else { None };
+    let Some(plan) = plan else {
         leftover.bound.push(Bound { ticket, kernel, work, opening });
         return Begun::Left;
     };

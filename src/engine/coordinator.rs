@@ -2,6 +2,7 @@
 //! says. It folds nothing itself.
 
 mod cancel;
+mod memory;
 mod stages;
 
 use std::collections::{HashMap, VecDeque};
@@ -17,7 +18,7 @@ use crate::engine::dispatch::{
     Action, Admission, Dispatch, Event, JobReport, Lanes as DispatchLanes, Ticket as LaneTicket,
 };
 use crate::engine::lanes::{Lanes, Piece};
-use crate::engine::message::{Folded, Held, Item, Large, Message, fold_on};
+use crate::engine::message::{Folded, Item, Large, Message, fold_on};
 use crate::engine::queue::{Class, Queue};
 use crate::engine::running::{PassEnd, Running};
 use crate::engine::shared::{Planned, Shared};
@@ -28,9 +29,9 @@ use crate::engine::{Timings, panics};
 use crate::job::{Cause, DeviceChoice, JobError, PRIORITY_MAX};
 use crate::kernels::Work;
 use crate::plan::Plan;
-use crate::tasks::Place;
 
-use stages::Outside;
+use memory::{Memory, Parked, need_of};
+use stages::{OnLanes, Outside};
 
 /// Large jobs of one class that are open at once for every lane: enough to keep lanes busy, few enough to bound what is open.
 const OPEN_PER_LANE: usize = 4;
@@ -47,15 +48,18 @@ pub(crate) struct Coordinator {
     receiver: Receiver<Message>,
     sender: Sender<Message>,
     lanes: Lanes,
-    timer: Timer,
+    timer: Arc<Timer>,
     dispatch: Dispatch,
     items: HashMap<u64, Item>,
     next_key: u64,
     /// Not bound yet.
     queue: Queue,
+    /// Irregular jobs whose next stage takes a lane.
+    on_lanes: OnLanes,
     /// Irregular jobs whose next stage only waits, and those that wait for a process where these hold no lanes.
     waiting: Outside,
     processes: Option<Outside>,
+    memory: Memory,
     /// Whether somebody cancelled something since the last look.
     cancelled: bool,
     /// Bound and large, by class: as many are in dispatch as keep lanes busy.
@@ -81,15 +85,17 @@ impl Coordinator {
         Self {
             shared,
             receiver,
-            timer: Timer::new(sender.clone()),
+            timer: Arc::new(Timer::new(sender.clone())),
             sender,
             lanes,
             dispatch: Dispatch::new(),
             items: HashMap::new(),
             next_key: 0,
             queue,
+            on_lanes: OnLanes::default(),
             waiting: Outside::new(WAITING_MAX),
             processes,
+            memory: Memory::default(),
             cancelled: false,
             bound: Default::default(),
             unplanned: Vec::new(),
@@ -113,7 +119,7 @@ impl Coordinator {
             if self.closing && self.is_idle() {
                 return;
             }
-            let Ok(message) = self.receiver.recv() else { return };
+            let Some(message) = self.next_message() else { continue };
             self.take_guarded(message);
             // Whatever else has come meanwhile is decided on together.
             while let Ok(message) = self.receiver.try_recv() {
@@ -126,6 +132,19 @@ impl Coordinator {
         }
     }
 
+    /// The next message; `None` where it was time to look at the memory instead.
+    fn next_message(&mut self) -> Option<Message> {
+        if self.memory.wants_looks() {
+            let message = self.receiver.recv_timeout(memory::LOOK).ok();
+            if message.is_none() {
+                self.look_at_memory();
+            }
+            return message;
+        }
+        // It holds a sender of its own: the channel does not close.
+        self.receiver.recv().ok()
+    }
+
     fn threads(&self) -> u32 {
         self.shared.threads()
     }
@@ -134,8 +153,10 @@ impl Coordinator {
         let outside_is_idle = self.waiting.is_idle() && self.processes.as_ref().is_none_or(Outside::is_idle);
         self.items.is_empty()
             && self.queue.is_empty()
+            && self.on_lanes.next.is_empty()
             && self.unplanned.is_empty()
             && self.bound.iter().all(VecDeque::is_empty)
+            && self.memory.is_idle()
             && outside_is_idle
     }
 
@@ -167,16 +188,8 @@ impl Coordinator {
                     self.admit_stage(staged);
                 }
             }
-            Message::Staged { held, elapsed, next } => {
-                match held {
-                    Held::Lane(lane) => self.short_ended(lane, elapsed),
-                    Held::Nothing(place) => self.outside_ended(place),
-                }
-                match next {
-                    Some(staged) => self.admit_stage(staged),
-                    None => self.shared.ended(1),
-                }
-            }
+            Message::Staged(staged) => self.admit_stage(*staged),
+            Message::ShiftEnded { held, elapsed } => self.shift_ended(held, elapsed),
             Message::ClosureEnded { lane, elapsed } => {
                 self.short.closure_took(elapsed);
                 self.short_ended(lane, elapsed);
@@ -189,6 +202,7 @@ impl Coordinator {
                     self.admit_large(bound);
                 }
             }
+            Message::Released { key, succeeded, peak_bytes } => self.released(key, succeeded, peak_bytes),
             Message::Close => self.closing = true,
         }
     }
@@ -261,11 +275,11 @@ impl Coordinator {
         let lanes = self.threads() as usize;
         let default = self.shared.default_device();
         while self.batches < lanes * 2 {
-            let (large, bound, unplanned) = (self.large, &self.bound, &self.unplanned);
+            let (large, bound, unplanned, memory) = (self.large, &self.bound, &self.unplanned, &self.memory);
             let may_open = |class: Class| {
-                let of_class = |bound: &&Bound| Class::of(bound.ticket.device.unwrap_or(default)) == class;
-                large[class as usize] + bound[class as usize].len() + unplanned.iter().filter(of_class).count()
-                    < lanes * OPEN_PER_LANE
+                let of_class = |bound: &Bound| Class::of(bound.ticket.device.unwrap_or(default)) == class;
+                let undecided = unplanned.iter().filter(|bound| of_class(bound)).count() + memory.parked_of(of_class);
+                large[class as usize] + bound[class as usize].len() + undecided < lanes * OPEN_PER_LANE
             };
             let Some(batch) = self.queue.next_batch(lanes, may_open) else { return };
             self.batches += 1;
@@ -304,6 +318,9 @@ impl Coordinator {
         // best: jobs that are alike keep their order.
         let takes_ms = bound.work.prior_ms() / f64::from(self.threads());
         let order = self.order(bound.ticket.priority, takes_ms.max(1e-3).log2().ceil().exp2());
+        if bound.ticket.reserved.is_none() && !need_of(&bound).is_small() {
+            return self.park(order, need_of(&bound), Parked::Large(bound));
+        }
         let now = self.begun.elapsed();
         let busy_for_ms = |device| self.dispatch.busy_for_ms(device, now, |_| order);
         match self.shared.plan(&**bound.kernel, &bound.work, asked, &busy_for_ms) {
@@ -388,7 +405,7 @@ impl Coordinator {
         let sender = self.sender.clone();
         let piece: Piece = match item {
             Item::Large(large) => {
-                begin(&self.timer, &shared.begun, &mut large.ticket);
+                start_clock(&self.timer, &shared.begun, &mut large.ticket);
                 large.begun = true;
                 let running = large.running.clone();
                 Box::new(move |scratch| {
@@ -414,13 +431,7 @@ impl Coordinator {
                     closure();
                     let _ = sender.send(Message::ClosureEnded { lane, elapsed: begun.elapsed() });
                 }),
-                Item::Task(mut staged) => {
-                    begin(&self.timer, &shared.begun, &mut staged.ticket);
-                    if staged.place() == Place::Process {
-                        return self.run_outside(Held::Lane(lane), *staged);
-                    }
-                    Box::new(move |_| stages::run_stage(*staged, Held::Lane(lane), &sender))
-                }
+                Item::Shift { .. } => return self.begin_shift(lane),
                 Item::Begun | Item::Large(_) => return self.short_ended(lane, Duration::ZERO),
             },
         };
@@ -485,7 +496,7 @@ impl Coordinator {
 }
 
 /// Counts a job as running, and lets the time run that it was given, with its first chunk or stage.
-fn begin(timer: &Timer, begun: &Begun, ticket: &mut Ticket) {
+fn start_clock(timer: &Timer, begun: &Begun, ticket: &mut Ticket) {
     ticket.has_begun.get_or_insert_with(|| begun.one());
     if let Some(limit) = ticket.timeout.take() {
         timer.watch(&ticket.cancel, limit);

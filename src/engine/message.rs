@@ -27,8 +27,10 @@ pub(crate) enum Message {
     Cancelled,
     /// A batch ended.
     BatchEnded { lane: LaneTicket, elapsed: Duration, leftover: Leftover },
-    /// A stage of an irregular job was run; more of it may follow.
-    Staged { held: Held, elapsed: Duration, next: Option<Staged> },
+    /// A stage of an irregular job was run, and this one follows.
+    Staged(Box<Staged>),
+    /// A shift of stages is over.
+    ShiftEnded { held: Held, elapsed: Duration },
     /// A closure returned.
     ClosureEnded { lane: LaneTicket, elapsed: Duration },
     /// A chunk was folded, or not.
@@ -37,11 +39,13 @@ pub(crate) enum Message {
     PassEnded { key: u64, result: Result<PassEnd, JobError> },
     /// The search for GPUs is over.
     Searched,
+    /// A job has given back its share of the memory.
+    Released { key: u64, succeeded: bool, peak_bytes: Option<u64> },
     /// Nobody submits any more: end when all is done.
     Close,
 }
 
-/// What a stage holds while it runs.
+/// What a shift of stages holds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Held {
     /// A lane.
@@ -64,9 +68,9 @@ pub(crate) enum Item {
     Batch(Vec<Ticket>),
     /// A user's closure, until it runs.
     Closure(Box<dyn FnOnce() + Send>),
-    /// The next stage of an irregular job, until it runs.
-    Task(Box<Staged>),
-    /// A batch, closure or stage that runs.
+    /// A turn at the stages that wait for a lane, until it has one.
+    Shift { expected_ms: f64 },
+    /// A batch, closure or shift that runs.
     Begun,
     /// A large job.
     Large(Box<Large>),

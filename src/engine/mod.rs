@@ -1,6 +1,7 @@
 //! The only orchestrator: admits jobs, runs them, retries, merges, ends them.
 
 mod batch;
+mod budget;
 mod cancel;
 mod coordinator;
 mod devices;
@@ -13,6 +14,8 @@ mod outcome;
 mod outside;
 mod panics;
 mod queue;
+mod ready;
+mod reservation;
 mod running;
 mod shared;
 mod short;
@@ -22,8 +25,10 @@ mod ticket;
 mod timer;
 mod verify;
 
+pub use budget::Need;
 pub use cancel::CancelFlag;
 pub use devices::{Devices, Found, FoundGpu, Search, default_threads};
+pub(crate) use foreign::Foreign;
 pub use outcome::{Outcome, OutcomeSink, RanOn, Timings};
 pub use panics::catch;
 pub use shared::Settings;

@@ -1,6 +1,7 @@
 //! What the coordinator, the lanes and the runner share.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::Sender;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub threads: u32,
     /// How many processes run at once, whatever lanes there are; where left out, each holds a lane of the CPU.
     pub processes: Option<usize>,
+    /// The memory that jobs may take together, in bytes; where left out, most of what is free.
+    pub memory_bytes: Option<u64>,
     /// Whether plans are to be read by somebody.
     pub explain: bool,
 }
@@ -51,6 +54,8 @@ pub(crate) struct Shared {
     pub gauge: Gauge,
     pub begun: Begun,
     pub sender: Sender<Message>,
+    /// What of the memory is spoken for, in bytes.
+    pub reserved_bytes: AtomicU64,
     inbox: Mutex<Vec<Ticket>>,
     aside: Mutex<HashMap<DeviceId, String>>,
 }
@@ -69,6 +74,7 @@ impl Shared {
             gauge: Gauge::default(),
             begun: Begun::default(),
             sender,
+            reserved_bytes: AtomicU64::new(0),
             inbox: Mutex::default(),
             aside: Mutex::default(),
         }
@@ -311,7 +317,8 @@ mod tests {
         let device: Arc<dyn Device> = Arc::new(NullDevice::new(NullSpec { resident_bytes, ..NullSpec::gpu(0, 1.0) }));
         let gpus = vec![FoundGpu { device, unusable: None }];
         let search = Box::new(move || Found { gpus: gpus.clone(), diagnosis: None });
-        let settings = Settings { device: DeviceChoice::Auto, threads: 1, processes: None, explain: false };
+        let settings =
+            Settings { device: DeviceChoice::Auto, threads: 1, processes: None, memory_bytes: None, explain: false };
         let (sender, _receiver) = crossbeam_channel::unbounded();
         let shared = Shared::new(settings, Devices::new(1, search), Store::new(Location::Nowhere), sender);
         shared.devices.gpus();

@@ -61,7 +61,7 @@ impl Short {
     pub fn admission(&mut self, job: u64, order: u64, item: &Item) -> Admission {
         let ms = match item {
             Item::Closure(_) => self.closures.ms(),
-            Item::Task(staged) => staged.expected_ms().clamp(1e-3, 1e9),
+            Item::Shift { expected_ms } => expected_ms.clamp(1e-3, 1e9),
             _ => self.batches.ms(),
         };
         for power in &mut self.plan.powers {

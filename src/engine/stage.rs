@@ -7,7 +7,7 @@ use crate::device::{DeviceId, Phases};
 use crate::engine::foreign::Foreign;
 use crate::engine::running::caught;
 use crate::engine::ticket::{Ticket, deliver};
-use crate::engine::{RanOn, Timings};
+use crate::engine::{Need, RanOn, Timings};
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::Answer;
 use crate::plan::{Choice, Plan};
@@ -35,6 +35,7 @@ pub(crate) struct Staged {
     task: Foreign<Box<dyn Task>>,
     place: Place,
     expected_ms: f64,
+    need: Need,
     /// How long opening its input took.
     opening: Duration,
     /// How long the stages so far have taken.
@@ -49,6 +50,7 @@ impl Staged {
             task: Foreign::new(task),
             place: Place::Compute,
             expected_ms: f64::INFINITY,
+            need: Need::NONE,
             opening,
             spent: Duration::ZERO,
         };
@@ -58,8 +60,8 @@ impl Staged {
 
     /// Asks the stage where it runs and for how long; one that panics over it will do so again where that fails its job.
     fn look(&mut self) {
-        let seen = caught(|| Ok((self.task.place(), self.task.expected_ms())));
-        (self.place, self.expected_ms) = seen.unwrap_or((Place::Compute, f64::INFINITY));
+        let seen = caught(|| Ok((self.task.place(), self.task.expected_ms(), self.task.need())));
+        (self.place, self.expected_ms, self.need) = seen.unwrap_or((Place::Compute, f64::INFINITY, Need::NONE));
     }
 
     pub fn place(&self) -> Place {
@@ -69,6 +71,15 @@ impl Staged {
     /// How long the next stage is expected to take, in milliseconds.
     pub fn expected_ms(&self) -> f64 {
         self.expected_ms
+    }
+
+    /// What it has to be given of the memory before it goes on; `None` where that is nothing, or it holds its share.
+    pub fn wants(&self) -> Option<Need> {
+        if self.ticket.reserved.is_some() {
+            return None;
+        }
+        let need = self.ticket.memory_bytes.map_or_else(|| self.need.clone(), Need::Certain);
+        (!need.is_small()).then_some(need)
     }
 
     /// Whether it is not to go on: it was cancelled, or has not begun and is not to.
@@ -88,7 +99,8 @@ impl Staged {
         loop {
             let Self { ticket, task, .. } = self;
             let (id, index, cancel) = (&*ticket.id, ticket.index, &ticket.cancel);
-            let context = TaskContext { id, index, cancel, outputs_dir };
+            let memory = ticket.reserved.as_ref().map(|reserved| &reserved.memory);
+            let context = TaskContext { id, index, cancel, outputs_dir, memory };
             let stop = if std::mem::take(&mut is_first) { ticket.cancel.refusal() } else { ticket.cancel.error() };
             let result = match stop {
                 Some(error) => Err(error),
@@ -99,9 +111,10 @@ impl Staged {
                 Ok(Step::Then(next)) => {
                     let opening = self.opening;
                     let task = Foreign::new(next);
-                    self = Self { ticket, task, spent, opening, place, expected_ms: f64::INFINITY };
+                    let (expected_ms, need) = (f64::INFINITY, Need::NONE);
+                    self = Self { ticket, task, spent, opening, place, expected_ms, need };
                     self.look();
-                    if self.place != place {
+                    if self.place != place || self.wants().is_some() {
                         return Some(self);
                     }
                 }

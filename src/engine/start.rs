@@ -110,6 +110,11 @@ impl Engine {
         &self.shared.settings
     }
 
+    /// How much of the memory budget is spoken for, in bytes.
+    pub fn reserved_bytes(&self) -> u64 {
+        self.shared.reserved_bytes.load(Ordering::Relaxed)
+    }
+
     /// Devices that failed and were set aside, and why.
     pub fn set_aside(&self) -> Vec<(crate::device::DeviceId, String)> {
         self.shared.aside()

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::engine::foreign::Foreign;
+use crate::engine::reservation::Reservation;
 use crate::engine::{CancelFlag, Outcome, OutcomeSink, RanOn, Timings, panics};
 use crate::job::{BindContext, DeviceChoice, JobError, JobParams, JobSpec, Terms};
 use crate::plan::Plan;
@@ -92,6 +93,10 @@ pub(crate) struct Ticket {
     pub priority: i32,
     /// How long it may take; `None` also once the clock runs.
     pub timeout: Option<Duration>,
+    /// What it says that it needs.
+    pub memory_bytes: Option<u64>,
+    /// What it holds of the memory, once it does.
+    pub reserved: Option<Reservation>,
     pub params: Foreign<Box<dyn JobParams>>,
     /// Whether opening it costs next to nothing.
     pub in_memory: bool,
@@ -110,7 +115,7 @@ impl Ticket {
         let (params, submitted) = (Foreign::new(params), Instant::now());
         // Asked once, and here: it is foreign code, which may panic.
         let in_memory = panics::catch(|| params.in_memory()).unwrap_or(false);
-        let Terms { priority, timeout, .. } = terms;
+        let Terms { priority, timeout, memory_bytes, .. } = terms;
         // A time-out is the job's own.
         let cancel = if timeout.is_some() { cancel.child() } else { cancel };
         let has_begun = None;
@@ -121,6 +126,8 @@ impl Ticket {
             device,
             priority,
             timeout,
+            memory_bytes,
+            reserved: None,
             params,
             in_memory,
             context,
@@ -155,6 +162,9 @@ impl Ticket {
         // Whatever was not spent on it was spent waiting: for a lane, for others of its batch, between its chunks.
         timings.queued = timings.total.saturating_sub(timings.phases.total());
         let Self { index, id, kind, .. } = self;
+        if let Some(mut reserved) = self.reserved {
+            reserved.succeeded = result.is_ok();
+        }
         (Outcome { index, id, kind, result, ran_on, timings, attempts, plan }, self.sink)
     }
 }

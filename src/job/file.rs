@@ -312,13 +312,17 @@ mod tests {
     #[test]
     fn terms_are_read_by_whoever_they_are_for_and_the_kind_sees_none_of_them() {
         let text = "{\"id\":\"a\",\"kind\":\"echo\",\"values\":[]}\n\n{\"kind\":\"echo\",\"values\":[]}\n\
-            {\"timeout\":\"1.5m\",\"kind\":\"echo\",\"after\":[\"a\",\"#3\"],\"values\":[7],\"priority\":-3,\"retries\":2}\n\
+            {\"timeout\":\"1.5m\",\"kind\":\"echo\",\"after\":[\"a\",\"#3\"],\"values\":[7],\"priority\":-3,\"retries\":2,\
+            \"memory\":\"1.5GiB\"}\n\
             {\"kind\":\"echo\",\"values\":[],\"after\":\"a\",\"timeout\":2.5}";
         let jobs = read(text);
         let terms = |index: usize| jobs[index].as_ref().unwrap().terms.clone();
         assert_eq!(terms(0), Terms::default());
         let timeout = Some(std::time::Duration::from_secs(90));
-        assert_eq!(terms(2), Terms { after: vec![0..1, 1..2], priority: -3, timeout, retries: Some(2) });
+        assert_eq!(
+            terms(2),
+            Terms { after: vec![0..1, 1..2], priority: -3, timeout, retries: Some(2), memory_bytes: Some(3 << 29) }
+        );
         let timeout = Some(std::time::Duration::from_millis(2500));
         assert_eq!(terms(3), Terms { after: vec![0..1], timeout, ..Terms::default() });
     }

@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use crate::job::ids::{Ids, Places};
-use crate::job::{DeviceChoice, Kind, PRIORITY_MAX, Terms, parse_duration, shorten};
+use crate::job::{DeviceChoice, Kind, PRIORITY_MAX, Terms, parse_bytes, parse_duration, shorten};
 
 /// The common fields of a line, as far as they have been read: an error leaves those before it.
 #[derive(Debug, Default)]
@@ -22,7 +21,7 @@ pub(super) struct Head {
 }
 
 /// The fields of [`Terms`], in the order of the places of [`HeadReader`]'s fields after the first three.
-pub(super) const TERMS: [&str; 4] = ["after", "priority", "timeout", "retries"];
+pub(super) const TERMS: [&str; 5] = ["after", "priority", "timeout", "retries", "memory"];
 
 /// What the head of a line is read with.
 pub(super) struct HeadReader<'a> {
@@ -108,7 +107,16 @@ impl HeadReader<'_> {
                     return Err(A::Error::custom(format!("`priority` goes from -{PRIORITY_MAX} to {PRIORITY_MAX}")));
                 }
             }
-            "timeout" => terms.timeout = Some(map.next_value::<Time>()?.0),
+            "timeout" => {
+                let time =
+                    map.next_value_seed(TextOrNumber("a time as in \"30s\" or a number of seconds as `timeout`"))?;
+                terms.timeout = Some(parse_duration(&time).map_err(A::Error::custom)?);
+            }
+            "memory" => {
+                let amount =
+                    map.next_value_seed(TextOrNumber("an amount as in \"2GiB\" or a number of bytes as `memory`"))?;
+                terms.memory_bytes = Some(parse_bytes(&amount).map_err(A::Error::custom)?);
+            }
             _ => terms.retries = Some(map.next_value()?),
         }
         Ok(())
@@ -195,32 +203,34 @@ impl<'de> serde::Deserialize<'de> for OneOrMore {
     }
 }
 
-/// A duration: text with a unit, or a number of seconds.
-struct Time(Duration);
+/// Reads a text, or a number as its text; says what it should be where it is neither.
+struct TextOrNumber(&'static str);
 
-impl<'de> serde::Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = Time;
+impl<'de> DeserializeSeed<'de> for TextOrNumber {
+    type Value = String;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a time as in \"30s\" or a number of seconds as `timeout`")
-            }
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<Time, E> {
-                parse_duration(text).map(Time).map_err(E::custom)
-            }
+impl Visitor<'_> for TextOrNumber {
+    type Value = String;
 
-            fn visit_u64<E: Error>(self, seconds: u64) -> Result<Time, E> {
-                self.visit_str(&seconds.to_string())
-            }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
 
-            fn visit_f64<E: Error>(self, seconds: f64) -> Result<Time, E> {
-                self.visit_str(&seconds.to_string())
-            }
-        }
-        deserializer.deserialize_any(Text)
+    fn visit_str<E>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<String, E> {
+        Ok(number.to_string())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<String, E> {
+        Ok(number.to_string())
     }
 }
 

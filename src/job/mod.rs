@@ -9,6 +9,7 @@ mod integer;
 pub(crate) mod json_integer;
 mod kind;
 mod lines;
+mod size;
 mod spec;
 mod terms;
 mod wording;
@@ -20,6 +21,7 @@ pub(crate) use integer::parse_bounded;
 pub use integer::{IntegerError, parse_integer, parse_unsigned};
 pub use kind::{Asked, Kind, Sample, kind, kinds};
 pub use lines::MAX_LINE_BYTES;
+pub use size::parse_bytes;
 pub use spec::{BindContext, Bound, DeviceChoice, JobParams, JobSpec, KindParams};
 pub use terms::{PRIORITY_MAX, Terms, parse_duration};
 

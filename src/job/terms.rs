@@ -17,6 +17,8 @@ pub struct Terms {
     pub timeout: Option<Duration>,
     /// How often it is tried again where it failed of something that can pass.
     pub retries: Option<u32>,
+    /// How much memory it needs, in bytes; where left out, tandem finds out by itself.
+    pub memory_bytes: Option<u64>,
 }
 
 /// A duration as people write it: `30s`, `500ms`, `2m`, `1.5h`, `1d`, or seconds without a unit.

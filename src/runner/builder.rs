@@ -38,6 +38,7 @@ pub struct RunnerBuilder {
     device: DeviceChoice,
     threads: Option<u32>,
     processes: Option<usize>,
+    memory_bytes: Option<u64>,
     allow_software_gpu: bool,
     model: Option<Location>,
     explain: bool,
@@ -65,6 +66,14 @@ impl RunnerBuilder {
     #[must_use]
     pub fn processes(mut self, processes: usize) -> Self {
         self.processes = Some(processes.max(1));
+        self
+    }
+
+    /// The memory that jobs may take together, in bytes: what each needs is reserved before it begins. If left out, 80 % of what
+    /// the machine and the cgroup of this process have free when the first job asks.
+    #[must_use]
+    pub fn memory_bytes(mut self, bytes: u64) -> Self {
+        self.memory_bytes = Some(bytes);
         self
     }
 
@@ -128,7 +137,8 @@ impl RunnerBuilder {
             }
         };
         let store = Store::new(self.model.unwrap_or_else(|| Location::from_setting(None)));
-        let settings = Settings { device: self.device, threads, processes: self.processes, explain: self.explain };
+        let Self { device, processes, memory_bytes, explain, .. } = self;
+        let settings = Settings { device, threads, processes, memory_bytes, explain };
         let engine = Engine::start(settings, Devices::new(threads, search), store)?;
         Ok(Runner { engine, context: Arc::new(BindContext::in_folder(self.base_dir)) })
     }

@@ -96,6 +96,14 @@ impl Job {
         self
     }
 
+    /// The same job with so much memory reserved before it begins. Where that is more than the runner may take, it fails with
+    /// cause [`Memory`](crate::job::Cause::Memory).
+    #[must_use]
+    pub fn memory_bytes(mut self, bytes: u64) -> Self {
+        self.terms.memory_bytes = Some(bytes);
+        self
+    }
+
     /// The same job before all of lower priority that have not begun; 0 is usual.
     #[must_use]
     pub fn priority(mut self, priority: i32) -> Self {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::engine::flow::{Flow, FlowOptions, Next, Verdict};
-use crate::engine::{CancelFlag, Outcome, OutcomeSink, RanOn, Timings, catch};
+use crate::engine::{CancelFlag, Foreign, Outcome, OutcomeSink, RanOn, Timings, catch};
 use crate::job::{BindContext, Bound, Cause, JobError, JobParams, JobSpec};
 use crate::runner::Runner;
 
@@ -174,6 +174,7 @@ impl Stream<'_> {
             let due = state.flow.due_at().map(|at| at.saturating_sub(self.router.begun.elapsed()));
             let wait = due.map_or(LOOK, |due| due.min(LOOK));
             let wait = if ends { LOOK } else { wait.max(Duration::from_micros(100)) };
+            state.awaits_room = !all_read;
             state = self.router.ended.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -192,8 +193,9 @@ impl Stream<'_> {
                 drop(state);
                 self.submit(spec);
             }
-            Verdict::Wait => _ = state.kept.insert(index, spec),
+            Verdict::Wait => _ = state.kept.insert(index, Foreign::new(spec)),
             Verdict::Skip(parent) => {
+                let spec = Foreign::new(spec);
                 let outcome = state.skipped(&spec, parent);
                 drop(state);
                 self.router.pass(vec![outcome]);
@@ -219,8 +221,10 @@ struct State {
     flow: Flow,
     /// Jobs given to the engine that have not come back.
     under_way: usize,
+    /// Whether the thread that reads jobs sleeps until some of these have. It would wake up for each otherwise.
+    awaits_room: bool,
     /// Jobs that wait, for others or for their next try.
-    kept: HashMap<u64, JobSpec>,
+    kept: HashMap<u64, Foreign<JobSpec>>,
     /// Those of them that may begin.
     ready: VecDeque<u64>,
     /// How the last try of jobs ended that wait for another one; its attempts are those of all tries so far.
@@ -236,7 +240,7 @@ impl State {
     /// The next job that has waited long enough, kept for another try where it may have one.
     fn next_ready(&mut self) -> Option<JobSpec> {
         while let Some(index) = self.ready.pop_front() {
-            if let Some(spec) = self.kept.remove(&index) {
+            if let Some(spec) = self.kept.remove(&index).map(Foreign::into_inner) {
                 let again = self.flow.may_be_tried_again(index);
                 return Some(if again { self.keep_for_tries(spec) } else { spec });
             }
@@ -270,7 +274,7 @@ impl State {
             let (id, terms) = (id.clone(), terms.clone());
             JobSpec { index, id, kind, device, terms, params: Box::new(shared) }
         };
-        self.kept.insert(index, copy(Again(shared.0.clone())));
+        self.kept.insert(index, Foreign::new(copy(Again(shared.0.clone()))));
         copy(shared)
     }
 }
@@ -331,7 +335,7 @@ impl Router {
             // What was tried has failed as it did; another try is not to be.
             let kept = state.kept.remove(&index);
             let tried = state.tried.remove(&index);
-            outcomes.extend(tried.or_else(|| kept.as_ref().map(not_started)));
+            outcomes.extend(tried.or_else(|| kept.as_deref().map(not_started)));
         }
         drop(state);
         self.pass(outcomes);
@@ -377,8 +381,13 @@ impl OutcomeSink for Router {
         drop(state);
         // Before they count as ended: who waits for the end of the run waits for this too.
         self.pass(passed);
-        self.lock().under_way -= count;
-        self.ended.notify_one();
+        let mut state = self.lock();
+        state.under_way -= count;
+        let is_awaited = state.awaits_room || state.under_way == 0 || !state.ready.is_empty() || state.flow.is_halted();
+        drop(state);
+        if is_awaited {
+            self.ended.notify_one();
+        }
     }
 }
 

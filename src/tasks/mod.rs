@@ -8,11 +8,13 @@ pub mod fibonacci;
 pub mod image;
 #[cfg(feature = "links")]
 pub mod links;
+mod memory;
 #[cfg(any(feature = "links", feature = "image"))]
 mod regular;
 mod spill;
 mod task;
 
+pub use memory::MemoryUse;
 pub use task::{Place, Step, Task, TaskContext};
 
 use crate::job::Kind;

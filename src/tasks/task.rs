@@ -1,10 +1,12 @@
 //! The [`Task`] trait: an irregular job, bound to its input.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::engine::CancelFlag;
+use crate::engine::{CancelFlag, Need};
 use crate::job::JobError;
 use crate::kernels::Answer;
+use crate::tasks::MemoryUse;
 use crate::tasks::spill::Spill;
 
 /// Where a stage of a task runs.
@@ -37,6 +39,12 @@ pub trait Task: Send {
     /// Roughly how long this stage takes, in milliseconds: short work goes first, and the shortest runs in batches.
     fn expected_ms(&self) -> f64;
 
+    /// What memory this stage and those after it need together at most. It is reserved before this stage begins and given back
+    /// when the job has ended; the first stage that needs some decides for all that follow. Next to nothing, if not said.
+    fn need(&self) -> Need {
+        Need::NONE
+    }
+
     /// Runs this stage. Long loops call [`TaskContext::check`] now and then (every few milliseconds), so that they can be
     /// cancelled.
     ///
@@ -56,6 +64,8 @@ pub struct TaskContext<'a> {
     pub cancel: &'a CancelFlag,
     /// The folder for what a job prints beyond what an outcome holds, where the run names one.
     pub outputs_dir: Option<&'a Path>,
+    /// Where a stage whose need is [learned](Need::Learned) notes what it holds.
+    pub memory: Option<&'a Arc<MemoryUse>>,
 }
 
 impl TaskContext<'_> {

@@ -9,6 +9,7 @@ mod job_files;
 mod links_and_image;
 mod machine;
 mod many_jobs;
+mod memory;
 mod program;
 mod run_results;
 mod single_jobs;

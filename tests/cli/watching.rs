@@ -122,9 +122,9 @@ fn on_a_terminal(columns: u16, args: &[&str], variables: &[(&str, &str)]) -> Str
     use std::os::fd::{FromRawFd, OwnedFd};
     let (mut ours, mut theirs) = (0, 0);
     let size = libc::winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    let null = std::ptr::null_mut;
+    let (name, modes) = (std::ptr::null_mut(), std::ptr::null_mut::<libc::termios>());
     // SAFETY: the two numbers and the size live through the call; the rest may be null.
-    let opened = unsafe { libc::openpty(&mut ours, &mut theirs, null(), null(), (&raw const size).cast_mut()) };
+    let opened = unsafe { libc::openpty(&mut ours, &mut theirs, name, modes, (&raw const size).cast_mut()) };
     assert_eq!(opened, 0);
     // SAFETY: both were opened just now, and nobody else has them.
     let (ours, theirs) = unsafe { (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) };

@@ -1,10 +1,10 @@
 //! Carrying out the wish to end jobs early.
 
 use super::Coordinator;
+use super::memory::Parked;
 use crate::engine::dispatch::Event;
 use crate::engine::message::Item;
 use crate::engine::queue::take_out;
-use crate::engine::stage::Staged;
 use crate::job::{Cause, JobError};
 
 impl Coordinator {
@@ -18,7 +18,7 @@ impl Coordinator {
             gone.extend(refused.into_iter().map(|bound| bound.ticket));
         }
         let mut cancelled = Vec::new();
-        let mut stages: Vec<Staged> = Vec::new();
+        let mut stages = self.on_lanes.next.take_refused();
         for (key, item) in &mut self.items {
             match item {
                 Item::Large(large)
@@ -27,18 +27,18 @@ impl Coordinator {
                     cancelled.push(*key);
                 }
                 Item::Batch(tickets) => gone.extend(tickets.extract_if(.., |ticket| ticket.is_refused())),
-                Item::Task(staged) if staged.is_refused() => {
-                    cancelled.push(*key);
-                    if let Item::Task(staged) = std::mem::replace(item, Item::Begun) {
-                        stages.push(*staged);
-                    }
-                }
                 _ => {}
             }
         }
-        self.waiting.take_refused(&mut stages);
+        stages.extend(self.waiting.take_refused());
         if let Some(processes) = &mut self.processes {
-            processes.take_refused(&mut stages);
+            stages.extend(processes.take_refused());
+        }
+        for parked in self.take_refused_parked() {
+            match parked {
+                Parked::Stage(staged) => stages.push(staged),
+                Parked::Large(bound) => gone.push(bound.ticket),
+            }
         }
         for ticket in gone {
             if let Some(error) = ticket.cancel.refusal() {
@@ -46,11 +46,8 @@ impl Coordinator {
             }
         }
         for staged in stages {
-            let (error, shared) = (staged.ticket.cancel.refusal(), self.shared.clone());
-            self.lanes.spawn_free(move || {
-                staged.fail(error.unwrap_or_else(|| JobError::new(Cause::Cancelled, "cancelled")));
-                shared.ended(1);
-            });
+            let error = staged.ticket.cancel.refusal();
+            self.fail_stage(staged, error.unwrap_or_else(|| JobError::new(Cause::Cancelled, "cancelled")));
         }
         for job in cancelled {
             self.tell(Event::Cancelled { job });

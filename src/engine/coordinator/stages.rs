@@ -1,29 +1,34 @@
-//! Irregular jobs: their stages get a lane, or a thread outside all lanes.
+//! Irregular jobs: their stages get a lane, or a thread outside all lanes, for a shift of several.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
-use super::Coordinator;
-use crate::engine::dispatch::Event;
+use super::memory::Parked;
+use super::{Coordinator, start_clock};
+use crate::engine::dispatch::{Event, Ticket as LaneTicket};
 use crate::engine::message::{Held, Item, Message};
-use crate::engine::queue::take_out;
+use crate::engine::ready::Ready;
+use crate::engine::shared::Shared;
 use crate::engine::stage::Staged;
+use crate::engine::timer::Timer;
 use crate::job::{Cause, JobError};
 use crate::tasks::Place;
 
-/// Stages that run outside all lanes: how many at once, how many do, and those for which there are too many of these.
+/// Who has a lane for stages gives it back after this long, so that others have their turn.
+const SHIFT: Duration = Duration::from_millis(20);
+
+/// Stages that run outside all lanes: how many threads they may have, how many they have, and those that wait for one.
 pub(super) struct Outside {
     max: usize,
     running: usize,
-    next: VecDeque<Staged>,
+    next: Arc<Ready>,
 }
 
 impl Outside {
     pub fn new(max: usize) -> Self {
-        Self { max, running: 0, next: VecDeque::new() }
+        Self { max, running: 0, next: Arc::default() }
     }
 
     pub fn is_idle(&self) -> bool {
@@ -31,9 +36,18 @@ impl Outside {
     }
 
     /// Takes out what is not to go on.
-    pub fn take_refused(&mut self, gone: &mut Vec<Staged>) {
-        take_out(&mut self.next, gone, Staged::is_refused);
+    pub fn take_refused(&mut self) -> Vec<Staged> {
+        self.next.take_refused()
     }
+}
+
+/// Stages that run on lanes.
+#[derive(Default)]
+pub(super) struct OnLanes {
+    pub next: Arc<Ready>,
+    /// Shifts in dispatch, and those of them that have no lane yet.
+    shifts: usize,
+    waiting: usize,
 }
 
 impl Coordinator {
@@ -48,68 +62,155 @@ impl Coordinator {
 
     /// Gives the next stage of an irregular job its turn.
     pub(super) fn admit_stage(&mut self, staged: Staged) {
-        let place = staged.place();
-        if let Some(outside) = self.outside(place) {
-            outside.next.push_back(staged);
-            return self.begin_outside(place);
+        let order = self.order(staged.ticket.priority, staged.expected_ms());
+        match staged.wants() {
+            Some(need) => self.park(order, need, Parked::Stage(staged)),
+            None => self.admit_stage_in_turn(staged, order),
         }
-        let (job, order) = (self.key(), self.order(staged.ticket.priority, staged.expected_ms()));
-        let item = Item::Task(Box::new(staged));
-        let admission = self.short.admission(job, order, &item);
-        self.items.insert(job, item);
-        self.tell(Event::Admitted(admission));
+    }
+
+    /// The same, of one that has the memory that it needs.
+    pub(super) fn admit_stage_in_turn(&mut self, staged: Staged, order: u64) {
+        let place = staged.place();
+        match self.outside(place) {
+            Some(outside) => {
+                outside.next.push(order, staged);
+                self.begin_outside(place);
+            }
+            None => {
+                self.on_lanes.next.push(order, staged);
+                self.ask_for_lanes();
+            }
+        }
+    }
+
+    /// Asks dispatch for as many lanes as there are stages that wait for one.
+    fn ask_for_lanes(&mut self) {
+        while self.on_lanes.shifts < self.threads() as usize
+            && self.on_lanes.waiting < self.on_lanes.next.len()
+            && let Some((order, expected_ms)) = self.on_lanes.next.next()
+        {
+            self.on_lanes.shifts += 1;
+            self.on_lanes.waiting += 1;
+            let (job, item) = (self.key(), Item::Shift { expected_ms });
+            let admission = self.short.admission(job, order, &item);
+            self.items.insert(job, item);
+            self.tell(Event::Admitted(admission));
+        }
+    }
+
+    /// A shift has its lane.
+    pub(super) fn begin_shift(&mut self, lane: LaneTicket) {
+        self.on_lanes.waiting -= 1;
+        let held = Held::Lane(lane);
+        let Some(first) = self.on_lanes.next.pop() else { return self.shift_ended(held, Duration::ZERO) };
+        let shift = self.shift(self.on_lanes.next.clone(), first.place(), Some(SHIFT), held);
+        if first.place() == Place::Process {
+            return self.run_outside(shift, first);
+        }
+        if let Err(error) = self.lanes.spawn(lane.device, Box::new(move |_| shift.run(first))) {
+            // The pool of the CPU takes whatever it is given.
+            debug_assert!(false, "{error}");
+        }
     }
 
     /// Begins what runs outside all lanes, as far as there is room for it.
-    pub(super) fn begin_outside(&mut self, place: Place) {
+    fn begin_outside(&mut self, place: Place) {
         while let Some(outside) = self.outside(place)
             && outside.running < outside.max
-            && let Some(mut staged) = outside.next.pop_front()
+            && let Some(first) = outside.next.pop()
         {
             outside.running += 1;
-            super::begin(&self.timer, &self.shared.begun, &mut staged.ticket);
-            self.run_outside(Held::Nothing(place), staged);
+            let next = outside.next.clone();
+            self.run_outside(self.shift(next, place, None, Held::Nothing(place)), first);
         }
     }
 
-    /// A stage outside all lanes has ended: there is room for the next.
-    pub(super) fn outside_ended(&mut self, place: Place) {
-        if let Some(outside) = self.outside(place) {
-            outside.running -= 1;
+    /// A shift is over, after so long.
+    pub(super) fn shift_ended(&mut self, held: Held, elapsed: Duration) {
+        match held {
+            Held::Lane(lane) => {
+                self.on_lanes.shifts -= 1;
+                self.short_ended(lane, elapsed);
+                self.ask_for_lanes();
+            }
+            Held::Nothing(place) => {
+                if let Some(outside) = self.outside(place) {
+                    outside.running -= 1;
+                }
+                self.begin_outside(place);
+            }
         }
-        self.begin_outside(place);
     }
 
-    /// Runs a stage on a thread outside the pool.
-    pub(super) fn run_outside(&self, held: Held, staged: Staged) {
+    fn shift(&self, next: Arc<Ready>, place: Place, limit: Option<Duration>, held: Held) -> Shift {
+        let (shared, timer, sender) = (self.shared.clone(), self.timer.clone(), self.sender.clone());
+        Shift { next, place, limit, held, shared, timer, sender }
+    }
+
+    /// Runs a shift on a thread outside the pool.
+    fn run_outside(&self, shift: Shift, first: Staged) {
         let sender = self.sender.clone();
+        let held = shift.held;
         // Where there is no thread for it, the errand is dropped with the job in it: so it is handed over by a slot.
-        let slot = Arc::new(Mutex::new(Some(staged)));
+        let slot = Arc::new(Mutex::new(Some(first)));
         let errand = {
-            let (slot, sender) = (slot.clone(), sender.clone());
+            let slot = slot.clone();
             move || {
-                if let Some(staged) = take(&slot) {
-                    run_stage(staged, held, &sender);
+                if let Some(first) = take(&slot) {
+                    shift.run(first);
                 }
             }
         };
         if let Err(error) = self.lanes.spawn_outside(Box::new(errand))
-            && let Some(staged) = take(&slot)
+            && let Some(first) = take(&slot)
         {
-            let error = JobError::new(Cause::Io, format!("no thread to wait on: {error}: run fewer jobs at once"));
-            self.lanes.spawn_free(move || {
-                staged.fail(error);
-                let _ = sender.send(Message::Staged { held, elapsed: Duration::ZERO, next: None });
-            });
+            self.fail_stage(
+                first,
+                JobError::new(Cause::Io, format!("no thread to wait on: {error}: run fewer jobs at once")),
+            );
+            let _ = sender.send(Message::ShiftEnded { held, elapsed: Duration::ZERO });
         }
+    }
+
+    /// Ends an irregular job that goes no further.
+    pub(super) fn fail_stage(&self, staged: Staged, error: JobError) {
+        let shared = self.shared.clone();
+        self.lanes.spawn_free(move || {
+            staged.fail(error);
+            shared.ended(1);
+        });
     }
 }
 
-/// Runs a stage on this thread, and tells the coordinator.
-pub(super) fn run_stage(staged: Staged, held: Held, sender: &Sender<Message>) {
-    let begun = Instant::now();
-    let next = staged.run();
-    let _ = sender.send(Message::Staged { held, elapsed: begun.elapsed(), next });
+/// A thread's turn at stages: it runs one after the other until there are none, or it is time for others.
+struct Shift {
+    next: Arc<Ready>,
+    place: Place,
+    limit: Option<Duration>,
+    held: Held,
+    shared: Arc<Shared>,
+    timer: Arc<Timer>,
+    sender: Sender<Message>,
+}
+
+impl Shift {
+    /// Runs stages on this thread, beginning with `first`, and tells the coordinator.
+    fn run(self, first: Staged) {
+        let begun = Instant::now();
+        let mut next = Some(first);
+        while let Some(mut staged) = next {
+            start_clock(&self.timer, &self.shared.begun, &mut staged.ticket);
+            match staged.run() {
+                Some(staged) => _ = self.sender.send(Message::Staged(Box::new(staged))),
+                None => self.shared.ended(1),
+            }
+            let goes_on = self.limit.is_none_or(|limit| begun.elapsed() < limit);
+            next = if goes_on { self.next.pop_of(self.place) } else { None };
+        }
+        // The coordinator outlives what it began.
+        let _ = self.sender.send(Message::ShiftEnded { held: self.held, elapsed: begun.elapsed() });
+    }
 }
 
 /// What lies in a slot, for whoever comes first.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use image::buffer::ConvertBuffer;
 use image::{DynamicImage, GrayImage, Pixel, Rgb, RgbImage};
 
+use crate::engine::Need;
 use crate::job::JobError;
 use crate::tasks::image::demand::Demand;
 use crate::tasks::image::picture::{Header, decode, read_all};
@@ -28,6 +29,10 @@ impl Task for Convert {
 
     fn expected_ms(&self) -> f64 {
         self.demand.ms
+    }
+
+    fn need(&self) -> Need {
+        Need::Certain(self.demand.peak_bytes)
     }
 
     fn run(self: Box<Self>, context: &TaskContext<'_>) -> Result<Step, JobError> {

@@ -111,7 +111,8 @@ fn a_sample_has_the_size_asked_for_and_its_links() {
             panic!("a task")
         };
         let cancel = CancelFlag::default();
-        let Ok(Step::Done(answer)) = task.run(&TaskContext { id: "a", index: 0, cancel: &cancel, outputs_dir: None })
+        let Ok(Step::Done(answer)) =
+            task.run(&TaskContext { id: "a", index: 0, cancel: &cancel, outputs_dir: None, memory: None })
         else {
             panic!("{units}")
         };

@@ -1,0 +1,185 @@
+//! Jobs that need memory worth speaking of wait here until the budget has it for them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::Coordinator;
+use crate::device::free_memory_bytes;
+use crate::engine::batch::Bound;
+use crate::engine::budget::{Budget, Need};
+use crate::engine::reservation::Reservation;
+use crate::engine::stage::Staged;
+use crate::engine::ticket::Ticket;
+use crate::job::{Cause, JobError};
+use crate::report::figures::bytes;
+use crate::tasks::MemoryUse;
+
+/// The part of what is free that a run takes where nobody says.
+const FREE_PART: f64 = 0.8;
+
+/// How often running programs are looked at while others wait for what they will take.
+pub(super) const LOOK: Duration = Duration::from_millis(100);
+
+/// Jobs that have their memory and wait for a lane, for every lane: more would keep memory from others for nothing.
+const READY_PER_LANE: usize = 2;
+
+/// A job that has no memory yet.
+pub(super) enum Parked {
+    Stage(Staged),
+    Large(Bound),
+}
+
+impl Parked {
+    fn ticket(&mut self) -> &mut Ticket {
+        match self {
+            Self::Stage(staged) => &mut staged.ticket,
+            Self::Large(bound) => &mut bound.ticket,
+        }
+    }
+
+    pub fn is_refused(&self) -> bool {
+        match self {
+            Self::Stage(staged) => staged.is_refused(),
+            Self::Large(bound) => bound.ticket.is_refused(),
+        }
+    }
+}
+
+/// The budget, and who waits for it.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// Made when the first asks, since what is free has to be looked up.
+    budget: Option<Budget>,
+    /// By key, with its turn.
+    pub parked: HashMap<u64, (u64, Parked)>,
+    /// The programs that hold some, to be looked at while they run.
+    watched: HashMap<u64, Arc<MemoryUse>>,
+    /// How many jobs hold some.
+    holding: usize,
+}
+
+impl Memory {
+    /// Whether to look again soon, though nothing may have ended: a program of an unknown need waits for what others show.
+    pub fn wants_looks(&self) -> bool {
+        !self.watched.is_empty() && self.budget.as_ref().is_some_and(Budget::waits_for_time)
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.parked.is_empty()
+    }
+
+    /// How many bound jobs of a class wait here.
+    pub fn parked_of(&self, is_of_class: impl Fn(&Bound) -> bool) -> usize {
+        let is = |parked: &&(u64, Parked)| matches!(&parked.1, Parked::Large(bound) if is_of_class(bound));
+        self.parked.values().filter(is).count()
+    }
+}
+
+impl Coordinator {
+    fn budget(&mut self) -> &mut Budget {
+        let limit = self.shared.settings.memory_bytes;
+        self.memory.budget.get_or_insert_with(|| {
+            // Where a system does not tell what is free, nothing is held back.
+            let free = || free_memory_bytes().map_or(u64::MAX, |free| (free as f64 * FREE_PART) as u64);
+            Budget::new(limit.unwrap_or_else(free))
+        })
+    }
+
+    /// Lets a job wait for the memory that it needs.
+    pub(super) fn park(&mut self, order: u64, need: Need, mut parked: Parked) {
+        let key = self.key();
+        let now = self.begun.elapsed();
+        let reservation = Reservation::new(key, self.sender.clone());
+        if matches!(need, Need::Learned(_)) {
+            self.memory.watched.insert(key, reservation.memory.clone());
+        }
+        if let Err(never) = self.budget().ask(key, order, need, now) {
+            let message = format!(
+                "it needs {} of memory, and this run may take no more than {}: allow more with --memory, or run it on a \
+                 larger machine",
+                bytes(never.bytes),
+                bytes(never.limit_bytes)
+            );
+            return self.fail_parked(parked, JobError::new(Cause::Memory, message));
+        }
+        parked.ticket().reserved = Some(reservation);
+        self.memory.parked.insert(key, (order, parked));
+        self.begin_parked(None);
+    }
+
+    /// Begins what waits and has its memory now.
+    fn begin_parked(&mut self, free_bytes: Option<u64>) {
+        let ready_max = self.threads() as usize * READY_PER_LANE + self.shared.settings.processes.unwrap_or(0);
+        let now = self.begun.elapsed();
+        while self.memory.holding < ready_max
+            && let Some(key) = self.memory.budget.as_mut().and_then(|budget| budget.begin(now, free_bytes))
+        {
+            self.memory.holding += 1;
+            match self.memory.parked.remove(&key) {
+                Some((order, Parked::Stage(staged))) => self.admit_stage_in_turn(staged, order),
+                Some((_, Parked::Large(bound))) => self.admit_large(bound),
+                None => debug_assert!(false, "a job that waits for memory is parked"),
+            }
+        }
+        self.tell_reserved();
+    }
+
+    /// A job has given back what it held.
+    pub(super) fn released(&mut self, key: u64, succeeded: bool, peak_bytes: Option<u64>) {
+        self.memory.watched.remove(&key);
+        let Some(budget) = &mut self.memory.budget else { return };
+        if budget.end(key, peak_bytes, succeeded).is_none() {
+            return;
+        }
+        self.memory.holding -= 1;
+        self.begin_parked(None);
+    }
+
+    /// Looks at what runs and at what is free, for those that wait to see it.
+    pub(super) fn look_at_memory(&mut self) {
+        let now = self.begun.elapsed();
+        if let Some(budget) = &mut self.memory.budget {
+            for (key, memory) in &self.memory.watched {
+                budget.observe(*key, memory.current_bytes(), now);
+            }
+        }
+        self.begin_parked(free_memory_bytes());
+    }
+
+    /// Takes out what is not to begin any more.
+    pub(super) fn take_refused_parked(&mut self) -> Vec<Parked> {
+        let refused = self.memory.parked.extract_if(|_, (_, parked)| parked.is_refused());
+        let refused: Vec<_> = refused.collect();
+        let forget = |(key, (order, parked)): (u64, (u64, Parked))| {
+            if let Some(budget) = &mut self.memory.budget {
+                budget.forget(key, order);
+            }
+            parked
+        };
+        refused.into_iter().map(forget).collect()
+    }
+
+    /// Ends a job that has not begun.
+    pub(super) fn fail_parked(&mut self, parked: Parked, error: JobError) {
+        match parked {
+            Parked::Stage(staged) => self.fail_stage(staged, error),
+            Parked::Large(bound) => self.fail_ticket(bound.ticket, error, None),
+        }
+    }
+
+    /// Keeps what others read of the budget up to date.
+    fn tell_reserved(&self) {
+        let reserved = self.memory.budget.as_ref().map_or(0, Budget::reserved_bytes);
+        self.shared.reserved_bytes.store(reserved, Ordering::Relaxed);
+    }
+}
+
+/// What a bound job needs: what it says, or the answer that it gathers.
+pub(super) fn need_of(bound: &Bound) -> Need {
+    match bound.ticket.memory_bytes {
+        Some(bytes) => Need::Certain(bytes),
+        None => Need::Estimated((bound.work.bytes_out_per_unit.max(0.0) * bound.work.units as f64) as u64),
+    }
+}
