@@ -7,7 +7,6 @@ use crate::cli::guard;
 use crate::cli::options::{with_job_options, with_machine_options};
 use crate::cli::watch::with_watch_options;
 use crate::job::{kinds, parse_bounded};
-use crate::kernels::KERNELS;
 
 const ABOUT: &str =
     "Runs numeric jobs on CPU and GPU together: the same bytes on every device, and every placement explained";
@@ -131,7 +130,7 @@ fn model() -> Command {
 }
 
 fn bench() -> Command {
-    let names: Vec<&str> = KERNELS.iter().map(|kind| kind.name).collect();
+    let names: Vec<&str> = kinds().map(|kind| kind.name).collect();
     let kinds = Arg::new("kinds")
         .value_name("KIND")
         .help("The kinds to measure; all if left out")
@@ -146,7 +145,7 @@ fn bench() -> Command {
         .value_parser(|text: &str| parse_bounded(text, 1..=60));
     with_machine_options(
         Command::new("bench")
-            .about("Compares CPU and GPU over sizes: time, throughput, ratio, break-even size")
+            .about("Compares CPU and GPU over sizes, and one thread with all: time, throughput, ratio, break-even size")
             .args([kinds, budget]),
     )
 }
