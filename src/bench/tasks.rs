@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn another_answer_than_the_first_is_an_error() {
-        let mut jobs = Jobs { kind: &factor::KIND, variant: "u64", samples: Vec::new(), expected: vec![b"{}".to_vec()] };
+        let mut jobs =
+            Jobs { kind: &factor::KIND, variant: "u64", samples: Vec::new(), expected: vec![b"{}".to_vec()] };
         jobs.add();
         let error = jobs.run(&runner(1)).unwrap_err();
         assert!(error.downcast_ref::<Difference>().is_some_and(|found| found.kind == "factor"), "{error}");

@@ -38,7 +38,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         claim_stdin().map_err(Stopped::usage)?;
     }
     let flow = flow_options(matches);
-    let mut builder = options.runner();
+    let mut builder = options.runner_of_many();
     if let Some(jobs) = flow.jobs {
         builder = builder.processes(jobs);
     }

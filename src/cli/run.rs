@@ -51,7 +51,9 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let cancel = CancelFlag::default();
     let lines = asked.input.open(asked.strict, &asked.only, &cancel)?;
     let explained = asked.options.explain || asked.options.dry_run || asked.table || asked.first.is_some();
-    let mut builder = asked.options.runner().explain(explained);
+    let is_run = !asked.options.dry_run && !asked.options.verify;
+    let builder = if is_run { asked.options.runner_of_many() } else { asked.options.runner() };
+    let mut builder = builder.explain(explained);
     if let Some(jobs) = asked.flow.jobs {
         builder = builder.processes(jobs);
     }

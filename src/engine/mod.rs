@@ -4,6 +4,7 @@ mod batch;
 mod budget;
 mod cancel;
 mod coordinator;
+mod crowd;
 mod devices;
 pub mod dispatch;
 pub mod flow;
@@ -27,6 +28,7 @@ mod verify;
 
 pub use budget::Need;
 pub use cancel::CancelFlag;
+pub use crowd::threads_beside;
 pub use devices::{Devices, Found, FoundGpu, Search, default_threads};
 pub(crate) use foreign::Foreign;
 pub use outcome::{Outcome, OutcomeSink, RanOn, Timings};

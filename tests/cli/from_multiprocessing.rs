@@ -71,7 +71,8 @@ fn shell(script: &str, folder: &Path) -> (String, String) {
         command.env_remove(name);
     }
     let command = command.arg("-c").arg(script).current_dir(folder).env("PATH", path);
-    let output = command.env("TANDEM_MODEL", "none").env("NO_COLOR", "1").output().unwrap();
+    let output =
+        command.env("TANDEM_MODEL", "none").env("NO_COLOR", "1").env("TANDEM_THREADS", "all").output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (text(output.stdout), text(output.stderr))
 }
