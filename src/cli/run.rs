@@ -171,7 +171,7 @@ impl Asked {
         let total = || lines.total(self.input.path());
         let watching = Watching::begin(matches, runner, total, |path| self.taken(path))?;
         let first = self.first.map(|count| Arc::new(First::new(count, self.options.explain)));
-        let others = first.iter().map(|first| -> Arc<dyn Watcher> { first.clone() }).collect();
+        let others = first.iter().map(|first| first.clone() as Arc<dyn Watcher>).collect();
         let results = watching.over(self.results(&lines, &watching, Box::new(stop))?, others);
         let context = BindContext::in_folder(self.input.base_dir());
         let mut read = 0;

@@ -1,25 +1,24 @@
 //! The job log: a table of tab-separated values, a line for each job as it ends.
 
 use std::io::{self, Write};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::engine::{Outcome, RanOn};
 
 /// The head of the table.
 pub const JOBLOG_HEAD: &str = "id\tstart\tseconds\tdevice\tstatus\tcause\tattempts\tpeak_memory_bytes\n";
 
-/// Writes the line of a job that ended at `ended`. What is not known, or does not apply, is empty.
+/// Writes the line of a job that ended at `ended`, counted from the beginning of 1970. What is not known, or does not apply, is empty.
 ///
 /// `start` is in seconds since 1970, UTC, with milliseconds; `seconds` is what the job ran for, without what it waited, and
 /// `start` so long before its end.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write_joblog_line(out: &mut dyn Write, outcome: &Outcome, ended: SystemTime) -> io::Result<()> {
+pub fn write_joblog_line(out: &mut dyn Write, outcome: &Outcome, ended: Duration) -> io::Result<()> {
     let ran = outcome.timings.phases.total();
-    let since_1970 = ended.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     // To the nearest millisecond.
-    let start = since_1970.saturating_sub(ran) + Duration::from_micros(500);
+    let start = ended.saturating_sub(ran) + Duration::from_micros(500);
     write_escaped(out, &outcome.id)?;
     write!(out, "\t{}.{:03}\t{:.6}\t", start.as_secs(), start.subsec_millis(), ran.as_secs_f64())?;
     if outcome.ran_on != RanOn::Nowhere {
@@ -62,7 +61,7 @@ mod tests {
 
     fn line(outcome: &Outcome, ended_ms: u64) -> String {
         let mut out = Vec::new();
-        write_joblog_line(&mut out, outcome, SystemTime::UNIX_EPOCH + Duration::from_millis(ended_ms)).unwrap();
+        write_joblog_line(&mut out, outcome, Duration::from_millis(ended_ms)).unwrap();
         String::from_utf8(out).unwrap()
     }
 

@@ -77,6 +77,7 @@ impl JobLog {
 
 impl Watcher for JobLog {
     fn note(&self, outcomes: &[Outcome], ended: SystemTime) {
+        let ended = ended.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mut lines = Vec::with_capacity(outcomes.len() * 64);
         for outcome in outcomes {
             // Writing to memory cannot fail.
