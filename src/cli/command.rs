@@ -4,9 +4,9 @@ use clap::{Arg, ArgAction, Command, value_parser};
 
 use crate::cli::flow::with_flow_options;
 use crate::cli::options::{with_job_options, with_machine_options};
+use crate::cli::watch::with_watch_options;
 use crate::cli::{guard, merge};
 use crate::job::{Shard, kinds, parse_bounded};
-use crate::kernels::KERNELS;
 
 const ABOUT: &str =
     "Runs numeric jobs on CPU and GPU together: the same bytes on every device, and every placement explained";
@@ -88,10 +88,18 @@ fn run() -> Command {
             .action(ArgAction::Append),
         flag("strict", "Check every line first, and run nothing if any is wrong"),
         flag("unordered", "Print outcomes as they come, not in the order of the jobs").conflicts_with("output"),
+        Arg::new("first")
+            .long("first")
+            .value_name("N")
+            .help("Run the first N jobs alone and show all of them, and the rest only if these succeed")
+            .conflicts_with_all(["verify", "dry-run"])
+            .value_parser(|text: &str| parse_bounded(text, 1..=1000)),
+        flag("tag", "Print what each command printed, its id and a tab before every line, instead of outcomes")
+            .conflicts_with_all(["output", "results-only", "json", "verify", "dry-run"]),
         flag("results-only", "Leave out where jobs ran and how long they took, so that two runs can be compared")
             .conflicts_with_all(["verify", "dry-run", "explain"]),
     ]);
-    with_job_options(with_flow_options(command))
+    with_job_options(with_watch_options(with_flow_options(command)))
 }
 
 fn map() -> Command {
@@ -122,7 +130,7 @@ fn map() -> Command {
             .value_parser(clap::builder::NonEmptyStringValueParser::new()),
         flag("tag", "Begin each line with its input and a tab"),
     ]);
-    with_machine_options(with_flow_options(command))
+    with_machine_options(with_watch_options(with_flow_options(command)))
 }
 
 fn devices() -> Command {
@@ -155,7 +163,7 @@ fn model() -> Command {
 }
 
 fn bench() -> Command {
-    let names: Vec<&str> = KERNELS.iter().map(|kind| kind.name).collect();
+    let names: Vec<&str> = kinds().map(|kind| kind.name).collect();
     let kinds = Arg::new("kinds")
         .value_name("KIND")
         .help("The kinds to measure; all if left out")
@@ -170,7 +178,7 @@ fn bench() -> Command {
         .value_parser(|text: &str| parse_bounded(text, 1..=60));
     with_machine_options(
         Command::new("bench")
-            .about("Compares CPU and GPU over sizes: time, throughput, ratio, break-even size")
+            .about("Compares CPU and GPU over sizes, and one thread with all: time, throughput, ratio, break-even size")
             .args([kinds, budget]),
     )
 }

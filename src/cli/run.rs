@@ -7,14 +7,17 @@ use std::sync::Arc;
 
 use clap::ArgMatches;
 
+use crate::cli::first::{First, Gate};
 use crate::cli::flow::flow_options;
 use crate::cli::options::Options;
 use crate::cli::pipe::Polled;
+use crate::cli::printed::printed;
 use crate::cli::run_lines::{JobInput, Lines};
 use crate::cli::signals::Signals;
 use crate::cli::single::warn;
 use crate::cli::stopped::FAILED;
 use crate::cli::terminal::{is_terminal, print, stderr_style, stdout_style, tell};
+use crate::cli::watch::Watching;
 use crate::cli::{Stopped, verify};
 use crate::engine::{CancelFlag, Outcome};
 use crate::job::{BadLine, BindContext, DeviceChoice, JobError, JobSpec, Shard};
@@ -22,7 +25,9 @@ use crate::report::figures::counted;
 use crate::report::{
     Detail, explain, heading, plan_text, quoted, run_head, run_row, run_summary, visible, write_outcome, write_plan,
 };
-use crate::results::{AsTheyCome, FileOptions, MAX_HELD_BYTES, Render, Results, ResultsFile, RunResults, Tally};
+use crate::results::{
+    AsTheyCome, FileOptions, MAX_HELD_BYTES, Render, Results, ResultsFile, RunResults, Tally, Watcher,
+};
 use crate::runner::{Incoming, Runner, StreamOptions, Streamed};
 
 /// What `run` was asked for, besides the options of all jobs.
@@ -37,6 +42,10 @@ struct Asked {
     unordered: bool,
     file: FileOptions,
     flow: StreamOptions,
+    /// How many jobs run alone before the rest.
+    first: Option<u64>,
+    /// Whether what programs print is shown, instead of outcomes.
+    tag: bool,
     /// Whether outcomes are shown as a table, for people.
     table: bool,
 }
@@ -46,8 +55,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     asked.check_output()?;
     let cancel = CancelFlag::default();
     let lines = asked.input.open(asked.strict, asked.shard, &asked.only, &cancel)?;
-    let explained = asked.options.explain || asked.options.dry_run || asked.table;
-    let mut builder = asked.options.runner().explain(explained);
+    let explained = asked.options.explain || asked.options.dry_run || asked.table || asked.first.is_some();
+    let is_run = !asked.options.dry_run && !asked.options.verify;
+    let builder = if is_run { asked.options.runner_of_many() } else { asked.options.runner() };
+    let mut builder = builder.explain(explained);
     if let Some(jobs) = asked.flow.jobs {
         builder = builder.processes(jobs);
     }
@@ -58,7 +69,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     } else if asked.options.verify {
         asked.each(lines, |spec, context| asked.verify(&runner, spec, context))
     } else {
-        asked.run(&runner, lines, &cancel)
+        asked.run(&runner, lines, &cancel, matches)
     };
     warn(&runner);
     code
@@ -106,6 +117,16 @@ impl Asked {
         Ok(())
     }
 
+    /// What a file is to this run, if it is not to be written over.
+    fn taken(&self, path: &Path) -> Option<&'static str> {
+        let output = self.output.as_deref().filter(|output| !takes_no_rename(output));
+        let absolute = |path: &Path| std::path::absolute(path).ok();
+        if self.input.is_file(path) {
+            return Some("the job file");
+        }
+        output.is_some_and(|output| absolute(output) == absolute(path)).then_some("the file for the results")
+    }
+
     fn read(matches: &ArgMatches) -> Result<Self, Stopped> {
         let options = Options::read(matches)?;
         let Some(jobs) = matches.get_one::<PathBuf>("job-file") else {
@@ -120,7 +141,9 @@ impl Asked {
         }
         let results_only = matches.get_flag("results-only");
         Ok(Self {
-            table: is_terminal() && !options.json && output.is_none(),
+            table: is_terminal() && !options.json && output.is_none() && !matches.get_flag("tag"),
+            first: matches.get_one("first").copied(),
+            tag: matches.get_flag("tag"),
             options,
             input: JobInput::new(jobs).hashed(output.is_some() && !results_only),
             output,
@@ -134,7 +157,13 @@ impl Asked {
         })
     }
 
-    fn run(&self, runner: &Arc<Runner>, mut lines: Lines, cancel: &CancelFlag) -> Result<ExitCode, Stopped> {
+    fn run(
+        &self,
+        runner: &Arc<Runner>,
+        mut lines: Lines,
+        cancel: &CancelFlag,
+        matches: &ArgMatches,
+    ) -> Result<ExitCode, Stopped> {
         let stop = {
             let (runner, cancel) = (Arc::downgrade(runner), cancel.clone());
             move || {
@@ -153,13 +182,29 @@ impl Asked {
             }
         };
         let signals = Signals::watch(cancel.clone(), look);
-        let results = self.results(&lines, Box::new(stop))?;
+        let total = || lines.total(self.input.path());
+        let watching = Watching::begin(matches, runner, total, |path| self.taken(path))?;
+        let first = self.first.map(|count| Arc::new(First::new(count, self.options.explain)));
+        let others = first.iter().map(|first| first.clone() as Arc<dyn Watcher>).collect();
+        let results = watching.over(self.results(&lines, &watching, Box::new(stop))?, others);
         let context = BindContext::in_folder(self.input.base_dir());
-        let jobs = || match lines.poll() {
-            Polled::Item(Ok(spec)) => Incoming::Job(spec),
-            Polled::Item(Err(bad)) => Incoming::Ended(Outcome::from(bad)),
+        let mut read = 0;
+        let mut next = || match first.as_ref().map_or(Gate::Open, |first| first.gate()) {
+            Gate::Open => lines.poll(),
+            Gate::Closed => Polled::NothingYet,
+            Gate::Shut => Polled::End,
+        };
+        let jobs = || match next() {
+            Polled::Item(line) => {
+                read += 1;
+                first.iter().for_each(|first| first.took_one());
+                line.map_or_else(|bad| Incoming::Ended(Outcome::from(bad)), Incoming::Job)
+            }
             Polled::NothingYet => Incoming::NothingYet,
-            Polled::End => Incoming::End,
+            Polled::End => {
+                watching.read_all(read);
+                Incoming::End
+            }
         };
         let streamed = runner.stream(jobs, context, cancel, self.flow.clone(), results.clone());
         let read_error = lines.read_error();
@@ -183,9 +228,12 @@ impl Asked {
             Streamed::Halted => Some("halted"),
             Streamed::Stopped => Some("interrupted"),
         };
-        if let Some(why) = why.filter(|_| lines.has_more()) {
+        if let Some(why) = first.as_ref().and_then(|first| first.refusal()).filter(|_| lines.has_more()) {
+            tell(format_args!("{why}: the rest of {} was not run; without --first it is", visible(self.input.name())));
+        } else if let Some(why) = why.filter(|_| lines.has_more()) {
             tell(format_args!("{why}: the rest of {} was not run", visible(self.input.name())));
         }
+        let watched = watching.finish();
         self.summarise(&tally);
         if tally.dropped > 0 {
             let whose = if tally.dropped == 1 { "its" } else { "their" };
@@ -200,6 +248,7 @@ impl Asked {
                 "{output} is as it was, and {partial} holds what this run did: --resume goes on with both"
             ));
         }
+        watched?;
         if let Some(code) = signals.exit_code() {
             return Ok(code);
         }
@@ -218,8 +267,17 @@ impl Asked {
     }
 
     /// Where outcomes go, and how they look there.
-    fn results(&self, lines: &Lines, on_broken: Box<dyn Fn() + Send + Sync>) -> Result<Arc<dyn RunResults>, Stopped> {
-        let render = if self.table { table() } else { json(self.detail()) };
+    fn results(
+        &self,
+        lines: &Lines,
+        watching: &Watching,
+        on_broken: Box<dyn Fn() + Send + Sync>,
+    ) -> Result<Arc<dyn RunResults>, Stopped> {
+        let render = match (self.tag, self.table) {
+            (true, _) => printed(true),
+            (false, true) => table(),
+            (false, false) => json(self.detail()),
+        };
         let render = if self.options.explain { explained(render) } else { render };
         let ordered = |out: Box<dyn Write + Send>, render, on_broken| -> Arc<dyn RunResults> {
             if self.unordered {
@@ -231,7 +289,7 @@ impl Asked {
             if self.table {
                 print(|out| write!(out, "{}", run_head(stdout_style())))?;
             }
-            return Ok(ordered(Box::new(io::stdout()), render, on_broken));
+            return Ok(ordered(watching.stdout(), render, on_broken));
         };
         let failed = |error: io::Error| Stopped::failed(format_args!("--output: {error}"));
         if takes_no_rename(path) {

@@ -10,6 +10,7 @@ use crate::cli::Stopped;
 use crate::cli::pipe::{Pipe, Polled};
 use crate::cli::run_shard::{Members, Part};
 use crate::cli::terminal::tell;
+use crate::cli::total::Total;
 use crate::engine::CancelFlag;
 use crate::input::claim_stdin;
 use crate::job::{BadLine, JobFile, JobSpec, Shard};
@@ -57,6 +58,11 @@ impl JobInput {
     /// How messages name it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Where it lies, if it is no standard input.
+    pub fn path(&self) -> Option<PathBuf> {
+        self.path.clone()
     }
 
     /// How a command names it; `None` for standard input, which no other command can read again.
@@ -265,6 +271,15 @@ impl Lines {
             Self::File(_) | Self::Pipe(_) => Box::new(0..),
             Self::Part(part) => part.due(),
             Self::Chosen(lines) => Box::new(lines.as_slice().iter().map(place).collect::<Vec<_>>().into_iter()),
+        }
+    }
+
+    /// How many jobs there are, as far as that can be told; of the file at `path`, if it is one.
+    pub fn total(&self, path: Option<PathBuf>) -> Total {
+        match (self, path) {
+            (Self::Chosen(lines), _) => Total::of(Some(lines.len() as u64)),
+            (Self::File(_), Some(path)) => Total::of_lines(path),
+            _ => Total::of(None),
         }
     }
 

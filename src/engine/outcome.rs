@@ -89,6 +89,16 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// The most memory that it held at once in a process of its own, in bytes, where that is known.
+    pub fn peak_memory_bytes(&self) -> Option<u64> {
+        match &self.result {
+            Ok(answer) => answer.peak_memory_bytes(),
+            Err(error) => error.peak_memory_bytes,
+        }
+    }
+}
+
 /// Where outcomes go as they come, in no particular order.
 pub trait OutcomeSink: Send + Sync {
     /// Takes the outcomes of jobs that ended together. Called from worker threads, so that rendering is done there; it

@@ -12,7 +12,7 @@ use crate::engine::devices::{Devices, Found};
 use crate::engine::dispatch::DeviceRun;
 use crate::engine::message::Message;
 use crate::engine::running::caught;
-use crate::engine::ticket::{Gauge, Ticket};
+use crate::engine::ticket::{Begun, Gauge, Ticket};
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::{DynKernel, Work};
 use crate::model::{Measured, Model, ModelKey, Store};
@@ -52,6 +52,7 @@ pub(crate) struct Shared {
     pub devices: Devices,
     pub store: Mutex<Store>,
     pub gauge: Gauge,
+    pub begun: Begun,
     pub sender: Sender<Message>,
     /// What of the memory is spoken for, in bytes.
     pub reserved_bytes: AtomicU64,
@@ -71,6 +72,7 @@ impl Shared {
             devices,
             store: Mutex::new(store),
             gauge: Gauge::default(),
+            begun: Begun::default(),
             sender,
             reserved_bytes: AtomicU64::new(0),
             inbox: Mutex::default(),

@@ -1,5 +1,6 @@
 //! A job on its way through the engine, and who waits for it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -56,6 +57,33 @@ impl Gauge {
     }
 }
 
+/// Counts jobs that have begun and not ended.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Begun(Arc<AtomicUsize>);
+
+/// One that has begun, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct HasBegun(Begun);
+
+impl Begun {
+    /// Counts one more.
+    pub fn one(&self) -> HasBegun {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        HasBegun(self.clone())
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for HasBegun {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A submitted job that has no outcome yet.
 pub(crate) struct Ticket {
     pub index: u64,
@@ -74,6 +102,8 @@ pub(crate) struct Ticket {
     pub in_memory: bool,
     pub context: Arc<BindContext>,
     pub submitted: Instant,
+    /// There once it runs by itself, and not as one of a batch.
+    pub has_begun: Option<HasBegun>,
     pub cancel: CancelFlag,
     pub sink: Arc<dyn OutcomeSink>,
 }
@@ -88,6 +118,7 @@ impl Ticket {
         let Terms { priority, timeout, memory_bytes, .. } = terms;
         // A time-out is the job's own.
         let cancel = if timeout.is_some() { cancel.child() } else { cancel };
+        let has_begun = None;
         Self {
             index,
             id,
@@ -101,6 +132,7 @@ impl Ticket {
             in_memory,
             context,
             submitted,
+            has_begun,
             cancel,
             sink,
         }

@@ -280,6 +280,10 @@ impl OutcomeSink for AsTheyCome {
 }
 
 impl RunResults for AsTheyCome {
+    fn settle(&self, outcomes: Vec<Outcome>) -> Vec<Outcome> {
+        self.0.accept(outcomes)
+    }
+
     fn finish(&self) -> io::Result<Tally> {
         Ok(self.0.finish(|_| Ok(()))?.0)
     }
@@ -296,6 +300,10 @@ impl OutcomeSink for ResultsFile {
 }
 
 impl RunResults for ResultsFile {
+    fn settle(&self, outcomes: Vec<Outcome>) -> Vec<Outcome> {
+        self.pipeline.accept(outcomes)
+    }
+
     fn finish(&self) -> io::Result<Tally> {
         let (tally, entries) = self.end().map_err(|error| self.where_it_lies(error))?;
         let kept = self.earlier.as_ref().map_or_else(Vec::new, |earlier| earlier.lock().take_kept());

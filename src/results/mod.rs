@@ -3,6 +3,7 @@
 
 mod claim;
 mod file;
+mod joblog;
 mod journal;
 mod line;
 mod merge;
@@ -12,13 +13,16 @@ mod sink;
 mod sorted;
 mod synced;
 mod tally;
+mod watched;
 
 use ordered::Ordered;
 
 pub use file::{AsTheyCome, FileOptions, ResultsFile};
+pub use joblog::JobLog;
 pub use merge::{Merged, merge, merge_to_file};
 pub use sink::{Render, Results, RunResults};
 pub use tally::{Failure, Tally};
+pub use watched::{Watched, Watcher};
 
 /// How many bytes of outcomes wait in memory for a slow job ahead; what passes it goes to an unlinked temporary file.
 pub const MAX_HELD_BYTES: usize = 64 << 20;

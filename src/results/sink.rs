@@ -25,6 +25,10 @@ pub type Render = Box<dyn Fn(&Outcome, &mut dyn Write) -> io::Result<()> + Send 
 
 /// Where the outcomes of a run go.
 pub trait RunResults: OutcomeSink {
+    /// Takes outcomes, as [`accept`](OutcomeSink::accept) does, and gives them back as they stand in the results: one that
+    /// could not be kept has failed.
+    fn settle(&self, outcomes: Vec<Outcome>) -> Vec<Outcome>;
+
     /// Writes what is left, when every job has ended, and tells how many there were.
     ///
     /// # Errors
@@ -113,7 +117,8 @@ impl<Q: Queue + 'static> Pipeline<Q> {
         Self { shared, render, tally: Mutex::default(), writer: Mutex::new(writer.ok()) }
     }
 
-    pub fn accept(&self, mut outcomes: Vec<Outcome>) {
+    /// Takes outcomes, and gives them back as they were written.
+    pub fn accept(&self, mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
         let rendered = render(&mut outcomes, &self.render);
         let mut state = lock(&self.shared.state);
         let put = rendered.and_then(|runs| {
@@ -140,6 +145,7 @@ impl<Q: Queue + 'static> Pipeline<Q> {
         self.shared.tell_if_broken();
         let mut tally = lock(&self.tally);
         outcomes.iter().for_each(|outcome| tally.add(outcome));
+        outcomes
     }
 
     /// Puts a run into the queue. Where there is no room for it, its outcomes become failed ones, in place.
@@ -282,6 +288,10 @@ impl OutcomeSink for Results {
 }
 
 impl RunResults for Results {
+    fn settle(&self, outcomes: Vec<Outcome>) -> Vec<Outcome> {
+        self.0.accept(outcomes)
+    }
+
     fn finish(&self) -> io::Result<Tally> {
         Ok(self.0.finish(|_| Ok(()))?.0)
     }

@@ -2,6 +2,7 @@
 #![cfg(feature = "cli")]
 
 mod factor_and_fibonacci;
+mod from_multiprocessing;
 mod interruption;
 mod job_files;
 mod kills;
@@ -16,4 +17,5 @@ mod resume;
 mod run_results;
 mod shards;
 mod single_jobs;
+mod watching;
 mod workers;
