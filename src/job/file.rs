@@ -4,11 +4,14 @@ use std::borrow::Cow;
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use memchr::memmem::Finder;
+
 use crate::engine::{Outcome, RanOn, Timings};
 use crate::job::blank::without_fields;
+use crate::job::expansion::Expansion;
 use crate::job::head::{Head, HeadReader, TERMS};
-use crate::job::ids::{Ids, Places};
 use crate::job::lines::{Line, Lines, MAX_LINE_BYTES};
+use crate::job::names::Names;
 use crate::job::wording::{field_at, plain, with_field};
 use crate::job::{JobError, JobParams, JobSpec, Kind, kinds};
 
@@ -46,7 +49,8 @@ impl From<BadLine> for Outcome {
 /// Reads a job file: each line a [`JobSpec`], or a [`BadLine`] that leaves the others alone.
 ///
 /// Blank lines are skipped, but counted as lines; a byte order mark and both kinds of line end are fine. Of the whole
-/// file, one line is in memory at a time, and some 32 bytes for each id that was given.
+/// file, one line is in memory at a time, and some 32 bytes for each id that was given. A line with a `matrix` gives its
+/// jobs one after the other, as they are asked for; some 16 bytes stay for each value in it.
 ///
 /// The iterator ends early where reading fails; [`JobFile::read_error`] then says why.
 ///
@@ -61,6 +65,8 @@ impl From<BadLine> for Outcome {
 pub struct JobFile<R> {
     lines: Lines<R>,
     parser: Parser,
+    /// The line whose jobs come next.
+    expansion: Option<Expansion>,
     read_error: Option<io::Error>,
 }
 
@@ -70,11 +76,11 @@ impl<R: Read> JobFile<R> {
         let parser = Parser {
             name: name.into(),
             kinds: kinds().collect(),
-            ids: Ids::default(),
-            places: Places::default(),
+            names: Names::default(),
             index: 0,
+            matrix: Finder::new("\"matrix\""),
         };
-        Self { lines: Lines::new(input), parser, read_error: None }
+        Self { lines: Lines::new(input), parser, expansion: None, read_error: None }
     }
 
     /// The same with one more kind of job: a user's own.
@@ -94,9 +100,19 @@ impl<R: Read> Iterator for JobFile<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.read_error.is_none() {
+            if let Some(expansion) = &mut self.expansion {
+                if let Some(job) = self.parser.next_of(expansion) {
+                    return Some(job);
+                }
+                self.expansion = None;
+            }
             match self.lines.next_line() {
                 Ok(Some((_, Line::Text(bytes)))) if bytes.iter().all(u8::is_ascii_whitespace) => {}
-                Ok(Some((number, line))) => return Some(self.parser.parse(number, line)),
+                Ok(Some((number, line))) => match self.parser.expand(number, line) {
+                    Some(Ok(expansion)) => self.expansion = Some(expansion),
+                    Some(Err(bad)) => return Some(Err(bad)),
+                    None => return Some(self.parser.parse(number, line)),
+                },
                 Ok(None) => break,
                 Err(error) => self.read_error = Some(error),
             }
@@ -107,19 +123,19 @@ impl<R: Read> Iterator for JobFile<R> {
 
 /// What is needed to make a job of a line.
 #[derive(Debug)]
-struct Parser {
-    name: String,
-    kinds: Vec<&'static Kind>,
-    ids: Ids,
-    places: Places,
-    index: u64,
+pub(super) struct Parser {
+    pub name: String,
+    pub kinds: Vec<&'static Kind>,
+    pub names: Names,
+    pub index: u64,
+    pub matrix: Finder<'static>,
 }
 
 impl Parser {
     fn parse(&mut self, number: u64, line: Line<'_>) -> Result<JobSpec, BadLine> {
         let index = self.index;
         self.index += 1;
-        self.places.add(index, number);
+        self.names.add_line(index, number);
         let mut head = Head::default();
         let parsed = self.parse_line(&mut head, index, number, line);
         let id = head.id.take().unwrap_or_else(|| line_id(number));
@@ -152,8 +168,19 @@ impl Parser {
             column: error.valid_up_to() + 1,
             message: "not UTF-8: save the job file as UTF-8".to_owned(),
         })?;
-        let (ids, places, kinds) = (&mut self.ids, &self.places, &self.kinds);
-        let reader = HeadReader { head, ids, places, kinds, line: number, index };
+        self.parse_text(head, HeadPlace { index, line: number, line_first: index }, text)
+    }
+
+    /// Parses the text of one job.
+    pub fn parse_text(
+        &mut self,
+        head: &mut Head,
+        place: HeadPlace,
+        text: &str,
+    ) -> Result<(&'static Kind, Box<dyn JobParams>), Wrong> {
+        let HeadPlace { index, line, line_first } = place;
+        let (names, kinds) = (&mut self.names, &self.kinds);
+        let reader = HeadReader { head, names, kinds, line, index, line_first };
         // What is wrong with the common fields is said by name already.
         let kind = reader.read(text).map_err(|error| Wrong::of(&error, text, |_| None))?;
         let own = if head.has_terms { without_fields(text, &TERMS).into() } else { Cow::Borrowed(text) };
@@ -162,21 +189,30 @@ impl Parser {
     }
 }
 
-fn line_id(number: u64) -> Arc<str> {
+pub(super) fn line_id(number: u64) -> Arc<str> {
     format!("#{number}").into()
 }
 
+/// Where a job stands.
+pub(super) struct HeadPlace {
+    pub index: u64,
+    pub line: u64,
+    /// The place of the first job of its line.
+    pub line_first: u64,
+}
+
 /// What is wrong with a line, and at which of its bytes, from 1.
-struct Wrong {
-    column: usize,
-    message: String,
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub column: usize,
+    pub message: String,
 }
 
 impl Wrong {
     /// The same in this project's words: without the line, which is always the first here; with a column, where serde knows
     /// none that of the job's first byte; and bounded, since a message may repeat a field's name, which may be as long as
     /// the line.
-    fn of<'a>(error: &serde_json::Error, line: &'a str, field_at: impl Fn(usize) -> Option<&'a str>) -> Self {
+    pub fn of<'a>(error: &serde_json::Error, line: &'a str, field_at: impl Fn(usize) -> Option<&'a str>) -> Self {
         let theirs = error.to_string();
         let (message, column) = match theirs.rfind(" at line ") {
             Some(at) if error.line() > 0 => (&theirs[..at], error.column().max(1)),

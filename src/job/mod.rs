@@ -2,6 +2,7 @@
 
 mod blank;
 mod error;
+mod expansion;
 mod file;
 mod head;
 mod ids;
@@ -9,6 +10,10 @@ mod integer;
 pub(crate) mod json_integer;
 mod kind;
 mod lines;
+mod matrix;
+mod names;
+mod patch;
+mod placeholders;
 mod spec;
 mod terms;
 mod wording;
