@@ -17,11 +17,11 @@ use crate::cli::stopped::FAILED;
 use crate::cli::terminal::{is_terminal, print, stderr_style, stdout_style, tell};
 use crate::cli::{Stopped, verify};
 use crate::engine::{CancelFlag, Outcome};
-use crate::job::{BadLine, BindContext, DeviceChoice, JobError, JobSpec};
+use crate::job::{BadLine, BindContext, Cause, DeviceChoice, EarlierResults, JobError, JobSpec};
 use crate::report::{
     Detail, explain, heading, plan_text, quoted, run_head, run_row, run_summary, visible, write_outcome, write_plan,
 };
-use crate::results::{AsTheyCome, MAX_HELD_BYTES, Render, Results, ResultsFile, RunResults, Tally};
+use crate::results::{AsTheyCome, KeptResults, MAX_HELD_BYTES, Render, Results, ResultsFile, RunResults, Tally};
 use crate::runner::{Incoming, Runner, StreamOptions, Streamed};
 
 /// What `run` was asked for, besides the options of all jobs.
@@ -141,8 +141,8 @@ impl Asked {
             }
         };
         let signals = Signals::watch(cancel.clone(), look);
-        let results = self.results(&lines, Box::new(stop))?;
-        let context = BindContext::in_folder(self.input.base_dir());
+        let (results, earlier) = self.results(&lines, Box::new(stop))?;
+        let context = BindContext { results: earlier, ..BindContext::in_folder(self.input.base_dir()) };
         let jobs = || match lines.poll() {
             Polled::Item(Ok(spec)) => Incoming::Job(spec),
             Polled::Item(Err(bad)) => Incoming::Ended(Outcome::from(bad)),
@@ -186,30 +186,42 @@ impl Asked {
         tell(run_summary(tally, Some(&closer), stderr_style()).trim_end());
     }
 
-    /// Where outcomes go, and how they look there.
-    fn results(&self, lines: &Lines, on_broken: Box<dyn Fn() + Send + Sync>) -> Result<Arc<dyn RunResults>, Stopped> {
+    /// Where outcomes go, how they look there, and where jobs find those of earlier ones.
+    fn results(&self, lines: &Lines, on_broken: Box<dyn Fn() + Send + Sync>) -> Result<Written, Stopped> {
         let render = if self.table { table() } else { json(self.detail()) };
         let render = if self.options.explain { explained(render) } else { render };
-        let ordered = |out: Box<dyn Write + Send>, render, on_broken| -> Arc<dyn RunResults> {
-            if self.unordered {
-                return Arc::new(AsTheyCome::new(out, render, on_broken));
+        let ordered = |out: Box<dyn Write + Send>, render, on_broken| -> Result<Written, Stopped> {
+            let results: Arc<dyn RunResults> = if self.unordered {
+                Arc::new(AsTheyCome::new(out, render, on_broken))
+            } else {
+                Arc::new(Results::new(out, lines.due(), MAX_HELD_BYTES, render, on_broken))
+            };
+            if !self.input.may_take_results(lines) {
+                return Ok((results, None));
             }
-            Arc::new(Results::new(out, lines.due(), MAX_HELD_BYTES, render, on_broken))
+            let kept = KeptResults::new(results).map_err(|error| {
+                Stopped::failed(format_args!(
+                    "a temporary file for the values that jobs take of others (`$result`): {error}"
+                ))
+            })?;
+            let kept = Arc::new(kept);
+            Ok((kept.clone(), Some(kept)))
         };
         let Some(path) = &self.output else {
             if self.table {
                 print(|out| write!(out, "{}", run_head(stdout_style())))?;
             }
-            return Ok(ordered(Box::new(io::stdout()), render, on_broken));
+            return ordered(Box::new(io::stdout()), render, on_broken);
         };
         let failed = |error: io::Error| Stopped::failed(format_args!("--output: {error}"));
         if takes_no_rename(path) {
             let file = std::fs::OpenOptions::new().write(true).open(path);
             let file =
                 file.map_err(|error| failed(io::Error::new(error.kind(), format!("{}: {error}", path.display()))))?;
-            return Ok(ordered(Box::new(file), render, on_broken));
+            return ordered(Box::new(file), render, on_broken);
         }
-        Ok(Arc::new(ResultsFile::create(path, render, on_broken).map_err(failed)?))
+        let file = Arc::new(ResultsFile::create(path, render, on_broken).map_err(failed)?);
+        Ok((file.clone(), Some(file)))
     }
 
     fn detail(&self) -> Detail {
@@ -249,6 +261,19 @@ impl Asked {
     }
 
     fn plan(&self, runner: &Runner, spec: &JobSpec, context: &BindContext) -> Result<Result<(), JobError>, Stopped> {
+        let head = serde_json::json!({"index": spec.index, "id": &*spec.id, "kind": spec.kind}).to_string();
+        let head = head.trim_end_matches('}');
+        if !spec.params.results_of().is_empty() {
+            let reason = "it takes values of earlier jobs (`$result`), which are known once those have run";
+            print(|out| {
+                if self.table {
+                    writeln!(out, "{}", stdout_style().strong(&heading(spec.kind, &spec.id)))?;
+                    return writeln!(out, "no plan yet: {reason}");
+                }
+                writeln!(out, "{head},\"plan\":null,\"reason\":\"{reason}\"}}")
+            })?;
+            return Ok(Ok(()));
+        }
         let plan = match runner.engine().plan(&*spec.params, spec.device, context) {
             Ok(plan) => plan,
             Err(error) => return Ok(Err(error)),
@@ -259,8 +284,7 @@ impl Asked {
                 writeln!(out, "{}", style.strong(&heading(spec.kind, &spec.id)))?;
                 return write!(out, "{}", plan_text(&plan, style));
             }
-            let head = serde_json::json!({"index": spec.index, "id": &*spec.id, "kind": spec.kind}).to_string();
-            write!(out, "{},\"plan\":", head.trim_end_matches('}'))?;
+            write!(out, "{head},\"plan\":")?;
             write_plan(out, &plan)?;
             writeln!(out, "}}")
         })?;
@@ -268,6 +292,11 @@ impl Asked {
     }
 
     fn verify(&self, runner: &Runner, spec: &JobSpec, context: &BindContext) -> Result<Result<(), JobError>, Stopped> {
+        if !spec.params.results_of().is_empty() {
+            let why = "--verify runs each job by itself, and this one takes values of earlier jobs (`$result`): verify it with \
+                       the values written out";
+            return Ok(Err(JobError::new(Cause::Unsupported, why)));
+        }
         let found = match runner.engine().verify(&*spec.params, spec.device, context, verify::seed()) {
             Ok(found) => found,
             Err(error) => return Ok(Err(error)),
@@ -282,6 +311,9 @@ impl Asked {
         Ok(if found.same() { Ok(()) } else { Err(verify::difference(&found)) })
     }
 }
+
+/// Where outcomes go, and where jobs find those of earlier ones, if these are kept.
+type Written = (Arc<dyn RunResults>, Option<Arc<dyn EarlierResults>>);
 
 /// Whether what lies at the path is to be written to as it is: a pipe, a terminal, `/dev/null`.
 fn takes_no_rename(path: &Path) -> bool {

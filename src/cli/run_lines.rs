@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use crate::cli::Stopped;
+use crate::cli::chosen::{Chosen, Places};
 use crate::cli::pipe::{Pipe, Polled};
 use crate::cli::terminal::tell;
 use crate::engine::CancelFlag;
@@ -56,15 +57,21 @@ impl JobInput {
 
     /// The lines; where `strict`, after all of them were checked; where `only` names ids, those jobs.
     pub fn open(&self, strict: bool, only: &[String], cancel: &CancelFlag) -> Result<Lines, Stopped> {
-        let (mut input, regular) = self.input()?;
+        let (mut input, mut regular) = self.input()?;
+        if (strict || !only.is_empty()) && !regular {
+            input = spooled(input).map_err(|error| self.unreadable(&error))?;
+            regular = true;
+        }
         if strict {
-            if !regular {
-                input = spooled(input).map_err(|error| self.unreadable(&error))?;
-            }
             self.check(&mut input)?;
             input.rewind().map_err(|error| self.unreadable(&error))?;
         }
-        let lines = if regular || strict {
+        if !only.is_empty() {
+            let places = self.choose(&mut input, only)?;
+            input.rewind().map_err(|error| self.unreadable(&error))?;
+            return Ok(Lines::Chosen(Chosen { jobs: JobFile::new(&self.name, input), places }));
+        }
+        Ok(if regular {
             Lines::File(JobFile::new(&self.name, input))
         } else {
             {
@@ -76,8 +83,16 @@ impl JobInput {
                 };
                 Lines::Pipe(Pipe::new(next, cancel.clone()))
             }
-        };
-        if only.is_empty() { Ok(lines) } else { self.choose(lines, only) }
+        })
+    }
+
+    /// Whether jobs may take values of earlier ones (`$result`), as far as that can be told before they are read.
+    pub fn may_take_results(&self, lines: &Lines) -> bool {
+        match (lines, &self.path) {
+            (Lines::Pipe(_), _) => false,
+            (_, Some(path)) if path.is_file() => File::open(path).and_then(mentions_results).unwrap_or(true),
+            _ => true,
+        }
     }
 
     /// What is read, and whether it is a regular file, which can be read twice and never makes one wait.
@@ -131,38 +146,26 @@ impl JobInput {
         Ok(())
     }
 
-    fn choose(&self, mut lines: Lines, only: &[String]) -> Result<Lines, Stopped> {
-        let mut missing: BTreeSet<&str> = only.iter().map(String::as_str).collect();
-        let wanted = missing.clone();
-        let mut chosen = Vec::new();
-        for line in &mut lines {
-            let id = match &line {
-                Ok(spec) => &*spec.id,
-                Err(bad) => &*bad.id,
-            };
-            if wanted.contains(id) {
-                missing.remove(id);
-                chosen.push(line);
+    /// The places of the jobs that these ids name, of all jobs of a line with a matrix where one names that.
+    fn choose(&self, input: &mut File, only: &[String]) -> Result<Places, Stopped> {
+        let mut jobs = JobFile::new(&self.name, input);
+        jobs.read_names();
+        if let Some(error) = jobs.read_error() {
+            return Err(self.unreadable(error));
+        }
+        let wanted: BTreeSet<&str> = only.iter().map(String::as_str).collect();
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for id in wanted {
+            match jobs.places(id) {
+                Some(places) => found.push(places),
+                None => missing.push(format!("`{}`", visible(id))),
             }
         }
-        if let Some(error) = lines.read_error() {
-            return Err(self.unreadable(&error));
-        }
         if !missing.is_empty() {
-            let missing: Vec<String> = missing.iter().map(|id| format!("`{}`", visible(id))).collect();
             let message = "no job has the id";
             return Err(Stopped::usage(format!("{}: {message} {} (--only)", self.name, missing.join(", "))));
         }
-        let places: BTreeSet<u64> = chosen.iter().map(place).collect();
-        for spec in chosen.iter_mut().flatten() {
-            let waits_for = spec.terms.after.len();
-            // Each range is of one job.
-            spec.terms.after.retain(|parents| places.contains(&parents.start));
-            if spec.terms.after.len() < waits_for {
-                tell(format_args!("`{}` does not wait for what is not run with it (--only)", visible(&spec.id)));
-            }
-        }
-        Ok(Lines::Chosen(chosen.into_iter()))
+        Ok(Places::new(found))
     }
 }
 
@@ -199,9 +202,25 @@ fn standard_input() -> io::Result<File> {
     Ok(io::stdin().as_handle().try_clone_to_owned()?.into())
 }
 
-/// The place of a line in the run.
-fn place(line: &Line) -> u64 {
-    line.as_ref().map_or_else(|bad| bad.index, |spec| spec.index)
+/// Whether the text `"$result"` is in a file.
+fn mentions_results(mut file: File) -> io::Result<bool> {
+    const WORD: &[u8] = b"\"$result\"";
+    let finder = memchr::memmem::Finder::new(WORD);
+    let mut buffer = vec![0; 256 << 10];
+    let mut kept = 0;
+    loop {
+        let read = file.read(&mut buffer[kept..])?;
+        let len = kept + read;
+        if finder.find(&buffer[..len]).is_some() {
+            return Ok(true);
+        }
+        if read == 0 {
+            return Ok(false);
+        }
+        // It may lie across two pieces.
+        kept = len.min(WORD.len() - 1);
+        buffer.copy_within(len - kept..len, 0);
+    }
 }
 
 fn spooled(mut input: impl Read) -> io::Result<File> {
@@ -215,7 +234,7 @@ fn spooled(mut input: impl Read) -> io::Result<File> {
 pub(super) enum Lines {
     File(JobFile<File>),
     Pipe(Pipe<Line>),
-    Chosen(std::vec::IntoIter<Line>),
+    Chosen(Chosen),
 }
 
 impl Lines {
@@ -223,7 +242,7 @@ impl Lines {
     pub fn due(&self) -> Box<dyn Iterator<Item = u64> + Send> {
         match self {
             Self::File(_) | Self::Pipe(_) => Box::new(0..),
-            Self::Chosen(lines) => Box::new(lines.as_slice().iter().map(place).collect::<Vec<_>>().into_iter()),
+            Self::Chosen(lines) => Box::new(lines.places.due()),
         }
     }
 
@@ -242,7 +261,7 @@ impl Lines {
         match self {
             Self::File(jobs) => jobs.read_error().map(|error| io::Error::new(error.kind(), error.to_string())),
             Self::Pipe(pipe) => pipe.error(),
-            Self::Chosen(_) => None,
+            Self::Chosen(lines) => lines.jobs.read_error().map(|error| io::Error::new(error.kind(), error.to_string())),
         }
     }
 }

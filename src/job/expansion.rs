@@ -20,6 +20,18 @@ pub(super) struct Expansion {
     made: u64,
 }
 
+impl Expansion {
+    /// Whether the ids of all its jobs are known without making them.
+    pub fn is_named_whole(&self) -> bool {
+        !self.template.has_own_ids()
+    }
+
+    /// The place in the run after its last job.
+    pub fn end(&self) -> u64 {
+        self.first + self.template.matrix.count
+    }
+}
+
 impl Parser {
     /// Begins to make jobs of a line, where it has a matrix.
     pub fn expand(&mut self, number: u64, line: Line<'_>) -> Option<Result<Expansion, BadLine>> {
@@ -49,13 +61,16 @@ impl Parser {
             }
             Err(Wrong { column, message }) => {
                 self.index += 1;
-                let id = Template::written_id(text);
+                let id = Template::written(text, "id").filter(|id| !id.is_empty() && !id.starts_with('#'));
+                let kind = Template::written(text, "kind");
+                let kind =
+                    self.kinds.iter().find(|known| kind.as_deref() == Some(known.name)).map_or("", |kind| kind.name);
                 if let Some(id) = &id {
                     // Jobs that name it are to be skipped; where a line before has the id, that one is meant.
                     let _ = self.names.claim(id, first);
                 }
                 let error = JobError::bad_input(format!("{}:{number}:{column}: {message}", self.name));
-                Err(BadLine { index: first, id: id.map_or_else(|| line_id(number), Arc::from), kind: "", error })
+                Err(BadLine { index: first, id: id.map_or_else(|| line_id(number), Arc::from), kind, error })
             }
         })
     }
@@ -74,7 +89,7 @@ impl Parser {
         let mut head = Head::default();
         let place = HeadPlace { index, line: *line, line_first: *first };
         let parsed = match self.claim_one(&id, index, template) {
-            Ok(()) => self.parse_text(&mut head, place, &patched.text),
+            Ok(()) => self.parse_text(&mut head, place, &patched.text, &patched.origins),
             Err(message) => Err(Wrong { column: 1, message }),
         };
         Some(match parsed {

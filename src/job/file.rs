@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::sync::Arc;
 
 use memchr::memmem::Finder;
@@ -12,6 +13,8 @@ use crate::job::expansion::Expansion;
 use crate::job::head::{Head, HeadReader, TERMS};
 use crate::job::lines::{Line, Lines, MAX_LINE_BYTES};
 use crate::job::names::Names;
+use crate::job::patch::Origins;
+use crate::job::taken::{Deferred, taken};
 use crate::job::wording::{field_at, plain, with_field};
 use crate::job::{JobError, JobParams, JobSpec, Kind, kinds};
 
@@ -79,6 +82,7 @@ impl<R: Read> JobFile<R> {
             names: Names::default(),
             index: 0,
             matrix: Finder::new("\"matrix\""),
+            result: Finder::new("\"$result\""),
         };
         Self { lines: Lines::new(input), parser, expansion: None, read_error: None }
     }
@@ -87,6 +91,23 @@ impl<R: Read> JobFile<R> {
     pub fn with_kind(mut self, kind: &'static Kind) -> Self {
         self.parser.kinds.push(kind);
         self
+    }
+
+    /// Reads the rest of the file for what its jobs are called, and makes none of those of lines with a matrix that can be
+    /// told without.
+    #[cfg(feature = "cli")]
+    pub(crate) fn read_names(&mut self) {
+        while self.next().is_some() {
+            if let Some(expansion) = self.expansion.take_if(|expansion| expansion.is_named_whole()) {
+                self.parser.index = expansion.end();
+            }
+        }
+    }
+
+    /// The places of the job with this id, or of all jobs of the line with this name, of what has been read.
+    #[cfg(feature = "cli")]
+    pub(crate) fn places(&self, id: &str) -> Option<Range<u64>> {
+        self.parser.names.find(id).filter(|places| places.end <= self.parser.index)
     }
 
     /// Why the file ended early, if it did.
@@ -129,6 +150,7 @@ pub(super) struct Parser {
     pub names: Names,
     pub index: u64,
     pub matrix: Finder<'static>,
+    pub result: Finder<'static>,
 }
 
 impl Parser {
@@ -168,15 +190,16 @@ impl Parser {
             column: error.valid_up_to() + 1,
             message: "not UTF-8: save the job file as UTF-8".to_owned(),
         })?;
-        self.parse_text(head, HeadPlace { index, line: number, line_first: index }, text)
+        self.parse_text(head, HeadPlace { index, line: number, line_first: index }, text, &Origins::default())
     }
 
-    /// Parses the text of one job.
+    /// Parses the text of one job, the bytes of which come from there in its line.
     pub fn parse_text(
         &mut self,
         head: &mut Head,
         place: HeadPlace,
         text: &str,
+        origins: &Origins,
     ) -> Result<(&'static Kind, Box<dyn JobParams>), Wrong> {
         let HeadPlace { index, line, line_first } = place;
         let (names, kinds) = (&mut self.names, &self.kinds);
@@ -184,6 +207,14 @@ impl Parser {
         // What is wrong with the common fields is said by name already.
         let kind = reader.read(text).map_err(|error| Wrong::of(&error, text, |_| None))?;
         let own = if head.has_terms { without_fields(text, &TERMS).into() } else { Cow::Borrowed(text) };
+        if self.result.find(text.as_bytes()).is_some() {
+            let taken = taken(&own, &self.names, line_first)?;
+            if !taken.is_empty() {
+                head.terms.after.extend(taken.iter().map(|taken| taken.index..taken.index + 1));
+                let (line, place) = (own.into_owned().into(), format!("{}:{line}", self.name));
+                return Ok((kind, Box::new(Deferred { kind, line, taken, place, origins: origins.clone() })));
+            }
+        }
         let params = (kind.parse)(&own).map_err(|error| Wrong::of(&error, text, |column| field_at(text, column)))?;
         Ok((kind, params))
     }

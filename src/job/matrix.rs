@@ -132,12 +132,10 @@ impl Template {
         Ok(Self { matrix, line: rest, holes: all, id, name, name_column })
     }
 
-    /// The id that a line gives, whatever else is wrong with it.
-    pub fn written_id(line: &str) -> Option<String> {
-        let member = members(line.as_bytes()).into_iter().find(|member| &line[member.name.clone()] == "id")?;
-        serde_json::from_str(&line[member.value(line)])
-            .ok()
-            .filter(|id: &String| !id.is_empty() && !id.starts_with('#'))
+    /// The text that a line gives as this field, whatever else is wrong with it.
+    pub fn written(line: &str, field: &str) -> Option<String> {
+        let member = members(line.as_bytes()).into_iter().find(|member| &line[member.name.clone()] == field)?;
+        serde_json::from_str(&line[member.value(line)]).ok()
     }
 
     /// Whether each job's id is the one that was written with its placeholders replaced, rather than that of the line with

@@ -8,13 +8,16 @@ mod head;
 mod ids;
 mod integer;
 pub(crate) mod json_integer;
+pub(crate) mod json_text;
 mod kind;
 mod lines;
 mod matrix;
 mod names;
 mod patch;
 mod placeholders;
+mod result_path;
 mod spec;
+mod taken;
 mod terms;
 mod wording;
 
@@ -26,6 +29,7 @@ pub use integer::{IntegerError, parse_integer, parse_unsigned};
 pub use kind::{Asked, Kind, Sample, kind, kinds};
 pub use lines::MAX_LINE_BYTES;
 pub use spec::{BindContext, Bound, DeviceChoice, JobParams, JobSpec, KindParams};
+pub use taken::EarlierResults;
 pub use terms::{PRIORITY_MAX, Terms, parse_duration};
 
 /// At most 40 characters of what a user wrote, for a message.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::job::{JobError, Terms};
+use crate::job::{EarlierResults, JobError, Terms};
 use crate::kernels::DynKernel;
 use crate::tasks::Task;
 
@@ -61,12 +61,14 @@ pub struct BindContext {
     /// The folder for what jobs print beyond what an outcome holds; `None` for one of this process's own among the temporary
     /// files, made when it is needed and left there, since outcomes name what is in it.
     pub outputs_dir: Option<PathBuf>,
+    /// The outcomes of the run so far, for jobs that take values from them; `None` where they are not kept.
+    pub results: Option<Arc<dyn EarlierResults>>,
 }
 
 impl BindContext {
     /// Relative paths start from `base_dir`.
     pub fn in_folder(base_dir: impl Into<PathBuf>) -> Self {
-        Self { base_dir: base_dir.into(), outputs_dir: None }
+        Self { base_dir: base_dir.into(), outputs_dir: None, results: None }
     }
 }
 
@@ -110,6 +112,11 @@ pub trait JobParams: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// Where an input is missing or malformed, or the parameters do not fit it.
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError>;
+
+    /// The places in the run of the jobs whose results it takes values from; they have to have succeeded when it is bound.
+    fn results_of(&self) -> Vec<u64> {
+        Vec::new()
+    }
 }
 
 /// Parameters that know whose they are: a [`Job`](crate::runner::Job) can be made of them as they stand.

@@ -1,6 +1,7 @@
 //! Where the outcomes of a run go: to a pipe in the order of the jobs, or to a file that is sorted at the end; and how
 //! many there were. Memory is bounded: what waits for a slow job ahead goes to disk past a limit.
 
+mod earlier;
 mod file;
 mod ordered;
 mod rendered;
@@ -9,6 +10,7 @@ mod tally;
 
 use ordered::Ordered;
 
+pub use earlier::KeptResults;
 pub use file::{AsTheyCome, ResultsFile};
 pub use sink::{Render, Results, RunResults};
 pub use tally::{Failure, Tally};

@@ -287,6 +287,10 @@ impl JobParams for Again {
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
         self.0.bind(context)
     }
+
+    fn results_of(&self) -> Vec<u64> {
+        self.0.results_of()
+    }
 }
 
 impl Router {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::{Error, IgnoredAny};
 
+use crate::job::json_text::{Text, TextOrJson};
 use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, Sample};
 use crate::tasks::command::process::{CommandTask, Program};
 
@@ -97,22 +98,22 @@ struct Line {
     _kind: Option<IgnoredAny>,
     #[serde(rename = "device")]
     _device: Option<IgnoredAny>,
-    argv: Vec<String>,
-    stdin: Option<String>,
+    argv: Vec<Text>,
+    stdin: Option<TextOrJson>,
     #[serde(default)]
-    env: BTreeMap<String, String>,
+    env: BTreeMap<String, Text>,
     cwd: Option<PathBuf>,
 }
 
 /// Parses a line of a job file.
 pub(super) fn parse(text: &str) -> Result<CommandParams, serde_json::Error> {
     let Line { argv, stdin, env, cwd, .. } = serde_json::from_str(text)?;
-    if argv.first().is_none_or(String::is_empty) {
+    if argv.first().is_none_or(|program| program.0.is_empty()) {
         return Err(Error::custom("`argv` names no program: give [\"program\", \"argument\", …]"));
     }
-    let argv = argv.into_iter().map(OsString::from).collect();
-    let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-    Ok(CommandParams { argv, stdin: stdin.map(Arc::from), env, cwd })
+    let argv = argv.into_iter().map(|text| text.0.into()).collect();
+    let env = env.into_iter().map(|(name, value)| (name.into(), value.0.into())).collect();
+    Ok(CommandParams { argv, stdin: stdin.map(|text| text.0.into()), env, cwd })
 }
 
 /// A program that does nothing.

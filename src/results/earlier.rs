@@ -1,0 +1,135 @@
+//! Outcomes read back while the run lasts, for jobs that take values from earlier ones: from the file that the results go to,
+//! or, where they go elsewhere, from a temporary one.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::{Outcome, OutcomeSink};
+use crate::job::EarlierResults;
+use crate::report::{Detail, write_outcome};
+use crate::results::Tally;
+use crate::results::file::{Arrivals, Entry, ResultsFile};
+use crate::results::sink::{Pipeline, RunResults};
+
+/// How long until one looks again for an outcome that is still on its way to the disk.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// Reads the outcome of a job out of the file that a pipeline writes to, once it is there.
+fn read_back<'a>(pipeline: &Pipeline<Arrivals>, file: &'a File, index: u64) -> io::Result<Box<dyn Read + 'a>> {
+    loop {
+        let (entry, over) = pipeline.look(|arrivals| arrivals.entry_of(index));
+        let written = file.metadata()?.len();
+        if let Some(entry) = entry.filter(|entry| entry.offset + entry.len <= written)
+            && let Some(line) = line_of(file, entry, index)?
+        {
+            return Ok(line);
+        }
+        if over {
+            return Err(io::Error::other("the results take no more"));
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// The line of a job among those of the jobs that follow each other in an entry; `None` where it is not among them.
+fn line_of(file: &File, entry: Entry, index: u64) -> io::Result<Option<Box<dyn Read + '_>>> {
+    let part = Part { file, at: entry.offset, end: entry.offset + entry.len };
+    let mut lines = BufReader::new(part);
+    for _ in entry.first..index {
+        if lines.skip_until(b'\n')? == 0 {
+            return Ok(None);
+        }
+    }
+    let is_there = !lines.fill_buf()?.is_empty();
+    Ok(is_there.then(|| Box::new(lines) as Box<dyn Read>))
+}
+
+/// A part of a file, read without moving the place that others read or write at.
+struct Part<'a> {
+    file: &'a File,
+    at: u64,
+    end: u64,
+}
+
+impl Read for Part<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let len = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(room.len());
+        #[cfg(unix)]
+        let read = std::os::unix::fs::FileExt::read_at(self.file, &mut room[..len], self.at)?;
+        // Elsewhere, reading at a place would move the writer's.
+        #[cfg(not(unix))]
+        let read = Err::<usize, _>(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("{len} bytes of {:?}: only Unix can", self.file),
+        ))?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl EarlierResults for ResultsFile {
+    fn outcome(&self, index: u64) -> io::Result<Box<dyn Read + '_>> {
+        read_back(&self.pipeline, &self.file, index)
+    }
+}
+
+impl std::fmt::Debug for ResultsFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a results file")
+    }
+}
+
+/// Results that go on to another sink, and of which those that succeeded are kept in a temporary file without a name, for
+/// jobs that take values from them.
+///
+/// In memory are 24 bytes for each run of successive jobs, and twice that once a value was taken.
+pub struct KeptResults<S: ?Sized> {
+    pipeline: Pipeline<Arrivals>,
+    file: File,
+    inner: Arc<S>,
+}
+
+impl<S: ?Sized> KeptResults<S> {
+    /// Results that go on to `inner`.
+    ///
+    /// # Errors
+    /// Where no temporary file can be made.
+    pub fn new(inner: Arc<S>) -> io::Result<Self> {
+        let file = tempfile::tempfile()?;
+        let render =
+            Box::new(|outcome: &Outcome, out: &mut dyn io::Write| write_outcome(out, outcome, Detail::RESULTS_ONLY));
+        // Where it breaks, those fail who ask for what it does not hold.
+        let pipeline = Pipeline::new(Arrivals::default(), Box::new(file.try_clone()?), render, Box::new(|| {}));
+        Ok(Self { pipeline, file, inner })
+    }
+}
+
+impl<S: OutcomeSink + ?Sized> OutcomeSink for KeptResults<S> {
+    fn accept(&self, outcomes: Vec<Outcome>) {
+        let succeeded: Vec<Outcome> = outcomes.iter().filter(|outcome| outcome.result.is_ok()).cloned().collect();
+        if !succeeded.is_empty() {
+            self.pipeline.accept(succeeded);
+        }
+        self.inner.accept(outcomes);
+    }
+}
+
+impl<S: RunResults + ?Sized> RunResults for KeptResults<S> {
+    fn finish(&self) -> io::Result<Tally> {
+        self.inner.finish()
+    }
+}
+
+impl<S: Send + Sync + ?Sized> EarlierResults for KeptResults<S> {
+    fn outcome(&self, index: u64) -> io::Result<Box<dyn Read + '_>> {
+        read_back(&self.pipeline, &self.file, index)
+    }
+}
+
+impl<S: ?Sized> std::fmt::Debug for KeptResults<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("results kept in a temporary file")
+    }
+}
