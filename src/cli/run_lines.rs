@@ -72,7 +72,7 @@ impl JobInput {
             return Ok(Lines::Chosen(Chosen { jobs: JobFile::new(&self.name, input), places }));
         }
         Ok(if regular {
-            Lines::File(JobFile::new(&self.name, input))
+            Lines::File(JobFile::new(&self.name, input).mixing_stages())
         } else {
             {
                 let mut jobs = JobFile::new(&self.name, input);

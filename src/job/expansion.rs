@@ -26,6 +26,16 @@ impl Expansion {
         !self.template.has_own_ids()
     }
 
+    /// The place in the run of its first job.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Makes its jobs from the first one on.
+    pub fn begin_again(&mut self) {
+        self.made = 0;
+    }
+
     /// The place in the run after its last job.
     pub fn end(&self) -> u64 {
         self.first + self.template.matrix.count
@@ -56,6 +66,7 @@ impl Parser {
         });
         Some(match begun {
             Ok(template) => {
+                self.index += template.matrix.count;
                 let name = template.name.as_deref().map_or_else(|| line_id(number), Arc::from);
                 Ok(Expansion { template, name, line: number, first, made: 0 })
             }
@@ -81,8 +92,7 @@ impl Parser {
         if *made == template.matrix.count {
             return None;
         }
-        let (index, combination) = (self.index, *made);
-        self.index += 1;
+        let (index, combination) = (*first + *made, *made);
         *made += 1;
         let id: Arc<str> = template.id(combination, name).into();
         let patched = template.line(combination);

@@ -9,6 +9,7 @@ use memchr::memmem::Finder;
 
 use crate::engine::{Outcome, RanOn, Timings};
 use crate::job::blank::without_fields;
+use crate::job::chains::{Begun, Chain};
 use crate::job::expansion::Expansion;
 use crate::job::head::{Head, HeadReader, TERMS};
 use crate::job::lines::{Line, Lines, MAX_LINE_BYTES};
@@ -68,8 +69,11 @@ impl From<BadLine> for Outcome {
 pub struct JobFile<R> {
     lines: Lines<R>,
     parser: Parser,
-    /// The line whose jobs come next.
-    expansion: Option<Expansion>,
+    /// The lines whose jobs come next.
+    chain: Chain,
+    /// What comes after those.
+    held: Option<Begun>,
+    mixes_stages: bool,
     read_error: Option<io::Error>,
 }
 
@@ -84,7 +88,14 @@ impl<R: Read> JobFile<R> {
             matrix: Finder::new("\"matrix\""),
             result: Finder::new("\"$result\""),
         };
-        Self { lines: Lines::new(input), parser, expansion: None, read_error: None }
+        Self {
+            lines: Lines::new(input),
+            parser,
+            chain: Chain::default(),
+            held: None,
+            mixes_stages: false,
+            read_error: None,
+        }
     }
 
     /// The same with one more kind of job: a user's own.
@@ -93,13 +104,28 @@ impl<R: Read> JobFile<R> {
         self
     }
 
+    /// The same file with the jobs of successive lines with a matrix mixed, where those of one wait for those of the line before:
+    /// each comes as soon as all that it waits for has come, so that with the first parts the last stage is busy while others
+    /// are still at the first. Their places in the run stay those of the file. Lines are read ahead for it, so that this
+    /// is for files, and not for pipes.
+    pub fn mixing_stages(mut self) -> Self {
+        self.mixes_stages = true;
+        self
+    }
+
     /// Reads the rest of the file for what its jobs are called, and makes none of those of lines with a matrix that can be
     /// told without.
     #[cfg(feature = "cli")]
     pub(crate) fn read_names(&mut self) {
-        while self.next().is_some() {
-            if let Some(expansion) = self.expansion.take_if(|expansion| expansion.is_named_whole()) {
-                self.parser.index = expansion.end();
+        loop {
+            match self.held.take().or_else(|| self.next_line()) {
+                Some(Begun::Jobs(expansion)) if expansion.is_named_whole() => {}
+                Some(Begun::Jobs(expansion)) => {
+                    self.chain.begin(expansion);
+                    while self.chain.next(&mut self.parser).is_some() {}
+                }
+                Some(Begun::Job(_)) => {}
+                None => return,
             }
         }
     }
@@ -120,25 +146,51 @@ impl<R: Read> Iterator for JobFile<R> {
     type Item = Result<JobSpec, BadLine>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.read_error.is_none() {
-            if let Some(expansion) = &mut self.expansion {
-                if let Some(job) = self.parser.next_of(expansion) {
-                    return Some(job);
-                }
-                self.expansion = None;
+        loop {
+            if let Some(job) = self.chain.next(&mut self.parser) {
+                return Some(job);
             }
+            match self.held.take().or_else(|| self.next_line())? {
+                Begun::Job(job) => return Some(job),
+                Begun::Jobs(expansion) => self.begin(expansion),
+            }
+        }
+    }
+}
+
+impl<R: Read> JobFile<R> {
+    /// What the next line that is not blank holds.
+    fn next_line(&mut self) -> Option<Begun> {
+        while self.read_error.is_none() {
             match self.lines.next_line() {
                 Ok(Some((_, Line::Text(bytes)))) if bytes.iter().all(u8::is_ascii_whitespace) => {}
-                Ok(Some((number, line))) => match self.parser.expand(number, line) {
-                    Some(Ok(expansion)) => self.expansion = Some(expansion),
-                    Some(Err(bad)) => return Some(Err(bad)),
-                    None => return Some(self.parser.parse(number, line)),
-                },
+                Ok(Some((number, line))) => {
+                    return Some(match self.parser.expand(number, line) {
+                        Some(Ok(expansion)) => Begun::Jobs(expansion),
+                        Some(Err(bad)) => Begun::Job(Err(bad)),
+                        None => Begun::Job(self.parser.parse(number, line)),
+                    });
+                }
                 Ok(None) => break,
                 Err(error) => self.read_error = Some(error),
             }
         }
         None
+    }
+
+    /// Begins with the jobs of a line with a matrix, and of the lines after it that go on with them.
+    fn begin(&mut self, expansion: Expansion) {
+        self.chain.begin(expansion);
+        while self.mixes_stages && self.chain.may_go_on() {
+            match self.next_line() {
+                Some(Begun::Jobs(expansion)) => match self.chain.go_on(expansion, &mut self.parser) {
+                    Ok(()) => continue,
+                    Err(other) => self.held = Some(other),
+                },
+                other => self.held = other,
+            }
+            break;
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! From what was asked for (a [`JobSpec`], syntax only) to what can run (a bound kernel): ids, indices, the job file.
 
 mod blank;
+mod chains;
 mod error;
 mod expansion;
 mod file;

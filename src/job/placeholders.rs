@@ -86,6 +86,11 @@ fn in_string(
             return wrong("a `{` without a `}` after it: in a line with a matrix, write `{{` for a brace".to_owned());
         };
         let name = &line[at + 1..at + len];
+        if !name.chars().all(|letter| letter.is_alphanumeric() || letter == '_' || letter == '-') {
+            return wrong(
+                "a `{` that begins no placeholder: in a line with a matrix, write `{{` and `}}` for braces".to_owned(),
+            );
+        }
         let Some(field) = names.iter().position(|known| *known == name) else {
             let near = nearest(name, names.iter().copied())
                 .map_or_else(|| ";".to_owned(), |near| format!(", did you mean `{{{near}}}`?"));
