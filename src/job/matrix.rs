@@ -99,10 +99,17 @@ impl Template {
         let names: Vec<&str> = matrix.fields.iter().map(|field| &*field.name).collect();
         let rest = without_fields(line, &[MATRIX, "id"]);
         let mut all = Vec::new();
+        // What the jobs do not see is left out altogether: it may be long, and there may be many of them.
+        for member in members(line.as_bytes()) {
+            if [MATRIX, "id"].contains(&&line[member.name.clone()]) {
+                all.push(Hole { range: member.start..member.end, with: With::Brace("") });
+            }
+        }
         for member in members(rest.as_bytes()) {
             let as_text = TEXT_FIELDS.contains(&&rest[member.name.clone()]);
             holes(&rest, member.value(&rest), &names, as_text, &mut all)?;
         }
+        all.sort_unstable_by_key(|hole| hole.range.start);
         let (mut id, mut name, mut name_column) = (None, None, 1);
         let mut ids = members(line.as_bytes()).into_iter().filter(|member| &line[member.name.clone()] == "id");
         if let Some(member) = ids.next() {

@@ -13,6 +13,8 @@ pub(crate) mod json_text;
 mod kind;
 mod lines;
 mod matrix;
+#[cfg(test)]
+mod matrix_tests;
 mod names;
 mod patch;
 mod placeholders;

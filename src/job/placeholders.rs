@@ -16,7 +16,7 @@ pub(super) struct Hole {
 /// What it is replaced by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum With {
-    /// One brace, for two.
+    /// One brace, for two; or nothing.
     Brace(&'static str),
     /// The value of the field in this place, as JSON: the part is a whole string with its quotes.
     Value(usize),

@@ -167,7 +167,9 @@ impl JobParams for Deferred {
         let params = (self.kind.parse)(&patched.text).map_err(|error| {
             let Wrong { column, mut message } =
                 Wrong::of(&error, &patched.text, |column| field_at(&patched.text, column));
-            if let Some(part) = patched.origins.part(column - 1) {
+            // Some kinds look at their fields together, and know no place.
+            let told = |value: &String| message.contains(value.trim_matches('"'));
+            if let Some(part) = patched.origins.part(column - 1).or_else(|| values.iter().position(told)) {
                 let (value, from) = (shorten(&values[part]), shorten(&self.taken[part].written));
                 message = format!("{message} (`{value}` is what `$result` took from `{from}`)");
             }
@@ -207,5 +209,138 @@ impl Deferred {
             NoValue::NotThere(what) => self.wrong(taken.range.start, &format!("`$result` of `{from}`: {what}")),
             NoValue::Unreadable(error) => unreadable(error),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::job::{JobFile, JobSpec};
+
+    /// A kind that gives back the line that it was asked to parse, as the error of its binding.
+    #[derive(Debug)]
+    struct Line(String);
+
+    impl JobParams for Line {
+        fn bind(&self, _: &BindContext) -> Result<Bound, JobError> {
+            Err(JobError::new(Cause::Unsupported, self.0.replace(' ', "")))
+        }
+    }
+
+    static LINE: Kind = Kind {
+        name: "line",
+        summary: "",
+        variants: &[],
+        parse: |text| Ok(Box::new(Line(text.to_owned()))),
+        sample: |_| Box::new(Line(String::new())),
+        shaders: Vec::new,
+        #[cfg(feature = "cli")]
+        command: || clap::Command::new("line"),
+        #[cfg(feature = "cli")]
+        from_args: |_| Err(String::new()),
+    };
+
+    /// Outcomes by their places.
+    #[derive(Debug)]
+    struct Known(Vec<&'static str>);
+
+    impl EarlierResults for Known {
+        fn outcome(&self, index: u64) -> io::Result<Box<dyn Read + '_>> {
+            Ok(Box::new(self.0[index as usize].as_bytes()))
+        }
+    }
+
+    const EARLIER: &str = "{\"id\":\"a\",\"kind\":\"line\"}\n{\"id\":\"a.b\",\"kind\":\"line\"}\n\
+        {\"id\":\"ens\",\"kind\":\"line\",\"matrix\":{\"s\":[0.5,2]}}\n";
+
+    fn context() -> BindContext {
+        let outcomes = vec![
+            r#"{"schema":1,"result":{"n":18446744073709551617,"list":["x",{"y":null}],"b":{"z":1}}}"#,
+            "{\"result\":{\"z\":[2.50]}}\n{}",
+            r#"{"result":{"v":"half"}}"#,
+            r#"{"result":{"v":"two"}}"#,
+        ];
+        BindContext { results: Some(Arc::new(Known(outcomes))), ..BindContext::default() }
+    }
+
+    fn last(line: &str) -> Result<JobSpec, JobError> {
+        let text = format!("{EARLIER}{line}");
+        let jobs = JobFile::new("jobs.jsonl", text.as_bytes()).with_kind(&LINE);
+        jobs.last().unwrap().map_err(|bad| bad.error)
+    }
+
+    fn bound(line: &str) -> JobError {
+        last(line).and_then(|spec| spec.params.bind(&context())).unwrap_err()
+    }
+
+    #[test]
+    fn values_stand_in_the_line_as_they_stand_in_the_outcomes() {
+        for (line, expected) in [
+            (r#"{"kind":"line","x":{"$result":"a.n"}}"#, r#"{"kind":"line","x":18446744073709551617}"#),
+            (
+                r#"{"kind":"line","x":[{ "$result" : "a.list.0" },{"$result":"a.list.1"}]}"#,
+                r#"{"kind":"line","x":["x",{"y":null}]}"#,
+            ),
+            // The longest id that there is.
+            (r#"{"kind":"line","x":{"$result":"a.b.z.0"}}"#, r#"{"kind":"line","x":2.50}"#),
+            (r#"{"kind":"line","x":{"$result":{"id":"a","path":"b.z"}}}"#, r#"{"kind":"line","x":1}"#),
+            (r#"{"kind":"line","x":{"$result":{"id":"a","path":["list",0]}}}"#, r#"{"kind":"line","x":"x"}"#),
+            (r#"{"kind":"line","x":{"$result":{"id":"a.b"}}}"#, r#"{"kind":"line","x":{"z":[2.50]}}"#),
+            (r#"{"kind":"line","x":{"$result":"ens/s=0.5.v"}}"#, r#"{"kind":"line","x":"half"}"#),
+            (r#"{"kind":"line","x":{"$result":"ens/s={t}.v"},"matrix":{"t":[2]}}"#, r#"{"kind":"line","x":"two"}"#),
+            (r#"{"x":{"$result":"a.n"},"kind":"line","timeout":5}"#, r#"{"x":18446744073709551617,"kind":"line"}"#),
+        ] {
+            let error = bound(line);
+            assert_eq!((error.cause, &*error.message), (Cause::Unsupported, expected), "{line}");
+        }
+        let spec = last(r#"{"kind":"line","x":[{"$result":"a.n"},{"$result":"ens/s=2"}],"after":["a.b"]}"#).unwrap();
+        assert_eq!((spec.terms.after, spec.params.results_of()), (vec![1..2, 0..1, 3..4], vec![0, 3]));
+    }
+
+    #[test]
+    fn what_only_looks_like_a_value_to_take_is_left_alone() {
+        let line = r#"{"kind":"line","x":["$result","{\"$result\":\"a\"}",{"$results":"a"}]}"#;
+        let spec = last(line).unwrap();
+        assert!(spec.terms.after.is_empty() && spec.params.results_of().is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_taken_is_told_with_its_place() {
+        for (line, expected) in [
+            (
+                r#"{"kind":"line","x":{"$result":"c.n"}}"#,
+                ":4:21: `$result` is `c.n`, which does not begin with the id of a job",
+            ),
+            (
+                r#"{"kind":"line","id":"c","x":{"$result":"c.n"}}"#,
+                "which does not begin with the id of a job on an earlier line",
+            ),
+            (r#"{"kind":"line","x":{"$result":"ens.v"}}"#, "names the 2 jobs of a line with a matrix"),
+            (r#"{"kind":"line","x":{"$result":{"id":"c"}}}"#, "`$result` names `c`, but no job on an earlier line"),
+            (r#"{"kind":"line","x":{"$result":"a.n","y":1}}"#, "beside `$result` no other field can stand"),
+            (r#"{"kind":"line","x":{"y":1,"$result":"a.n"}}"#, ":4:27: beside `$result` no other field can stand"),
+            (r#"{"kind":"line","x":{"$result":[1]}}"#, "expected \"ID.PATH\" or {\"id\":\"ID\",\"path\":\"PATH\"}"),
+            (r#"{"kind":"line","timeout":{"$result":"a.n"}}"#, "expected a time as in"),
+            // Known only when the value is there.
+            (
+                r#"{"kind":"line","x":{"$result":"a.m"}}"#,
+                ":4:20: `$result` of `a.m`: the result has no `m`: it has `n`, `list`, `b`",
+            ),
+            (r#"{"kind":"factor","n":{"$result":"a.list.0"}}"#, "(`\"x\"` is what `$result` took from `a.list.0`)"),
+            (r#"{"kind":"factor","n":{"$result":"a.n"},"size":1}"#, "jobs.jsonl:4:45: unknown field `size`"),
+            (
+                r#"{"kind":"factor","n":{"$result":"a.n"},"{k}":1,"x":"{k}","matrix":{"k":[12345]}}"#,
+                "jobs.jsonl:4:44: unknown field `{k}`",
+            ),
+        ] {
+            let error = bound(line);
+            assert_eq!(error.cause, Cause::BadInput, "{line}: {error}");
+            assert!(error.message.contains(expected), "{line}\n  {error}\n  lacks {expected}");
+        }
+        let spec = last(r#"{"kind":"line","x":{"$result":"a.n"}}"#).unwrap();
+        let error = spec.params.bind(&BindContext::default()).unwrap_err();
+        assert!(error.cause == Cause::Unsupported && error.message.contains("--output"), "{error}");
     }
 }

@@ -8,6 +8,7 @@ mod job_files;
 mod links_and_image;
 mod machine;
 mod many_jobs;
+mod matrix;
 mod program;
 mod run_results;
 mod single_jobs;
