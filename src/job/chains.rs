@@ -66,7 +66,7 @@ impl Chain {
     }
 
     /// Takes in a line whose jobs wait for some of these; gives back any other.
-    pub fn go_on(&mut self, expansion: Expansion, parser: &mut Parser) -> Result<(), Begun> {
+    pub fn go_on(&mut self, expansion: Expansion, parser: &mut Parser) -> Option<Expansion> {
         let mut stage = Stage::new(expansion);
         let goes_on = match stage.peek(parser) {
             Some(Ok(spec)) => {
@@ -77,10 +77,10 @@ impl Chain {
         };
         if goes_on {
             self.open.push(stage);
-            return Ok(());
+            return None;
         }
         stage.expansion.begin_again();
-        Err(Begun::Jobs(stage.expansion))
+        Some(stage.expansion)
     }
 
     /// The next job: of the last line for which all that it waits for has come.

@@ -184,8 +184,8 @@ impl<R: Read> JobFile<R> {
         while self.mixes_stages && self.chain.may_go_on() {
             match self.next_line() {
                 Some(Begun::Jobs(expansion)) => match self.chain.go_on(expansion, &mut self.parser) {
-                    Ok(()) => continue,
-                    Err(other) => self.held = Some(other),
+                    None => continue,
+                    Some(other) => self.held = Some(Begun::Jobs(other)),
                 },
                 other => self.held = other,
             }

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::engine::{Outcome, OutcomeSink};
 use crate::job::EarlierResults;
@@ -16,8 +16,12 @@ use crate::results::sink::{Pipeline, RunResults};
 /// How long until one looks again for an outcome that is still on its way to the disk.
 const LOOK: Duration = Duration::from_millis(1);
 
+/// What has not come after this long is not on its way.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Reads the outcome of a job out of the file that a pipeline writes to, once it is there.
 fn read_back<'a>(pipeline: &Pipeline<Arrivals>, file: &'a File, index: u64) -> io::Result<Box<dyn Read + 'a>> {
+    let asked = Instant::now();
     loop {
         let (entry, over) = pipeline.look(|arrivals| arrivals.entry_of(index));
         let written = file.metadata()?.len();
@@ -26,8 +30,8 @@ fn read_back<'a>(pipeline: &Pipeline<Arrivals>, file: &'a File, index: u64) -> i
         {
             return Ok(line);
         }
-        if over {
-            return Err(io::Error::other("the results take no more"));
+        if over || asked.elapsed() > PATIENCE {
+            return Err(io::Error::other("it is not among the results that were written"));
         }
         std::thread::sleep(LOOK);
     }
@@ -131,5 +135,66 @@ impl<S: Send + Sync + ?Sized> EarlierResults for KeptResults<S> {
 impl<S: ?Sized> std::fmt::Debug for KeptResults<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("results kept in a temporary file")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::report::examples::{failed, succeeded};
+
+    #[derive(Default)]
+    struct Seen(Mutex<Vec<u64>>);
+
+    impl OutcomeSink for Seen {
+        fn accept(&self, outcomes: Vec<Outcome>) {
+            self.0.lock().unwrap().extend(outcomes.iter().map(|outcome| outcome.index));
+        }
+    }
+
+    fn index_of(results: &dyn EarlierResults, index: u64) -> u64 {
+        let mut text = String::new();
+        BufReader::new(results.outcome(index).unwrap()).read_line(&mut text).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["index"].as_u64().unwrap()
+    }
+
+    #[test]
+    fn what_succeeded_is_read_back_while_more_comes_and_all_goes_on_to_the_next_sink() {
+        let seen = Arc::new(Seen::default());
+        let kept = KeptResults::new(seen.clone()).unwrap();
+        std::thread::scope(|scope| {
+            // Asked for before it has come.
+            let early = scope.spawn(|| index_of(&kept, 2500));
+            for start in (0..3000).step_by(100) {
+                // Runs of successive jobs, and single ones.
+                let (evens, odds): (Vec<u64>, Vec<u64>) = (start..start + 100).partition(|index| index % 50 < 40);
+                let outcomes = |of: Vec<u64>| of.into_iter().map(|index| Outcome { index, ..succeeded() }).collect();
+                kept.accept(outcomes(odds));
+                kept.accept(outcomes(evens));
+            }
+            assert_eq!(early.join().unwrap(), 2500);
+        });
+        kept.accept(vec![Outcome { index: 3000, ..failed() }, Outcome { index: 3001, ..succeeded() }]);
+        for index in (0..3000).step_by(37).chain([3001]) {
+            assert_eq!(index_of(&kept, index), index);
+        }
+        assert_eq!(seen.0.lock().unwrap().len(), 3002);
+    }
+
+    #[test]
+    fn the_file_that_results_go_to_serves_them_until_it_is_finished() {
+        let dir = tempfile::tempdir().unwrap();
+        let render =
+            Box::new(|outcome: &Outcome, out: &mut dyn io::Write| writeln!(out, "{{\"index\":{}}}", outcome.index));
+        let file = ResultsFile::create(&dir.path().join("r.jsonl"), render, Box::new(|| {})).unwrap();
+        for index in [5, 3, 4, 0] {
+            file.accept(vec![Outcome { index, ..succeeded() }]);
+            assert_eq!(index_of(&file, index), index);
+        }
+        assert_eq!(index_of(&file, 3), 3);
+        file.finish().unwrap();
+        assert!(file.outcome(7).err().unwrap().to_string().contains("not among the results"));
     }
 }
