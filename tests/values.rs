@@ -34,5 +34,5 @@ fn a_stream_of_jobs_takes_values_from_earlier_ones_where_results_are_kept() {
     let mut summaries = std::mem::take(&mut *summaries.0.lock().unwrap());
     summaries.sort_unstable();
     let summaries: Vec<&str> = summaries.iter().map(|(_, summary)| &**summary).collect();
-    assert_eq!(summaries, ["2 2 3", "5 7", "3", "7"]);
+    assert_eq!(summaries, ["2^2 · 3", "5 · 7", "3", "7"]);
 }

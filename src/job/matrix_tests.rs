@@ -208,12 +208,15 @@ fn ten_million_jobs_are_made_only_as_they_are_asked_for() {
     let text = line.clone() + r#"{"kind":"factor","n":1,"after":["e/a=999,b=998,c=7"]}"#;
     let jobs: Vec<Line> = JobFile::new("jobs.jsonl", text.as_bytes()).take(12).collect();
     assert_eq!(ids(&jobs)[11], "e/a=0,b=1,c=1");
-    // What no job of a line is made for knows its name all the same.
-    let mut jobs = JobFile::new("jobs.jsonl", text.as_bytes());
-    jobs.read_names();
-    assert_eq!(jobs.places("e"), Some(0..10_000_000));
-    assert_eq!(jobs.places("e/a=999,b=998,c=7"), Some(9_999_987..9_999_988));
-    assert_eq!(jobs.places("#2"), Some(10_000_000..10_000_001));
+    // Their names are known without any of them.
+    #[cfg(feature = "cli")]
+    {
+        let mut jobs = JobFile::new("jobs.jsonl", text.as_bytes());
+        jobs.read_names();
+        assert_eq!(jobs.places("e"), Some(0..10_000_000));
+        assert_eq!(jobs.places("e/a=999,b=998,c=7"), Some(9_999_987..9_999_988));
+        assert_eq!(jobs.places("#2"), Some(10_000_000..10_000_001));
+    }
 }
 
 #[test]
