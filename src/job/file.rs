@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::io::{self, Read};
-use std::ops::Range;
 use std::sync::Arc;
 
 use memchr::memmem::Finder;
@@ -132,7 +131,7 @@ impl<R: Read> JobFile<R> {
 
     /// The places of the job with this id, or of all jobs of the line with this name, of what has been read.
     #[cfg(feature = "cli")]
-    pub(crate) fn places(&self, id: &str) -> Option<Range<u64>> {
+    pub(crate) fn places(&self, id: &str) -> Option<std::ops::Range<u64>> {
         self.parser.names.find(id).filter(|places| places.end <= self.parser.index)
     }
 
