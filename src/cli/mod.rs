@@ -2,6 +2,7 @@
 
 mod bench;
 mod calibrate;
+mod chosen;
 mod command;
 mod completions;
 mod devices;

@@ -20,13 +20,13 @@ use crate::cli::terminal::{is_terminal, print, stderr_style, stdout_style, tell}
 use crate::cli::watch::Watching;
 use crate::cli::{Stopped, verify};
 use crate::engine::{CancelFlag, Outcome};
-use crate::job::{BadLine, BindContext, DeviceChoice, JobError, JobSpec, Shard};
+use crate::job::{BadLine, BindContext, Cause, DeviceChoice, EarlierResults, JobError, JobSpec, Shard};
 use crate::report::figures::counted;
 use crate::report::{
     Detail, explain, heading, plan_text, quoted, run_head, run_row, run_summary, visible, write_outcome, write_plan,
 };
 use crate::results::{
-    AsTheyCome, FileOptions, MAX_HELD_BYTES, Render, Results, ResultsFile, RunResults, Tally, Watcher,
+    AsTheyCome, FileOptions, KeptResults, MAX_HELD_BYTES, Render, Results, ResultsFile, RunResults, Tally, Watcher,
 };
 use crate::runner::{Incoming, Runner, StreamOptions, Streamed};
 
@@ -186,8 +186,10 @@ impl Asked {
         let watching = Watching::begin(matches, runner, total, |path| self.taken(path))?;
         let first = self.first.map(|count| Arc::new(First::new(count, self.options.explain)));
         let others = first.iter().map(|first| first.clone() as Arc<dyn Watcher>).collect();
-        let results = watching.over(self.results(&lines, &watching, Box::new(stop))?, others);
-        let context = BindContext::in_folder(self.input.base_dir());
+        let (results, earlier) = self.results(&lines, &watching, Box::new(stop))?;
+        let results = watching.over(results, others);
+        let mut context = BindContext::in_folder(self.input.base_dir());
+        context.results = earlier;
         let mut read = 0;
         let mut next = || match first.as_ref().map_or(Gate::Open, |first| first.gate()) {
             Gate::Open => lines.poll(),
@@ -266,39 +268,51 @@ impl Asked {
         tell(run_summary(tally, Some(&closer), stderr_style()).trim_end());
     }
 
-    /// Where outcomes go, and how they look there.
+    /// Where outcomes go, how they look there, and where jobs find those of earlier ones.
     fn results(
         &self,
         lines: &Lines,
         watching: &Watching,
         on_broken: Box<dyn Fn() + Send + Sync>,
-    ) -> Result<Arc<dyn RunResults>, Stopped> {
+    ) -> Result<Written, Stopped> {
         let render = match (self.tag, self.table) {
             (true, _) => printed(true),
             (false, true) => table(),
             (false, false) => json(self.detail()),
         };
         let render = if self.options.explain { explained(render) } else { render };
-        let ordered = |out: Box<dyn Write + Send>, render, on_broken| -> Arc<dyn RunResults> {
-            if self.unordered {
-                return Arc::new(AsTheyCome::new(out, render, on_broken));
+        let ordered = |out: Box<dyn Write + Send>, render, on_broken| -> Result<Written, Stopped> {
+            let results: Arc<dyn RunResults> = if self.unordered {
+                Arc::new(AsTheyCome::new(out, render, on_broken))
+            } else {
+                Arc::new(Results::new(out, lines.due(), MAX_HELD_BYTES, render, on_broken))
+            };
+            if !self.input.may_take_results(lines) {
+                return Ok((results, None));
             }
-            Arc::new(Results::new(out, lines.due(), MAX_HELD_BYTES, render, on_broken))
+            let kept = KeptResults::new(results).map_err(|error| {
+                Stopped::failed(format_args!(
+                    "a temporary file for the values that jobs take of others (`$result`): {error}"
+                ))
+            })?;
+            let kept = Arc::new(kept);
+            Ok((kept.clone(), Some(kept)))
         };
         let Some(path) = &self.output else {
             if self.table {
                 print(|out| write!(out, "{}", run_head(stdout_style())))?;
             }
-            return Ok(ordered(watching.stdout(), render, on_broken));
+            return ordered(watching.stdout(), render, on_broken);
         };
         let failed = |error: io::Error| Stopped::failed(format_args!("--output: {error}"));
         if takes_no_rename(path) {
             let file = std::fs::OpenOptions::new().write(true).open(path);
             let file =
                 file.map_err(|error| failed(io::Error::new(error.kind(), format!("{}: {error}", path.display()))))?;
-            return Ok(ordered(Box::new(file), render, on_broken));
+            return ordered(Box::new(file), render, on_broken);
         }
-        Ok(Arc::new(ResultsFile::open(path, self.file, render, on_broken).map_err(failed)?))
+        let file = Arc::new(ResultsFile::open(path, self.file, render, on_broken).map_err(failed)?);
+        Ok((file.clone(), Some(file)))
     }
 
     fn detail(&self) -> Detail {
@@ -338,6 +352,19 @@ impl Asked {
     }
 
     fn plan(&self, runner: &Runner, spec: &JobSpec, context: &BindContext) -> Result<Result<(), JobError>, Stopped> {
+        let head = serde_json::json!({"index": spec.index, "id": &*spec.id, "kind": spec.kind}).to_string();
+        let head = head.trim_end_matches('}');
+        if !spec.params.results_of().is_empty() {
+            let reason = "it takes values of earlier jobs (`$result`), which are known once those have run";
+            print(|out| {
+                if self.table {
+                    writeln!(out, "{}", stdout_style().strong(&heading(spec.kind, &spec.id)))?;
+                    return writeln!(out, "no plan yet: {reason}");
+                }
+                writeln!(out, "{head},\"plan\":null,\"reason\":\"{reason}\"}}")
+            })?;
+            return Ok(Ok(()));
+        }
         let plan = match runner.engine().plan(&*spec.params, spec.device, context) {
             Ok(plan) => plan,
             Err(error) => return Ok(Err(error)),
@@ -348,8 +375,7 @@ impl Asked {
                 writeln!(out, "{}", style.strong(&heading(spec.kind, &spec.id)))?;
                 return write!(out, "{}", plan_text(&plan, style));
             }
-            let head = serde_json::json!({"index": spec.index, "id": &*spec.id, "kind": spec.kind}).to_string();
-            write!(out, "{},\"plan\":", head.trim_end_matches('}'))?;
+            write!(out, "{head},\"plan\":")?;
             write_plan(out, &plan)?;
             writeln!(out, "}}")
         })?;
@@ -357,6 +383,11 @@ impl Asked {
     }
 
     fn verify(&self, runner: &Runner, spec: &JobSpec, context: &BindContext) -> Result<Result<(), JobError>, Stopped> {
+        if !spec.params.results_of().is_empty() {
+            let why = "--verify runs each job by itself, and this one takes values of earlier jobs (`$result`): verify it with \
+                       the values written out";
+            return Ok(Err(JobError::new(Cause::Unsupported, why)));
+        }
         let found = match runner.engine().verify(&*spec.params, spec.device, context, verify::seed()) {
             Ok(found) => found,
             Err(error) => return Ok(Err(error)),
@@ -371,6 +402,9 @@ impl Asked {
         Ok(if found.same() { Ok(()) } else { Err(verify::difference(&found)) })
     }
 }
+
+/// Where outcomes go, and where jobs find those of earlier ones, if these are kept.
+type Written = (Arc<dyn RunResults>, Option<Arc<dyn EarlierResults>>);
 
 /// Whether what lies at the path is to be written to as it is: a pipe, a terminal, `/dev/null`.
 pub(super) fn takes_no_rename(path: &Path) -> bool {

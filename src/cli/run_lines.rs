@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::Stopped;
+use crate::cli::chosen::{Chosen, Places};
 use crate::cli::pipe::{Pipe, Polled};
 use crate::cli::run_shard::{Members, Part};
 use crate::cli::terminal::tell;
@@ -84,18 +85,25 @@ impl JobInput {
         only: &[String],
         cancel: &CancelFlag,
     ) -> Result<Lines, Stopped> {
-        let (mut input, regular) = self.input()?;
-        if (strict || shard.is_some()) && !regular {
+        let (mut input, mut regular) = self.input()?;
+        if (strict || shard.is_some() || !only.is_empty()) && !regular {
             input = spooled(input).map_err(|error| self.unreadable(&error))?;
+            regular = true;
         }
         if strict {
             self.check(&mut input)?;
             input.rewind().map_err(|error| self.unreadable(&error))?;
         }
-        let lines = if let Some(shard) = shard {
-            self.part(input, shard)?
-        } else if regular || strict {
-            Lines::File(self.jobs(input))
+        if let Some(shard) = shard {
+            return self.part(input, shard);
+        }
+        if !only.is_empty() {
+            let places = self.choose(&mut input, only)?;
+            input.rewind().map_err(|error| self.unreadable(&error))?;
+            return Ok(Lines::Chosen(Chosen { jobs: self.jobs(input), places }));
+        }
+        Ok(if regular {
+            Lines::File(self.jobs(input).mixing_stages())
         } else {
             {
                 let mut jobs = self.jobs(input);
@@ -106,8 +114,16 @@ impl JobInput {
                 };
                 Lines::Pipe(Pipe::new(next, cancel.clone()))
             }
-        };
-        if only.is_empty() { Ok(lines) } else { self.choose(lines, only) }
+        })
+    }
+
+    /// Whether jobs may take values of earlier ones (`$result`), as far as that can be told before they are read.
+    pub fn may_take_results(&self, lines: &Lines) -> bool {
+        match (lines, &self.path) {
+            (Lines::Pipe(_), _) => false,
+            (_, Some(path)) if path.is_file() => File::open(path).and_then(mentions_results).unwrap_or(true),
+            _ => true,
+        }
     }
 
     /// The lines of a shard. Which they are has to be known before the first of them runs: a job that waits for another shard
@@ -176,38 +192,26 @@ impl JobInput {
         Ok(())
     }
 
-    fn choose(&self, mut lines: Lines, only: &[String]) -> Result<Lines, Stopped> {
-        let mut missing: BTreeSet<&str> = only.iter().map(String::as_str).collect();
-        let wanted = missing.clone();
-        let mut chosen = Vec::new();
-        for line in &mut lines {
-            let id = match &line {
-                Ok(spec) => &*spec.id,
-                Err(bad) => &*bad.id,
-            };
-            if wanted.contains(id) {
-                missing.remove(id);
-                chosen.push(line);
+    /// The places of the jobs that these ids name, of all jobs of a line with a matrix where one names that.
+    fn choose(&self, input: &mut File, only: &[String]) -> Result<Places, Stopped> {
+        let mut jobs = JobFile::new(&self.name, input);
+        jobs.read_names();
+        if let Some(error) = jobs.read_error() {
+            return Err(self.unreadable(error));
+        }
+        let wanted: BTreeSet<&str> = only.iter().map(String::as_str).collect();
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for id in wanted {
+            match jobs.places(id) {
+                Some(places) => found.push(places),
+                None => missing.push(format!("`{}`", visible(id))),
             }
         }
-        if let Some(error) = lines.read_error() {
-            return Err(self.unreadable(&error));
-        }
         if !missing.is_empty() {
-            let missing: Vec<String> = missing.iter().map(|id| format!("`{}`", visible(id))).collect();
             let message = "no job has the id";
             return Err(Stopped::usage(format!("{}: {message} {} (--only)", self.name, missing.join(", "))));
         }
-        let places: BTreeSet<u64> = chosen.iter().map(place).collect();
-        for spec in chosen.iter_mut().flatten() {
-            let waits_for = spec.terms.after.len();
-            // Each range is of one job.
-            spec.terms.after.retain(|parents| places.contains(&parents.start));
-            if spec.terms.after.len() < waits_for {
-                tell(format_args!("`{}` does not wait for what is not run with it (--only)", visible(&spec.id)));
-            }
-        }
-        Ok(Lines::Chosen(chosen.into_iter()))
+        Ok(Places::new(found))
     }
 }
 
@@ -244,9 +248,25 @@ fn standard_input() -> io::Result<File> {
     Ok(io::stdin().as_handle().try_clone_to_owned()?.into())
 }
 
-/// The place of a line in the run.
-fn place(line: &Line) -> u64 {
-    line.as_ref().map_or_else(|bad| bad.index, |spec| spec.index)
+/// Whether the text `"$result"` is in a file.
+fn mentions_results(mut file: File) -> io::Result<bool> {
+    const WORD: &[u8] = b"\"$result\"";
+    let finder = memchr::memmem::Finder::new(WORD);
+    let mut buffer = vec![0; 256 << 10];
+    let mut kept = 0;
+    loop {
+        let read = file.read(&mut buffer[kept..])?;
+        let len = kept + read;
+        if finder.find(&buffer[..len]).is_some() {
+            return Ok(true);
+        }
+        if read == 0 {
+            return Ok(false);
+        }
+        // It may lie across two pieces.
+        kept = len.min(WORD.len() - 1);
+        buffer.copy_within(len - kept..len, 0);
+    }
 }
 
 fn spooled(mut input: impl Read) -> io::Result<File> {
@@ -261,7 +281,7 @@ pub(super) enum Lines {
     File(JobFile<File>),
     Part(Part),
     Pipe(Pipe<Line>),
-    Chosen(std::vec::IntoIter<Line>),
+    Chosen(Chosen),
 }
 
 impl Lines {
@@ -270,14 +290,15 @@ impl Lines {
         match self {
             Self::File(_) | Self::Pipe(_) => Box::new(0..),
             Self::Part(part) => part.due(),
-            Self::Chosen(lines) => Box::new(lines.as_slice().iter().map(place).collect::<Vec<_>>().into_iter()),
+            Self::Chosen(lines) => Box::new(lines.places.due()),
         }
     }
 
     /// How many jobs there are, as far as that can be told; of the file at `path`, if it is one.
     pub fn total(&self, path: Option<PathBuf>) -> Total {
         match (self, path) {
-            (Self::Chosen(lines), _) => Total::of(Some(lines.len() as u64)),
+            (Self::Chosen(lines), _) => Total::of(Some(lines.places.len())),
+            (Self::Part(part), _) => Total::of(Some(part.len())),
             (Self::File(_), Some(path)) => Total::of_lines(path),
             _ => Total::of(None),
         }
@@ -301,7 +322,7 @@ impl Lines {
                 jobs.read_error().map(|error| io::Error::new(error.kind(), error.to_string()))
             }
             Self::Pipe(pipe) => pipe.error(),
-            Self::Chosen(_) => None,
+            Self::Chosen(lines) => lines.jobs.read_error().map(|error| io::Error::new(error.kind(), error.to_string())),
         }
     }
 }

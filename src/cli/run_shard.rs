@@ -62,6 +62,11 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// How many jobs it has.
+    pub fn len(&self) -> u64 {
+        self.members.bits.iter().map(|bits| u64::from(bits.count_ones())).sum()
+    }
+
     /// The indices of its jobs, ascending.
     pub fn due(&self) -> Box<dyn Iterator<Item = u64> + Send> {
         let members = self.members.clone();

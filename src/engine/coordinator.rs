@@ -264,7 +264,9 @@ impl Coordinator {
         const CLOCK_BITS: u32 = 52;
         let passed = Duration::from_secs_f64(predicted_ms.clamp(0.0, PASSED_MS_MAX) / 1e3);
         let clock_us = u64::try_from((self.begun.elapsed() + passed).as_micros()).unwrap_or(u64::MAX);
-        let rank = (PRIORITY_MAX - priority.clamp(-PRIORITY_MAX, PRIORITY_MAX)) as u64;
+        // A ticket's is twice that of its terms, and one.
+        const RANK_MAX: i32 = 2 * PRIORITY_MAX + 1;
+        let rank = (RANK_MAX - priority.clamp(-RANK_MAX, RANK_MAX)) as u64;
         rank << CLOCK_BITS | clock_us.min((1 << CLOCK_BITS) - 1)
     }
 

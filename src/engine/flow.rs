@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::engine::gates::{Gate, Gates};
 use crate::job::{Cause, Terms};
 
 /// When a run stops beginning jobs, for having failed.
@@ -143,7 +144,9 @@ pub struct Flow {
     options: FlowOptions,
     statuses: Statuses,
     waiting: HashMap<u64, Waiting>,
+    /// Who waits for a job or a gate: jobs and gates.
     children: BTreeMap<u64, Vec<u64>>,
+    gates: Gates,
     tries: HashMap<u64, Tries>,
     /// Jobs to be tried again, by when.
     delayed: BinaryHeap<Reverse<(Duration, u64)>>,
@@ -163,13 +166,25 @@ impl Flow {
         if retries > 0 {
             self.tries.insert(job, Tries { left: retries, delay: self.options.retry_delay });
         }
-        let mut parents: Vec<u64> = terms.after.iter().cloned().flat_map(Range::into_iter).collect();
+        let mut parents = Vec::with_capacity(terms.after.len());
+        let mut failed = None;
+        for group in &terms.after {
+            if group.end - group.start == 1 {
+                parents.push(group.start);
+                continue;
+            }
+            match self.gate(group) {
+                Gate::Waiting(number) => parents.push(number),
+                Gate::Open => {}
+                Gate::Closed(parent) => failed = Some(parent),
+            }
+        }
         parents.sort_unstable();
         parents.dedup();
-        if let Some(failed) = parents.iter().find(|parent| self.statuses.get(**parent) == Status::Failed) {
-            let verdict = Verdict::Skip(*failed);
+        let failed = parents.iter().copied().find(|parent| self.statuses.get(*parent) == Status::Failed).or(failed);
+        if let Some(failed) = failed {
             self.give_up_one(job);
-            return verdict;
+            return Verdict::Skip(failed);
         }
         parents.retain(|parent| self.statuses.get(*parent) == Status::Pending);
         if parents.is_empty() {
@@ -180,6 +195,29 @@ impl Flow {
             self.children.entry(parent).or_default().push(job);
         }
         Verdict::Wait
+    }
+
+    /// What is known of a group of jobs that one waits for.
+    fn gate(&mut self, group: &Range<u64>) -> Gate {
+        if let Some(gate) = self.gates.get(group) {
+            return gate;
+        }
+        let mut pending = Vec::new();
+        let mut failed = None;
+        for job in group.clone() {
+            match self.statuses.get(job) {
+                Status::Pending => pending.push(job),
+                Status::Succeeded => {}
+                Status::Failed => failed = failed.or(Some(job)),
+            }
+        }
+        let gate = self.gates.add(group.clone(), pending.len(), failed);
+        if let Gate::Waiting(number) = gate {
+            for job in pending {
+                self.children.entry(job).or_default().push(number);
+            }
+        }
+        gate
     }
 
     /// Whether a job that has just failed of this is tried again, and when; it has not ended then. The time is on the same clock
@@ -218,15 +256,22 @@ impl Flow {
         }
         let mut next = Vec::new();
         self.close(job, succeeded);
-        let mut ended = vec![(job, succeeded)];
-        while let Some((job, succeeded)) = ended.pop() {
-            for child in self.children.remove(&job).unwrap_or_default() {
+        // What has ended, how, and, where that was a gate, by which job.
+        let mut ended = vec![(job, succeeded, job)];
+        while let Some((number, succeeded, job)) = ended.pop() {
+            for child in self.children.remove(&number).unwrap_or_default() {
+                if Gates::is_gate(child) {
+                    if self.gates.settles(child, job, succeeded) {
+                        ended.push((child, succeeded, job));
+                    }
+                    continue;
+                }
                 let Some(waiting) = self.waiting.get_mut(&child) else { continue };
                 if !succeeded {
                     self.waiting.remove(&child);
                     next.push(Next::Skip { job: child, parent: job });
                     self.give_up_one(child);
-                    ended.push((child, false));
+                    ended.push((child, false, child));
                     continue;
                 }
                 waiting.parents_left -= 1;
@@ -289,6 +334,7 @@ impl Flow {
         jobs.extend(self.delayed.drain().map(|Reverse((_, job))| job));
         jobs.sort_unstable();
         self.children.clear();
+        self.gates.clear();
         jobs.iter().for_each(|job| self.give_up_one(*job));
         jobs
     }
@@ -333,6 +379,23 @@ mod tests {
         assert_eq!(flow.add(4, &after(&[3])), Verdict::Skip(3));
         assert_eq!(flow.end(1, true), []);
         assert_eq!((flow.waiting(), flow.failed, flow.ended), (0, 1, 5), "what is skipped has not failed");
+    }
+
+    #[test]
+    fn a_group_is_watched_once_however_many_wait_for_it() {
+        let mut flow = Flow::new(FlowOptions::default());
+        (0..1000).for_each(|job| _ = flow.add(job, &after(&[])));
+        let group = |group: Range<u64>| Terms { after: vec![group], ..Terms::default() };
+        assert!((1000..2000).all(|job| flow.add(job, &group(0..1000)) == Verdict::Wait));
+        let watched: usize = flow.children.values().map(Vec::len).sum();
+        assert_eq!((watched, flow.waiting()), (2000, 1000));
+        assert!((1..1000).all(|job| flow.end(job, true).is_empty()));
+        assert_eq!(flow.end(0, true), (1000..2000).map(Next::Begin).collect::<Vec<_>>());
+        assert_eq!(flow.add(2000, &group(0..1000)), Verdict::Begin);
+        assert_eq!(flow.add(2001, &group(1000..2000)), Verdict::Wait);
+        assert_eq!(flow.end(1007, false), [Next::Skip { job: 2001, parent: 1007 }]);
+        assert_eq!(flow.add(2002, &group(1000..2000)), Verdict::Skip(1007));
+        assert_eq!(flow.end(1008, false), []);
     }
 
     #[test]
@@ -396,15 +459,19 @@ mod tests {
         /// Against the obvious: a job begins once all before it that it names have succeeded, and is skipped once one has not.
         #[test]
         fn each_job_begins_or_is_skipped_exactly_once(
-            parents in prop::collection::vec(prop::collection::vec(any::<prop::sample::Index>(), 0..3), 1..40),
+            parents in prop::collection::vec(prop::collection::vec((any::<prop::sample::Index>(), 1..6_u64), 0..3), 1..40),
             fates in prop::collection::vec(any::<bool>(), 40),
             picks in prop::collection::vec(any::<prop::sample::Index>(), 200),
         ) {
-            let parents: Vec<Vec<u64>> = parents
-                .iter()
-                .enumerate()
-                .map(|(job, picks)| if job == 0 { vec![] } else { picks.iter().map(|pick| pick.index(job) as u64).collect() })
-                .collect();
+            let groups = (0..).zip(&parents).map(|(job, picks)| {
+                let group = |(pick, len): &(prop::sample::Index, u64)| {
+                    let start = pick.index(job as usize) as u64;
+                    start..job.min(start + len)
+                };
+                if job == 0 { vec![] } else { picks.iter().map(group).collect() }
+            });
+            let terms: Vec<Terms> = groups.map(|after| Terms { after, ..Terms::default() }).collect();
+            let parents: Vec<Vec<u64>> = terms.iter().map(|terms| terms.after.iter().cloned().flatten().collect()).collect();
             let mut flow = Flow::new(FlowOptions::default());
             let (mut running, mut outcome) = (Vec::new(), vec![None; parents.len()]);
             let mut picks = picks.into_iter();
@@ -422,7 +489,7 @@ mod tests {
                 // Now a job is read, now one ends.
                 let read = running.is_empty() || pick.is_some_and(|pick| pick.index(2) == 0);
                 if read && let Some(job) = unread.next() {
-                    match flow.add(job, &after(&parents[job as usize])) {
+                    match flow.add(job, &terms[job as usize]) {
                         Verdict::Begin => running.push(job),
                         Verdict::Wait => {}
                         Verdict::Skip(parent) => {

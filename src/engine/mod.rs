@@ -10,6 +10,7 @@ mod devices;
 pub mod dispatch;
 pub mod flow;
 mod foreign;
+mod gates;
 mod lanes;
 mod message;
 mod outcome;

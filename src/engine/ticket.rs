@@ -90,6 +90,7 @@ pub(crate) struct Ticket {
     pub id: Arc<str>,
     pub kind: &'static str,
     pub device: Option<DeviceChoice>,
+    /// Twice that of its terms, and one more where it waited for others.
     pub priority: i32,
     /// How long it may take; `None` also once the clock runs.
     pub timeout: Option<Duration>,
@@ -115,7 +116,10 @@ impl Ticket {
         let (params, submitted) = (Foreign::new(params), Instant::now());
         // Asked once, and here: it is foreign code, which may panic.
         let in_memory = panics::catch(|| params.in_memory()).unwrap_or(false);
-        let Terms { priority, timeout, memory_bytes, .. } = terms;
+        let Terms { timeout, memory_bytes, .. } = terms;
+        // Of one priority, what goes on with work that others have begun comes before what begins anew: a chain of jobs ends
+        // early, and all its stages are busy.
+        let priority = 2 * terms.priority + i32::from(!terms.after.is_empty());
         // A time-out is the job's own.
         let cancel = if timeout.is_some() { cancel.child() } else { cancel };
         let has_begun = None;

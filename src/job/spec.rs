@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::job::{JobError, JobHash, Terms};
+use crate::job::{EarlierResults, JobError, JobHash, Terms};
 use crate::kernels::DynKernel;
 use crate::tasks::Task;
 use crate::tasks::command::Workers;
@@ -64,6 +64,8 @@ pub struct BindContext {
     pub outputs_dir: Option<PathBuf>,
     /// The long-lived workers of the run; they end when nobody holds its context any more.
     pub(crate) workers: Workers,
+    /// The outcomes of the run so far, for jobs that take values from them; `None` where they are not kept.
+    pub results: Option<Arc<dyn EarlierResults>>,
 }
 
 impl BindContext {
@@ -118,6 +120,11 @@ pub trait JobParams: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// Where an input is missing or malformed, or the parameters do not fit it.
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError>;
+
+    /// The places in the run of the jobs whose results it takes values from; they have to have succeeded when it is bound.
+    fn results_of(&self) -> Vec<u64> {
+        Vec::new()
+    }
 }
 
 /// Parameters that know whose they are: a [`Job`](crate::runner::Job) can be made of them as they stand.

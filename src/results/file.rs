@@ -1,6 +1,6 @@
 //! Results in a file: appended as they come, sorted at the end.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -18,13 +18,24 @@ use crate::results::synced::{Synced, sync_folder};
 
 /// Outcomes in the order in which they come, and where each of them lies.
 #[derive(Default)]
-struct Arrivals {
+pub(super) struct Arrivals {
     waiting: VecDeque<Rendered>,
     memory_bytes: usize,
     /// The rest of the long text whose beginning was taken.
     leaving: Option<File>,
     entries: Vec<Entry>,
     len: u64,
+    /// The same entries by the first job of each, once somebody looks for one.
+    by_job: Option<BTreeMap<u64, Entry>>,
+}
+
+impl Arrivals {
+    /// Where the outcome of this job lies, if it has come: among those of jobs from the first of the entry on.
+    pub fn entry_of(&mut self, index: u64) -> Option<Entry> {
+        let entries = &self.entries;
+        let by_job = self.by_job.get_or_insert_with(|| entries.iter().map(|entry| (entry.first, *entry)).collect());
+        by_job.range(..=index).next_back().map(|(_, entry)| *entry)
+    }
 }
 
 impl Queue for Arrivals {
@@ -65,7 +76,11 @@ impl Queue for Arrivals {
                     len
                 }
             };
-            self.entries.push(Entry { first: run.first, offset: self.len, len });
+            let entry = Entry { first: run.first, offset: self.len, len };
+            self.entries.push(entry);
+            if let Some(by_job) = &mut self.by_job {
+                by_job.insert(entry.first, entry);
+            }
             self.len += len;
         }
         Ok(())
@@ -98,11 +113,11 @@ pub struct FileOptions {
 /// A run that resumes goes on appending. Whatever it keeps stays where it is, in `FILE.partial` or in `FILE`, until the sorted
 /// file takes the place of both; so that there is no moment at which a kill could lose it.
 pub struct ResultsFile {
-    pipeline: Pipeline<Arrivals>,
+    pub(super) pipeline: Pipeline<Arrivals>,
     path: PathBuf,
     partial: PathBuf,
     /// The partial file, locked.
-    file: File,
+    pub(super) file: File,
     earlier: Option<Earlier>,
     sync: bool,
 }

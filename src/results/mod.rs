@@ -2,6 +2,7 @@
 //! many there were. Memory is bounded: what waits for a slow job ahead goes to disk past a limit.
 
 mod claim;
+mod earlier;
 mod file;
 mod joblog;
 mod journal;
@@ -17,6 +18,7 @@ mod watched;
 
 use ordered::Ordered;
 
+pub use earlier::KeptResults;
 pub use file::{AsTheyCome, FileOptions, ResultsFile};
 pub use joblog::JobLog;
 pub use merge::{Merged, merge, merge_to_file};

@@ -167,6 +167,13 @@ impl<Q: Queue + 'static> Pipeline<Q> {
         Ok(())
     }
 
+    /// Looks at the queue; gives, besides what is seen there, whether nothing more will be written.
+    pub fn look<R>(&self, look: impl FnOnce(&mut Q) -> R) -> (R, bool) {
+        let mut state = lock(&self.shared.state);
+        let over = state.broken || state.ended;
+        (look(&mut state.queue), over)
+    }
+
     /// Waits until all is written, and gives the queue back for what is left to do.
     pub fn finish<R>(&self, then: impl FnOnce(&mut Q) -> io::Result<R>) -> io::Result<(Tally, R)> {
         {

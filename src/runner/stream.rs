@@ -1,6 +1,7 @@
 //! Many jobs from a job file to a sink: what `tandem run` does.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -205,8 +206,7 @@ impl Stream<'_> {
     /// those ended that write its inputs, so that only now can be told whether it still is the job that it was.
     fn begin<'a>(&'a self, mut state: MutexGuard<'a, State>, mut spec: JobSpec) {
         if let Some(content) = spec.content {
-            let mut parents: Vec<JobHash> =
-                spec.terms.after.iter().cloned().flatten().map(|parent| state.hash_of(parent)).collect();
+            let mut parents: Vec<JobHash> = spec.terms.after.iter().map(|group| state.hash_of_all(group)).collect();
             // What follows looks at files and at somebody else's code.
             drop(state);
             let hash = hash_of(&spec, content, &self.context.base_dir, &mut parents);
@@ -254,6 +254,8 @@ struct State {
     failed: HashMap<u64, Arc<str>>,
     /// The hashes of jobs that have begun, by their places; nothing where nobody wants to know.
     hashes: Vec<JobHash>,
+    /// That of the last group that a job waited for: others tend to wait for it too.
+    group_hash: Option<(Range<u64>, JobHash)>,
 }
 
 /// So many failed jobs are remembered by name.
@@ -272,6 +274,20 @@ impl State {
 
     fn hash_of(&self, index: u64) -> JobHash {
         usize::try_from(index).ok().and_then(|at| self.hashes.get(at)).copied().unwrap_or_default()
+    }
+
+    /// That of the jobs in these places together, all of which have begun.
+    fn hash_of_all(&mut self, group: &Range<u64>) -> JobHash {
+        if group.end - group.start == 1 {
+            return self.hash_of(group.start);
+        }
+        if let Some((_, hash)) = self.group_hash.as_ref().filter(|(last, _)| last == group) {
+            return *hash;
+        }
+        let mut members: Vec<JobHash> = group.clone().map(|member| self.hash_of(member)).collect();
+        let hash = JobHash::default().with(&[], &mut members);
+        self.group_hash = Some((group.clone(), hash));
+        hash
     }
 
     fn set_hash(&mut self, index: u64, hash: JobHash) {
@@ -338,6 +354,10 @@ impl JobParams for Again {
 
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
         self.0.bind(context)
+    }
+
+    fn results_of(&self) -> Vec<u64> {
+        self.0.results_of()
     }
 }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{Error, IgnoredAny};
 use serde_json::value::RawValue;
 
+use crate::job::json_text::{Text, TextOrJson};
 use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, Sample};
 use crate::tasks::command::process::{CommandTask, Program};
 use crate::tasks::command::worker::{POOL_WORKERS_MAX, WorkerTask};
@@ -174,10 +175,10 @@ struct Line<'a> {
     _kind: Option<IgnoredAny>,
     #[serde(rename = "device")]
     _device: Option<IgnoredAny>,
-    argv: Vec<String>,
-    stdin: Option<String>,
+    argv: Vec<Text>,
+    stdin: Option<TextOrJson>,
     #[serde(default)]
-    env: BTreeMap<String, String>,
+    env: BTreeMap<String, Text>,
     cwd: Option<PathBuf>,
     #[serde(default)]
     inputs: Vec<PathBuf>,
@@ -191,7 +192,7 @@ struct Line<'a> {
 /// Parses a line of a job file.
 pub(super) fn parse(text: &str) -> Result<CommandParams, serde_json::Error> {
     let Line { argv, stdin, env, cwd, inputs, name, workers, input, .. } = serde_json::from_str(text)?;
-    if argv.first().is_none_or(String::is_empty) {
+    if argv.first().is_none_or(|program| program.0.is_empty()) {
         return Err(Error::custom("`argv` names no program: give [\"program\", \"argument\", …]"));
     }
     match workers {
@@ -200,13 +201,13 @@ pub(super) fn parse(text: &str) -> Result<CommandParams, serde_json::Error> {
         Some(workers) => check_workers(workers).map_err(|message| Error::custom(format!("`workers`: {message}")))?,
         None => {}
     }
-    let argv = argv.into_iter().map(OsString::from).collect();
-    let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let argv = argv.into_iter().map(|text| text.0.into()).collect();
+    let env = env.into_iter().map(|(name, value)| (name.into(), value.0.into())).collect();
     let input = input.map(|input| input.get().into());
     if name.as_deref() == Some("") {
         return Err(Error::custom("an empty `name`: leave it out or name the program"));
     }
-    let (stdin, name) = (stdin.map(Arc::from), name.map(Arc::from));
+    let (stdin, name) = (stdin.map(|text| text.0.into()), name.map(Arc::from));
     Ok(CommandParams { argv, stdin, env, cwd, inputs, workers, input, name })
 }
 
