@@ -4,6 +4,8 @@
 //! Jobs of every sort, good and bad, in an order that a seed decides, in runs that end in every way. `TANDEM_TEST_SEED=N` gives
 //! another order, `TANDEM_TEST_ROUNDS=N` more runs.
 
+#![allow(clippy::print_stdout)]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -211,3 +211,29 @@ fn a_gpu_in_the_wrong_place_is_refused() {
     let error = Runner::builder().model(Location::Nowhere).gpus(vec![gpu]).build().unwrap_err();
     assert_eq!(error.to_string(), "the device in place 0 of the gpus calls itself gpu:1, not gpu:0");
 }
+
+#[cfg(unix)]
+#[test]
+fn workers_stay_with_the_runner_and_end_with_it() {
+    use tandem::tasks::command::{CommandParams, WorkerAnswer};
+
+    let script = "while read -r line; do echo \"[$$,$line]\"; done; sleep 0.2; echo gone >> \"$0\"";
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("mark");
+    let runner = Runner::builder().threads(2).model(Location::Nowhere).gpus(Vec::new()).build().unwrap();
+    let ask = |n: u32| {
+        let argv = ["sh".into(), "-c".into(), script.into(), mark.clone().into_os_string()];
+        Job::from(CommandParams::worker(argv, 1, n.to_string()))
+    };
+    let answers: Vec<String> = (0..3)
+        .map(|n| runner.submit(ask(n)).wait().answer::<WorkerAnswer>().unwrap().answer.clone())
+        .chain(runner.map((3..5).map(ask)).map(|outcome| outcome.answer::<WorkerAnswer>().unwrap().answer.clone()))
+        .collect();
+    let process = answers[0].strip_suffix(",0]").expect("an answer");
+    let expected: Vec<String> = (0..5).map(|n| format!("{process},{n}]")).collect();
+    assert_eq!(answers, expected, "one worker answers all");
+    assert!(!mark.exists());
+    drop(runner);
+    // Its input has ended, and it was waited for.
+    assert_eq!(std::fs::read_to_string(mark).unwrap(), "gone\n");
+}

@@ -31,6 +31,7 @@ programs print comes out whole and in the order of the inputs. There is no shell
 Examples:
   tandem map scans/*.dcm -- python3 predict.py {}
   find . -name '*.wav' | tandem map --jobs 8 -- flac --best {}
+  tandem map --workers 2 scans/*.dcm -- python3 worker.py
   seq 10 | tandem map --halt now,fail=1 -- sh -c 'sleep 1; echo $0' {}";
 
 /// The whole command line. The kinds of the registry are subcommands of it.
@@ -95,6 +96,17 @@ fn map() -> Command {
             .last(true)
             .value_parser(value_parser!(std::ffi::OsString)),
         flag("unordered", "Print each as it ends, not in the order of the inputs"),
+        Arg::new("workers")
+            .long("workers")
+            .value_name("N")
+            .help("Start the program N times, and give it each input as a line, a JSON string; it answers each with a line of JSON")
+            .allow_negative_numbers(true)
+            .value_parser(|text: &str| parse_bounded(text, 1..=1000)),
+        Arg::new("name")
+            .long("name")
+            .value_name("NAME")
+            .help("What the program is called by the model, which remembers its memory [default: its file name]")
+            .value_parser(clap::builder::NonEmptyStringValueParser::new()),
         flag("tag", "Begin each line with its input and a tab"),
     ]);
     with_machine_options(with_watch_options(with_flow_options(command)))

@@ -20,7 +20,7 @@ use crate::cli::total::Total;
 use crate::cli::watch::Watching;
 use crate::engine::CancelFlag;
 use crate::input::claim_stdin;
-use crate::job::{BindContext, JobSpec, Terms};
+use crate::job::{BadLine, BindContext, JobError, JobSpec, Terms};
 use crate::report::{Detail, run_summary, write_outcome};
 use crate::results::{AsTheyCome, MAX_HELD_BYTES, Render, Results, RunResults};
 use crate::runner::{Incoming, Streamed};
@@ -75,11 +75,15 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     };
     let results = watching.over(results, Vec::new());
     let mut inputs = if from_stdin { Inputs::Lines(lines_of_stdin(&cancel)) } else { Inputs::Given(given.into_iter()) };
+    let workers = matches.get_one::<u64>("workers").map(|count| *count as u32);
+    let name = matches.get_one::<String>("name").map(|name| name.as_str().into());
+    let program = Program { argv, workers, name };
+    program.check().map_err(Stopped::usage)?;
     let mut index = 0;
     let jobs = || match inputs.poll() {
         Polled::Item(input) => {
             index += 1;
-            Incoming::Job(job(index - 1, &input, &argv))
+            program.job(index - 1, &input)
         }
         Polled::NothingYet => Incoming::NothingYet,
         Polled::End => {
@@ -153,11 +157,44 @@ fn text_of(bytes: Vec<u8>) -> OsString {
     String::from_utf8_lossy(&bytes).into_owned().into()
 }
 
-/// The job of one input.
-fn job(index: u64, input: &OsStr, argv: &[OsString]) -> JobSpec {
-    let id: Arc<str> = input.to_string_lossy().into();
-    let params = Box::new(CommandParams::new(arguments(argv, input)));
-    JobSpec { index, id, kind: command::KIND.name, device: None, terms: Terms::default(), params }
+/// What is run for each input.
+struct Program {
+    argv: Vec<OsString>,
+    /// How many long-lived ones answer the inputs; else it is started for each.
+    workers: Option<u32>,
+    /// What the model is to call it.
+    name: Option<Arc<str>>,
+}
+
+impl Program {
+    fn check(&self) -> Result<(), String> {
+        let is_filled = |argument: &OsString| argument.to_str().is_some_and(|text| text.contains(INPUT));
+        if self.workers.is_some() && self.argv.iter().any(is_filled) {
+            return Err(format!(
+                "{INPUT} stands for an input, but a worker (--workers) is started before there is one and reads each as a line \
+                 of standard input: leave {INPUT} out"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The job of one input.
+    fn job(&self, index: u64, input: &OsStr) -> Incoming {
+        let id: Arc<str> = input.to_string_lossy().into();
+        let kind = command::KIND.name;
+        let params = match (self.workers, input.to_str()) {
+            (None, _) => CommandParams::new(arguments(&self.argv, input)),
+            (Some(workers), Some(text)) => {
+                CommandParams::worker(&self.argv, workers, serde_json::Value::from(text).to_string())
+            }
+            (Some(_), None) => {
+                let message = format!("{id}: not UTF-8, and so nothing that JSON could tell a worker: rename it");
+                return Incoming::Ended(BadLine { index, id, kind, error: JobError::bad_input(message) }.into());
+            }
+        };
+        let params = Box::new(CommandParams { name: self.name.clone(), ..params });
+        Incoming::Job(JobSpec { index, id, kind, device: None, terms: Terms::default(), params })
+    }
 }
 
 /// The arguments with the input in its place.

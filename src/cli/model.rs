@@ -9,7 +9,7 @@ use crate::cli::Stopped;
 use crate::cli::options::Options;
 use crate::cli::terminal::{print, stdout_style, tell};
 use crate::model::{Location, Store};
-use crate::report::{model_json, model_text, visible};
+use crate::report::{memory_text, model_json, model_text, visible};
 
 pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let Some((what, matches)) = matches.subcommand() else {
@@ -30,12 +30,16 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         ));
         return Ok(ExitCode::SUCCESS);
     }
-    let rows = store.model().rows();
+    let (rows, memory) = (store.model().rows(), store.model().memory_rows());
     for warning in store.take_warnings() {
         tell(format_args!("warning: {}", visible(&warning.0)));
     }
     print(|out| {
-        let text = if options.json { model_json(&place, &rows)? } else { model_text(&place, &rows, stdout_style()) };
+        let text = if options.json {
+            model_json(&place, &rows, &memory)?
+        } else {
+            model_text(&place, &rows, stdout_style()) + &memory_text(&memory, stdout_style())
+        };
         out.write_all(text.as_bytes())
     })?;
     Ok(ExitCode::SUCCESS)

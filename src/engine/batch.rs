@@ -188,7 +188,7 @@ fn begin(
             let is_free = ticket.timeout.is_none();
             let began = Instant::now();
             let staged = Staged::new(ticket, task, opening);
-            let is_small = staged.expected_ms() <= SMALL_MS && staged.wants().is_none();
+            let is_small = staged.expected_ms() <= SMALL_MS && staged.wants().is_none() && staged.at_once().is_none();
             let here = is_free && staged.place() == Place::Compute && is_small;
             let rest = if here { staged.run() } else { Some(staged) };
             leftover.tasks += began.elapsed();

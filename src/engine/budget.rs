@@ -159,6 +159,11 @@ impl Budget {
         self.waiting.values().take(LOOK_AHEAD).any(unknown)
     }
 
+    /// Whether a job of this name has held some.
+    pub fn has_heard_of(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+
     /// Tells what the jobs of a name have needed so far.
     pub fn know(&mut self, name: &Arc<str>, bytes: u64) {
         let known = &mut self.names.entry(name.clone()).or_default().known_bytes;
@@ -348,7 +353,7 @@ mod tests {
         assert_eq!(begun(&mut budget, ms(0)), [0], "nothing is known");
         assert!(budget.waits_for_time());
         for tick in 1..20 {
-            budget.observe(0, tick * 40 << 20, ms(tick * 100));
+            budget.observe(0, (tick * 40) << 20, ms(tick * 100));
             assert_eq!(begun(&mut budget, ms(tick * 100)), [] as [u64; 0], "it grows");
         }
         budget.end(0, Some(GIB), true);

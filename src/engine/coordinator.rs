@@ -2,6 +2,7 @@
 //! says. It folds nothing itself.
 
 mod cancel;
+mod limits;
 mod memory;
 mod stages;
 
@@ -30,6 +31,8 @@ use crate::job::{Cause, DeviceChoice, JobError, PRIORITY_MAX};
 use crate::kernels::Work;
 use crate::plan::Plan;
 
+use limits::Limits;
+pub(crate) use limits::Permit;
 use memory::{Memory, Parked, need_of};
 use stages::{OnLanes, Outside};
 
@@ -59,6 +62,8 @@ pub(crate) struct Coordinator {
     /// Irregular jobs whose next stage only waits, and those that wait for a process where these hold no lanes.
     waiting: Outside,
     processes: Option<Outside>,
+    /// Those of which only so many may run at once.
+    limits: Limits,
     memory: Memory,
     /// Whether somebody cancelled something since the last look.
     cancelled: bool,
@@ -95,6 +100,7 @@ impl Coordinator {
             on_lanes: OnLanes::default(),
             waiting: Outside::new(WAITING_MAX),
             processes,
+            limits: Limits::default(),
             memory: Memory::default(),
             cancelled: false,
             bound: Default::default(),
@@ -128,6 +134,7 @@ impl Coordinator {
             if std::mem::take(&mut self.cancelled) {
                 self.cancel();
             }
+            self.admit_due();
             self.fill();
         }
     }
@@ -158,6 +165,7 @@ impl Coordinator {
             && self.bound.iter().all(VecDeque::is_empty)
             && self.memory.is_idle()
             && outside_is_idle
+            && self.limits.is_idle()
     }
 
     /// Takes a message. It may hold something of a user's, a partial that nobody wants any more, whose `Drop` panics: that is
@@ -203,6 +211,8 @@ impl Coordinator {
                 }
             }
             Message::Released { key, succeeded, peak_bytes } => self.released(key, succeeded, peak_bytes),
+            // Whoever waits for it is looked at after every message.
+            Message::PlaceFree => {}
             Message::Close => self.closing = true,
         }
     }

@@ -1,5 +1,6 @@
 //! The only orchestrator: admits jobs, runs them, retries, merges, ends them.
 
+mod attendant;
 mod batch;
 mod budget;
 mod cancel;
@@ -26,8 +27,10 @@ mod ticket;
 mod timer;
 mod verify;
 
+pub(crate) use attendant::attend;
 pub use budget::Need;
 pub use cancel::CancelFlag;
+pub(crate) use coordinator::Permit;
 pub use crowd::threads_beside;
 pub use devices::{Devices, Found, FoundGpu, Search, default_threads};
 pub(crate) use foreign::Foreign;

@@ -236,6 +236,16 @@ impl Shared {
         }
     }
 
+    /// Learns how much memory a program has held.
+    pub fn learn_memory(&self, name: &str, peak_bytes: u64) {
+        lock(&self.store).learn_memory(name, peak_bytes);
+    }
+
+    /// How much memory a program of this name is expected to hold at most, where that is known.
+    pub fn memory_of(&self, name: &str) -> Option<u64> {
+        lock(&self.store).model().memory_of(name)
+    }
+
     /// Learns from a batch whose jobs looked alike.
     pub fn learn_small(&self, leftover: &Leftover) {
         let Some((work, each)) = &leftover.sample else { return };

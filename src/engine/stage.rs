@@ -7,11 +7,11 @@ use crate::device::{DeviceId, Phases};
 use crate::engine::foreign::Foreign;
 use crate::engine::running::caught;
 use crate::engine::ticket::{Ticket, deliver};
-use crate::engine::{Need, RanOn, Timings};
+use crate::engine::{Need, Permit, RanOn, Timings};
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::Answer;
 use crate::plan::{Choice, Plan};
-use crate::tasks::{Place, Step, Task, TaskContext};
+use crate::tasks::{AtOnce, Place, Step, Task, TaskContext};
 
 /// The plan of every irregular job.
 static IRREGULAR: LazyLock<Arc<Plan>> =
@@ -35,6 +35,9 @@ pub(crate) struct Staged {
     task: Foreign<Box<dyn Task>>,
     place: Place,
     expected_ms: f64,
+    at_once: Option<AtOnce>,
+    /// Its place among those of which only so many run at once; kept to its end.
+    pub permit: Option<Permit>,
     need: Need,
     /// How long opening its input took.
     opening: Duration,
@@ -50,6 +53,8 @@ impl Staged {
             task: Foreign::new(task),
             place: Place::Compute,
             expected_ms: f64::INFINITY,
+            at_once: None,
+            permit: None,
             need: Need::NONE,
             opening,
             spent: Duration::ZERO,
@@ -60,12 +65,19 @@ impl Staged {
 
     /// Asks the stage where it runs and for how long; one that panics over it will do so again where that fails its job.
     fn look(&mut self) {
-        let seen = caught(|| Ok((self.task.place(), self.task.expected_ms(), self.task.need())));
-        (self.place, self.expected_ms, self.need) = seen.unwrap_or((Place::Compute, f64::INFINITY, Need::NONE));
+        let task = &self.task;
+        let seen = caught(|| Ok((task.place(), task.expected_ms(), task.need(), task.at_once())));
+        (self.place, self.expected_ms, self.need, self.at_once) =
+            seen.unwrap_or((Place::Compute, f64::INFINITY, Need::NONE, None));
     }
 
     pub fn place(&self) -> Place {
         self.place
+    }
+
+    /// How many of its like may run at once.
+    pub fn at_once(&self) -> Option<AtOnce> {
+        self.at_once
     }
 
     /// How long the next stage is expected to take, in milliseconds.
@@ -97,10 +109,10 @@ impl Staged {
         let shared = self.ticket.context.clone();
         let outputs_dir = shared.outputs_dir.as_deref();
         loop {
-            let Self { ticket, task, .. } = self;
+            let Self { ticket, task, permit, .. } = self;
             let (id, index, cancel) = (&*ticket.id, ticket.index, &ticket.cancel);
             let memory = ticket.reserved.as_ref().map(|reserved| &reserved.memory);
-            let context = TaskContext { id, index, cancel, outputs_dir, memory };
+            let context = TaskContext { memory, ..TaskContext::new(id, index, cancel, outputs_dir) };
             let stop = if std::mem::take(&mut is_first) { ticket.cancel.refusal() } else { ticket.cancel.error() };
             let result = match stop {
                 Some(error) => Err(error),
@@ -111,8 +123,8 @@ impl Staged {
                 Ok(Step::Then(next)) => {
                     let opening = self.opening;
                     let task = Foreign::new(next);
-                    let (expected_ms, need) = (f64::INFINITY, Need::NONE);
-                    self = Self { ticket, task, spent, opening, place, expected_ms, need };
+                    let (expected_ms, need, at_once) = (f64::INFINITY, Need::NONE, None);
+                    self = Self { ticket, task, spent, opening, place, expected_ms, need, at_once, permit };
                     self.look();
                     if self.place != place || self.wants().is_some() {
                         return Some(self);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::job::{JobError, Terms};
 use crate::kernels::DynKernel;
 use crate::tasks::Task;
+use crate::tasks::command::Workers;
 
 /// Where a job is to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -61,12 +62,14 @@ pub struct BindContext {
     /// The folder for what jobs print beyond what an outcome holds; `None` for one of this process's own among the temporary
     /// files, made when it is needed and left there, since outcomes name what is in it.
     pub outputs_dir: Option<PathBuf>,
+    /// The long-lived workers of the run; they end when nobody holds its context any more.
+    pub(crate) workers: Workers,
 }
 
 impl BindContext {
     /// Relative paths start from `base_dir`.
     pub fn in_folder(base_dir: impl Into<PathBuf>) -> Self {
-        Self { base_dir: base_dir.into(), outputs_dir: None }
+        Self { base_dir: base_dir.into(), ..Self::default() }
     }
 }
 

@@ -7,6 +7,7 @@
 mod curve;
 mod forecast;
 mod key;
+mod memory;
 mod reopening;
 mod store;
 mod table;
@@ -15,5 +16,6 @@ pub use curve::Belief;
 pub use forecast::Forecast;
 pub(crate) use forecast::LONGEST_MS;
 pub use key::{CostClass, Measured, ModelKey};
+pub use memory::MemoryRow;
 pub use store::{Location, Store, Warning};
 pub use table::{Model, Row};

@@ -1,5 +1,6 @@
 //! Where the model is kept between runs: one JSON file, read when first needed and written once, at the end.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -102,6 +103,8 @@ pub struct Store {
     location: Location,
     model: Option<Model>,
     fresh: std::collections::VecDeque<Fresh>,
+    /// The most memory that runs of programs held, and how many runs.
+    fresh_memory: BTreeMap<String, (u64, u32)>,
     warnings: Vec<Warning>,
     /// What was warned of already.
     told: Vec<Warning>,
@@ -110,7 +113,14 @@ pub struct Store {
 impl Store {
     /// A store at this place. Reads nothing yet.
     pub const fn new(location: Location) -> Self {
-        Self { location, model: None, fresh: std::collections::VecDeque::new(), warnings: Vec::new(), told: Vec::new() }
+        Self {
+            location,
+            model: None,
+            fresh: std::collections::VecDeque::new(),
+            fresh_memory: BTreeMap::new(),
+            warnings: Vec::new(),
+            told: Vec::new(),
+        }
     }
 
     /// Where it is kept.
@@ -136,6 +146,7 @@ impl Store {
             for fresh in &self.fresh {
                 fresh.teach(&mut model);
             }
+            teach_memory(&self.fresh_memory, &mut model);
             self.model = Some(model);
         }
         self.model.get_or_insert_default()
@@ -168,6 +179,22 @@ impl Store {
         });
     }
 
+    /// Learns that a run of a program of this name held `peak_bytes` at most, without reading the file for it.
+    pub fn learn_memory(&mut self, name: &str, peak_bytes: u64) {
+        let sane = match &mut self.model {
+            Some(model) => model.learn_memory(name, peak_bytes, 1),
+            None => Model::new().learn_memory(name, peak_bytes, 1),
+        };
+        if !sane || self.location == Location::Nowhere && self.model.is_some() {
+            return;
+        }
+        if let Some((most, runs)) = self.fresh_memory.get_mut(name) {
+            (*most, *runs) = ((*most).max(peak_bytes), runs.saturating_add(1));
+        } else if self.fresh_memory.len() < FRESH_MAX {
+            self.fresh_memory.insert(name.to_owned(), (peak_bytes, 1));
+        }
+    }
+
     /// How many runs would be saved.
     pub fn unsaved(&self) -> usize {
         self.fresh.len()
@@ -190,13 +217,15 @@ impl Store {
     /// one is left as it is. Returns what the user should be told.
     pub fn save(&mut self) -> Vec<Warning> {
         if let Location::File(path) = &self.location
-            && !self.fresh.is_empty()
+            && !(self.fresh.is_empty() && self.fresh_memory.is_empty())
         {
-            let warning = save(path, &self.fresh).unwrap_or_else(|unread| Some(unread.warning(path)));
+            let warning =
+                save(path, &self.fresh, &self.fresh_memory).unwrap_or_else(|unread| Some(unread.warning(path)));
             if let Some(warning) = warning {
                 self.warn(warning);
             }
             self.fresh.clear();
+            self.fresh_memory.clear();
         }
         self.take_warnings()
     }
@@ -207,6 +236,7 @@ impl Store {
     /// Where the file cannot be removed, or does not begin like a model file: such a one is left as it is.
     pub fn reset(&mut self) -> std::io::Result<bool> {
         self.fresh.clear();
+        self.fresh_memory.clear();
         self.model = None;
         let Location::File(path) = &self.location else { return Ok(false) };
         match found(path)? {
@@ -357,7 +387,17 @@ fn lock(path: &Path) -> std::io::Result<File> {
     }
 }
 
-fn save(path: &Path, fresh: &std::collections::VecDeque<Fresh>) -> Result<Option<Warning>, Unread> {
+fn teach_memory(fresh: &BTreeMap<String, (u64, u32)>, model: &mut Model) {
+    for (name, (peak_bytes, runs)) in fresh {
+        model.learn_memory(name, *peak_bytes, *runs);
+    }
+}
+
+fn save(
+    path: &Path,
+    fresh: &std::collections::VecDeque<Fresh>,
+    fresh_memory: &BTreeMap<String, (u64, u32)>,
+) -> Result<Option<Warning>, Unread> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -375,6 +415,7 @@ fn save(path: &Path, fresh: &std::collections::VecDeque<Fresh>) -> Result<Option
     for fresh in fresh {
         fresh.teach(&mut model);
     }
+    teach_memory(fresh_memory, &mut model);
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     let text = serde_json::to_vec(&FileOut { schema: SCHEMA, model: &model }).map_err(std::io::Error::from)?;
     file.write_all(&text)?;

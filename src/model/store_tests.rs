@@ -227,3 +227,37 @@ fn what_an_older_version_mixed_is_not_used_and_what_it_knew_of_devices_is() {
     assert_eq!(store.model().setup_cold(gpu).map(|forecast| forecast.ms), Some(150.0));
     assert_eq!(store.take_warnings(), []);
 }
+
+#[test]
+fn the_memory_of_programs_is_kept_merged_and_forgotten_with_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, mut first) = in_folder(&folder);
+    let (_, mut second) = in_folder(&folder);
+    first.model();
+    first.learn_memory("flac", 5);
+    first.learn_memory("flac", 3);
+    second.learn_memory("flac", 9);
+    second.learn_memory("sox", 1);
+    assert!(second.loaded().is_none(), "learning reads no file");
+    assert_eq!((first.save(), second.save()), (vec![], vec![]));
+    let (path, mut both) = in_folder(&folder);
+    assert_eq!((both.model().memory_of("flac"), both.model().memory_of("sox")), (Some(9), Some(1)));
+    assert_eq!(both.model().memory_rows()[0].runs, 3);
+    assert!(both.save().is_empty() && both.reset().unwrap() && !path.exists());
+    assert_eq!(both.model().memory_of("flac"), None);
+}
+
+#[test]
+fn a_file_of_a_version_that_knew_of_no_memory_is_read_and_one_without_any_looks_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mut store) = in_folder(&folder);
+    store.learn(KEY, &run(2.0));
+    store.save();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("memory"), "{text}");
+    let (_, mut later) = in_folder(&folder);
+    later.learn_memory("flac", 5);
+    later.save();
+    let (_, mut again) = in_folder(&folder);
+    assert_eq!((known(&mut again), again.model().memory_of("flac")), (Some(2.0), Some(5)));
+}

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::curve::{Belief, Curve};
 use crate::model::key::base;
+use crate::model::memory::MemoryTable;
 use crate::model::reopening::Reopening;
-use crate::model::{CostClass, Forecast, Measured, ModelKey};
+use crate::model::{CostClass, Forecast, Measured, MemoryRow, ModelKey};
 
 /// A stale entry is due for a probe after this many runs of its kernel elsewhere; twice as many after each probe that
 /// found nothing new.
@@ -104,17 +105,35 @@ pub struct Model {
     /// Ascending by key, so that a look-up needs no allocation.
     #[serde(default)]
     entries: Vec<Entry>,
+    /// Absent in files of versions that did not look at it, which leave it out when they write one.
+    #[serde(default, skip_serializing_if = "MemoryTable::is_empty")]
+    memory: MemoryTable,
 }
 
 impl Model {
     /// A model that knows nothing.
-    pub const fn new() -> Self {
-        Self { entries: Vec::new() }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Whether nothing has been learned.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.memory.is_empty()
+    }
+
+    /// Learns that so many runs of programs of this name held `peak_bytes` at once, at most. Returns whether it could.
+    pub fn learn_memory(&mut self, name: &str, peak_bytes: u64, runs: u32) -> bool {
+        self.memory.learn(name, peak_bytes, runs)
+    }
+
+    /// How many bytes a program of this name is expected to hold at most: as much as any of its last some hundred runs.
+    pub fn memory_of(&self, name: &str) -> Option<u64> {
+        self.memory.of(name)
+    }
+
+    /// What is known of the memory of programs, by name.
+    pub fn memory_rows(&self) -> Vec<MemoryRow> {
+        self.memory.rows()
     }
 
     /// Learns from a run. Returns whether it could: what is zero, negative or not a number is refused.
@@ -271,6 +290,7 @@ impl Model {
 
     /// Puts what was read from a file into order, and drops what older versions mixed.
     pub(super) fn restore(&mut self) {
+        self.memory.restore();
         self.entries.retain(|entry| entry.lanes == 0 || !entry.cost.is_any());
         for entry in &mut self.entries {
             let Entry { setup, prepare, upload, compute, readback, .. } = entry;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::json;
 
 use crate::device::{DeviceId, DeviceInfo, DeviceKind};
-use crate::model::Row;
+use crate::model::{MemoryRow, Row};
 use crate::report::figures::{bytes, counted, rate, time_ms, whole};
 use crate::report::style::visible;
 use crate::report::{Align, Style, Table, visible_lines};
@@ -152,12 +152,13 @@ fn prior(ns: f64) -> String {
     if ns < 9.95 { format!("{ns:.1} ns") } else { time_ms(ns / 1e6) }
 }
 
-/// The same as one JSON object: `{"model","rows":[{"kernel","variant","prior_ns","device","lanes","phase","units","ms","samples"}]}`.
+/// The same as one JSON object: `{"model","rows":[{"kernel","variant","prior_ns","device","lanes","phase","units","ms","samples"}],
+/// "memory":[{"name","bytes","runs"}]}`.
 ///
 /// # Errors
 /// None that can come up: its figures are finite.
-pub fn model_json(place: &str, rows: &[Row]) -> serde_json::Result<String> {
-    Ok(serde_json::to_string(&json!({"model": place, "rows": rows}))? + "\n")
+pub fn model_json(place: &str, rows: &[Row], memory: &[MemoryRow]) -> serde_json::Result<String> {
+    Ok(serde_json::to_string(&json!({"model": place, "rows": rows, "memory": memory}))? + "\n")
 }
 
 #[cfg(test)]
@@ -247,7 +248,7 @@ stats   f32      0.7 ns       2      2  compute  1,000,000  500 us  2.00 G/s    
 (any)   (any)         -       1      2  setup    1,000,000    0 ms         -     3
 "
         );
-        let parsed: serde_json::Value = serde_json::from_str(&model_json("m.json", &[row]).unwrap()).unwrap();
+        let parsed: serde_json::Value = serde_json::from_str(&model_json("m.json", &[row], &[]).unwrap()).unwrap();
         assert_eq!(parsed["rows"][0]["samples"], 3);
     }
 }

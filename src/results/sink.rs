@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::engine::{Outcome, OutcomeSink};
 use crate::job::{Cause, JobError};
@@ -16,8 +16,8 @@ pub(super) const PIECE_BYTES: usize = 64 << 10;
 /// Where more than this is ready to be written, workers wait for the writer.
 const MAX_READY_BYTES: usize = 8 << 20;
 
-/// How long the writer waits for a piece to fill up before it writes what there is.
-const LINGER: Duration = Duration::from_millis(1);
+/// The writer writes no more often than this, unless a piece has filled up: outcomes that come one by one would wake it for each.
+const LINGER: Duration = Duration::from_millis(5);
 
 /// Turns an outcome into what is written of it.
 pub type Render = Box<dyn Fn(&Outcome, &mut dyn Write) -> io::Result<()> + Send + Sync>;
@@ -214,6 +214,7 @@ impl<Q: Queue> Shared<Q> {
     /// The writer's life.
     fn write(&self, mut out: Box<dyn Write + Send>) {
         let mut buffer = Vec::new();
+        let mut written_at = None::<Instant>;
         let mut state = lock(&self.state);
         loop {
             state.writer = Writer::Idle;
@@ -225,7 +226,9 @@ impl<Q: Queue> Shared<Q> {
             }
             state.writer = Writer::Lingering;
             let wait = |state: &mut State<Q>| !state.ended && !state.broken && state.queue.memory_bytes() < PIECE_BYTES;
-            state = self.work.wait_timeout_while(state, LINGER, wait).unwrap_or_else(PoisonError::into_inner).0;
+            // What comes after a pause is written at once.
+            let linger = written_at.map_or(Duration::ZERO, |at| LINGER.saturating_sub(at.elapsed()));
+            state = self.work.wait_timeout_while(state, linger, wait).unwrap_or_else(PoisonError::into_inner).0;
             state.writer = Writer::Writing;
             buffer.clear();
             let taken = state.queue.take(&mut buffer);
@@ -234,6 +237,7 @@ impl<Q: Queue> Shared<Q> {
             self.room.notify_all();
             let written =
                 taken.and_then(|()| out.write_all(&buffer)).and_then(|()| if last { out.flush() } else { Ok(()) });
+            written_at = Some(Instant::now());
             state = lock(&self.state);
             if let Err(error) = written {
                 state.fail(error);
@@ -374,7 +378,7 @@ mod tests {
         let results = Results::new(Box::new(Closed), Box::new(0..), 1000, number(), on_broken);
         results.accept(vec![outcome(0)]);
         // Without another outcome to learn it from.
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         while told.load(Ordering::Relaxed) == 0 && start.elapsed() < Duration::from_secs(10) {
             std::thread::sleep(LINGER);
         }

@@ -15,7 +15,7 @@ mod spill;
 mod task;
 
 pub use memory::MemoryUse;
-pub use task::{Place, Step, Task, TaskContext};
+pub use task::{AtOnce, Place, Step, Task, TaskContext};
 
 use crate::job::Kind;
 

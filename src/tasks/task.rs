@@ -20,6 +20,15 @@ pub enum Place {
     Waiting,
 }
 
+/// How many of a group of tasks may run at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AtOnce {
+    /// Which group; a number that no other group of this process has.
+    pub group: u64,
+    /// How many of it; 1 at least.
+    pub max: usize,
+}
+
 /// What follows a stage of a task.
 pub enum Step {
     /// This is the answer.
@@ -38,6 +47,12 @@ pub trait Task: Send {
 
     /// Roughly how long this stage takes, in milliseconds: short work goes first, and the shortest runs in batches.
     fn expected_ms(&self) -> f64;
+
+    /// How many of its like may run at once, where not as many as there is room for. Asked before the first stage; those that
+    /// are too many hold no lane while they wait.
+    fn at_once(&self) -> Option<AtOnce> {
+        None
+    }
 
     /// What memory this stage and those after it need together at most. It is reserved before this stage begins and given back
     /// when the job has ended; the first stage that needs some decides for all that follow. Next to nothing, if not said.
@@ -68,7 +83,19 @@ pub struct TaskContext<'a> {
     pub memory: Option<&'a Arc<MemoryUse>>,
 }
 
-impl TaskContext<'_> {
+impl<'a> TaskContext<'a> {
+    /// What a stage may know of the job of this name and place.
+    pub fn new(id: &'a str, index: u64, cancel: &'a CancelFlag, outputs_dir: Option<&'a Path>) -> Self {
+        Self { id, index, cancel, outputs_dir, memory: None }
+    }
+
+    /// Notes that it has held so much memory.
+    pub(crate) fn held_memory(&self, peak_bytes: u64) {
+        if let Some(memory) = self.memory {
+            memory.note_peak(peak_bytes);
+        }
+    }
+
     /// Where a long stream of this job goes.
     pub(crate) fn spill(&self, stream: &str) -> Spill {
         let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.=,".contains(c) { c } else { '_' };

@@ -5,6 +5,7 @@ mod factor_and_fibonacci;
 mod from_multiprocessing;
 mod interruption;
 mod job_files;
+mod learned_memory;
 #[cfg(all(feature = "links", feature = "image"))]
 mod links_and_image;
 mod machine;
@@ -14,3 +15,4 @@ mod program;
 mod run_results;
 mod single_jobs;
 mod watching;
+mod workers;

@@ -9,7 +9,7 @@ fn run(jobs: &str, args: &[&str]) -> Ended {
 }
 
 /// The cause of each outcome, `ok` where it has none.
-fn causes(ended: &Ended) -> Vec<String> {
+pub fn causes(ended: &Ended) -> Vec<String> {
     ended.json().iter().map(|outcome| outcome["error"]["cause"].as_str().unwrap_or("ok").to_owned()).collect()
 }
 
@@ -19,7 +19,7 @@ fn shell(id: &str, script: &str, more: &str) -> String {
 
 /// How many processes run with just these words.
 #[cfg(target_os = "linux")]
-fn running(words: &str) -> usize {
+pub fn running(words: &str) -> usize {
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
     lines
@@ -31,7 +31,7 @@ fn running(words: &str) -> usize {
 
 /// How many processes run with just these words.
 #[cfg(not(target_os = "linux"))]
-fn running(words: &str) -> usize {
+pub fn running(words: &str) -> usize {
     let listed = std::process::Command::new("ps").args(["-A", "-o", "args="]).output().unwrap();
     String::from_utf8_lossy(&listed.stdout).lines().filter(|line| line.trim() == words).count()
 }

@@ -31,6 +31,7 @@ impl Coordinator {
             }
         }
         stages.extend(self.waiting.take_refused());
+        self.limits.take_refused(&mut stages);
         if let Some(processes) = &mut self.processes {
             stages.extend(processes.take_refused());
         }

@@ -92,7 +92,11 @@ impl Coordinator {
         let key = self.key();
         let now = self.begun.elapsed();
         let reservation = Reservation::new(key, self.sender.clone());
-        if matches!(need, Need::Learned(_)) {
+        if let Need::Learned(name) = &need {
+            let known = if self.budget().has_heard_of(name) { None } else { self.shared.memory_of(name) };
+            if let Some(bytes) = known {
+                self.budget().know(name, bytes);
+            }
             self.memory.watched.insert(key, reservation.memory.clone());
         }
         if let Err(never) = self.budget().ask(key, order, need, now) {
@@ -130,10 +134,11 @@ impl Coordinator {
     pub(super) fn released(&mut self, key: u64, succeeded: bool, peak_bytes: Option<u64>) {
         self.memory.watched.remove(&key);
         let Some(budget) = &mut self.memory.budget else { return };
-        if budget.end(key, peak_bytes, succeeded).is_none() {
-            return;
-        }
+        let Some(ended) = budget.end(key, peak_bytes, succeeded) else { return };
         self.memory.holding -= 1;
+        if let (Some(name), Some(bytes), true) = (ended.name, peak_bytes, succeeded) {
+            self.shared.learn_memory(&name, bytes);
+        }
         self.begin_parked(None);
     }
 

@@ -62,6 +62,7 @@ impl Coordinator {
 
     /// Gives the next stage of an irregular job its turn.
     pub(super) fn admit_stage(&mut self, staged: Staged) {
+        let Some(staged) = self.limits.admit(staged, &self.sender) else { return };
         let order = self.order(staged.ticket.priority, staged.expected_ms());
         match staged.wants() {
             Some(need) => self.park(order, need, Parked::Stage(staged)),
@@ -81,6 +82,13 @@ impl Coordinator {
                 self.on_lanes.next.push(order, staged);
                 self.ask_for_lanes();
             }
+        }
+    }
+
+    /// Goes on with those of which there were too many.
+    pub(super) fn admit_due(&mut self) {
+        for staged in self.limits.due(&self.sender) {
+            self.admit_stage(staged);
         }
     }
 

@@ -28,12 +28,21 @@ impl Output {
     }
 
     /// `"stdout":"…"`, and where it was longer than that, its length and its file.
-    fn write_fields(&self, name: &str, out: &mut String) {
+    pub(super) fn fields(&self, name: &str) -> String {
         let text = serde_json::Value::from(String::from_utf8_lossy(&self.bytes));
-        let _ = write!(out, ",\"{name}\":{text}");
+        let mut out = format!("\"{name}\":{text}");
         if let Some(file) = &self.file {
             let file = serde_json::Value::from(file.to_string_lossy());
             let _ = write!(out, ",\"{name}_bytes\":{},\"{name}_file\":{file}", self.len);
+        }
+        out
+    }
+
+    /// Writes all of it, byte for byte.
+    pub(super) fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+        match &self.file {
+            Some(file) => io::copy(&mut std::fs::File::open(file)?, out).map(|_| ()),
+            None => out.write_all(&self.bytes),
         }
     }
 }
@@ -61,8 +70,7 @@ impl CommandAnswer {
             (None, Some(signal)) => format!("\"signal\":\"{signal}\""),
             (None, None) => "\"exit_code\":null".to_owned(),
         };
-        self.stdout.write_fields("stdout", &mut text);
-        self.stderr.write_fields("stderr", &mut text);
+        let _ = write!(text, ",{},{}", self.stdout.fields("stdout"), self.stderr.fields("stderr"));
         text
     }
 }
@@ -76,17 +84,11 @@ impl Answer for CommandAnswer {
 
     /// What it printed, byte for byte.
     fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
-        match &self.stdout.file {
-            Some(file) => io::copy(&mut std::fs::File::open(file)?, out).map(|_| ()),
-            None => out.write_all(&self.stdout.bytes),
-        }
+        self.stdout.write_to(out)
     }
 
     fn write_notes(&self, out: &mut dyn Write) -> io::Result<()> {
-        match &self.stderr.file {
-            Some(file) => io::copy(&mut std::fs::File::open(file)?, out).map(|_| ()),
-            None => out.write_all(&self.stderr.bytes),
-        }
+        self.stderr.write_to(out)
     }
 
     fn peak_memory_bytes(&self) -> Option<u64> {

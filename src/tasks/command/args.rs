@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::job::Asked;
@@ -48,6 +49,13 @@ pub(super) fn command() -> Command {
                 .value_parser(variable),
         )
         .arg(
+            Arg::new("name")
+                .long("name")
+                .value_name("NAME")
+                .help("What it is called by the model, which remembers its memory [default: its file name]")
+                .value_parser(NonEmptyStringValueParser::new()),
+        )
+        .arg(
             Arg::new("stdin")
                 .long("stdin")
                 .value_name("TEXT")
@@ -61,8 +69,12 @@ pub(super) fn from_args(matches: &ArgMatches) -> Result<Vec<Asked>, String> {
     let env: BTreeMap<OsString, OsString> =
         matches.get_many::<(OsString, OsString)>("env").into_iter().flatten().cloned().collect();
     let stdin = matches.get_one::<String>("stdin").map(|text| text.as_str().into());
+    let name = matches.get_one::<String>("name").map(|name| name.as_str().into());
     let cwd = matches.get_one::<PathBuf>("cwd").cloned();
-    Ok(vec![Asked { label: None, params: Box::new(CommandParams { argv, stdin, env, cwd }) }])
+    Ok(vec![Asked {
+        label: None,
+        params: Box::new(CommandParams { argv, stdin, env, cwd, name, ..CommandParams::default() }),
+    }])
 }
 
 fn variable(text: &str) -> Result<(OsString, OsString), String> {

@@ -5,10 +5,17 @@
 //! only the first process of a group, not what that started, and makes starting processes slower.
 
 use std::collections::HashSet;
-use std::io::{self, BufRead, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// How long the guard rests once it has read all that there is: programs that begin and end all the time would wake it for each.
+/// What comes meanwhile waits in the pipe, which holds far more.
+const REST: Duration = Duration::from_millis(20);
 
 /// The command that begins a guard, and the pipe to it once it runs.
 struct Guard {
@@ -30,26 +37,31 @@ pub fn guard_with(command: Command) {
 /// Where standard input cannot be read; what was begun is killed all the same.
 pub fn watch() -> io::Result<()> {
     let mut groups = HashSet::new();
-    let mut result = Ok(());
-    for line in io::stdin().lock().lines() {
-        match line {
-            Ok(line) => match (line.get(..1), line.get(1..).and_then(|id| id.parse::<i32>().ok())) {
-                // Never 0 or 1: those would mean ourselves, or everybody.
-                (Some("+"), Some(id)) if id > 1 => _ = groups.insert(id),
-                (Some("-"), Some(id)) => _ = groups.remove(&id),
-                _ => {}
-            },
-            Err(error) => {
-                result = Err(error);
-                break;
-            }
-        }
-    }
+    let result = follow(&mut groups);
     for id in groups {
         // SAFETY: a plain system call.
         unsafe { libc::kill(-id, libc::SIGKILL) };
     }
     result
+}
+
+/// Keeps up with the groups that run, until standard input ends.
+fn follow(groups: &mut HashSet<i32>) -> io::Result<()> {
+    let mut input = BufReader::new(File::from(io::stdin().as_fd().try_clone_to_owned()?));
+    let mut line = String::new();
+    while input.read_line(&mut line)? > 0 {
+        match (line.get(..1), line.get(1..).and_then(|id| id.trim_end().parse::<i32>().ok())) {
+            // Never 0 or 1: those would mean ourselves, or everybody.
+            (Some("+"), Some(id)) if id > 1 => _ = groups.insert(id),
+            (Some("-"), Some(id)) => _ = groups.remove(&id),
+            _ => {}
+        }
+        line.clear();
+        if input.buffer().is_empty() {
+            std::thread::sleep(REST);
+        }
+    }
+    Ok(())
 }
 
 /// Begins the guard, if there is to be one and it does not run yet.

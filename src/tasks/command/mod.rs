@@ -9,18 +9,26 @@ mod answer;
 mod args;
 mod capture;
 #[cfg(unix)]
+mod group;
+#[cfg(unix)]
 mod guard;
+#[cfg(unix)]
+mod memory;
+mod name;
 mod params;
 #[cfg(not(unix))]
 mod portable;
 mod process;
 #[cfg(unix)]
 mod unix;
+mod worker;
 
 pub use answer::{CommandAnswer, Output};
 #[cfg(unix)]
 pub use guard::{guard_with, watch as guard};
 pub use params::CommandParams;
+pub use worker::WorkerAnswer;
+pub(crate) use worker::Workers;
 
 use crate::job::Kind;
 

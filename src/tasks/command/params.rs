@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::{Error, IgnoredAny};
+use serde_json::value::RawValue;
 
 use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, Sample};
 use crate::tasks::command::process::{CommandTask, Program};
+use crate::tasks::command::worker::{POOL_WORKERS_MAX, WorkerTask};
 
 /// A program to run.
 ///
@@ -33,12 +35,62 @@ pub struct CommandParams {
     pub env: BTreeMap<OsString, OsString>,
     /// The folder that it runs in; that of the job file if left out.
     pub cwd: Option<PathBuf>,
+    /// Left out, the program runs once for this job. Else it is a long-lived worker, which gets `input` as a line on standard
+    /// input and answers with a line of JSON on standard output; jobs of the same program, environment and folder share so
+    /// many of them, 1 to 1000, which live as long as the runner or the run.
+    pub workers: Option<u32>,
+    /// What the worker is asked: a JSON text; `null` if left out.
+    pub input: Option<Arc<str>>,
+    /// What it is called by those who remember how much memory it held; if left out, the file name of the program, and that of
+    /// its script after it.
+    pub name: Option<Arc<str>>,
 }
 
 impl CommandParams {
     /// A program with its arguments.
     pub fn new(argv: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         Self { argv: argv.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+
+    /// A question, a JSON text, for one of so many long-lived workers.
+    ///
+    /// ```no_run
+    /// use tandem::runner::{Job, Runner};
+    /// use tandem::tasks::command::{CommandParams, WorkerAnswer};
+    ///
+    /// let runner = Runner::builder().build()?;
+    /// let ask = |scan: &str| Job::from(CommandParams::worker(["python3", "predict.py"], 2, format!("\"{scan}\"")));
+    /// for outcome in runner.map(["a.dcm", "b.dcm"].map(ask)) {
+    ///     println!("{}", outcome.answer::<WorkerAnswer>()?.answer);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn worker(
+        argv: impl IntoIterator<Item = impl Into<OsString>>,
+        workers: u32,
+        input: impl Into<Arc<str>>,
+    ) -> Self {
+        Self { workers: Some(workers), input: Some(input.into()), ..Self::new(argv) }
+    }
+
+    /// The question for a worker, where it is one and can be asked.
+    fn question(&self) -> Result<Option<(u32, Arc<str>)>, JobError> {
+        let wrong = |message: &str| Err(JobError::bad_input(message));
+        let Some(workers) = self.workers else {
+            return match self.input {
+                Some(_) => wrong(INPUT_ALONE),
+                None => Ok(None),
+            };
+        };
+        if self.stdin.is_some() {
+            return wrong(STDIN_OF_WORKER);
+        }
+        check_workers(workers).map_err(JobError::bad_input)?;
+        let input = self.input.clone().unwrap_or_else(|| "null".into());
+        if let Err(error) = serde_json::from_str::<IgnoredAny>(&input) {
+            return wrong(&format!("the input of a worker is no JSON: {error}"));
+        }
+        Ok(Some((workers, input)))
     }
 
     fn program(&self, base_dir: &Path) -> Result<Program, JobError> {
@@ -67,6 +119,16 @@ impl CommandParams {
     }
 }
 
+const INPUT_ALONE: &str = "`input` is for workers: give `workers` too, or `stdin` to a program that runs once";
+const STDIN_OF_WORKER: &str = "`stdin` is what a program reads that runs once: give `input` to a worker";
+
+fn check_workers(workers: u32) -> Result<(), String> {
+    if (1..=POOL_WORKERS_MAX).contains(&workers) {
+        return Ok(());
+    }
+    Err(format!("{workers} workers: give 1 to {POOL_WORKERS_MAX}"))
+}
+
 /// A program's path, so that it means the same from the folder that it runs in.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
@@ -83,14 +145,22 @@ impl JobParams for CommandParams {
     }
 
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
-        Ok(Bound::Task(Box::new(CommandTask { program: self.program(&context.base_dir)? })))
+        let (program, name) = (self.program(&context.base_dir)?, self.name.clone());
+        Ok(Bound::Task(match self.question()? {
+            None => Box::new(CommandTask { program, name }),
+            Some((workers_max, input)) => {
+                let workers = context.workers.clone();
+                let pool = workers.pool(program, workers_max);
+                Box::new(WorkerTask { workers, pool, input, name })
+            }
+        }))
     }
 }
 
 /// A line of a job file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct Line<'a> {
     #[serde(rename = "id")]
     _id: Option<IgnoredAny>,
     #[serde(rename = "kind")]
@@ -102,17 +172,33 @@ struct Line {
     #[serde(default)]
     env: BTreeMap<String, String>,
     cwd: Option<PathBuf>,
+    name: Option<String>,
+    workers: Option<u32>,
+    /// As it is written, so that no digit of it is lost.
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
 }
 
 /// Parses a line of a job file.
 pub(super) fn parse(text: &str) -> Result<CommandParams, serde_json::Error> {
-    let Line { argv, stdin, env, cwd, .. } = serde_json::from_str(text)?;
+    let Line { argv, stdin, env, cwd, name, workers, input, .. } = serde_json::from_str(text)?;
     if argv.first().is_none_or(String::is_empty) {
         return Err(Error::custom("`argv` names no program: give [\"program\", \"argument\", …]"));
     }
+    match workers {
+        None if input.is_some() => return Err(Error::custom(INPUT_ALONE)),
+        Some(_) if stdin.is_some() => return Err(Error::custom(STDIN_OF_WORKER)),
+        Some(workers) => check_workers(workers).map_err(|message| Error::custom(format!("`workers`: {message}")))?,
+        None => {}
+    }
     let argv = argv.into_iter().map(OsString::from).collect();
     let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-    Ok(CommandParams { argv, stdin: stdin.map(Arc::from), env, cwd })
+    let input = input.map(|input| input.get().into());
+    if name.as_deref() == Some("") {
+        return Err(Error::custom("an empty `name`: leave it out or name the program"));
+    }
+    let (stdin, name) = (stdin.map(Arc::from), name.map(Arc::from));
+    Ok(CommandParams { argv, stdin, env, cwd, workers, input, name })
 }
 
 /// A program that does nothing.
@@ -149,6 +235,24 @@ mod tests {
         let env = [("A=B".into(), "1".into())].into();
         assert!(bind(CommandParams { env, ..CommandParams::new(["a"]) }).contains("a variable without a name"));
         assert!(bind(CommandParams::default()).contains("name one first"));
+    }
+
+    #[test]
+    fn a_worker_is_asked_what_stands_in_the_line_digit_for_digit() {
+        let text = r#"{"argv":["p"],"workers":2,"input":{"n": 12345678901234567890123, "x":1.10}}"#;
+        let params = parse(text).unwrap();
+        let question = params.question().unwrap();
+        assert_eq!(question, Some((2, r#"{"n": 12345678901234567890123, "x":1.10}"#.into())));
+        let asked = |text: &str| parse(text).unwrap().question().unwrap();
+        assert_eq!(asked(r#"{"argv":["p"],"workers":1}"#), Some((1, "null".into())));
+        assert_eq!(asked(r#"{"argv":["p"],"workers":1,"input":null}"#), Some((1, "null".into())));
+        assert_eq!(asked(r#"{"argv":["p"]}"#), None);
+        assert!(refused(r#"{"argv":["p"],"input":1}"#).contains("give `workers` too"));
+        assert!(refused(r#"{"argv":["p"],"workers":1,"stdin":"x"}"#).contains("give `input` to a worker"));
+        assert!(refused(r#"{"argv":["p"],"workers":0}"#).contains("give 1 to 1000"));
+        assert!(refused(r#"{"argv":["p"],"workers":1001}"#).contains("give 1 to 1000"));
+        let error = CommandParams::worker(["p"], 1, "{").question().unwrap_err();
+        assert!(error.message.contains("no JSON"), "{error}");
     }
 
     #[test]

@@ -6,8 +6,9 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use crate::engine::CancelFlag;
+use crate::tasks::TaskContext;
 use crate::tasks::command::capture::Capture;
-use crate::tasks::command::process::{Ended, Ending, Fault};
+use crate::tasks::command::process::{Account, Ended, Ending, Fault};
 
 /// How often it is looked for an end.
 const LOOK: Duration = Duration::from_millis(10);
@@ -16,9 +17,9 @@ const LOOK: Duration = Duration::from_millis(10);
 ///
 /// # Errors
 /// Where it cannot be started, or its outputs cannot be kept.
-pub(super) fn run(command: Command, outputs: [Capture; 2], cancel: &CancelFlag) -> Result<Ended, Fault> {
+pub(super) fn run(command: Command, outputs: [Capture; 2], context: &TaskContext<'_>) -> Result<Ended, Fault> {
     let files = || Ok::<_, io::Error>([tempfile::tempfile()?, tempfile::tempfile()?]);
-    start(command, files().map_err(Fault::Output)?, outputs, cancel)
+    start(command, files().map_err(Fault::Output)?, outputs, context.cancel)
 }
 
 fn start(
@@ -58,5 +59,5 @@ fn watch(mut child: Child, files: &mut [File; 2], outputs: [Capture; 2], cancel:
     };
     let ending = status.code().map_or_else(|| Ending::Signal("a signal".to_owned()), Ending::Exit);
     let (stdout, stderr) = (read(stdout, &mut files[0])?, read(stderr, &mut files[1])?);
-    Ok(Ended { ending, stdout, stderr, peak_memory_bytes: None, was_stopped })
+    Ok(Ended { ending, stdout, stderr, memory: Account::default(), was_stopped })
 }

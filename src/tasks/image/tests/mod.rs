@@ -17,7 +17,7 @@ fn run_in(base_dir: &Path, params: &dyn JobParams, cancel: &CancelFlag) -> Resul
     let Bound::Task(task) = params.bind(&BindContext::in_folder(base_dir))? else { panic!("a task") };
     assert_eq!(task.place(), Place::Compute);
     assert!(task.expected_ms() > 0.0);
-    match task.run(&TaskContext { id: "a", index: 0, cancel, outputs_dir: None, memory: None })? {
+    match task.run(&TaskContext::new("a", 0, cancel, None))? {
         Step::Done(answer) => {
             let answer: Box<dyn std::any::Any> = answer;
             Ok(*answer.downcast::<ImageAnswer>().expect("an image"))

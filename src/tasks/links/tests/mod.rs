@@ -11,7 +11,7 @@ use crate::tasks::{Place, Step, TaskContext};
 
 /// Runs a job here, stage by stage.
 fn run_with(params: &LinksParams, cancel: &CancelFlag) -> Result<LinksAnswer, JobError> {
-    let context = TaskContext { id: "a", index: 0, cancel, outputs_dir: None, memory: None };
+    let context = TaskContext::new("a", 0, cancel, None);
     let Bound::Task(mut task) = params.bind(&BindContext::default())? else { panic!("a task") };
     let fetches = !matches!(params.page, Page::Html { .. });
     assert_eq!(task.place(), if fetches { Place::Waiting } else { Place::Compute });

@@ -111,11 +111,7 @@ fn a_sample_has_the_size_asked_for_and_its_links() {
             panic!("a task")
         };
         let cancel = CancelFlag::default();
-        let Ok(Step::Done(answer)) =
-            task.run(&TaskContext { id: "a", index: 0, cancel: &cancel, outputs_dir: None, memory: None })
-        else {
-            panic!("{units}")
-        };
+        let Ok(Step::Done(answer)) = task.run(&TaskContext::new("a", 0, &cancel, None)) else { panic!("{units}") };
         assert_eq!(answer.summary() == "0 links", units <= 1, "{units}: {}", answer.summary());
     }
 }
