@@ -15,6 +15,7 @@ mod handle;
 mod inputs;
 mod job;
 mod map;
+mod router;
 mod stream;
 
 pub use builder::{RunnerBuilder, SetupError};
