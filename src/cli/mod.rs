@@ -2,11 +2,9 @@
 
 mod bench;
 mod calibrate;
-mod chosen;
 mod command;
 mod completions;
 mod devices;
-mod first;
 mod flow;
 mod guard;
 mod map;
@@ -17,8 +15,6 @@ mod pipe;
 mod printed;
 mod progress;
 mod run;
-mod run_lines;
-mod run_shard;
 mod signals;
 mod single;
 mod status_line;

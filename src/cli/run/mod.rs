@@ -1,33 +1,38 @@
 //! `tandem run`: the jobs of a job file.
 
-use std::io::{self, Write};
+mod chosen;
+mod first;
+mod lines;
+mod look;
+mod output;
+mod shard;
+
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::ArgMatches;
 
-use crate::cli::first::{First, Gate};
+use first::{First, Gate};
+use lines::{JobInput, Lines};
+pub(super) use output::takes_no_rename;
+use output::with_suffix;
+
+use crate::cli::Stopped;
 use crate::cli::flow::flow_options;
 use crate::cli::options::Options;
 use crate::cli::pipe::Polled;
-use crate::cli::printed::printed;
-use crate::cli::run_lines::{JobInput, Lines};
 use crate::cli::signals::Signals;
 use crate::cli::single::warn;
 use crate::cli::stopped::FAILED;
-use crate::cli::terminal::{is_terminal, print, stderr_style, stdout_style, tell};
+use crate::cli::terminal::{is_terminal, stderr_style, tell};
 use crate::cli::watch::Watching;
-use crate::cli::{Stopped, verify};
 use crate::engine::{CancelFlag, Outcome};
-use crate::job::{BadLine, BindContext, Cause, DeviceChoice, EarlierResults, JobError, JobSpec, Shard};
+use crate::job::{BindContext, DeviceChoice, Shard};
 use crate::report::figures::counted;
-use crate::report::{
-    Detail, explain, heading, plan_text, quoted, run_head, run_row, run_summary, visible, write_outcome, write_plan,
-};
-use crate::results::{
-    AsTheyCome, FileOptions, KeptResults, MAX_HELD_BYTES, Render, Results, ResultsFile, RunResults, Tally, Watcher,
-};
+use crate::report::{quoted, run_summary, visible};
+use crate::results::{FileOptions, Tally, Watcher};
 use crate::runner::{Incoming, Runner, StreamOptions, Streamed};
 
 /// What `run` was asked for, besides the options of all jobs.
@@ -267,169 +272,4 @@ impl Asked {
         };
         tell(run_summary(tally, Some(&closer), stderr_style()).trim_end());
     }
-
-    /// Where outcomes go, how they look there, and where jobs find those of earlier ones.
-    fn results(
-        &self,
-        lines: &Lines,
-        watching: &Watching,
-        on_broken: Box<dyn Fn() + Send + Sync>,
-    ) -> Result<Written, Stopped> {
-        let render = match (self.tag, self.table) {
-            (true, _) => printed(true),
-            (false, true) => table(),
-            (false, false) => json(self.detail()),
-        };
-        let render = if self.options.explain { explained(render) } else { render };
-        let ordered = |out: Box<dyn Write + Send>, render, on_broken| -> Result<Written, Stopped> {
-            let results: Arc<dyn RunResults> = if self.unordered {
-                Arc::new(AsTheyCome::new(out, render, on_broken))
-            } else {
-                Arc::new(Results::new(out, lines.due(), MAX_HELD_BYTES, render, on_broken))
-            };
-            if !self.input.may_take_results(lines) {
-                return Ok((results, None));
-            }
-            let kept = KeptResults::new(results).map_err(|error| {
-                Stopped::failed(format_args!(
-                    "a temporary file for the values that jobs take of others (`$result`): {error}"
-                ))
-            })?;
-            let kept = Arc::new(kept);
-            Ok((kept.clone(), Some(kept)))
-        };
-        let Some(path) = &self.output else {
-            if self.table {
-                print(|out| write!(out, "{}", run_head(stdout_style())))?;
-            }
-            return ordered(watching.stdout(), render, on_broken);
-        };
-        let failed = |error: io::Error| Stopped::failed(format_args!("--output: {error}"));
-        if takes_no_rename(path) {
-            let file = std::fs::OpenOptions::new().write(true).open(path);
-            let file =
-                file.map_err(|error| failed(io::Error::new(error.kind(), format!("{}: {error}", path.display()))))?;
-            return ordered(Box::new(file), render, on_broken);
-        }
-        let file = Arc::new(ResultsFile::open(path, self.file, render, on_broken).map_err(failed)?);
-        Ok((file.clone(), Some(file)))
-    }
-
-    fn detail(&self) -> Detail {
-        match (self.results_only, self.options.explain) {
-            (true, _) => Detail::RESULTS_ONLY,
-            (false, true) => Detail::FULL,
-            (false, false) => Detail::USUAL,
-        }
-    }
-
-    /// Does something with each job, one after the other, instead of running it. `body` tells whether all was well.
-    fn each(
-        &self,
-        mut lines: Lines,
-        body: impl Fn(&JobSpec, &BindContext) -> Result<Result<(), JobError>, Stopped>,
-    ) -> Result<ExitCode, Stopped> {
-        let context = BindContext::in_folder(self.input.base_dir());
-        let mut tally = Tally::default();
-        for line in &mut lines {
-            let bad = match line {
-                Ok(spec) => {
-                    let (index, id, kind) = (spec.index, spec.id.clone(), spec.kind);
-                    body(&spec, &context)?.err().map(|error| BadLine { index, id, kind, error })
-                }
-                Err(bad) => Some(bad),
-            };
-            match bad {
-                Some(bad) => tally.add(&Outcome::from(bad)),
-                None => tally.jobs += 1,
-            }
-        }
-        self.summarise(&tally);
-        match lines.read_error() {
-            Some(error) => Err(self.input.unreadable(&error)),
-            None => Ok(ExitCode::from(if tally.failed > 0 { FAILED } else { 0 })),
-        }
-    }
-
-    fn plan(&self, runner: &Runner, spec: &JobSpec, context: &BindContext) -> Result<Result<(), JobError>, Stopped> {
-        let head = serde_json::json!({"index": spec.index, "id": &*spec.id, "kind": spec.kind}).to_string();
-        let head = head.trim_end_matches('}');
-        if !spec.params.results_of().is_empty() {
-            let reason = "it takes values of earlier jobs (`$result`), which are known once those have run";
-            print(|out| {
-                if self.table {
-                    writeln!(out, "{}", stdout_style().strong(&heading(spec.kind, &spec.id)))?;
-                    return writeln!(out, "no plan yet: {reason}");
-                }
-                writeln!(out, "{head},\"plan\":null,\"reason\":\"{reason}\"}}")
-            })?;
-            return Ok(Ok(()));
-        }
-        let plan = match runner.engine().plan(&*spec.params, spec.device, context) {
-            Ok(plan) => plan,
-            Err(error) => return Ok(Err(error)),
-        };
-        print(|out| {
-            if self.table {
-                let style = stdout_style();
-                writeln!(out, "{}", style.strong(&heading(spec.kind, &spec.id)))?;
-                return write!(out, "{}", plan_text(&plan, style));
-            }
-            write!(out, "{head},\"plan\":")?;
-            write_plan(out, &plan)?;
-            writeln!(out, "}}")
-        })?;
-        Ok(Ok(()))
-    }
-
-    fn verify(&self, runner: &Runner, spec: &JobSpec, context: &BindContext) -> Result<Result<(), JobError>, Stopped> {
-        if !spec.params.results_of().is_empty() {
-            let why = "--verify runs each job by itself, and this one takes values of earlier jobs (`$result`): verify it with \
-                       the values written out";
-            return Ok(Err(JobError::new(Cause::Unsupported, why)));
-        }
-        let found = match runner.engine().verify(&*spec.params, spec.device, context, verify::seed()) {
-            Ok(found) => found,
-            Err(error) => return Ok(Err(error)),
-        };
-        print(|out| {
-            if self.table {
-                writeln!(out, "{}", stdout_style().strong(&heading(spec.kind, &spec.id)))?;
-                return verify::write_text(out, &found, stdout_style());
-            }
-            verify::write_json(out, &spec.id, spec.kind, &found)
-        })?;
-        Ok(if found.same() { Ok(()) } else { Err(verify::difference(&found)) })
-    }
-}
-
-/// Where outcomes go, and where jobs find those of earlier ones, if these are kept.
-type Written = (Arc<dyn RunResults>, Option<Arc<dyn EarlierResults>>);
-
-/// Whether what lies at the path is to be written to as it is: a pipe, a terminal, `/dev/null`.
-pub(super) fn takes_no_rename(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-fn json(detail: Detail) -> Render {
-    Box::new(move |outcome, out| write_outcome(out, outcome, detail))
-}
-
-fn table() -> Render {
-    let style = stdout_style();
-    Box::new(move |outcome, out| out.write_all(run_row(outcome, style).as_bytes()))
-}
-
-/// The same, and the explanation of each outcome on standard error.
-fn explained(render: Render) -> Render {
-    Box::new(move |outcome, out| {
-        tell(explain(outcome, stderr_style()).trim_end());
-        render(outcome, out)
-    })
 }

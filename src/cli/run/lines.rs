@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::Stopped;
-use crate::cli::chosen::{Chosen, Places};
 use crate::cli::pipe::{Pipe, Polled};
-use crate::cli::run_shard::{Members, Part};
+use crate::cli::run::chosen::{Chosen, Places};
+use crate::cli::run::shard::{Members, Part};
 use crate::cli::terminal::tell;
 use crate::cli::total::Total;
 use crate::engine::CancelFlag;
@@ -24,7 +24,7 @@ const MAX_NAMED_LINES: usize = 20;
 type Line = Result<JobSpec, BadLine>;
 
 /// Where a job file comes from.
-pub(super) struct JobInput {
+pub(in crate::cli) struct JobInput {
     name: String,
     path: Option<PathBuf>,
     /// Whether jobs are to be found again by a later run.
@@ -277,7 +277,7 @@ fn spooled(mut input: impl Read) -> io::Result<File> {
 }
 
 /// The lines of a job file, one after the other.
-pub(super) enum Lines {
+pub(in crate::cli) enum Lines {
     File(JobFile<File>),
     Part(Part),
     Pipe(Pipe<Line>),
