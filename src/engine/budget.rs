@@ -5,27 +5,25 @@
 //! may pass a large one that waits, for a while. What nobody can tell, a program's need, is learned from others of its name:
 //! until one of them has ended, they are begun a few at a time, and only while the first keep still.
 
+mod name;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use name::Name;
+
 /// A job that waits is passed by others for so long at most.
 pub(crate) const PASSED_MAX: Duration = Duration::from_secs(60);
 
-/// Jobs behind one that waits that are looked at, to see whether they may pass it.
+/// Jobs behind one that waits that are looked at, to see whether they may pass it; those of one name count as one.
 const LOOK_AHEAD: usize = 256;
 
-/// How long the first of an unknown name runs alone at least, if it does not end before.
-const ALONE: Duration = Duration::from_millis(500);
-
-/// So many failures of a name tell what it needs as well as one success.
-const FAILURES_TELL: u32 = 3;
-
-/// Jobs that need less are not counted: there are no more of them at once than lanes.
+/// Needs that are estimated to be less are not counted: there are no more of them at once than lanes.
 const SMALL_BYTES: u64 = 16 << 20;
 
-/// What one of an unknown name is taken to need before any has shown more, in bytes.
-const UNKNOWN_BYTES: u64 = 64 << 20;
+/// So many names are remembered of which nothing is under way.
+const NAMES_MAX: usize = 4096;
 
 /// What a job needs of the memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +42,7 @@ impl Need {
 
     /// Whether it is not worth speaking of.
     pub(crate) fn is_small(&self) -> bool {
-        matches!(self, Self::Estimated(bytes) | Self::Certain(bytes) if *bytes < SMALL_BYTES)
+        matches!(self, Self::Estimated(bytes) if *bytes < SMALL_BYTES)
     }
 }
 
@@ -84,59 +82,36 @@ struct Held {
     name: Option<Arc<str>>,
 }
 
-/// What is known of the jobs of one name.
-#[derive(Debug, Default)]
-struct Name {
-    /// The most that one has needed which has ended.
-    known_bytes: Option<u64>,
-    running: usize,
-    /// How many have ended in failure, while none has succeeded.
-    failed: u32,
-    /// The most that one which runs has been seen to hold, while none has ended.
-    seen_bytes: u64,
-    /// Since when one has been running.
-    since: Duration,
-    /// When what one holds last grew.
-    grew_at: Duration,
-}
-
-impl Name {
-    /// What the next one is taken to need.
-    fn next_bytes(&self) -> u64 {
-        match self.known_bytes {
-            // No two runs are quite the same.
-            Some(known) => known + known / 8,
-            None => (self.seen_bytes + self.seen_bytes / 2).max(UNKNOWN_BYTES),
-        }
-    }
-
-    /// Whether one more may run, by what is known of those that do: as many as have kept still for as long as it took to double
-    /// their number.
-    fn may_begin(&self, now: Duration) -> bool {
-        if self.known_bytes.is_some() || self.running == 0 {
-            return true;
-        }
-        let age = now.saturating_sub(self.since);
-        let doublings = (age.as_nanos() / ALONE.as_nanos()).checked_ilog2().map_or(0, |doublings| doublings + 1);
-        let still = now.saturating_sub(self.grew_at);
-        still >= ALONE.max(age / 4) && (self.running as u128) < 1 << doublings.min(64)
-    }
-}
-
 /// The budget, and who holds how much of it.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit_bytes: u64,
     reserved_bytes: u64,
     held: HashMap<u64, Held>,
-    /// By whose turn it is.
+    /// By whose turn it is; of each name only the next one, since what is so of one is so of all.
     waiting: BTreeMap<(u64, u64), Waiting>,
     names: HashMap<Arc<str>, Name>,
+    /// The names of those that wait.
+    names_of: HashMap<u64, Arc<str>>,
+    /// How many hold some whose need is learned.
+    held_by_name: usize,
 }
 
 impl Budget {
     pub fn new(limit_bytes: u64) -> Self {
-        Self { limit_bytes, reserved_bytes: 0, held: HashMap::new(), waiting: BTreeMap::new(), names: HashMap::new() }
+        Self {
+            limit_bytes,
+            reserved_bytes: 0,
+            held: HashMap::new(),
+            waiting: BTreeMap::new(),
+            names: HashMap::new(),
+            names_of: HashMap::new(),
+            held_by_name: 0,
+        }
+    }
+
+    pub fn limit_bytes(&self) -> u64 {
+        self.limit_bytes
     }
 
     /// What is spoken for. More than the limit where jobs turned out larger than they had been taken for.
@@ -150,24 +125,19 @@ impl Budget {
         self.held.is_empty() && self.waiting.is_empty()
     }
 
-    /// Whether somebody waits who might begin without another's end, as time shows more of those that run.
-    pub fn waits_for_time(&self) -> bool {
-        let unknown = |waiting: &Waiting| match &waiting.need {
-            Need::Learned(name) => self.names.get(name).is_some_and(|name| name.known_bytes.is_none()),
-            _ => false,
-        };
-        self.waiting.values().take(LOOK_AHEAD).any(unknown)
+    /// Whether somebody waits while others run of whom only time shows what they hold.
+    pub fn wants_looks(&self) -> bool {
+        !self.waiting.is_empty() && self.held_by_name > 0
     }
 
-    /// Whether a job of this name has held some.
+    /// Whether anything is known of jobs of this name, or will be.
     pub fn has_heard_of(&self, name: &str) -> bool {
         self.names.contains_key(name)
     }
 
-    /// Tells what the jobs of a name have needed so far.
-    pub fn know(&mut self, name: &Arc<str>, bytes: u64) {
-        let known = &mut self.names.entry(name.clone()).or_default().known_bytes;
-        *known = Some(known.map_or(bytes, |before| before.max(bytes)));
+    /// Tells what jobs of a name have needed at most in so many earlier runs.
+    pub fn hear(&mut self, name: &Arc<str>, bytes: u64, runs: u64) {
+        self.names.entry(name.clone()).or_default().heard(bytes, runs);
     }
 
     /// The job `key`, whose turn is `order`, asks for what it needs; [`begin`](Self::begin) says when it has it.
@@ -180,12 +150,24 @@ impl Budget {
         {
             return Err(NeverFits { bytes, limit_bytes: self.limit_bytes });
         }
-        self.waiting.insert((order, key), Waiting { need, since: now });
+        let turn = (order, key);
+        if let Need::Learned(name) = &need {
+            self.names_of.insert(key, name.clone());
+            let waiting = &mut self.names.entry(name.clone()).or_default().waiting;
+            let next = waiting.first().copied();
+            waiting.insert(turn);
+            match next {
+                Some(next) if next < turn => return Ok(()),
+                Some(next) => _ = self.waiting.remove(&next),
+                None => {}
+            }
+        }
+        self.waiting.insert(turn, Waiting { need, since: now });
         Ok(())
     }
 
-    /// The next job that may begin now; what it needs is reserved by this. `free_bytes` is what the machine has free, where that
-    /// was measured: programs of an unknown need are begun within it.
+    /// The next job that may begin now; what it needs is reserved by this. `free_bytes` is what the machine has free, where it
+    /// has just been looked at, and at those that run: more of a name of which little is known begin only then.
     pub fn begin(&mut self, now: Duration, free_bytes: Option<u64>) -> Option<u64> {
         let room = self.limit_bytes.saturating_sub(self.reserved_bytes);
         let mut found = None;
@@ -200,39 +182,46 @@ impl Budget {
             }
         }
         let (turn, bytes) = found?;
-        let waiting = self.waiting.remove(&turn)?;
-        let name = match waiting.need {
-            Need::Learned(name) => Some(name),
-            _ => None,
-        };
-        if let Some(name) = &name {
-            let name = self.names.entry(name.clone()).or_default();
-            if name.running == 0 {
-                (name.since, name.grew_at) = (now, now);
-            }
-            name.running += 1;
+        let name = self.leave(turn, now);
+        if let Some(name) = name.as_ref().and_then(|name| self.names.get_mut(name)) {
+            name.begun(now);
         }
+        self.held_by_name += usize::from(name.is_some());
         self.reserved_bytes += bytes;
         self.held.insert(turn.1, Held { bytes, name });
         Some(turn.1)
     }
 
+    /// Takes a job out of those that wait; gives its name.
+    fn leave(&mut self, turn: (u64, u64), now: Duration) -> Option<Arc<str>> {
+        let was_next = self.waiting.remove(&turn).is_some();
+        let name = self.names_of.remove(&turn.1)?;
+        let waiting = &mut self.names.get_mut(&name)?.waiting;
+        waiting.remove(&turn);
+        if was_next && let Some(next) = waiting.first() {
+            // It is passed by others only from now on.
+            self.waiting.insert(*next, Waiting { need: Need::Learned(name.clone()), since: now });
+        }
+        Some(name)
+    }
+
     /// Whether a job of this need may begin now.
     fn fit(&self, need: &Need, room: u64, now: Duration, free_bytes: Option<u64>) -> Fit {
-        let unseen = Name::default();
         // What is only estimated or learned runs alone where it is more than all: nothing would ever make more room.
         let bytes = match need {
             Need::Certain(bytes) => *bytes,
             Need::Estimated(bytes) => (*bytes).min(self.limit_bytes),
-            Need::Learned(name) => {
-                let name = self.names.get(name).unwrap_or(&unseen);
-                let bytes = name.next_bytes();
-                let is_guess = name.known_bytes.is_none() && name.running > 0;
-                if !name.may_begin(now) || (is_guess && free_bytes.is_some_and(|free| bytes > free)) {
-                    return Fit::NotYet;
+            Need::Learned(name) => match self.names.get(name) {
+                None => return Fit::NotYet,
+                Some(name) => {
+                    let bytes = name.next_bytes();
+                    let is_guess = name.running > 0 && !name.is_sure();
+                    if is_guess && (!name.may_begin(now) || free_bytes.is_none_or(|free| bytes > free)) {
+                        return Fit::NotYet;
+                    }
+                    bytes.min(self.limit_bytes)
                 }
-                bytes.min(self.limit_bytes)
-            }
+            },
         };
         if bytes <= room { Fit::Now(bytes) } else { Fit::NoRoom }
     }
@@ -241,14 +230,7 @@ impl Budget {
     pub fn observe(&mut self, key: u64, bytes: u64, now: Duration) {
         let Some(held) = self.held.get_mut(&key) else { return };
         let Some(name) = held.name.as_ref().and_then(|name| self.names.get_mut(name)) else { return };
-        if bytes > name.seen_bytes + name.seen_bytes / 16 {
-            (name.seen_bytes, name.grew_at) = (bytes, now);
-        }
-        let wanted = match name.known_bytes {
-            Some(_) => bytes,
-            // Each of them may come to hold what one does.
-            None => name.next_bytes(),
-        };
+        let wanted = name.saw(bytes, now);
         if wanted > held.bytes {
             self.reserved_bytes += wanted - held.bytes;
             held.bytes = wanted;
@@ -260,23 +242,22 @@ impl Budget {
         let held = self.held.remove(&key)?;
         self.reserved_bytes -= held.bytes;
         if let Some(name) = &held.name {
-            let known = self.names.entry(name.clone()).or_default();
-            known.running -= 1;
-            known.failed += u32::from(!succeeded);
-            // One that failed at once has shown little of what it takes to succeed.
-            if let Some(peak_bytes) = peak_bytes.filter(|_| succeeded || known.failed >= FAILURES_TELL) {
-                self.know(name, peak_bytes);
+            self.held_by_name -= 1;
+            if let Some(known) = self.names.get_mut(name) {
+                known.ended(peak_bytes, succeeded);
+            }
+            if self.names.len() > NAMES_MAX {
+                self.names.retain(|_, name| !name.is_idle());
             }
         }
         Some(Ended { name: held.name })
     }
 
     /// The job of this key, whose turn was `order`, waits no more.
-    pub fn forget(&mut self, key: u64, order: u64) {
-        self.waiting.remove(&(order, key));
+    pub fn forget(&mut self, key: u64, order: u64, now: Duration) {
+        self.leave((order, key), now);
     }
 }
 
 #[cfg(test)]
-#[path = "budget_tests.rs"]
 mod tests;

@@ -33,7 +33,7 @@ use crate::plan::Plan;
 
 use limits::Limits;
 pub(crate) use limits::Permit;
-use memory::{Memory, Parked, need_of};
+use memory::{Memory, Parked, wanted_by};
 use stages::{OnLanes, Outside};
 
 /// Large jobs of one class that are open at once for every lane: enough to keep lanes busy, few enough to bound what is open.
@@ -135,21 +135,22 @@ impl Coordinator {
                 self.cancel();
             }
             self.admit_due();
+            self.tell_held_back();
             self.fill();
         }
     }
 
-    /// The next message; `None` where it was time to look at the memory instead.
+    /// The next message; `None` where it is time to look at the memory instead.
     fn next_message(&mut self) -> Option<Message> {
-        if self.memory.wants_looks() {
-            let message = self.receiver.recv_timeout(memory::LOOK).ok();
-            if message.is_none() {
+        match self.memory.next_look() {
+            Some(wait) if wait.is_zero() => {
                 self.look_at_memory();
+                None
             }
-            return message;
+            Some(wait) => self.receiver.recv_timeout(wait).ok(),
+            // It holds a sender of its own: the channel does not close.
+            None => self.receiver.recv().ok(),
         }
-        // It holds a sender of its own: the channel does not close.
-        self.receiver.recv().ok()
     }
 
     fn threads(&self) -> u32 {
@@ -330,8 +331,8 @@ impl Coordinator {
         // best: jobs that are alike keep their order.
         let takes_ms = bound.work.prior_ms() / f64::from(self.threads());
         let order = self.order(bound.ticket.priority, takes_ms.max(1e-3).log2().ceil().exp2());
-        if bound.ticket.reserved.is_none() && !need_of(&bound).is_small() {
-            return self.park(order, need_of(&bound), Parked::Large(bound));
+        if let Some(need) = wanted_by(&bound) {
+            return self.park(order, need, Parked::Large(bound));
         }
         let now = self.begun.elapsed();
         let busy_for_ms = |device| self.dispatch.busy_for_ms(device, now, |_| order);

@@ -1,7 +1,7 @@
 //! What the coordinator, the lanes and the runner share.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::Sender;
@@ -54,8 +54,11 @@ pub(crate) struct Shared {
     pub gauge: Gauge,
     pub begun: Begun,
     pub sender: Sender<Message>,
-    /// What of the memory is spoken for, in bytes.
+    /// What of the memory is spoken for, in bytes, and what is left.
     pub reserved_bytes: AtomicU64,
+    pub room_bytes: AtomicU64,
+    /// Jobs that can begin only when others have ended.
+    pub held_back: AtomicUsize,
     inbox: Mutex<Vec<Ticket>>,
     aside: Mutex<HashMap<DeviceId, String>>,
 }
@@ -75,6 +78,8 @@ impl Shared {
             begun: Begun::default(),
             sender,
             reserved_bytes: AtomicU64::new(0),
+            room_bytes: AtomicU64::new(u64::MAX),
+            held_back: AtomicUsize::new(0),
             inbox: Mutex::default(),
             aside: Mutex::default(),
         }
@@ -241,9 +246,9 @@ impl Shared {
         lock(&self.store).learn_memory(name, peak_bytes);
     }
 
-    /// How much memory a program of this name is expected to hold at most, where that is known.
-    pub fn memory_of(&self, name: &str) -> Option<u64> {
-        lock(&self.store).model().memory_of(name)
+    /// How much memory programs of this name have held at most, in how many runs, where that is known.
+    pub fn memory_of(&self, name: &str) -> Option<(u64, u64)> {
+        lock(&self.store).model().memory_of(name).map(|row| (row.bytes, row.runs))
     }
 
     /// Learns from a batch whose jobs looked alike.

@@ -90,8 +90,8 @@ impl Staged {
         if self.ticket.reserved.is_some() {
             return None;
         }
-        let need = self.ticket.memory_bytes.map_or_else(|| self.need.clone(), Need::Certain);
-        (!need.is_small()).then_some(need)
+        let own = || Some(self.need.clone()).filter(|need| !need.is_small());
+        self.ticket.memory_bytes.map(Need::Certain).or_else(own)
     }
 
     /// Whether it is not to go on: it was cancelled, or has not begun and is not to.
@@ -100,9 +100,10 @@ impl Staged {
         cancel.is_cancelled() || (self.spent.is_zero() && cancel.is_draining())
     }
 
-    /// Runs the next stage here, and those after it that run in the same place. Gives the job back where more is to come; the
+    /// Runs the next stage here, and those after it that run in the same place. While it does, `room_bytes` of the memory are
+    /// nobody's. Gives the job back where more is to come; the
     /// outcome of one that has ended is delivered.
-    pub fn run(mut self) -> Option<Self> {
+    pub fn run(mut self, room_bytes: u64) -> Option<Self> {
         let begun = Instant::now();
         let (place, spent_before) = (self.place, self.spent);
         let mut is_first = spent_before.is_zero();
@@ -112,7 +113,7 @@ impl Staged {
             let Self { ticket, task, permit, .. } = self;
             let (id, index, cancel) = (&*ticket.id, ticket.index, &ticket.cancel);
             let memory = ticket.reserved.as_ref().map(|reserved| &reserved.memory);
-            let context = TaskContext { memory, ..TaskContext::new(id, index, cancel, outputs_dir) };
+            let context = TaskContext { memory, room_bytes, ..TaskContext::new(id, index, cancel, outputs_dir) };
             let stop = if std::mem::take(&mut is_first) { ticket.cancel.refusal() } else { ticket.cancel.error() };
             let result = match stop {
                 Some(error) => Err(error),

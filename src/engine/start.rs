@@ -115,6 +115,12 @@ impl Engine {
         self.shared.reserved_bytes.load(Ordering::Relaxed)
     }
 
+    /// How many jobs have been submitted that can begin only when others have ended, for want of memory or of a place among
+    /// those of which only so many run at once.
+    pub(crate) fn held_back(&self) -> usize {
+        self.shared.held_back.load(Ordering::Relaxed)
+    }
+
     /// Devices that failed and were set aside, and why.
     pub fn set_aside(&self) -> Vec<(crate::device::DeviceId, String)> {
         self.shared.aside()

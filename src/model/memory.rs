@@ -92,13 +92,11 @@ impl MemoryTable {
     }
 
     /// How many bytes a run of this name is expected to hold at most.
-    pub fn of(&self, name: &str) -> Option<u64> {
-        self.names.get(cut(name)).map(Entry::bytes)
+    pub fn of(&self, name: &str) -> Option<MemoryRow> {
+        self.names.get_key_value(cut(name)).map(row)
     }
 
     pub fn rows(&self) -> Vec<MemoryRow> {
-        let row =
-            |(name, entry): (&String, &Entry)| MemoryRow { name: name.clone(), bytes: entry.bytes(), runs: entry.runs };
         self.names.iter().map(row).collect()
     }
 
@@ -115,6 +113,10 @@ impl MemoryTable {
     }
 }
 
+fn row((name, entry): (&String, &Entry)) -> MemoryRow {
+    MemoryRow { name: name.clone(), bytes: entry.bytes(), runs: entry.runs }
+}
+
 fn cut(name: &str) -> &str {
     &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
 }
@@ -123,20 +125,24 @@ fn cut(name: &str) -> &str {
 mod tests {
     use super::*;
 
+    fn bytes_of(table: &MemoryTable, name: &str) -> Option<u64> {
+        table.of(name).map(|row| row.bytes)
+    }
+
     #[test]
     fn the_greatest_need_is_remembered_for_a_while_and_not_for_ever() {
         let mut table = MemoryTable::default();
-        assert_eq!(table.of("p"), None);
+        assert_eq!(bytes_of(&table, "p"), None);
         table.learn("p", 100, 1);
         table.learn("p", 9000, 1);
         for n in 0..WINDOW_RUNS {
             table.learn("p", 100 + u64::from(n % 7), 1);
         }
-        assert_eq!((table.of("p"), table.of("q")), (Some(9000), None));
+        assert_eq!((bytes_of(&table, "p"), bytes_of(&table, "q")), (Some(9000), None));
         for _ in 0..2 * WINDOW_RUNS {
             table.learn("p", 150, 1);
         }
-        assert_eq!(table.of("p"), Some(150));
+        assert_eq!(bytes_of(&table, "p"), Some(150));
         assert_eq!(
             table.rows(),
             [MemoryRow { name: "p".to_owned(), bytes: 150, runs: u64::from(3 * WINDOW_RUNS) + 2 }]
@@ -154,7 +160,7 @@ mod tests {
         );
         let long = "é".repeat(500);
         assert!(table.learn(&long, 5, 1));
-        assert_eq!((table.of(&long), table.rows()[0].name.len()), (Some(5), NAME_BYTES_MAX));
+        assert_eq!((bytes_of(&table, &long), table.rows()[0].name.len()), (Some(5), NAME_BYTES_MAX));
     }
 
     #[test]
@@ -165,7 +171,7 @@ mod tests {
         }
         table.learn("0", 2, 1);
         table.learn("new", 3, 1);
-        assert_eq!((table.of("0"), table.of("1"), table.of("new")), (Some(2), None, Some(3)));
+        assert_eq!((bytes_of(&table, "0"), bytes_of(&table, "1"), bytes_of(&table, "new")), (Some(2), None, Some(3)));
         assert_eq!(table.rows().len(), NAMES_MAX);
     }
 
@@ -174,7 +180,7 @@ mod tests {
         let text = r#"{"p":{"peak_bytes":18446744073709551615,"runs":18446744073709551615,"seen_at":18446744073709551615},"":{"peak_bytes":1},"z":{}}"#;
         let mut table: MemoryTable = serde_json::from_str(text).unwrap();
         table.restore();
-        assert_eq!((table.rows().len(), table.of("p")), (1, Some(BYTES_MAX)));
+        assert_eq!((table.rows().len(), bytes_of(&table, "p")), (1, Some(BYTES_MAX)));
         assert!(table.learn("p", 1, u32::MAX) && table.learn("q", 1, 1));
     }
 }

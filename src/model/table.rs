@@ -126,8 +126,8 @@ impl Model {
         self.memory.learn(name, peak_bytes, runs)
     }
 
-    /// How many bytes a program of this name is expected to hold at most: as much as any of its last some hundred runs.
-    pub fn memory_of(&self, name: &str) -> Option<u64> {
+    /// What a program of this name is expected to hold at most: as much as any of its last some hundred runs.
+    pub fn memory_of(&self, name: &str) -> Option<MemoryRow> {
         self.memory.of(name)
     }
 

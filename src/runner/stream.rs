@@ -150,7 +150,8 @@ impl Stream<'_> {
                 state = self.router.give_up(state, stopped);
             } else {
                 let now = self.router.begun.elapsed();
-                if state.under_way < self.under_way_max {
+                let held_back = self.runner.engine.held_back();
+                if state.under_way < (self.under_way_max + held_back).min(UNDER_WAY_MAX) {
                     while let Some(job) = state.flow.due(now) {
                         state.ready.push_back(job);
                     }

@@ -81,12 +81,14 @@ pub struct TaskContext<'a> {
     pub outputs_dir: Option<&'a Path>,
     /// Where a stage whose need is [learned](Need::Learned) notes what it holds.
     pub memory: Option<&'a Arc<MemoryUse>>,
+    /// What of the memory nobody has reserved, in bytes.
+    pub(crate) room_bytes: u64,
 }
 
 impl<'a> TaskContext<'a> {
     /// What a stage may know of the job of this name and place.
     pub fn new(id: &'a str, index: u64, cancel: &'a CancelFlag, outputs_dir: Option<&'a Path>) -> Self {
-        Self { id, index, cancel, outputs_dir, memory: None }
+        Self { id, index, cancel, outputs_dir, memory: None, room_bytes: u64::MAX }
     }
 
     /// Notes that it has held so much memory.

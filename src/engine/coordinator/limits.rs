@@ -85,6 +85,11 @@ impl Limits {
         self.groups.values().all(|group| group.waiting.is_empty())
     }
 
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.groups.values().map(|group| group.waiting.len()).sum()
+    }
+
     /// Takes out what is not to go on.
     pub fn take_refused(&mut self, gone: &mut Vec<Staged>) {
         for group in self.groups.values_mut() {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Coordinator;
 use crate::device::free_memory_bytes;
@@ -23,7 +23,7 @@ const FREE_PART: f64 = 0.8;
 pub(super) const LOOK: Duration = Duration::from_millis(100);
 
 /// Jobs that have their memory and wait for a lane, for every lane: more would keep memory from others for nothing.
-const READY_PER_LANE: usize = 2;
+const READY_PER_LANE: usize = 1;
 
 /// A job that has no memory yet.
 pub(super) enum Parked {
@@ -56,14 +56,15 @@ pub(super) struct Memory {
     pub parked: HashMap<u64, (u64, Parked)>,
     /// The programs that hold some, to be looked at while they run.
     watched: HashMap<u64, Arc<MemoryUse>>,
-    /// How many jobs hold some.
-    holding: usize,
+    /// When it was last looked at those.
+    looked: Option<Instant>,
 }
 
 impl Memory {
-    /// Whether to look again soon, though nothing may have ended: a program of an unknown need waits for what others show.
-    pub fn wants_looks(&self) -> bool {
-        !self.watched.is_empty() && self.budget.as_ref().is_some_and(Budget::waits_for_time)
+    /// How long until the next look at what programs hold, though nothing may have ended; `None` where nobody waits for that.
+    pub fn next_look(&self) -> Option<Duration> {
+        self.budget.as_ref().filter(|budget| budget.wants_looks())?;
+        Some(self.looked.map_or(Duration::ZERO, |looked| LOOK.saturating_sub(looked.elapsed())))
     }
 
     pub fn is_idle(&self) -> bool {
@@ -94,8 +95,8 @@ impl Coordinator {
         let reservation = Reservation::new(key, self.sender.clone());
         if let Need::Learned(name) = &need {
             let known = if self.budget().has_heard_of(name) { None } else { self.shared.memory_of(name) };
-            if let Some(bytes) = known {
-                self.budget().know(name, bytes);
+            if let Some((bytes, runs)) = known {
+                self.budget().hear(name, bytes, runs);
             }
             self.memory.watched.insert(key, reservation.memory.clone());
         }
@@ -115,12 +116,11 @@ impl Coordinator {
 
     /// Begins what waits and has its memory now.
     fn begin_parked(&mut self, free_bytes: Option<u64>) {
-        let ready_max = self.threads() as usize * READY_PER_LANE + self.shared.settings.processes.unwrap_or(0);
+        let ready_max = self.threads() as usize * READY_PER_LANE;
         let now = self.begun.elapsed();
-        while self.memory.holding < ready_max
+        while self.on_lanes.next.len() < ready_max
             && let Some(key) = self.memory.budget.as_mut().and_then(|budget| budget.begin(now, free_bytes))
         {
-            self.memory.holding += 1;
             match self.memory.parked.remove(&key) {
                 Some((order, Parked::Stage(staged))) => self.admit_stage_in_turn(staged, order),
                 Some((_, Parked::Large(bound))) => self.admit_large(bound),
@@ -134,9 +134,9 @@ impl Coordinator {
     pub(super) fn released(&mut self, key: u64, succeeded: bool, peak_bytes: Option<u64>) {
         self.memory.watched.remove(&key);
         let Some(budget) = &mut self.memory.budget else { return };
-        let Some(ended) = budget.end(key, peak_bytes, succeeded) else { return };
-        self.memory.holding -= 1;
-        if let (Some(name), Some(bytes), true) = (ended.name, peak_bytes, succeeded) {
+        // One that never had any may have kept others from passing it.
+        let ended = budget.end(key, peak_bytes, succeeded);
+        if let (Some(name), Some(bytes), true) = (ended.and_then(|ended| ended.name), peak_bytes, succeeded) {
             self.shared.learn_memory(&name, bytes);
         }
         self.begin_parked(None);
@@ -144,22 +144,24 @@ impl Coordinator {
 
     /// Looks at what runs and at what is free, for those that wait to see it.
     pub(super) fn look_at_memory(&mut self) {
+        self.memory.looked = Some(Instant::now());
         let now = self.begun.elapsed();
         if let Some(budget) = &mut self.memory.budget {
             for (key, memory) in &self.memory.watched {
                 budget.observe(*key, memory.current_bytes(), now);
             }
         }
-        self.begin_parked(free_memory_bytes());
+        self.begin_parked(Some(free_memory_bytes().unwrap_or(u64::MAX)));
     }
 
     /// Takes out what is not to begin any more.
     pub(super) fn take_refused_parked(&mut self) -> Vec<Parked> {
         let refused = self.memory.parked.extract_if(|_, (_, parked)| parked.is_refused());
         let refused: Vec<_> = refused.collect();
+        let now = self.begun.elapsed();
         let forget = |(key, (order, parked)): (u64, (u64, Parked))| {
             if let Some(budget) = &mut self.memory.budget {
-                budget.forget(key, order);
+                budget.forget(key, order, now);
             }
             parked
         };
@@ -174,17 +176,27 @@ impl Coordinator {
         }
     }
 
+    /// Tells how many jobs can begin only when others have ended: they are not under way.
+    pub(super) fn tell_held_back(&self) {
+        let held_back = self.memory.parked.len() + self.limits.waiting();
+        self.shared.held_back.store(held_back, Ordering::Relaxed);
+    }
+
     /// Keeps what others read of the budget up to date.
     fn tell_reserved(&self) {
-        let reserved = self.memory.budget.as_ref().map_or(0, Budget::reserved_bytes);
+        let (reserved, limit) =
+            self.memory.budget.as_ref().map_or((0, u64::MAX), |budget| (budget.reserved_bytes(), budget.limit_bytes()));
         self.shared.reserved_bytes.store(reserved, Ordering::Relaxed);
+        self.shared.room_bytes.store(limit.saturating_sub(reserved), Ordering::Relaxed);
     }
 }
 
-/// What a bound job needs: what it says, or the answer that it gathers.
-pub(super) fn need_of(bound: &Bound) -> Need {
-    match bound.ticket.memory_bytes {
-        Some(bytes) => Need::Certain(bytes),
-        None => Need::Estimated((bound.work.bytes_out_per_unit.max(0.0) * bound.work.units as f64) as u64),
+/// What a bound job has to be given of the memory: what it says, or room for the answer that it gathers; `None` where that is
+/// nothing, or it holds its share.
+pub(super) fn wanted_by(bound: &Bound) -> Option<Need> {
+    if bound.ticket.reserved.is_some() {
+        return None;
     }
+    let answer = || Need::Estimated((bound.work.bytes_out_per_unit.max(0.0) * bound.work.units as f64) as u64);
+    bound.ticket.memory_bytes.map(Need::Certain).or_else(|| Some(answer()).filter(|need| !need.is_small()))
 }

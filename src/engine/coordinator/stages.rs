@@ -1,5 +1,6 @@
 //! Irregular jobs: their stages get a lane, or a thread outside all lanes, for a shift of several.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -209,7 +210,11 @@ impl Shift {
         let mut next = Some(first);
         while let Some(mut staged) = next {
             start_clock(&self.timer, &self.shared.begun, &mut staged.ticket);
-            match staged.run() {
+            let room_bytes = self.shared.room_bytes.load(Ordering::Relaxed);
+            if staged.ticket.reserved.is_some() && staged.at_once().is_none() {
+                staged.ticket.context.workers.make_room(room_bytes);
+            }
+            match staged.run(room_bytes) {
                 Some(staged) => _ = self.sender.send(Message::Staged(Box::new(staged))),
                 None => self.shared.ended(1),
             }

@@ -32,7 +32,9 @@ impl Task for Convert {
     }
 
     fn need(&self) -> Need {
-        Need::Certain(self.demand.peak_bytes)
+        // Small pictures are many, and not worth counting.
+        let small = Need::Estimated(self.demand.peak_bytes);
+        if small.is_small() { small } else { Need::Certain(self.demand.peak_bytes) }
     }
 
     fn run(self: Box<Self>, context: &TaskContext<'_>) -> Result<Step, JobError> {

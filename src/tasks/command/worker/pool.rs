@@ -75,6 +75,8 @@ struct Idle {
     pool: u64,
     worker: Worker,
     since: Instant,
+    /// What it was seen to hold of the memory.
+    bytes: u64,
 }
 
 impl Shared {
@@ -110,15 +112,15 @@ impl Workers {
         pool
     }
 
-    /// An idle worker of this pool that is well, if there is one.
-    pub(super) fn take(&self, pool: &Pool) -> Option<Worker> {
+    /// An idle worker of this pool that is well, if there is one, and what it was seen to hold of the memory.
+    pub(super) fn take(&self, pool: &Pool) -> Option<(Worker, u64)> {
         let mut state = self.0.0.lock();
         loop {
             // The one that was busy last, so that those too many grow old.
             let at = state.idle.iter().rposition(|idle| idle.pool == pool.number)?;
             let mut idle = state.idle.remove(at);
             if idle.worker.is_sound() {
-                return Some(idle.worker);
+                return Some((idle.worker, idle.bytes));
             }
             state.leave(idle.worker);
             self.wake(&mut state);
@@ -126,10 +128,10 @@ impl Workers {
     }
 
     /// Keeps a worker that has answered for the next job of its pool.
-    pub(super) fn keep(&self, pool: &Pool, worker: Worker) {
+    pub(super) fn keep(&self, pool: &Pool, worker: Worker, bytes: u64) {
         let mut state = self.0.0.lock();
         let since = Instant::now();
-        state.idle.push(Idle { pool: pool.number, worker, since });
+        state.idle.push(Idle { pool: pool.number, worker, since, bytes });
         if state.idle.len() > IDLE_WORKERS_MAX.max(pool.workers_max as usize) {
             let oldest = state.idle.remove(0);
             state.leave(oldest.worker);
@@ -140,6 +142,22 @@ impl Workers {
             state.keeper = attend("tandem-workers", move || look_after(&shared)).ok();
         }
         self.wake(&mut state);
+    }
+
+    /// Ends those that were idle for longest until the others hold no more than `room_bytes`: nobody has reserved memory for them,
+    /// and who calls this is about to take what he has reserved.
+    pub(crate) fn make_room(&self, room_bytes: u64) {
+        let done = {
+            let mut state = self.0.0.lock();
+            let mut held: u64 = state.idle.iter().map(|idle| idle.bytes).sum();
+            let mut too_many = 0;
+            while held > room_bytes {
+                held -= state.idle[too_many].bytes;
+                too_many += 1;
+            }
+            state.idle.drain(..too_many).map(|idle| idle.worker).collect::<Vec<_>>()
+        };
+        end_all(done);
     }
 
     fn wake(&self, state: &mut State) {
@@ -242,11 +260,11 @@ mod tests {
         assert_ne!(one.number, other.number);
         let (worker, answer) = ask(start(&one), "[1]");
         assert_eq!(answer, "[1]");
-        workers.keep(&one, worker);
+        workers.keep(&one, worker, 7);
         assert!(workers.take(&other).is_none());
-        let (worker, answer) = ask(workers.take(&one).expect("it is kept"), "2");
+        let (worker, answer) = ask(workers.take(&one).expect("it is kept").0, "2");
         assert_eq!((answer.as_str(), idle(&workers)), ("2", 0));
-        workers.keep(&one, worker);
+        workers.keep(&one, worker, 7);
     }
 
     #[test]
@@ -258,7 +276,7 @@ mod tests {
             let pool = workers.pool(program(script), 1);
             let (worker, _) = ask(start(&pool), "0");
             std::thread::sleep(Duration::from_millis(400));
-            workers.keep(&pool, worker);
+            workers.keep(&pool, worker, 7);
             assert!(workers.take(&pool).is_none(), "{script}");
         }
     }
@@ -269,15 +287,31 @@ mod tests {
         let flood = "read l; echo 1; head -c 3000000 /dev/zero >&2; read l; echo 2; read l";
         let pool = workers.pool(program(flood), 1);
         let (worker, _) = ask(start(&pool), "0");
-        workers.keep(&pool, worker);
-        let (worker, answer) = ask(workers.take(&pool).expect("it is kept"), "0");
+        workers.keep(&pool, worker, 7);
+        let (worker, answer) = ask(workers.take(&pool).expect("it is kept").0, "0");
         assert_eq!(answer, "2");
-        workers.keep(&pool, worker);
+        workers.keep(&pool, worker, 7);
         let begun = Instant::now();
         while idle(&workers) > 0 {
             assert!(begun.elapsed().as_secs() < 20);
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    #[test]
+    fn where_room_is_wanted_those_idle_for_longest_go_until_there_is() {
+        let workers = Workers::default();
+        let pools = ["read l; echo 1; read l", "read l; echo 2; read l", "read l; echo 3; read l"];
+        let pools = pools.map(|script| workers.pool(program(script), 1));
+        for pool in &pools {
+            let (worker, _) = ask(start(pool), "0");
+            workers.keep(pool, worker, 100);
+        }
+        workers.make_room(300);
+        assert_eq!(idle(&workers), 3);
+        workers.make_room(199);
+        assert_eq!(idle(&workers), 1);
+        assert_eq!(workers.take(&pools[2]).map(|(_, bytes)| bytes), Some(100), "the last one stays");
     }
 
     #[test]

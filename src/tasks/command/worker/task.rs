@@ -44,9 +44,11 @@ impl Task for WorkerTask {
     fn run(self: Box<Self>, context: &TaskContext<'_>) -> Result<Step, JobError> {
         context.check()?;
         let Self { workers, pool, input, .. } = *self;
-        let worker = match workers.take(&pool) {
-            Some(worker) => worker,
-            None => start(&pool)?,
+        let idle = workers.take(&pool);
+        workers.make_room(context.room_bytes);
+        let (worker, held_bytes) = match idle {
+            Some(idle) => idle,
+            None => (start(&pool)?, 0),
         };
         let mut stderr = Capture::new(context.spill("stderr"));
         let exchange = Exchange::new(&input, ANSWER_BYTES_MAX);
@@ -58,7 +60,7 @@ impl Task for WorkerTask {
         let stderr = stderr.finish();
         match asked {
             Ok((worker, answer)) => {
-                workers.keep(&pool, worker);
+                workers.keep(&pool, worker, held_bytes.max(peak_memory_bytes.unwrap_or(0)));
                 Ok(Step::Done(Box::new(WorkerAnswer { answer, stderr, peak_memory_bytes })))
             }
             Err(failure) => {

@@ -12,7 +12,7 @@ fn ms(ms: u64) -> Duration {
 
 /// All that may begin at this moment.
 fn begun(budget: &mut Budget, now: Duration) -> Vec<u64> {
-    std::iter::from_fn(|| budget.begin(now, None)).collect()
+    std::iter::from_fn(|| budget.begin(now, Some(u64::MAX))).collect()
 }
 
 #[test]
@@ -64,28 +64,85 @@ fn small_jobs_pass_a_large_one_for_a_while_and_not_for_ever() {
     assert_eq!(begun(&mut budget, PASSED_MAX), [4]);
 }
 
+/// Sixteen programs of a name ask, in their order.
+fn sixteen(budget: &mut Budget, name: &Arc<str>) {
+    (0..16).for_each(|key| budget.ask(key, key, Need::Learned(name.clone()), ms(0)).unwrap());
+}
+
 #[test]
-fn unknown_programs_begin_one_at_a_time_while_the_first_grows_and_by_its_need_once_it_has_ended() {
+fn unknown_programs_begin_one_at_a_time_while_the_first_grows_and_by_their_need_once_some_have_ended() {
     let name: Arc<str> = "predict".into();
     let mut budget = Budget::new(4 * GIB);
-    for key in 0..16 {
-        budget.ask(key, key, Need::Learned(name.clone()), ms(0)).unwrap();
-    }
+    sixteen(&mut budget, &name);
     assert_eq!(begun(&mut budget, ms(0)), [0], "nothing is known");
-    assert!(budget.waits_for_time());
+    assert!(budget.wants_looks());
     for tick in 1..20 {
         budget.observe(0, (tick * 40) << 20, ms(tick * 100));
         assert_eq!(begun(&mut budget, ms(tick * 100)), [] as [u64; 0], "it grows");
     }
     budget.end(0, Some(GIB), true);
-    assert!(!budget.waits_for_time());
-    assert_eq!(begun(&mut budget, ms(2000)), [1, 2, 3], "4 GiB hold three of a little over 1 GiB");
-    // One that turns out larger than those before makes room for fewer.
-    budget.observe(1, 2 * GIB, ms(2100));
+    assert_eq!(begun(&mut budget, ms(2000)), [1, 2], "one is no proof");
+    budget.end(1, Some(GIB), true);
     budget.end(2, Some(GIB), true);
-    assert_eq!(begun(&mut budget, ms(2100)), [] as [u64; 0]);
-    budget.end(1, Some(2 * GIB), true);
-    assert_eq!(begun(&mut budget, ms(2200)), [4]);
+    assert_eq!(begun(&mut budget, ms(2100)), [3, 4, 5], "4 GiB hold three of a little over 1 GiB");
+    // One that turns out larger than those before makes room for fewer, and doubt.
+    budget.observe(3, 2 * GIB, ms(2200));
+    budget.end(4, Some(GIB), true);
+    assert_eq!(begun(&mut budget, ms(2200)), [] as [u64; 0]);
+    budget.end(3, Some(2 * GIB), true);
+    budget.end(5, Some(GIB), true);
+    assert_eq!(begun(&mut budget, ms(2300)), [6], "4 GiB hold one of a little over 2 GiB");
+}
+
+#[test]
+fn what_few_earlier_runs_have_needed_is_a_hint_and_what_many_have_is_known() {
+    for (runs, first) in [(1, 1), (3, 3), (8, 16)] {
+        let name: Arc<str> = "predict".into();
+        let mut budget = Budget::new(4 * GIB);
+        budget.hear(&name, 100 << 20, runs);
+        sixteen(&mut budget, &name);
+        assert_eq!(begun(&mut budget, ms(0)).len(), first, "{runs} runs");
+    }
+}
+
+#[test]
+fn more_of_a_name_of_which_little_is_known_begin_only_when_it_was_looked_at_what_is_free() {
+    let name: Arc<str> = "predict".into();
+    let mut budget = Budget::new(4 * GIB);
+    budget.hear(&name, 100 << 20, 3);
+    sixteen(&mut budget, &name);
+    assert_eq!(budget.begin(ms(0), None), Some(0));
+    assert_eq!(budget.begin(ms(0), None), None);
+    assert_eq!(budget.begin(ms(0), Some(100 << 20)), None, "no two runs are quite the same");
+    assert_eq!(budget.begin(ms(0), Some(200 << 20)), Some(1));
+}
+
+#[test]
+fn programs_that_are_over_before_anybody_looks_or_that_fail_are_not_begun_one_at_a_time_for_ever() {
+    for (succeeded, at_most) in [(true, 4), (false, 12)] {
+        let name: Arc<str> = "grep".into();
+        let mut budget = Budget::new(4 * GIB);
+        (0..100).for_each(|key| budget.ask(key, key, Need::Learned(name.clone()), ms(0)).unwrap());
+        let mut ended = 0;
+        while begun(&mut budget, ms(0)).len() < 8 {
+            budget.end(ended, None, succeeded);
+            ended += 1;
+            assert!(ended <= at_most);
+        }
+    }
+}
+
+#[test]
+fn of_a_name_that_may_not_begin_yet_however_many_wait_the_others_behind_them_do() {
+    let name: Arc<str> = "long".into();
+    let mut budget = Budget::new(4 * GIB);
+    (0..5000).for_each(|key| budget.ask(key, key, Need::Learned(name.clone()), ms(0)).unwrap());
+    budget.ask(5000, 5000, Need::Certain(GIB), ms(0)).unwrap();
+    budget.ask(5001, 5001, Need::Learned("other".into()), ms(0)).unwrap();
+    assert_eq!(begun(&mut budget, ms(0)), [0, 5000, 5001]);
+    budget.forget(1, 1, ms(1));
+    budget.end(0, Some(1), true);
+    assert_eq!(begun(&mut budget, ms(1)), [2, 3]);
 }
 
 #[test]
@@ -106,16 +163,16 @@ fn unknown_programs_that_keep_still_are_joined_by_ever_more_as_far_as_memory_is_
 }
 
 #[test]
-fn one_of_a_name_that_ended_without_being_measured_leaves_the_next_alone_again() {
+fn what_waits_no_more_leaves_no_trace() {
     let name: Arc<str> = "odd".into();
     let mut budget = Budget::new(GIB);
-    (0..3).for_each(|key| budget.ask(key, key, Need::Learned(name.clone()), ms(0)).unwrap());
+    (0..4).for_each(|key| budget.ask(key, key, Need::Learned(name.clone()), ms(0)).unwrap());
     assert_eq!(begun(&mut budget, ms(0)), [0]);
+    (1..4).for_each(|key| budget.forget(key, key, ms(10)));
+    assert_eq!(budget.end(7, None, true), None, "it never held any");
     budget.end(0, None, true);
-    assert_eq!(begun(&mut budget, ms(10)), [1]);
-    budget.forget(2, 2);
-    budget.end(1, None, true);
-    assert!(budget.is_idle());
+    assert!(budget.is_idle() && !budget.wants_looks());
+    assert_eq!(budget.begin(ms(20), Some(u64::MAX)), None);
 }
 
 proptest! {
@@ -165,7 +222,7 @@ proptest! {
             let key = runs.swap_remove(pick);
             budget.end(key, (key % 2 == 0).then_some(key), key % 3 > 0);
             if pick % 3 == 2 && let Some((order, key)) = waits.pop_last() {
-                budget.forget(key, order);
+                budget.forget(key, order, now);
             }
         }
         prop_assert!(budget.is_idle());
