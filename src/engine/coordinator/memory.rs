@@ -115,7 +115,10 @@ impl Coordinator {
 
     /// Begins what waits and has its memory now.
     fn begin_parked(&mut self, free_bytes: Option<u64>) {
-        let ready_max = self.threads() as usize * READY_PER_LANE + self.shared.settings.processes.unwrap_or(0);
+        // Those that wait for a GPU keep no lane of the CPU from its work.
+        let ready_max = self.threads() as usize * READY_PER_LANE
+            + self.shared.settings.processes.unwrap_or(0)
+            + self.unsettled.settled();
         let now = self.begun.elapsed();
         while self.memory.holding < ready_max
             && let Some(key) = self.memory.budget.as_mut().and_then(|budget| budget.begin(now, free_bytes))
