@@ -101,6 +101,11 @@ impl Staged {
         Ok(())
     }
 
+    /// Which device it was settled on, where it had to be.
+    pub fn settled_on(&self) -> Option<DeviceId> {
+        self.settled.as_ref().map(|settled| settled.device)
+    }
+
     pub fn place(&self) -> Place {
         self.place
     }
@@ -174,11 +179,11 @@ impl Staged {
                     }
                 }
                 Ok(Step::Done(answer)) => {
-                    end(ticket, Ok(Arc::from(answer)), self.opening, spent, settled);
+                    end(ticket, Ok(Arc::from(answer)), self.opening, spent, settled, true);
                     return None;
                 }
                 Err(error) => {
-                    end(ticket, Err(error), self.opening, spent, settled);
+                    end(ticket, Err(error), self.opening, spent, settled, true);
                     return None;
                 }
             }
@@ -187,7 +192,8 @@ impl Staged {
 
     /// Ends the job without running it further.
     pub fn fail(self, error: JobError) {
-        end(self.ticket, Err(error), self.opening, self.spent, self.settled);
+        let is_planned = self.variants.is_none();
+        end(self.ticket, Err(error), self.opening, self.spent, self.settled, is_planned);
     }
 }
 
@@ -197,6 +203,7 @@ fn end(
     opening: Duration,
     spent: Duration,
     mut settled: Option<Box<Settled>>,
+    is_planned: bool,
 ) {
     let total = ticket.submitted.elapsed();
     let phases = Phases { setup: opening, compute: spent, ..Phases::default() };
@@ -208,6 +215,6 @@ fn end(
     if let Some(settled) = &mut settled {
         settled.ended(result.as_ref().err(), spent);
     }
-    let plan = settled.as_ref().map_or_else(irregular, |settled| settled.plan.clone());
-    deliver(vec![ticket.ended(result, ran_on, timings, 1, Some(plan))]);
+    let plan = || settled.as_ref().map_or_else(irregular, |settled| settled.plan.clone());
+    deliver(vec![ticket.ended(result, ran_on, timings, 1, is_planned.then(plan))]);
 }

@@ -8,32 +8,24 @@ use crate::device::{Device, DeviceId};
 use crate::engine::coordinator::Permit;
 use crate::engine::shared::{Planned, Shared};
 use crate::job::{Cause, DeviceChoice, JobError};
-use crate::kernels::Work;
-use crate::model::{Belief, Measured, ModelKey};
+use crate::model::{Belief, CostClass, Measured, ModelKey};
 use crate::plan::{
     Choice, NoVariant, Plan, PlanError, Unusable, VariantPlan, VariantRequest, VariantState, plan_variants,
 };
 use crate::tasks::Variants;
 
-/// What a unit costs by a program's own account, which has none: the model keeps jobs of other accounts apart.
-const PRIOR_NS_PER_UNIT: f64 = 1e9;
-
 /// So many variants are told apart that have not come to an end yet; of more, failures are not counted.
 const TRIALS_MAX: usize = 4096;
 
-/// The work of a job's variant on this device, as the model knows it.
-pub(crate) fn work_of(variants: &Variants, device: DeviceId) -> Work {
-    Work {
-        kernel: "command",
-        variant: format!("{} {}", variants.name, if device == DeviceId::Cpu { "cpu" } else { "gpu" }),
-        units: variants.size.max(1),
-        granularity: variants.size.max(1),
-        bytes_per_unit: 0.0,
-        bytes_out_per_unit: 0.0,
-        prior_ns_per_unit: PRIOR_NS_PER_UNIT,
-        passes: 1,
-        gpu: variants.gpu,
-    }
+/// What a job's variant for this device is called.
+fn variant_on(variants: &Variants, device: DeviceId) -> String {
+    format!("{} {}", variants.name, if device == DeviceId::Cpu { "cpu" } else { "gpu" })
+}
+
+/// Under what the times of a variant on a device are remembered. On the CPU it has one lane, whatever its program does with that.
+fn key<'a>(variant: &'a str, device: &'a dyn Device) -> ModelKey<'a> {
+    let fingerprint = &device.info().fingerprint;
+    ModelKey { kernel: "command", variant, cost: CostClass::UNTOLD, fingerprint, lanes: 1 }
 }
 
 /// Where the plan of a job with variants lets it run.
@@ -95,10 +87,10 @@ impl Shared {
         let aside = self.aside();
         let state = |device: &dyn Device, unusable: Option<Unusable>| {
             let info = device.info();
-            let work = work_of(variants, info.id);
-            let key = ModelKey::of(&work, &info.fingerprint, 1);
-            let run = self.with_model(|model| model.compute(key, work.units, Belief::PROPORTIONAL));
-            let Trial { running, failed } = self.trials.of(&work.variant, info.id);
+            let variant = variant_on(variants, info.id);
+            let run =
+                self.with_model(|model| model.compute(key(&variant, device), variants.size, Belief::PROPORTIONAL));
+            let Trial { running, failed } = self.trials.of(&variant, info.id);
             let is_aside = aside.iter().any(|(id, _)| *id == info.id);
             let unusable = if is_aside { Some(Unusable::Lost) } else { unusable };
             VariantState { device: info.id, unusable, wait_ms: wait_ms(info.id), run, trying: running, failed }
@@ -128,7 +120,8 @@ pub(crate) struct Settled {
     pub plan: Arc<Plan>,
     /// How long it is predicted or presumed to run, in milliseconds.
     pub runs_ms: f64,
-    work: Work,
+    variant: String,
+    size: u64,
     shared: Arc<Shared>,
     /// Its place among those that are settled; given back with the job.
     _permit: Permit,
@@ -140,9 +133,9 @@ impl Settled {
     pub fn new(variants: &Variants, planned: VariantPlan, shared: Arc<Shared>, permit: Permit) -> Self {
         let VariantPlan { plan, runs_ms } = planned;
         let device = device_of(&plan);
-        let work = work_of(variants, device);
-        shared.trials.begin(&work.variant, device);
-        Self { device, plan: Arc::new(plan), runs_ms, work, shared, _permit: permit, on_trial: true }
+        let (variant, size) = (variant_on(variants, device), variants.size);
+        shared.trials.begin(&variant, device);
+        Self { device, plan: Arc::new(plan), runs_ms, variant, size, shared, _permit: permit, on_trial: true }
     }
 
     /// Learns from its end, after so long.
@@ -151,13 +144,13 @@ impl Settled {
         self.end_trial(error.is_some_and(|error| !not_its_fault(error)));
         let Some(device) = self.shared.devices.get(self.device).filter(|_| error.is_none()) else { return };
         let compute_ms = spent.as_secs_f64() * 1e3;
-        let run = Measured { units: self.work.units, passes: 1, compute_ms, ..Measured::default() };
-        self.shared.learn_run(ModelKey::of(&self.work, &device.info().fingerprint, 1), &run);
+        let run = Measured { units: self.size, passes: 1, compute_ms, ..Measured::default() };
+        self.shared.learn_run(key(&self.variant, &*device), &run);
     }
 
     fn end_trial(&mut self, failed: bool) {
         if std::mem::take(&mut self.on_trial) {
-            self.shared.trials.end(&self.work.variant, self.device, failed);
+            self.shared.trials.end(&self.variant, self.device, failed);
         }
     }
 }

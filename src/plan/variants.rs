@@ -75,8 +75,8 @@ pub enum NoVariant {
         /// `cpu` or `gpu`.
         variant: &'static str,
     },
-    /// The only variant is for a GPU, and there is none.
-    #[error("the job has a gpu variant only, and there is no usable gpu: add a cpu variant")]
+    /// The only variant is for a GPU, and there is no usable one. The diagnosis is the caller's.
+    #[error("the job has no cpu variant, and its gpu variant nothing to run on: add a cpu variant to `variants`")]
     NoGpu,
 }
 
@@ -147,9 +147,12 @@ fn choose<'a>(allowed: &[&'a VariantState]) -> Option<(&'a VariantState, Why)> {
     {
         return Some((state, Why::ToLearn));
     }
-    let fastest = allowed.iter().map(|state| ends_ms(allowed, state)).min_by(f64::total_cmp)?;
-    let within = |state: &&&VariantState| ends_ms(allowed, state) <= fastest * TIE + TIE_MS;
-    allowed.iter().find(within).map(|state| (*state, Why::First))
+    let ends_ms = |state: &VariantState| ends_ms(allowed, state);
+    let fastest = allowed.iter().min_by(|a, b| ends_ms(a).total_cmp(&ends_ms(b)))?;
+    // Where it makes no difference, GPUs are left to those that gain by them.
+    let cpu = allowed.iter().find(|state| state.device == DeviceId::Cpu);
+    let as_good = cpu.filter(|cpu| ends_ms(cpu) <= ends_ms(fastest) * TIE + TIE_MS);
+    Some((as_good.unwrap_or(fastest), Why::First))
 }
 
 /// When the job would end there.

@@ -55,6 +55,15 @@ pub(super) struct OnLanes {
     waiting: usize,
 }
 
+impl OnLanes {
+    /// How long those take, in milliseconds, that dispatch has not been told of.
+    pub fn beyond_dispatch_ms(&self) -> f64 {
+        let count = self.next.len();
+        let beyond = count.saturating_sub(self.waiting) as f64 / count.max(1) as f64;
+        self.next.takes_ms() * beyond
+    }
+}
+
 impl Coordinator {
     /// Where stages of this kind run outside all lanes; `None` where they hold one.
     pub(super) fn outside(&mut self, place: Place) -> Option<&mut Outside> {

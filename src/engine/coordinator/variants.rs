@@ -13,7 +13,7 @@ use crate::engine::queue::take_out;
 use crate::engine::ready::Ready;
 use crate::engine::shared::Planned;
 use crate::engine::stage::Staged;
-use crate::engine::variants::Settled;
+use crate::engine::variants::{Settled, device_of};
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::Work;
 use crate::plan::{Choice, Plan, Power};
@@ -24,8 +24,9 @@ use crate::tasks::Place;
 pub(super) struct Unsettled {
     /// By priority, and in order within one.
     waiting: VecDeque<Staged>,
-    /// Held by every job that was settled and has not ended, and so the count of them.
-    places: Arc<()>,
+    /// Held by every job that was settled on the CPU or on a GPU and has not ended, and so the counts of them.
+    on_cpu: Arc<()>,
+    on_gpus: Arc<()>,
     /// How many usable GPUs are known.
     pub gpus: usize,
 }
@@ -38,8 +39,13 @@ impl Unsettled {
     }
 
     /// How many are settled and have not ended.
-    pub fn settled(&self) -> usize {
-        Arc::strong_count(&self.places) - 1
+    fn settled(&self) -> usize {
+        Arc::strong_count(&self.on_cpu) - 1 + self.on_gpus()
+    }
+
+    /// How many of them on GPUs.
+    pub fn on_gpus(&self) -> usize {
+        Arc::strong_count(&self.on_gpus) - 1
     }
 
     pub fn is_idle(&self) -> bool {
@@ -72,7 +78,9 @@ impl Coordinator {
             };
             match self.shared.plan_variants(variants, asked, &|device| self.wait_ms(device, &staged)) {
                 Planned::Plan(planned) => {
-                    let permit = Permit::new(self.unsettled.places.clone(), self.sender.clone());
+                    let Unsettled { on_cpu, on_gpus, .. } = &self.unsettled;
+                    let place = if device_of(&planned.plan) == DeviceId::Cpu { on_cpu } else { on_gpus };
+                    let permit = Permit::new(place.clone(), self.sender.clone());
                     let settled = Settled::new(variants, planned, self.shared.clone(), permit);
                     match staged.settle(settled) {
                         Ok(()) => self.admit_stage(staged),
@@ -90,17 +98,17 @@ impl Coordinator {
 
     /// How long a job would wait for this device, in milliseconds.
     fn wait_ms(&self, device: DeviceId, staged: &Staged) -> f64 {
-        let order = self.order(staged.ticket.priority, 0.0);
-        let busy_ms = self.dispatch.busy_for_ms(device, self.begun.elapsed(), |_| order);
-        let first_free =
-            |lanes: usize| if busy_ms.len() < lanes { 0.0 } else { busy_ms.first().copied().unwrap_or(0.0) };
-        if device != DeviceId::Cpu {
-            return first_free(1);
+        let on_cpu = device == DeviceId::Cpu;
+        let lanes = if on_cpu { self.threads() as usize } else { 1 };
+        let parked_ms = self.memory.parked_ms(device) / lanes as f64;
+        if let Some(processes) = self.processes.as_ref().filter(|_| on_cpu) {
+            return processes.wait_ms() + parked_ms;
         }
-        match &self.processes {
-            Some(processes) => processes.wait_ms(),
-            None => first_free(self.threads() as usize) + self.on_lanes.next.takes_ms() / f64::from(self.threads()),
-        }
+        let (order, now) = (self.order(staged.ticket.priority, 0.0), self.begun.elapsed());
+        let busy_ms = self.dispatch.busy_for_ms(device, now, |_| order);
+        let free_ms = busy_ms.first().filter(|_| busy_ms.len() >= lanes).copied().unwrap_or(0.0);
+        let beyond_ms = if on_cpu && free_ms > 0.0 { self.on_lanes.beyond_dispatch_ms() / lanes as f64 } else { 0.0 };
+        free_ms + beyond_ms + parked_ms
     }
 
     /// Gives a job its turn on the GPU that it was settled on: to dispatch it is a job of one chunk.
