@@ -13,4 +13,5 @@ mod memory;
 mod program;
 mod run_results;
 mod single_jobs;
+mod variants;
 mod workers;
