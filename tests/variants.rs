@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use support::{SumBelow, Total, gauss};
-use tandem::device::{Device, DeviceId, NullDevice, NullSpec};
+use tandem::device::{Device, DeviceId, NullDevice, NullFault, NullSpec};
 use tandem::engine::{Outcome, RanOn};
 use tandem::job::{Cause, DeviceChoice, JobError};
 use tandem::kernels::{FoldContext, Kernel, Next, Work};
@@ -267,4 +267,26 @@ fn jobs_that_wait_for_a_gpu_can_be_cancelled_and_so_can_the_one_that_has_it() {
     }
     let outcome = runner.submit(on(DeviceChoice::Gpu, either("", "echo free"))).wait();
     assert_eq!(printed(&outcome), "free\n");
+}
+
+#[test]
+fn a_lost_gpu_fails_what_asked_for_it_and_the_others_run_on_the_cpu() {
+    let spec = NullSpec { faults: vec![NullFault::LostAt(0)], ..NullSpec::gpu(0, 100.0) };
+    let gpus: Vec<Arc<dyn Device>> = vec![Arc::new(NullDevice::new(spec))];
+    let runner = Runner::builder().threads(2).model(Location::Nowhere).explain(true).gpus(gpus).build().unwrap();
+    let kernel = SumBelow { prior_ns_per_unit: 1e6, ..SumBelow::new(2000) };
+    let mut jobs = vec![on(DeviceChoice::Gpu, either("false", "sleep 0.2"))];
+    // This one waits for that, and loses the GPU, for which the others wait.
+    jobs.push(Job::kernel(kernel).on(DeviceChoice::Gpu));
+    jobs.extend((0..20).map(|_| on(DeviceChoice::GpuIndex(0), either("false", "sleep 0.05"))));
+    let outcomes: Vec<Outcome> = runner.map(jobs).collect();
+    let lost = outcomes.iter().filter_map(|outcome| outcome.result.as_ref().err().map(|error| error.cause));
+    let lost: Vec<Cause> = lost.collect();
+    // Those that were settled before the loss lose their device, and for the others it is not there any more.
+    assert!(lost.contains(&Cause::DeviceLost), "{lost:?}");
+    assert!(lost.iter().all(|cause| matches!(cause, Cause::DeviceLost | Cause::NoDevice)), "{lost:?}");
+    let outcome = runner.submit(Job::from(either("echo cpu", "false"))).wait();
+    assert_eq!((outcome.ran_on, &*printed(&outcome)), (CPU, "cpu\n"));
+    let gpu = &plan(&outcome).candidates[1];
+    assert_eq!(gpu.note, "failed in this run, set aside");
 }
