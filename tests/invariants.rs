@@ -4,6 +4,8 @@
 //! Jobs of every sort, good and bad, in an order that a seed decides, in runs that end in every way. `TANDEM_TEST_SEED=N` gives
 //! another order, `TANDEM_TEST_ROUNDS=N` more runs.
 
+#![allow(clippy::print_stdout)]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -253,7 +255,7 @@ fn run(seed: u64) {
         let terms = Terms { after, priority: (n % 3) as i32, ..conduct.terms() };
         let params: Box<dyn JobParams> = Box::new(Params { conduct, n });
         let id = format!("{n} {conduct:?}").into();
-        Incoming::Job(JobSpec { index: n, id, kind: "sum_below", device: None, terms, params })
+        Incoming::Job(JobSpec { index: n, id, kind: "sum_below", device: None, terms, content: None, params })
     };
     std::thread::scope(|scope| {
         let (runner, cancel) = (&runner, &cancel);

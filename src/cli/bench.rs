@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
 
-use crate::bench::{BreakEven, Row, sweep};
+use crate::bench::{BreakEven, Row, sweep, time_tasks};
 use crate::cli::Stopped;
 use crate::cli::options::Options;
 use crate::cli::stopped::FAILED;
 use crate::cli::terminal::{print, stdout_style, tell};
-use crate::job::Kind;
+use crate::job::{Kind, kinds};
 use crate::kernels::KERNELS;
 use crate::model::Location;
 use crate::report::{bench_head, bench_json, bench_row, break_even, visible_lines};
@@ -20,8 +20,7 @@ use crate::runner::Runner;
 pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let options = Options::read(matches)?;
     let chosen: Vec<&String> = matches.get_many::<String>("kinds").into_iter().flatten().collect();
-    let kinds =
-        KERNELS.iter().copied().filter(|kind| chosen.is_empty() || chosen.iter().any(|name| *name == kind.name));
+    let kinds = kinds().filter(|kind| chosen.is_empty() || chosen.iter().any(|name| *name == kind.name));
     let variants: Vec<(&'static Kind, &'static str)> =
         kinds.flat_map(|kind| kind.variants.iter().map(move |&variant| (kind, variant))).collect();
     let end = Instant::now() + budget(matches);
@@ -35,6 +34,11 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     for (i, &(kind, variant)) in variants.iter().enumerate() {
         let now = Instant::now();
         let share = end.saturating_duration_since(now) / (variants.len() - i) as u32;
+        if !KERNELS.iter().any(|kernel| kernel.name == kind.name) {
+            let row = time_tasks(kind, variant, &one, &all, now + share).map_err(stopped)?;
+            show(&row, options.json).map_err(stopped)?;
+            continue;
+        }
         let rows =
             sweep(kind, variant, &one, &all, now + share, &mut |row| show(row, options.json)).map_err(stopped)?;
         if !options.json {

@@ -3,10 +3,10 @@
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use crate::cli::flow::with_flow_options;
-use crate::cli::guard;
 use crate::cli::options::{with_job_options, with_machine_options};
-use crate::job::{kinds, parse_bounded};
-use crate::kernels::KERNELS;
+use crate::cli::watch::with_watch_options;
+use crate::cli::{guard, merge};
+use crate::job::{Shard, kinds, parse_bounded};
 
 const ABOUT: &str =
     "Runs numeric jobs on CPU and GPU together: the same bytes on every device, and every placement explained";
@@ -22,7 +22,8 @@ Relative paths are relative to the job file; an id left out is `#` and the line 
 alone. On a terminal a table is printed, else one JSON object a job, in the order of the jobs.
 
 With --output, results are appended to RESULTS.jsonl.partial as they come, and at the end put in the order of the
-jobs and renamed to RESULTS.jsonl. A run that is killed leaves the .partial file."#;
+jobs and renamed to RESULTS.jsonl. A run that is killed leaves the .partial file; the same command with --resume goes on
+with it."#;
 
 const MAP_HELP: &str = "\
 Each input is a job of its own. {} in an argument stands for the input; without any {} the input is the last argument. What the
@@ -44,7 +45,17 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands(kinds)
-        .subcommands([run(), map(), devices(), calibrate(), model(), bench(), completions(), guard::command()])
+        .subcommands([
+            run(),
+            map(),
+            merge::command(),
+            devices(),
+            calibrate(),
+            model(),
+            bench(),
+            completions(),
+            guard::command(),
+        ])
 }
 
 fn run() -> Command {
@@ -60,6 +71,16 @@ fn run() -> Command {
             .help("Write the outcomes to this file")
             .conflicts_with_all(["verify", "dry-run"])
             .value_parser(value_parser!(std::path::PathBuf)),
+        flag("resume", "Go on with RESULTS.jsonl: keep what has succeeded and is still the same, run the rest")
+            .conflicts_with_all(["only", "results-only"]),
+        flag("sync", "Make sure that outcomes reach the disk as they come, so that a power cut loses none of them")
+            .requires("output"),
+        Arg::new("shard")
+            .long("shard")
+            .value_name("I/N")
+            .help("Run only this one of N parts of the jobs, counted from 0; `tandem merge` joins their results")
+            .conflicts_with("only")
+            .value_parser(|text: &str| text.parse::<Shard>()),
         Arg::new("only")
             .long("only")
             .value_name("ID")
@@ -67,10 +88,18 @@ fn run() -> Command {
             .action(ArgAction::Append),
         flag("strict", "Check every line first, and run nothing if any is wrong"),
         flag("unordered", "Print outcomes as they come, not in the order of the jobs").conflicts_with("output"),
+        Arg::new("first")
+            .long("first")
+            .value_name("N")
+            .help("Run the first N jobs alone and show all of them, and the rest only if these succeed")
+            .conflicts_with_all(["verify", "dry-run"])
+            .value_parser(|text: &str| parse_bounded(text, 1..=1000)),
+        flag("tag", "Print what each command printed, its id and a tab before every line, instead of outcomes")
+            .conflicts_with_all(["output", "results-only", "json", "verify", "dry-run"]),
         flag("results-only", "Leave out where jobs ran and how long they took, so that two runs can be compared")
             .conflicts_with_all(["verify", "dry-run", "explain"]),
     ]);
-    with_job_options(with_flow_options(command))
+    with_job_options(with_watch_options(with_flow_options(command)))
 }
 
 fn map() -> Command {
@@ -101,7 +130,7 @@ fn map() -> Command {
             .value_parser(clap::builder::NonEmptyStringValueParser::new()),
         flag("tag", "Begin each line with its input and a tab"),
     ]);
-    with_machine_options(with_flow_options(command))
+    with_machine_options(with_watch_options(with_flow_options(command)))
 }
 
 fn devices() -> Command {
@@ -134,7 +163,7 @@ fn model() -> Command {
 }
 
 fn bench() -> Command {
-    let names: Vec<&str> = KERNELS.iter().map(|kind| kind.name).collect();
+    let names: Vec<&str> = kinds().map(|kind| kind.name).collect();
     let kinds = Arg::new("kinds")
         .value_name("KIND")
         .help("The kinds to measure; all if left out")
@@ -149,7 +178,7 @@ fn bench() -> Command {
         .value_parser(|text: &str| parse_bounded(text, 1..=60));
     with_machine_options(
         Command::new("bench")
-            .about("Compares CPU and GPU over sizes: time, throughput, ratio, break-even size")
+            .about("Compares CPU and GPU over sizes, and one thread with all: time, throughput, ratio, break-even size")
             .args([kinds, budget]),
     )
 }

@@ -1,7 +1,7 @@
 //! `tandem map`: a program for each of many inputs.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,10 +11,13 @@ use crate::cli::Stopped;
 use crate::cli::flow::flow_options;
 use crate::cli::options::Options;
 use crate::cli::pipe::{Pipe, Polled};
+use crate::cli::printed::printed;
 use crate::cli::signals::Signals;
 use crate::cli::single::warn;
 use crate::cli::stopped::FAILED;
 use crate::cli::terminal::{stderr_style, tell};
+use crate::cli::total::Total;
+use crate::cli::watch::Watching;
 use crate::engine::CancelFlag;
 use crate::input::claim_stdin;
 use crate::job::{BadLine, BindContext, JobError, JobSpec, Terms};
@@ -35,7 +38,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         claim_stdin().map_err(Stopped::usage)?;
     }
     let flow = flow_options(matches);
-    let mut builder = options.runner();
+    let mut builder = options.runner_of_many();
     if let Some(jobs) = flow.jobs {
         builder = builder.processes(jobs);
     }
@@ -50,7 +53,11 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         }
     };
     let signals = Signals::watch(cancel.clone(), look.clone());
-    let render = render(options.json, matches.get_flag("tag"));
+    let render: Render = if options.json {
+        Box::new(|outcome, out| write_outcome(out, outcome, Detail::USUAL))
+    } else {
+        printed(matches.get_flag("tag"))
+    };
     let on_broken = {
         let cancel = cancel.clone();
         move || {
@@ -58,12 +65,15 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
             look();
         }
     };
-    let out = Box::new(io::stdout());
+    let total = || Total::of((!from_stdin).then_some(given.len() as u64));
+    let watching = Watching::begin(matches, &runner, total, |_| None)?;
+    let out = watching.stdout();
     let results: Arc<dyn RunResults> = if matches.get_flag("unordered") {
         Arc::new(AsTheyCome::new(out, render, Box::new(on_broken)))
     } else {
         Arc::new(Results::new(out, Box::new(0..), MAX_HELD_BYTES, render, Box::new(on_broken)))
     };
+    let results = watching.over(results, Vec::new());
     let mut inputs = if from_stdin { Inputs::Lines(lines_of_stdin(&cancel)) } else { Inputs::Given(given.into_iter()) };
     let workers = matches.get_one::<u64>("workers").map(|count| *count as u32);
     let name = matches.get_one::<String>("name").map(|name| name.as_str().into());
@@ -76,7 +86,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
             program.job(index - 1, &input)
         }
         Polled::NothingYet => Incoming::NothingYet,
-        Polled::End => Incoming::End,
+        Polled::End => {
+            watching.read_all(index);
+            Incoming::End
+        }
     };
     let streamed = runner.stream(jobs, BindContext::default(), &cancel, flow, results.clone());
     let tally = match results.finish() {
@@ -84,6 +97,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Stopped::PipeClosed),
         Err(error) => return Err(Stopped::output(error)),
     };
+    let watched = watching.finish();
     if streamed != Streamed::All {
         tell("the rest of the inputs was not run");
     }
@@ -92,6 +106,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         tell(text.trim_end());
     }
     warn(&runner);
+    watched?;
     if let Inputs::Lines(lines) = &mut inputs
         && let Some(error) = lines.error()
     {
@@ -178,7 +193,7 @@ impl Program {
             }
         };
         let params = Box::new(CommandParams { name: self.name.clone(), ..params });
-        Incoming::Job(JobSpec { index, id, kind, device: None, terms: Terms::default(), params })
+        Incoming::Job(JobSpec { index, id, kind, device: None, terms: Terms::default(), content: None, params })
     }
 }
 
@@ -202,30 +217,6 @@ fn replaced(argument: &OsStr, input: &OsStr) -> OsString {
         filled.push(piece);
     }
     filled
-}
-
-/// What is printed of each: what its program printed, or the outcome.
-fn render(json: bool, tag: bool) -> Render {
-    if json {
-        return Box::new(|outcome, out| write_outcome(out, outcome, Detail::USUAL));
-    }
-    Box::new(move |outcome, out| {
-        let Ok(answer) = &outcome.result else { return Ok(()) };
-        let mut notes = Vec::new();
-        answer.write_notes(&mut notes)?;
-        io::stderr().write_all(&notes)?;
-        if !tag {
-            return answer.write_text(out);
-        }
-        let mut text = Vec::new();
-        answer.write_text(&mut text)?;
-        for line in text.split_inclusive(|byte| *byte == b'\n') {
-            out.write_all(outcome.id.as_bytes())?;
-            out.write_all(b"\t")?;
-            out.write_all(line)?;
-        }
-        Ok(())
-    })
 }
 
 #[cfg(test)]

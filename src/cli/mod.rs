@@ -8,16 +8,21 @@ mod devices;
 mod flow;
 mod guard;
 mod map;
+mod merge;
 mod model;
 mod options;
 mod pipe;
+mod printed;
+mod progress;
 mod run;
-mod run_lines;
 mod signals;
 mod single;
+mod status_line;
 mod stopped;
 mod terminal;
+mod total;
 mod verify;
+mod watch;
 
 pub use command::command;
 pub use stopped::Stopped;
@@ -41,6 +46,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Stopped
         (_, Some(kind)) => single::run(kind, matches),
         ("run", _) => run::run(matches),
         ("map", _) => map::run(matches),
+        ("merge", _) => merge::run(matches),
         ("devices", _) => devices::run(matches),
         ("calibrate", _) => calibrate::run(matches),
         ("model", _) => model::run(matches),

@@ -5,6 +5,9 @@ use std::env;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::cli::Stopped;
+use crate::cli::terminal::tell;
+use crate::device::busy_cpus;
+use crate::engine::{default_threads, threads_beside};
 use crate::job::{DeviceChoice, parse_bytes};
 use crate::model::Location;
 use crate::report::quoted;
@@ -58,10 +61,10 @@ pub(super) fn with_job_options(command: Command) -> Command {
 
 fn machine_args() -> [Arg; 4] {
     [
-        Arg::new("threads")
-            .long("threads")
-            .value_name("N")
-            .help("Threads of the CPU [env: TANDEM_THREADS] [default: all this process may use]"),
+        Arg::new("threads").long("threads").value_name("N|all").help(
+            "Threads of the CPU [env: TANDEM_THREADS] [default: all this process may use; of many jobs, but for CPUs \
+                 that others keep busy]",
+        ),
         Arg::new("allow-software-gpu")
             .long("allow-software-gpu")
             .help("Use software adapters, which run shaders on the CPU, as GPUs [env: TANDEM_ALLOW_SOFTWARE_GPU]")
@@ -99,7 +102,7 @@ impl Options {
         };
         let threads = match setting("threads", "TANDEM_THREADS") {
             Some((from, value)) => Some(threads(&value).ok_or_else(|| {
-                format!("{from}: `{value}` is no number of threads: use a whole number from 1 to {MAX_THREADS}")
+                format!("{from}: `{value}` is no number of threads: use a whole number from 1 to {MAX_THREADS}, or all")
             })?),
             None => None,
         };
@@ -153,12 +156,32 @@ impl Options {
         }
         builder
     }
+
+    /// The same for many jobs: where nobody said how many threads, what others keep busy is left to them, and that is told.
+    pub fn runner_of_many(&self) -> RunnerBuilder {
+        let builder = self.runner();
+        // Where Slurm says how many, it has shared out the machine.
+        if self.threads.is_some() || env::var_os("SLURM_CPUS_PER_TASK").is_some() {
+            return builder;
+        }
+        let Some((cpus, busy)) = busy_cpus() else { return builder };
+        match threads_beside(default_threads(), cpus, busy) {
+            Some(threads) => {
+                tell(format_args!("using {threads} of {cpus} CPUs: {} busy (--threads all uses all)", busy as u32));
+                builder.threads(threads)
+            }
+            None => builder,
+        }
+    }
 }
 
 /// More threads than any machine has; a typing error.
 const MAX_THREADS: u32 = 4096;
 
 fn threads(value: &str) -> Option<u32> {
+    if value == "all" {
+        return Some(default_threads());
+    }
     value.parse().ok().filter(|count| (1..=MAX_THREADS).contains(count))
 }
 
@@ -199,6 +222,7 @@ mod tests {
         assert_eq!(given.model, Location::File("m.json".into()));
         assert_eq!(given.arguments, " --device cpu --threads 2 --model m.json");
         assert_eq!(from_environment.arguments, "", "the environment is still there when one looks closer");
+        assert_eq!(read(&["--threads", "all"], &[]).unwrap().threads, Some(default_threads()));
         let plain = read(&[], &[("TANDEM_DEVICE", ""), ("TANDEM_ALLOW_SOFTWARE_GPU", "0")]).unwrap();
         assert_eq!((plain.device, plain.threads, plain.allow_software_gpu), (DeviceChoice::Auto, None, false));
     }

@@ -28,6 +28,7 @@ pub(super) fn run(kind: &'static Kind, matches: &ArgMatches) -> Result<ExitCode,
             kind: kind.name,
             device: None,
             terms: Terms::default(),
+            content: None,
             params: asked.params,
         })
         .collect();

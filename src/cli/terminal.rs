@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
-use crate::cli::Stopped;
+use crate::cli::{Stopped, status_line};
 use crate::report::Style;
 
 /// Whether somebody watches standard output.
@@ -29,5 +29,5 @@ pub(super) fn print(write: impl FnOnce(&mut BufWriter<StdoutLock<'_>>) -> io::Re
 /// Tells the user something on standard error.
 pub(super) fn tell(text: impl std::fmt::Display) {
     // Where standard error is gone, there is nobody to tell.
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = status_line::above(true, || writeln!(io::stderr(), "{text}"));
 }

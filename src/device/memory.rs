@@ -14,6 +14,22 @@ pub fn free_memory_bytes() -> Option<u64> {
     machine.into_iter().chain(groups).min()
 }
 
+/// How many bytes of memory are in use, by whomever, and of how many: what the machine has, or a cgroup sets as its limit.
+pub fn memory_use() -> Option<(u64, u64)> {
+    let machine = super::processor::memory_bytes()?;
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let all = folders(&groups).into_iter().filter_map(|folder| limit_of_group(&folder)).fold(machine, u64::min);
+    Some((all.saturating_sub(free_memory_bytes()?), all))
+}
+
+/// The limit of a group; `None` where it sets none.
+fn limit_of_group(folder: &Path) -> Option<u64> {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+    let limit = read("memory.max").or_else(|| read("memory.limit_in_bytes"))?;
+    // Version 1 says "none" with a number near the largest.
+    limit.trim().parse().ok().filter(|limit| *limit < 1 << 60)
+}
+
 fn available_bytes(meminfo: &str) -> Option<u64> {
     let value = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -70,6 +86,13 @@ mod tests {
     fn this_machine_has_some_memory_free_and_no_more_than_it_has() {
         let free = free_memory_bytes().unwrap();
         assert!(free > 1 << 20 && free <= crate::device::processor::memory_bytes().unwrap(), "{free}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn this_machine_uses_some_of_its_memory() {
+        let (used, all) = memory_use().unwrap();
+        assert!(0 < used && used <= all, "{used} of {all}");
     }
 
     #[test]

@@ -3,12 +3,14 @@
 mod cpu;
 #[cfg_attr(not(feature = "gpu"), path = "gpu_absent.rs")]
 pub mod gpu;
+mod load;
 mod memory;
 mod null;
 mod processor;
 mod traits;
 
 pub use cpu::CpuDevice;
-pub use memory::free_memory_bytes;
+pub use load::busy_cpus;
+pub use memory::{free_memory_bytes, memory_use};
 pub use null::{NullDevice, NullFault, NullSpec};
 pub use traits::{ChunkDone, Device, DeviceError, DeviceId, DeviceInfo, DeviceKind, Phases};

@@ -25,7 +25,7 @@ use crate::engine::queue::{Class, Queue};
 use crate::engine::running::{PassEnd, Running};
 use crate::engine::shared::{Planned, Shared};
 use crate::engine::short::Short;
-use crate::engine::ticket::{Ticket, deliver};
+use crate::engine::ticket::{Begun, Ticket, deliver};
 use crate::engine::timer::Timer;
 use crate::engine::{Timings, panics};
 use crate::job::{Cause, DeviceChoice, JobError, PRIORITY_MAX};
@@ -271,7 +271,9 @@ impl Coordinator {
         const CLOCK_BITS: u32 = 52;
         let passed = Duration::from_secs_f64(predicted_ms.clamp(0.0, PASSED_MS_MAX) / 1e3);
         let clock_us = u64::try_from((self.begun.elapsed() + passed).as_micros()).unwrap_or(u64::MAX);
-        let rank = (PRIORITY_MAX - priority.clamp(-PRIORITY_MAX, PRIORITY_MAX)) as u64;
+        // A ticket's is twice that of its terms, and one.
+        const RANK_MAX: i32 = 2 * PRIORITY_MAX + 1;
+        let rank = (RANK_MAX - priority.clamp(-RANK_MAX, RANK_MAX)) as u64;
         rank << CLOCK_BITS | clock_us.min((1 << CLOCK_BITS) - 1)
     }
 
@@ -428,7 +430,7 @@ impl Coordinator {
         let sender = self.sender.clone();
         let piece: Piece = match item {
             Item::Large(large) => {
-                start_clock(&self.timer, &mut large.ticket);
+                start_clock(&self.timer, &shared.begun, &mut large.ticket);
                 large.begun = true;
                 let running = large.running.clone();
                 Box::new(move |scratch| {
@@ -442,7 +444,7 @@ impl Coordinator {
             }
             short => match std::mem::replace(short, Item::Begun) {
                 Item::Batch(tickets) => Box::new(move |scratch| {
-                    let begun = Instant::now();
+                    let (begun, _one) = (Instant::now(), shared.begun.one());
                     let plan = |work: &Work, asked| shared.plan_small(work, asked).map(Arc::new);
                     let mut planner = Planner::new(&plan, shared.default_device());
                     let leftover = batch::run(tickets, &mut planner, &**shared.devices.cpu(), scratch);
@@ -519,8 +521,9 @@ impl Coordinator {
     }
 }
 
-/// Lets the time run that a job was given, with its first chunk or stage.
-fn start_clock(timer: &Timer, ticket: &mut Ticket) {
+/// Counts a job as running, and lets the time run that it was given, with its first chunk or stage.
+fn start_clock(timer: &Timer, begun: &Begun, ticket: &mut Ticket) {
+    ticket.has_begun.get_or_insert_with(|| begun.one());
     if let Some(limit) = ticket.timeout.take() {
         timer.watch(&ticket.cancel, limit);
     }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::engine::gates::{Gate, Gates};
 use crate::job::{Cause, Terms};
 
 /// When a run stops beginning jobs, for having failed.
@@ -143,7 +144,9 @@ pub struct Flow {
     options: FlowOptions,
     statuses: Statuses,
     waiting: HashMap<u64, Waiting>,
+    /// Who waits for a job or a gate: jobs and gates.
     children: BTreeMap<u64, Vec<u64>>,
+    gates: Gates,
     tries: HashMap<u64, Tries>,
     /// Jobs to be tried again, by when.
     delayed: BinaryHeap<Reverse<(Duration, u64)>>,
@@ -163,13 +166,25 @@ impl Flow {
         if retries > 0 {
             self.tries.insert(job, Tries { left: retries, delay: self.options.retry_delay });
         }
-        let mut parents: Vec<u64> = terms.after.iter().cloned().flat_map(Range::into_iter).collect();
+        let mut parents = Vec::with_capacity(terms.after.len());
+        let mut failed = None;
+        for group in &terms.after {
+            if group.end - group.start == 1 {
+                parents.push(group.start);
+                continue;
+            }
+            match self.gate(group) {
+                Gate::Waiting(number) => parents.push(number),
+                Gate::Open => {}
+                Gate::Closed(parent) => failed = Some(parent),
+            }
+        }
         parents.sort_unstable();
         parents.dedup();
-        if let Some(failed) = parents.iter().find(|parent| self.statuses.get(**parent) == Status::Failed) {
-            let verdict = Verdict::Skip(*failed);
+        let failed = parents.iter().copied().find(|parent| self.statuses.get(*parent) == Status::Failed).or(failed);
+        if let Some(failed) = failed {
             self.give_up_one(job);
-            return verdict;
+            return Verdict::Skip(failed);
         }
         parents.retain(|parent| self.statuses.get(*parent) == Status::Pending);
         if parents.is_empty() {
@@ -180,6 +195,29 @@ impl Flow {
             self.children.entry(parent).or_default().push(job);
         }
         Verdict::Wait
+    }
+
+    /// What is known of a group of jobs that one waits for.
+    fn gate(&mut self, group: &Range<u64>) -> Gate {
+        if let Some(gate) = self.gates.get(group) {
+            return gate;
+        }
+        let mut pending = Vec::new();
+        let mut failed = None;
+        for job in group.clone() {
+            match self.statuses.get(job) {
+                Status::Pending => pending.push(job),
+                Status::Succeeded => {}
+                Status::Failed => failed = failed.or(Some(job)),
+            }
+        }
+        let gate = self.gates.add(group.clone(), pending.len(), failed);
+        if let Gate::Waiting(number) = gate {
+            for job in pending {
+                self.children.entry(job).or_default().push(number);
+            }
+        }
+        gate
     }
 
     /// Whether a job that has just failed of this is tried again, and when; it has not ended then. The time is on the same clock
@@ -218,15 +256,22 @@ impl Flow {
         }
         let mut next = Vec::new();
         self.close(job, succeeded);
-        let mut ended = vec![(job, succeeded)];
-        while let Some((job, succeeded)) = ended.pop() {
-            for child in self.children.remove(&job).unwrap_or_default() {
+        // What has ended, how, and, where that was a gate, by which job.
+        let mut ended = vec![(job, succeeded, job)];
+        while let Some((number, succeeded, job)) = ended.pop() {
+            for child in self.children.remove(&number).unwrap_or_default() {
+                if Gates::is_gate(child) {
+                    if self.gates.settles(child, job, succeeded) {
+                        ended.push((child, succeeded, job));
+                    }
+                    continue;
+                }
                 let Some(waiting) = self.waiting.get_mut(&child) else { continue };
                 if !succeeded {
                     self.waiting.remove(&child);
                     next.push(Next::Skip { job: child, parent: job });
                     self.give_up_one(child);
-                    ended.push((child, false));
+                    ended.push((child, false, child));
                     continue;
                 }
                 waiting.parents_left -= 1;
@@ -289,6 +334,7 @@ impl Flow {
         jobs.extend(self.delayed.drain().map(|Reverse((_, job))| job));
         jobs.sort_unstable();
         self.children.clear();
+        self.gates.clear();
         jobs.iter().for_each(|job| self.give_up_one(*job));
         jobs
     }
@@ -300,150 +346,5 @@ impl Flow {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn after(parents: &[u64]) -> Terms {
-        Terms { after: parents.iter().map(|parent| *parent..parent + 1).collect(), ..Terms::default() }
-    }
-
-    #[test]
-    fn a_job_begins_when_the_last_of_those_it_waits_for_has_succeeded() {
-        let mut flow = Flow::new(FlowOptions::default());
-        for job in 0..3 {
-            assert_eq!(flow.add(job, &after(&[])), Verdict::Begin);
-        }
-        assert_eq!(flow.end(1, true), []);
-        assert_eq!(flow.add(3, &Terms { after: vec![0..3, 0..1], ..Terms::default() }), Verdict::Wait);
-        assert_eq!(flow.end(2, true), []);
-        assert_eq!(flow.end(0, true), [Next::Begin(3)]);
-        assert_eq!(flow.add(4, &after(&[0, 1])), Verdict::Begin);
-    }
-
-    #[test]
-    fn what_waits_for_a_failed_job_is_skipped_and_so_is_what_waits_for_that() {
-        let mut flow = Flow::new(FlowOptions::default());
-        flow.add(0, &after(&[]));
-        flow.add(1, &after(&[]));
-        flow.add(2, &after(&[0]));
-        flow.add(3, &after(&[1, 2]));
-        assert_eq!(flow.end(0, false), [Next::Skip { job: 2, parent: 0 }, Next::Skip { job: 3, parent: 2 }]);
-        assert_eq!(flow.add(4, &after(&[3])), Verdict::Skip(3));
-        assert_eq!(flow.end(1, true), []);
-        assert_eq!((flow.waiting(), flow.failed, flow.ended), (0, 1, 5), "what is skipped has not failed");
-    }
-
-    #[test]
-    fn what_can_pass_is_tried_again_after_ever_longer_pauses() {
-        let second = Duration::from_secs(1);
-        let options =
-            FlowOptions { retries: 2, retry_delay: second, retry_exit_codes: vec![75], ..FlowOptions::default() };
-        let mut flow = Flow::new(options);
-        flow.add(0, &after(&[]));
-        flow.add(1, &Terms { retries: Some(0), ..Terms::default() });
-        assert!(!flow.retry(1, Cause::Timeout, None, second), "it says that it is not to be");
-        assert!(!flow.retry(0, Cause::BadInput, None, second) && !flow.retry(0, Cause::ExitCode, Some(1), second));
-        assert!(flow.retry(0, Cause::ExitCode, Some(75), second));
-        assert_eq!((flow.due(second), flow.due_at(), flow.due(2 * second)), (None, Some(2 * second), Some(0)));
-        assert!(flow.retry(0, Cause::DeviceLost, None, 2 * second));
-        assert_eq!(flow.due_at(), Some(4 * second));
-        assert_eq!(flow.due(4 * second), Some(0));
-        assert!(!flow.retry(0, Cause::DeviceLost, None, 5 * second), "twice is enough");
-        assert_eq!(flow.end(0, false), []);
-    }
-
-    #[test]
-    fn a_run_halts_at_a_count_or_at_a_share_of_failures() {
-        let halt = |text: &str| text.parse::<Halt>().unwrap();
-        let mut flow = Flow::new(FlowOptions { halt: halt("now,fail=2"), ..FlowOptions::default() });
-        (0..9).for_each(|job| _ = flow.add(job, &after(&[])));
-        flow.end(0, false);
-        flow.end(1, true);
-        assert!(!flow.is_halted());
-        flow.end(2, false);
-        assert!(flow.is_halted() && flow.halts_now());
-        let mut flow = Flow::new(FlowOptions { halt: halt("soon,fail=50%"), ..FlowOptions::default() });
-        (0..9).for_each(|job| _ = flow.add(job, &after(&[])));
-        (0..2).for_each(|job| _ = flow.end(job, false));
-        assert!(!flow.is_halted(), "two are too few to tell");
-        (2..5).for_each(|job| _ = flow.end(job, true));
-        assert!(!flow.is_halted());
-        flow.end(5, false);
-        assert!(flow.is_halted() && !flow.halts_now());
-        assert_eq!(halt("never"), Halt::default());
-        for wrong in
-            ["", "later,fail=1", "now", "now,fail=0", "now,fail=0%", "now,fail=101%", "now,fail=x", "soon,fail=-1"]
-        {
-            assert!(wrong.parse::<Halt>().unwrap_err().contains("is no way to halt"), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn giving_up_ends_all_that_waits() {
-        let mut flow = Flow::new(FlowOptions { retries: 1, ..FlowOptions::default() });
-        flow.add(0, &after(&[]));
-        flow.add(1, &after(&[]));
-        flow.add(2, &after(&[0]));
-        assert!(flow.retry(1, Cause::Timeout, None, Duration::ZERO));
-        assert_eq!(flow.give_up(), [1, 2]);
-        assert_eq!((flow.waiting(), flow.due(Duration::MAX)), (0, None));
-        assert_eq!(flow.end(0, true), [], "nobody waits for it any more");
-    }
-
-    proptest! {
-        /// Against the obvious: a job begins once all before it that it names have succeeded, and is skipped once one has not.
-        #[test]
-        fn each_job_begins_or_is_skipped_exactly_once(
-            parents in prop::collection::vec(prop::collection::vec(any::<prop::sample::Index>(), 0..3), 1..40),
-            fates in prop::collection::vec(any::<bool>(), 40),
-            picks in prop::collection::vec(any::<prop::sample::Index>(), 200),
-        ) {
-            let parents: Vec<Vec<u64>> = parents
-                .iter()
-                .enumerate()
-                .map(|(job, picks)| if job == 0 { vec![] } else { picks.iter().map(|pick| pick.index(job) as u64).collect() })
-                .collect();
-            let mut flow = Flow::new(FlowOptions::default());
-            let (mut running, mut outcome) = (Vec::new(), vec![None; parents.len()]);
-            let mut picks = picks.into_iter();
-            let note = |next: Vec<Next>, running: &mut Vec<u64>, outcome: &mut Vec<Option<bool>>| {
-                for next in next {
-                    match next {
-                        Next::Begin(job) => running.push(job),
-                        Next::Skip { job, .. } => assert_eq!(outcome[job as usize].replace(false), None, "ended twice"),
-                    }
-                }
-            };
-            let mut unread = 0..parents.len() as u64;
-            loop {
-                let pick = picks.next();
-                // Now a job is read, now one ends.
-                let read = running.is_empty() || pick.is_some_and(|pick| pick.index(2) == 0);
-                if read && let Some(job) = unread.next() {
-                    match flow.add(job, &after(&parents[job as usize])) {
-                        Verdict::Begin => running.push(job),
-                        Verdict::Wait => {}
-                        Verdict::Skip(parent) => {
-                            prop_assert_eq!(outcome[parent as usize], Some(false));
-                            outcome[job as usize] = Some(false);
-                        }
-                    }
-                    continue;
-                }
-                if running.is_empty() {
-                    break;
-                }
-                let job = running.swap_remove(pick.map_or(0, |pick| pick.index(running.len())));
-                for parent in &parents[job as usize] {
-                    prop_assert_eq!(outcome[*parent as usize], Some(true), "{} began before {} had succeeded", job, parent);
-                }
-                let fate = fates[job as usize];
-                prop_assert_eq!(outcome[job as usize].replace(fate), None);
-                note(flow.end(job, fate), &mut running, &mut outcome);
-            }
-            prop_assert!(outcome.iter().all(Option::is_some) && flow.waiting() == 0);
-        }
-    }
-}
+#[path = "flow_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::device::{DeviceId, Phases};
-use crate::job::{Cause, JobError};
+use crate::job::{Cause, JobError, JobHash};
 use crate::kernels::Answer;
 use crate::plan::Plan;
 
@@ -70,6 +70,8 @@ pub struct Outcome {
     pub attempts: u32,
     /// The plan that it ran by; `None` where it failed before there was one.
     pub plan: Option<Arc<Plan>>,
+    /// What tells whether a later run still has this job; `None` where the job did not begin, or nobody wants to know.
+    pub hash: Option<JobHash>,
 }
 
 impl Outcome {
@@ -87,9 +89,25 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// The most memory that it held at once in a process of its own, in bytes, where that is known.
+    pub fn peak_memory_bytes(&self) -> Option<u64> {
+        match &self.result {
+            Ok(answer) => answer.peak_memory_bytes(),
+            Err(error) => error.peak_memory_bytes,
+        }
+    }
+}
+
 /// Where outcomes go as they come, in no particular order.
 pub trait OutcomeSink: Send + Sync {
     /// Takes the outcomes of jobs that ended together. Called from worker threads, so that rendering is done there; it
     /// may wait, which holds back the worker.
     fn accept(&self, outcomes: Vec<Outcome>);
+
+    /// Whether the outcome of this job, which is to begin, is there from an earlier run. It has succeeded then, counts as
+    /// accepted, and the job is not run.
+    fn keep(&self, _index: u64, _id: &str, _hash: JobHash) -> bool {
+        false
+    }
 }

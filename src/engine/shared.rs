@@ -12,7 +12,7 @@ use crate::engine::devices::{Devices, Found};
 use crate::engine::dispatch::DeviceRun;
 use crate::engine::message::Message;
 use crate::engine::running::caught;
-use crate::engine::ticket::{Gauge, Ticket};
+use crate::engine::ticket::{Begun, Gauge, Ticket};
 use crate::engine::variants::Trials;
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::{DynKernel, Work};
@@ -53,6 +53,7 @@ pub(crate) struct Shared {
     pub devices: Devices,
     pub store: Mutex<Store>,
     pub gauge: Gauge,
+    pub begun: Begun,
     pub sender: Sender<Message>,
     /// What of the memory is spoken for, in bytes.
     pub reserved_bytes: AtomicU64,
@@ -74,6 +75,7 @@ impl Shared {
             devices,
             store: Mutex::new(store),
             gauge: Gauge::default(),
+            begun: Begun::default(),
             sender,
             reserved_bytes: AtomicU64::new(0),
             trials: Trials::default(),

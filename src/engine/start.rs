@@ -95,6 +95,11 @@ impl Engine {
         self.shared.gauge.wait_until_zero();
     }
 
+    /// How many jobs run just now; of small ones that run in one go on one thread, one.
+    pub fn running_jobs(&self) -> usize {
+        self.shared.begun.count()
+    }
+
     /// The devices of the run.
     pub fn devices(&self) -> &Devices {
         &self.shared.devices

@@ -1,5 +1,6 @@
 //! A job on its way through the engine, and who waits for it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -56,12 +57,40 @@ impl Gauge {
     }
 }
 
+/// Counts jobs that have begun and not ended.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Begun(Arc<AtomicUsize>);
+
+/// One that has begun, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct HasBegun(Begun);
+
+impl Begun {
+    /// Counts one more.
+    pub fn one(&self) -> HasBegun {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        HasBegun(self.clone())
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for HasBegun {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A submitted job that has no outcome yet.
 pub(crate) struct Ticket {
     pub index: u64,
     pub id: Arc<str>,
     pub kind: &'static str,
     pub device: Option<DeviceChoice>,
+    /// Twice that of its terms, and one more where it waited for others.
     pub priority: i32,
     /// How long it may take; `None` also once the clock runs.
     pub timeout: Option<Duration>,
@@ -74,6 +103,8 @@ pub(crate) struct Ticket {
     pub in_memory: bool,
     pub context: Arc<BindContext>,
     pub submitted: Instant,
+    /// There once it runs by itself, and not as one of a batch.
+    pub has_begun: Option<HasBegun>,
     pub cancel: CancelFlag,
     pub sink: Arc<dyn OutcomeSink>,
 }
@@ -81,13 +112,17 @@ pub(crate) struct Ticket {
 impl Ticket {
     /// A job that was submitted just now.
     pub fn new(spec: JobSpec, context: Arc<BindContext>, cancel: CancelFlag, sink: Arc<dyn OutcomeSink>) -> Self {
-        let JobSpec { index, id, kind, device, params, terms } = spec;
+        let JobSpec { index, id, kind, device, params, terms, content: _ } = spec;
         let (params, submitted) = (Foreign::new(params), Instant::now());
         // Asked once, and here: it is foreign code, which may panic.
         let in_memory = panics::catch(|| params.in_memory()).unwrap_or(false);
-        let Terms { priority, timeout, memory_bytes, .. } = terms;
+        let Terms { timeout, memory_bytes, .. } = terms;
+        // Of one priority, what goes on with work that others have begun comes before what begins anew: a chain of jobs ends
+        // early, and all its stages are busy.
+        let priority = 2 * terms.priority + i32::from(!terms.after.is_empty());
         // A time-out is the job's own.
         let cancel = if timeout.is_some() { cancel.child() } else { cancel };
+        let has_begun = None;
         Self {
             index,
             id,
@@ -101,6 +136,7 @@ impl Ticket {
             in_memory,
             context,
             submitted,
+            has_begun,
             cancel,
             sink,
         }
@@ -133,7 +169,7 @@ impl Ticket {
         if let Some(mut reserved) = self.reserved {
             reserved.succeeded = result.is_ok();
         }
-        (Outcome { index, id, kind, result, ran_on, timings, attempts, plan }, self.sink)
+        (Outcome { index, id, kind, result, ran_on, timings, attempts, plan, hash: None }, self.sink)
     }
 }
 

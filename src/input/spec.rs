@@ -22,6 +22,14 @@ impl Location {
         if path.as_os_str() == "-" { Self::Stdin } else { Self::Path(path) }
     }
 
+    /// The path; `None` for standard input.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Path(path) => Some(path),
+            Self::Stdin => None,
+        }
+    }
+
     /// What to call it in messages, where relative paths start from `base_dir`.
     pub fn name(&self, base_dir: &Path) -> String {
         match self {

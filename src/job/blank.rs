@@ -24,13 +24,25 @@ pub(super) fn without_fields(line: &str, names: &[&str]) -> String {
 }
 
 /// A member of the line's object: where it lies, up to its comma, and its name without the quotes.
-struct Member {
-    start: usize,
-    end: usize,
-    name: std::ops::Range<usize>,
+pub(super) struct Member {
+    pub start: usize,
+    pub end: usize,
+    pub name: std::ops::Range<usize>,
 }
 
-fn members(line: &[u8]) -> Vec<Member> {
+impl Member {
+    /// Where its value lies, without the white space around it.
+    pub fn value(&self, line: &str) -> std::ops::Range<usize> {
+        let colon = line.as_bytes()[self.name.end..self.end].iter().position(|byte| *byte == b':');
+        let start = colon.map_or(self.end, |at| self.name.end + at + 1);
+        let text = &line[start..self.end];
+        let start = start + (text.len() - text.trim_ascii_start().len());
+        start..start + text.trim_ascii().len()
+    }
+}
+
+/// The members of the object that the line is.
+pub(super) fn members(line: &[u8]) -> Vec<Member> {
     let mut members = Vec::new();
     let mut depth = 0_usize;
     let mut start = 0;

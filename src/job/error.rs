@@ -71,12 +71,15 @@ pub struct JobError {
     pub message: String,
     /// More that is known of it, as the fields of a JSON object without its braces: `"exit_code":3,"stderr":"…"`.
     pub details: Option<Arc<str>>,
+    /// The most memory that the job held at once in a process of its own, in bytes, where that is known. It differs from run to
+    /// run and is no part of the outcome.
+    pub peak_memory_bytes: Option<u64>,
 }
 
 impl JobError {
     /// A failure of this kind with this message.
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
-        Self { cause, message: message.into(), details: None }
+        Self { cause, message: message.into(), details: None, peak_memory_bytes: None }
     }
 
     /// The same with more that is known of it: fields of a JSON object, without its braces.

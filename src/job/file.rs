@@ -4,13 +4,19 @@ use std::borrow::Cow;
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use memchr::memmem::Finder;
+
 use crate::engine::{Outcome, RanOn, Timings};
 use crate::job::blank::without_fields;
+use crate::job::chains::{Begun, Chain};
+use crate::job::expansion::Expansion;
 use crate::job::head::{Head, HeadReader, TERMS};
-use crate::job::ids::{Ids, Places};
 use crate::job::lines::{Line, Lines, MAX_LINE_BYTES};
+use crate::job::names::Names;
+use crate::job::patch::Origins;
+use crate::job::taken::{Deferred, taken};
 use crate::job::wording::{field_at, plain, with_field};
-use crate::job::{JobError, JobParams, JobSpec, Kind, kinds};
+use crate::job::{JobError, JobHash, JobParams, JobSpec, Kind, kinds};
 
 /// Longer messages are shortened in their middle.
 const MAX_MESSAGE_BYTES: usize = 400;
@@ -39,6 +45,7 @@ impl From<BadLine> for Outcome {
             timings: Timings::default(),
             attempts: 1,
             plan: None,
+            hash: None,
         }
     }
 }
@@ -46,7 +53,8 @@ impl From<BadLine> for Outcome {
 /// Reads a job file: each line a [`JobSpec`], or a [`BadLine`] that leaves the others alone.
 ///
 /// Blank lines are skipped, but counted as lines; a byte order mark and both kinds of line end are fine. Of the whole
-/// file, one line is in memory at a time, and some 32 bytes for each id that was given.
+/// file, one line is in memory at a time, and some 32 bytes for each id that was given. A line with a `matrix` gives its
+/// jobs one after the other, as they are asked for; some 16 bytes stay for each value in it.
 ///
 /// The iterator ends early where reading fails; [`JobFile::read_error`] then says why.
 ///
@@ -61,6 +69,11 @@ impl From<BadLine> for Outcome {
 pub struct JobFile<R> {
     lines: Lines<R>,
     parser: Parser,
+    /// The lines whose jobs come next.
+    chain: Chain,
+    /// What comes after those.
+    held: Option<Begun>,
+    mixes_stages: bool,
     read_error: Option<io::Error>,
 }
 
@@ -70,17 +83,65 @@ impl<R: Read> JobFile<R> {
         let parser = Parser {
             name: name.into(),
             kinds: kinds().collect(),
-            ids: Ids::default(),
-            places: Places::default(),
+            names: Names::default(),
             index: 0,
+            hashing: false,
+            matrix: Finder::new("\"matrix\""),
+            result: Finder::new("\"$result\""),
         };
-        Self { lines: Lines::new(input), parser, read_error: None }
+        Self {
+            lines: Lines::new(input),
+            parser,
+            chain: Chain::default(),
+            held: None,
+            mixes_stages: false,
+            read_error: None,
+        }
     }
 
     /// The same with one more kind of job: a user's own.
     pub fn with_kind(mut self, kind: &'static Kind) -> Self {
         self.parser.kinds.push(kind);
         self
+    }
+
+    /// The same with the hash of its line in every job.
+    #[must_use]
+    pub fn with_hashes(mut self) -> Self {
+        self.parser.hashing = true;
+        self
+    }
+
+    /// The same file with the jobs of successive lines with a matrix mixed, where those of one wait for those of the line before:
+    /// each comes as soon as all that it waits for has come, so that with the first parts the last stage is busy while others
+    /// are still at the first. Their places in the run stay those of the file. Lines are read ahead for it, so that this
+    /// is for files, and not for pipes.
+    pub fn mixing_stages(mut self) -> Self {
+        self.mixes_stages = true;
+        self
+    }
+
+    /// Reads the rest of the file for what its jobs are called, and makes none of those of lines with a matrix that can be
+    /// told without.
+    #[cfg(feature = "cli")]
+    pub(crate) fn read_names(&mut self) {
+        loop {
+            match self.held.take().or_else(|| self.next_line()) {
+                Some(Begun::Jobs(expansion)) if expansion.is_named_whole() => {}
+                Some(Begun::Jobs(expansion)) => {
+                    self.chain.begin(expansion);
+                    while self.chain.next(&mut self.parser).is_some() {}
+                }
+                Some(Begun::Job(_)) => {}
+                None => return,
+            }
+        }
+    }
+
+    /// The places of the job with this id, or of all jobs of the line with this name, of what has been read.
+    #[cfg(feature = "cli")]
+    pub(crate) fn places(&self, id: &str) -> Option<std::ops::Range<u64>> {
+        self.parser.names.find(id).filter(|places| places.end <= self.parser.index)
     }
 
     /// Why the file ended early, if it did.
@@ -93,39 +154,79 @@ impl<R: Read> Iterator for JobFile<R> {
     type Item = Result<JobSpec, BadLine>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(job) = self.chain.next(&mut self.parser) {
+                return Some(job);
+            }
+            match self.held.take().or_else(|| self.next_line())? {
+                Begun::Job(job) => return Some(job),
+                Begun::Jobs(expansion) => self.begin(expansion),
+            }
+        }
+    }
+}
+
+impl<R: Read> JobFile<R> {
+    /// What the next line that is not blank holds.
+    fn next_line(&mut self) -> Option<Begun> {
         while self.read_error.is_none() {
             match self.lines.next_line() {
                 Ok(Some((_, Line::Text(bytes)))) if bytes.iter().all(u8::is_ascii_whitespace) => {}
-                Ok(Some((number, line))) => return Some(self.parser.parse(number, line)),
+                Ok(Some((number, line))) => {
+                    return Some(match self.parser.expand(number, line) {
+                        Some(Ok(expansion)) => Begun::Jobs(expansion),
+                        Some(Err(bad)) => Begun::Job(Err(bad)),
+                        None => Begun::Job(self.parser.parse(number, line)),
+                    });
+                }
                 Ok(None) => break,
                 Err(error) => self.read_error = Some(error),
             }
         }
         None
     }
+
+    /// Begins with the jobs of a line with a matrix, and of the lines after it that go on with them.
+    fn begin(&mut self, expansion: Expansion) {
+        self.chain.begin(expansion);
+        while self.mixes_stages && self.chain.may_go_on() {
+            match self.next_line() {
+                Some(Begun::Jobs(expansion)) => match self.chain.go_on(expansion, &mut self.parser) {
+                    None => continue,
+                    Some(other) => self.held = Some(Begun::Jobs(other)),
+                },
+                other => self.held = other,
+            }
+            break;
+        }
+    }
 }
 
 /// What is needed to make a job of a line.
 #[derive(Debug)]
-struct Parser {
-    name: String,
-    kinds: Vec<&'static Kind>,
-    ids: Ids,
-    places: Places,
-    index: u64,
+pub(super) struct Parser {
+    pub name: String,
+    pub kinds: Vec<&'static Kind>,
+    pub names: Names,
+    pub index: u64,
+    pub matrix: Finder<'static>,
+    pub result: Finder<'static>,
+    /// Whether jobs get the hashes of their lines.
+    pub hashing: bool,
 }
 
 impl Parser {
     fn parse(&mut self, number: u64, line: Line<'_>) -> Result<JobSpec, BadLine> {
         let index = self.index;
         self.index += 1;
-        self.places.add(index, number);
+        self.names.add_line(index, number);
         let mut head = Head::default();
         let parsed = self.parse_line(&mut head, index, number, line);
         let id = head.id.take().unwrap_or_else(|| line_id(number));
         match parsed {
             Ok((kind, params)) => {
-                Ok(JobSpec { index, id, kind: kind.name, device: head.device, terms: head.terms, params })
+                let Head { device, terms, content, .. } = head;
+                Ok(JobSpec { index, id, kind: kind.name, device, terms, content, params })
             }
             Err(Wrong { column, message }) => {
                 let error = JobError::bad_input(format!("{}:{number}:{column}: {message}", self.name));
@@ -152,31 +253,64 @@ impl Parser {
             column: error.valid_up_to() + 1,
             message: "not UTF-8: save the job file as UTF-8".to_owned(),
         })?;
-        let (ids, places, kinds) = (&mut self.ids, &self.places, &self.kinds);
-        let reader = HeadReader { head, ids, places, kinds, line: number, index };
+        self.parse_text(head, HeadPlace { index, line: number, line_first: index }, text, &Origins::default())
+    }
+
+    /// Parses the text of one job, the bytes of which come from there in its line.
+    pub fn parse_text(
+        &mut self,
+        head: &mut Head,
+        place: HeadPlace,
+        text: &str,
+        origins: &Origins,
+    ) -> Result<(&'static Kind, Box<dyn JobParams>), Wrong> {
+        let HeadPlace { index, line, line_first } = place;
+        let (names, kinds) = (&mut self.names, &self.kinds);
+        let reader = HeadReader { head, names, kinds, line, index, line_first };
         // What is wrong with the common fields is said by name already.
         let kind = reader.read(text).map_err(|error| Wrong::of(&error, text, |_| None))?;
         let own = if head.has_terms { without_fields(text, &TERMS).into() } else { Cow::Borrowed(text) };
+        head.content = self.hashing.then(|| JobHash::of_line(text, &[&NAME_AND_PLACE, &TERMS]));
+        if self.result.find(text.as_bytes()).is_some() {
+            let taken = taken(&own, &self.names, line_first)?;
+            if !taken.is_empty() {
+                head.terms.after.extend(taken.iter().map(|taken| taken.index..taken.index + 1));
+                let (line, place) = (own.into_owned().into(), format!("{}:{line}", self.name));
+                return Ok((kind, Box::new(Deferred { kind, line, taken, place, origins: origins.clone() })));
+            }
+        }
         let params = (kind.parse)(&own).map_err(|error| Wrong::of(&error, text, |column| field_at(text, column)))?;
         Ok((kind, params))
     }
 }
 
-fn line_id(number: u64) -> Arc<str> {
+/// The fields besides the terms that leave the result of a job as it is.
+const NAME_AND_PLACE: [&str; 2] = ["id", "device"];
+
+pub(super) fn line_id(number: u64) -> Arc<str> {
     format!("#{number}").into()
 }
 
+/// Where a job stands.
+pub(super) struct HeadPlace {
+    pub index: u64,
+    pub line: u64,
+    /// The place of the first job of its line.
+    pub line_first: u64,
+}
+
 /// What is wrong with a line, and at which of its bytes, from 1.
-struct Wrong {
-    column: usize,
-    message: String,
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub column: usize,
+    pub message: String,
 }
 
 impl Wrong {
     /// The same in this project's words: without the line, which is always the first here; with a column, where serde knows
     /// none that of the job's first byte; and bounded, since a message may repeat a field's name, which may be as long as
     /// the line.
-    fn of<'a>(error: &serde_json::Error, line: &'a str, field_at: impl Fn(usize) -> Option<&'a str>) -> Self {
+    pub fn of<'a>(error: &serde_json::Error, line: &'a str, field_at: impl Fn(usize) -> Option<&'a str>) -> Self {
         let theirs = error.to_string();
         let (message, column) = match theirs.rfind(" at line ") {
             Some(at) if error.line() > 0 => (&theirs[..at], error.column().max(1)),
@@ -193,252 +327,5 @@ impl Wrong {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::job::{BindContext, Bound, Cause, DeviceChoice, Terms};
-
-    /// A kind of one field, so that these tests stand on nothing but the job file.
-    #[derive(Debug, serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    #[allow(dead_code)]
-    struct Echo {
-        id: Option<serde::de::IgnoredAny>,
-        kind: serde::de::IgnoredAny,
-        device: Option<serde::de::IgnoredAny>,
-        values: Vec<u64>,
-    }
-
-    impl JobParams for Echo {
-        fn bind(&self, _: &BindContext) -> Result<Bound, JobError> {
-            Err(JobError::new(Cause::Unsupported, "an echo does not run"))
-        }
-    }
-
-    static ECHO: Kind = Kind {
-        name: "echo",
-        summary: "",
-        variants: &[],
-        parse: |text| Ok(Box::new(serde_json::from_str::<Echo>(text)?)),
-        sample: |_| Box::new(Echo { id: None, kind: serde::de::IgnoredAny, device: None, values: Vec::new() }),
-        shaders: Vec::new,
-        #[cfg(feature = "cli")]
-        command: || clap::Command::new("echo"),
-        #[cfg(feature = "cli")]
-        from_args: |_| Err(String::new()),
-    };
-
-    fn read(text: impl AsRef<[u8]>) -> Vec<Result<JobSpec, BadLine>> {
-        JobFile::new("jobs.jsonl", text.as_ref()).with_kind(&ECHO).collect()
-    }
-
-    /// The one error of a file of one line.
-    fn error(line: impl AsRef<[u8]>) -> String {
-        let mut jobs = read(line);
-        assert_eq!(jobs.len(), 1);
-        let bad = jobs.remove(0).unwrap_err();
-        assert_eq!(bad.error.cause, Cause::BadInput);
-        bad.error.message
-    }
-
-    fn ids(jobs: &[Result<JobSpec, BadLine>]) -> Vec<&str> {
-        jobs.iter()
-            .map(|job| match job {
-                Ok(spec) => &*spec.id,
-                Err(bad) => &*bad.id,
-            })
-            .collect()
-    }
-
-    const OK: &str = r#"{"kind":"echo","values":[1]}"#;
-
-    #[test]
-    fn ids_devices_and_indices_are_read_and_left_out_ids_are_line_numbers() {
-        let jobs = read(format!(
-            "\u{FEFF}{{\"id\":\"a\\u0062\",\"values\":[],\"device\":\"gpu:2\",\"kind\":\"echo\"}}\r\n\n  \t\n{OK}\n"
-        ));
-        assert_eq!(ids(&jobs), ["ab", "#4"]);
-        let first = jobs[0].as_ref().unwrap();
-        assert_eq!((first.index, first.kind, first.device), (0, "echo", Some(DeviceChoice::GpuIndex(2))));
-        let second = jobs[1].as_ref().unwrap();
-        assert_eq!((second.index, second.device), (1, None));
-    }
-
-    #[test]
-    fn every_kind_of_bad_line_says_what_is_wrong_and_where() {
-        let cases = [
-            ("[1]", "jobs.jsonl:1:1: expected a job: an object such as"),
-            ("7", "jobs.jsonl:1:1: expected a job"),
-            ("{", "jobs.jsonl:1:1: the line ends inside an object"),
-            (r#"{"kind":"echo","values":[1]"#, "jobs.jsonl:1:27: the line ends inside an object"),
-            (
-                r#"{"kind":"echo","values":[1]} x"#,
-                "jobs.jsonl:1:30: more follows after the end of the job: write one job a line",
-            ),
-            (r#"{"kind":"echo" "values":[1]}"#, "jobs.jsonl:1:16: expected `,` or `}`"),
-            (r#"{"values":[1]}"#, "jobs.jsonl:1:14: missing field `kind`: one of primes, stats, "),
-            (r#"{"kind":7}"#, "jobs.jsonl:1:9: expected the name of a kind as `kind`, got `7`"),
-            (
-                r#"{"kind":"ecko","values":[1]}"#,
-                "jobs.jsonl:1:14: unknown kind `ecko`, did you mean `echo`? known kinds",
-            ),
-            (r#"{"kind":"matmul"}"#, "jobs.jsonl:1:17: unknown kind `matmul`; known kinds: primes, stats, "),
-            (r#"{"kind":"echo","kind":"echo","values":[]}"#, "jobs.jsonl:1:21: duplicate field `kind`"),
-            (r#"{"kind":"echo","values":[],"values":[]}"#, "duplicate field `values`"),
-            (r#"{"kind":"echo","values":[],"size":1}"#, "unknown field `size`"),
-            (
-                r#"{"kind":"echo","values":[-1]}"#,
-                "jobs.jsonl:1:27: `values`: expected a whole number from 0 to 18446744073709551615, got `-1`",
-            ),
-            (
-                r#"{"kind":"echo","values":[],"device":"tpu"}"#,
-                "unknown device `tpu`: use auto, cpu, gpu, gpu:N or split",
-            ),
-            (r#"{"kind":"echo","values":[],"device":1}"#, "expected auto, cpu, gpu, gpu:N or split as `device`"),
-            (r#"{"kind":"echo","values":[],"id":1}"#, "expected a string as `id`"),
-            (r#"{"kind":"echo","values":[],"id":""}"#, "an empty `id`: leave it out or name the job"),
-            (r##"{"kind":"echo","values":[],"id":"#2"}"##, "here it can only be `#1`"),
-            (r##"{"kind":"echo","values":[],"id":"#01"}"##, "here it can only be `#1`"),
-        ];
-        for (line, expected) in cases {
-            let message = error(line);
-            assert!(message.contains(expected), "{line}\n  {message}\n  lacks {expected}");
-            assert!(message.starts_with("jobs.jsonl:1:"), "{message}");
-            assert!(!message.contains("at line"), "{message}");
-        }
-    }
-
-    #[test]
-    fn terms_are_read_by_whoever_they_are_for_and_the_kind_sees_none_of_them() {
-        let text = "{\"id\":\"a\",\"kind\":\"echo\",\"values\":[]}\n\n{\"kind\":\"echo\",\"values\":[]}\n\
-            {\"timeout\":\"1.5m\",\"kind\":\"echo\",\"after\":[\"a\",\"#3\"],\"values\":[7],\"priority\":-3,\"retries\":2,\
-            \"memory\":\"1.5GiB\"}\n\
-            {\"kind\":\"echo\",\"values\":[],\"after\":\"a\",\"timeout\":2.5}";
-        let jobs = read(text);
-        let terms = |index: usize| jobs[index].as_ref().unwrap().terms.clone();
-        assert_eq!(terms(0), Terms::default());
-        let timeout = Some(std::time::Duration::from_secs(90));
-        assert_eq!(
-            terms(2),
-            Terms { after: vec![0..1, 1..2], priority: -3, timeout, retries: Some(2), memory_bytes: Some(3 << 29) }
-        );
-        let timeout = Some(std::time::Duration::from_millis(2500));
-        assert_eq!(terms(3), Terms { after: vec![0..1], timeout, ..Terms::default() });
-    }
-
-    #[test]
-    fn terms_that_cannot_be_met_are_errors_with_their_place() {
-        for (line, expected) in [
-            (r#"{"kind":"echo","values":[],"after":["x"]}"#, ":41: `after` names `x`, but no job on an earlier line"),
-            (r##"{"kind":"echo","values":[],"after":["#1"]}"##, "`after` names `#1`, but no job on an earlier line"),
-            (r#"{"id":"a","kind":"echo","values":[],"after":["a"]}"#, "`after` names `a`, but no job on an earlier"),
-            (r#"{"kind":"echo","values":[],"after":7}"#, "expected a list of ids as `after`, got `7`"),
-            (r#"{"kind":"echo","values":[],"timeout":"soon"}"#, "`soon` is no time: write it as in 500ms"),
-            (r#"{"kind":"echo","values":[],"timeout":0}"#, "leave it out"),
-            (r#"{"kind":"echo","values":[],"timeout":[]}"#, "expected a time as in \"30s\""),
-            (r#"{"kind":"echo","values":[],"priority":1001}"#, "`priority` goes from -1000 to 1000"),
-            (r#"{"kind":"echo","values":[],"retries":-1}"#, "expected a whole number from 0 to 4294967295, got `-1`"),
-            (r#"{"kind":"echo","after":[],"values":["x"]}"#, ":39: `values`: expected a whole number"),
-            (r#"{"after":[],"kind":"echo","values":[],"after":[]}"#, "duplicate field `after`"),
-        ] {
-            let message = error(line);
-            assert!(message.contains(expected), "{line}\n  {message}\n  lacks {expected}");
-        }
-    }
-
-    #[test]
-    fn bytes_that_are_no_text_are_named_by_their_place() {
-        assert_eq!(error(b"{\"kind\":\"\xFF\"}"), "jobs.jsonl:1:10: not UTF-8: save the job file as UTF-8");
-        assert!(error(b"\xFF\xFE{\0").starts_with("jobs.jsonl:1:1: not UTF-8"));
-        assert!(error(b"{\"a\0\":1}").contains("control character"));
-    }
-
-    #[test]
-    fn nesting_without_end_is_an_error_and_no_stack_overflow() {
-        for open in ["[", "{\"a\":"] {
-            let message = error(format!("{{\"kind\":\"echo\",\"values\":{}", open.repeat(1_000_000)));
-            assert!(message.starts_with("jobs.jsonl:1:"), "{message}");
-            let message = error(open.repeat(1_000_000));
-            assert!(message.starts_with("jobs.jsonl:1:"), "{message}");
-        }
-        let closed = format!("{{\"kind\":\"echo\",\"values\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
-        assert!(error(closed).contains("`values`: expected a whole number from 0 to 18446744073709551615, got a list"));
-    }
-
-    #[test]
-    fn an_over_long_line_is_an_error_of_its_own() {
-        let long = format!("{{\"kind\":\"echo\",\"values\":[{}]}}\n{OK}", "1,".repeat(MAX_LINE_BYTES / 2));
-        let jobs = read(long);
-        assert_eq!(ids(&jobs), ["#1", "#2"]);
-        let message = &jobs[0].as_ref().unwrap_err().error.message;
-        assert!(message.starts_with("jobs.jsonl:1:16777217: the line is longer than 16 MiB"), "{message}");
-        assert!(jobs[1].is_ok());
-    }
-
-    #[test]
-    fn a_message_stays_short_though_the_field_it_names_is_long() {
-        let name = "é".repeat(1_000_000);
-        let message = error(format!("{{\"kind\":\"echo\",\"values\":[],\"{name}\":1}}"));
-        assert!(message.len() < 500 && message.contains("unknown field") && message.contains(" … "), "{message}");
-        assert!(error(format!("{{\"kind\":\"{name}\"}}")).len() < 500);
-    }
-
-    #[test]
-    fn a_duplicate_id_names_both_lines_and_the_other_jobs_stand() {
-        let line = |id: &str| format!("{{\"kind\":\"echo\",\"values\":[],\"id\":\"{id}\"}}\n");
-        let jobs = read([line("a"), line("b"), line("a"), line("#4")].concat());
-        assert_eq!(ids(&jobs), ["a", "b", "a", "#4"]);
-        assert!(jobs[0].is_ok() && jobs[1].is_ok() && jobs[3].is_ok());
-        let bad = jobs[2].as_ref().unwrap_err();
-        assert_eq!((bad.index, bad.kind), (2, "echo"));
-        assert!(bad.error.message.starts_with("jobs.jsonl:3:36: duplicate id `a`: line 1 has it"), "{}", bad.error);
-    }
-
-    #[test]
-    fn a_bad_line_keeps_the_id_and_kind_that_it_gave_before_it_went_wrong() {
-        let jobs = read("{\"id\":\"x\",\"kind\":\"echo\",\"values\":oops}");
-        let bad = jobs[0].as_ref().unwrap_err();
-        assert_eq!((&*bad.id, bad.kind), ("x", "echo"));
-        let outcome = Outcome::from(bad.clone());
-        assert_eq!(outcome.result.unwrap_err(), bad.error);
-    }
-
-    #[test]
-    fn a_read_that_fails_ends_the_file_and_says_why() {
-        struct Broken;
-        impl Read for Broken {
-            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-                Err(io::Error::other("the disk is gone"))
-            }
-        }
-        let text = format!("{OK}\n{OK}\n");
-        let mut jobs = JobFile::new("jobs.jsonl", text.as_bytes().chain(Broken)).with_kind(&ECHO);
-        assert_eq!(jobs.by_ref().filter(|job| job.is_ok()).count(), 2);
-        assert_eq!(jobs.read_error().unwrap().to_string(), "the disk is gone");
-        assert!(jobs.next().is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_the_reader_panic_and_each_line_gives_one_item(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let lines = bytes.split(|&b| b == b'\n').count() as u64;
-            prop_assert!(read(&bytes).len() as u64 <= lines);
-        }
-
-        #[test]
-        fn a_mutated_line_never_panics_and_never_harms_the_line_after_it(
-            at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>(),
-        ) {
-            let mut line = br##"{"id":"a\u00e9","kind":"echo","device":"gpu:1","values":[1,2,18446744073709551615]}"##.to_vec();
-            let at = at.index(line.len());
-            line[at] = if byte == b'\n' { b' ' } else { byte };
-            if cut {
-                line.truncate(at);
-            }
-            line.extend_from_slice(b"\n{\"id\":\"last\",\"kind\":\"echo\",\"values\":[]}");
-            let jobs = read(&line);
-            prop_assert!(jobs.last().unwrap().is_ok());
-        }
-    }
-}
+#[path = "file_tests.rs"]
+mod tests;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-use crate::job::ids::{Ids, Places};
-use crate::job::{DeviceChoice, Kind, PRIORITY_MAX, Terms, parse_bytes, parse_duration, shorten};
+use crate::job::names::Names;
+use crate::job::{DeviceChoice, JobHash, Kind, PRIORITY_MAX, Terms, parse_bytes, parse_duration, shorten};
 
 /// The common fields of a line, as far as they have been read: an error leaves those before it.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub(super) struct Head {
     pub terms: Terms,
     /// Whether it gave any terms, so that its kind must not see them.
     pub has_terms: bool,
+    /// The hash of the line, where it is wanted; made when all of it has been read.
+    pub content: Option<JobHash>,
 }
 
 /// The fields of [`Terms`], in the order of the places of [`HeadReader`]'s fields after the first three.
@@ -26,11 +28,12 @@ pub(super) const TERMS: [&str; 5] = ["after", "priority", "timeout", "retries", 
 /// What the head of a line is read with.
 pub(super) struct HeadReader<'a> {
     pub head: &'a mut Head,
-    pub ids: &'a mut Ids,
-    pub places: &'a Places,
+    pub names: &'a mut Names,
     pub kinds: &'a [&'static Kind],
     pub line: u64,
     pub index: u64,
+    /// Jobs of earlier lines have places below this one.
+    pub line_first: u64,
 }
 
 impl HeadReader<'_> {
@@ -59,10 +62,7 @@ impl HeadReader<'_> {
                 )))
             };
         }
-        self.ids.claim(id, self.index).map_err(|first| {
-            let first = self.places.line_of(first);
-            E::custom(format!("duplicate id `{id}`: line {first} has it already, and ids must differ"))
-        })
+        self.names.claim(id, self.index).map_err(|first| E::custom(duplicate_id(id, first)))
     }
 
     fn set_kind<E: Error>(&mut self, name: &str) -> Result<(), E> {
@@ -78,17 +78,13 @@ impl HeadReader<'_> {
     /// The places of jobs that this one waits for.
     fn set_after<E: Error>(&mut self, ids: Vec<String>) -> Result<(), E> {
         for id in ids {
-            let found = match id.strip_prefix('#').map(str::parse) {
-                Some(Ok(line)) => self.places.index_on(line, self.index),
-                _ => self.ids.find(&id).filter(|index| *index < self.index),
-            };
-            let Some(index) = found else {
+            let Some(places) = self.names.find(&id).filter(|places| places.end <= self.line_first) else {
                 return Err(E::custom(format!(
                     "`after` names `{}`, but no job on an earlier line has that id",
                     shorten(&id)
                 )));
             };
-            self.head.terms.after.push(index..index + 1);
+            self.head.terms.after.push(places);
         }
         Ok(())
     }
@@ -261,8 +257,13 @@ impl<'de> Visitor<'de> for TextOf {
     }
 }
 
+/// What is wrong with an id that a line before has.
+pub(super) fn duplicate_id(id: &str, line: u64) -> String {
+    format!("duplicate id `{id}`: line {line} has it already, and ids must differ")
+}
+
 /// The known name that `typed` was most likely meant to be, if any is near.
-fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if typed.len() > 64 {
         return None;
     }

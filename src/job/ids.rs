@@ -89,7 +89,7 @@ impl Places {
     pub fn index_on(&self, line: u64, end: u64) -> Option<u64> {
         let after = self.steps.partition_point(|(_, at)| *at <= line);
         let (step, at) = self.steps.get(after.checked_sub(1)?)?;
-        let index = step + (line - at);
+        let index = step.saturating_add(line - at);
         (index < end && self.line_of(index) == line).then_some(index)
     }
 }

@@ -1,9 +1,9 @@
 //! A job as it was asked for, before any file is opened.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::job::{JobError, Terms};
+use crate::job::{EarlierResults, JobError, JobHash, Terms};
 use crate::kernels::DynKernel;
 use crate::tasks::Task;
 use crate::tasks::command::Workers;
@@ -64,6 +64,8 @@ pub struct BindContext {
     pub outputs_dir: Option<PathBuf>,
     /// The long-lived workers of the run; they end when nobody holds its context any more.
     pub(crate) workers: Workers,
+    /// The outcomes of the run so far, for jobs that take values from them; `None` where they are not kept.
+    pub results: Option<Arc<dyn EarlierResults>>,
 }
 
 impl BindContext {
@@ -108,11 +110,21 @@ pub trait JobParams: Send + Sync + std::fmt::Debug {
         false
     }
 
+    /// The files that the result depends on, as they are named in the job; a relative path starts from the context's folder.
+    fn input_files(&self) -> Vec<&Path> {
+        Vec::new()
+    }
+
     /// Opens the inputs and gives what runs, valid and bounded.
     ///
     /// # Errors
     /// Where an input is missing or malformed, or the parameters do not fit it.
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError>;
+
+    /// The places in the run of the jobs whose results it takes values from; they have to have succeeded when it is bound.
+    fn results_of(&self) -> Vec<u64> {
+        Vec::new()
+    }
 }
 
 /// Parameters that know whose they are: a [`Job`](crate::runner::Job) can be made of them as they stand.
@@ -134,6 +146,8 @@ pub struct JobSpec {
     pub device: Option<DeviceChoice>,
     /// What it asks of the run.
     pub terms: Terms,
+    /// The hash of its line, where its outcome is to be found again by a later run.
+    pub content: Option<JobHash>,
     /// What its kind needs to know.
     pub params: Box<dyn JobParams>,
 }

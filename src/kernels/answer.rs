@@ -28,6 +28,11 @@ pub trait Answer: Any + Send + Sync + std::fmt::Debug {
         Ok(())
     }
 
+    /// The most memory that the job held at once in a process of its own, in bytes, where that is known.
+    fn peak_memory_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether the text says what it is about, as in `12: 2 2 3`, so that several in a row need no headings.
     fn names_its_input(&self) -> bool {
         false

@@ -29,10 +29,11 @@ impl Detail {
 
 /// Writes an outcome as one JSON object, with a line end.
 ///
-/// `{"schema":1,"index","id","kind","status":"succeeded|failed","result":{…} or "error":{"cause","message"},"device":"cpu"|
-/// "gpu:0"|"split"|null,"timings_ms":{"queued","setup","upload","compute","readback","total"},"attempts":1,"plan":{…}}`
+/// `{"schema":1,"index","id","kind","hash","status":"succeeded|failed","result":{…} or "error":{"cause","message"},"device":
+/// "cpu"|"gpu:0"|"split"|null,"timings_ms":{"queued","setup","upload","compute","readback","total"},"attempts":1,"plan":{…}}`
 ///
-/// `device` is null where the job failed before anything ran it, `kind` where a line went wrong before it gave one.
+/// `device` is null where the job failed before anything ran it, `kind` where a line went wrong before it gave one. `hash` is
+/// there where a later run may look for it.
 ///
 /// # Errors
 /// Those of `out`, and of an input that an answer reads once more.
@@ -48,6 +49,11 @@ pub fn write_outcome(out: &mut dyn Write, outcome: &Outcome, detail: Detail) -> 
     match outcome.kind {
         "" => out.write_all(b"null")?,
         kind => write_string(out, kind)?,
+    }
+    if let Some(hash) = outcome.hash {
+        out.write_all(b",\"hash\":\"")?;
+        out.write_all(&hash.to_hex())?;
+        out.write_all(b"\"")?;
     }
     match &outcome.result {
         Ok(answer) => {

@@ -54,7 +54,8 @@ pub fn run_summary(tally: &Tally, closer: Option<&str>, style: Style) -> String 
     let rest = [(tally.skipped, "skipped"), (tally.cancelled, "cancelled"), (tally.not_started, "not started")];
     let rest = rest.iter().filter(|(count, _)| *count > 0);
     let rest: String = rest.map(|(count, what)| format!(", {} {what}", whole(*count))).collect();
-    text + &format!("{}, {failed}{rest}\n", counted(tally.jobs, "job", "jobs"))
+    let kept = if tally.kept > 0 { format!(", {} kept from an earlier run", whole(tally.kept)) } else { String::new() };
+    text + &format!("{}, {failed}{rest}{kept}\n", counted(tally.jobs, "job", "jobs"))
 }
 
 /// The word as a POSIX shell takes it.

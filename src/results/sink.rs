@@ -1,6 +1,7 @@
 //! A thread that writes what workers render, in pieces: when it is idle, or at 64 KiB.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -24,11 +25,25 @@ pub type Render = Box<dyn Fn(&Outcome, &mut dyn Write) -> io::Result<()> + Send 
 
 /// Where the outcomes of a run go.
 pub trait RunResults: OutcomeSink {
+    /// Takes outcomes, as [`accept`](OutcomeSink::accept) does, and gives them back as they stand in the results: one that
+    /// could not be kept has failed.
+    fn settle(&self, outcomes: Vec<Outcome>) -> Vec<Outcome>;
+
     /// Writes what is left, when every job has ended, and tells how many there were.
     ///
     /// # Errors
     /// The first that befell a write; what came after it was dropped.
     fn finish(&self) -> io::Result<Tally>;
+
+    /// The same where the run has ended before all its jobs were looked at. Where what earlier runs have left would be lost by
+    /// that, the results stay as they are, for a later run to go on with, and the file is named that then holds those of this
+    /// one.
+    ///
+    /// # Errors
+    /// As above.
+    fn finish_early(&self) -> io::Result<(Tally, Option<PathBuf>)> {
+        Ok((self.finish()?, None))
+    }
 }
 
 /// What decides which of the rendered outcomes are written next.
@@ -102,7 +117,8 @@ impl<Q: Queue + 'static> Pipeline<Q> {
         Self { shared, render, tally: Mutex::default(), writer: Mutex::new(writer.ok()) }
     }
 
-    pub fn accept(&self, mut outcomes: Vec<Outcome>) {
+    /// Takes outcomes, and gives them back as they were written.
+    pub fn accept(&self, mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
         let rendered = render(&mut outcomes, &self.render);
         let mut state = lock(&self.shared.state);
         let put = rendered.and_then(|runs| {
@@ -129,6 +145,7 @@ impl<Q: Queue + 'static> Pipeline<Q> {
         self.shared.tell_if_broken();
         let mut tally = lock(&self.tally);
         outcomes.iter().for_each(|outcome| tally.add(outcome));
+        outcomes
     }
 
     /// Puts a run into the queue. Where there is no room for it, its outcomes become failed ones, in place.
@@ -148,6 +165,13 @@ impl<Q: Queue + 'static> Pipeline<Q> {
         }
         queue.hold(Rendered { first, count, bytes: Bytes::Memory(text) });
         Ok(())
+    }
+
+    /// Looks at the queue; gives, besides what is seen there, whether nothing more will be written.
+    pub fn look<R>(&self, look: impl FnOnce(&mut Q) -> R) -> (R, bool) {
+        let mut state = lock(&self.shared.state);
+        let over = state.broken || state.ended;
+        (look(&mut state.queue), over)
     }
 
     /// Waits until all is written, and gives the queue back for what is left to do.
@@ -271,6 +295,10 @@ impl OutcomeSink for Results {
 }
 
 impl RunResults for Results {
+    fn settle(&self, outcomes: Vec<Outcome>) -> Vec<Outcome> {
+        self.0.accept(outcomes)
+    }
+
     fn finish(&self) -> io::Result<Tally> {
         Ok(self.0.finish(|_| Ok(()))?.0)
     }

@@ -31,6 +31,10 @@ pub struct Tally {
     pub skipped: u64,
     /// Those whose turn did not come before the run was ended.
     pub not_started: u64,
+    /// Jobs among them that were not run, since an earlier run has finished them.
+    pub kept: u64,
+    /// Outcomes of an earlier run that no job has any more.
+    pub dropped: u64,
     /// The first of them by their place in the run.
     failures: BTreeMap<u64, Failure>,
 }

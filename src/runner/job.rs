@@ -57,7 +57,9 @@ impl Job {
             }
             (Some(Err(bad)), None) => Err(bad.error),
             (None, _) => Err(JobError::bad_input("an empty line is no job")),
-            (Some(_), Some(_)) => Err(JobError::bad_input("more than one line: parse each by itself")),
+            (Some(_), Some(_)) => Err(JobError::bad_input(
+                "more than one job: parse each line by itself, and a line with a matrix as a job::JobFile",
+            )),
         }
     }
 

@@ -12,8 +12,10 @@
 
 mod builder;
 mod handle;
+mod inputs;
 mod job;
 mod map;
+mod router;
 mod stream;
 
 pub use builder::{RunnerBuilder, SetupError};
@@ -110,7 +112,15 @@ impl Runner {
 
     pub(crate) fn enqueue(&self, job: Job, index: u64, cancel: CancelFlag, sink: Arc<dyn OutcomeSink>) {
         let id = job.id.unwrap_or_else(|| format!("#{}", index + 1).into());
-        let spec = JobSpec { index, id, kind: job.kind, device: job.device, terms: job.terms, params: job.params };
+        let spec = JobSpec {
+            index,
+            id,
+            kind: job.kind,
+            device: job.device,
+            terms: job.terms,
+            content: None,
+            params: job.params,
+        };
         self.engine.submit(spec, self.context.clone(), cancel, sink);
     }
 }

@@ -1,13 +1,14 @@
 //! Many jobs from a job file to a sink: what `tandem run` does.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::engine::flow::{Flow, FlowOptions, Next, Verdict};
-use crate::engine::{CancelFlag, Foreign, Outcome, OutcomeSink, RanOn, Timings, catch};
-use crate::job::{BindContext, Bound, Cause, JobError, JobParams, JobSpec};
+use crate::engine::flow::{FlowOptions, Verdict};
+use crate::engine::{CancelFlag, Foreign, Outcome, OutcomeSink, catch};
+use crate::job::{BindContext, JobHash, JobSpec};
 use crate::runner::Runner;
+use crate::runner::inputs::hash_of;
+use crate::runner::router::{Router, State};
 
 /// Jobs that have not ended, at most, before reading waits. Enough for batches; small enough to bound memory.
 const UNDER_WAY_MAX: usize = 8192;
@@ -76,8 +77,7 @@ impl Runner {
         // A run of its own within what `cancel` is for, so that a halt ends this run alone.
         let run = cancel.child();
         let under_way_max = options.jobs.unwrap_or(UNDER_WAY_MAX).clamp(1, UNDER_WAY_MAX);
-        let state = State { flow: Flow::new(options.flow), ..State::default() };
-        let router = Arc::new(Router { sink, begun: Instant::now(), state: Mutex::new(state), ended: Condvar::new() });
+        let router = Arc::new(Router::new(options.flow, sink));
         let stream =
             Stream { runner: self, context: Arc::new(context), timeout: options.timeout, run, under_way_max, router };
         stream.run(&mut jobs, cancel)
@@ -106,7 +106,7 @@ enum Ending {
 
 /// What the thread that reads jobs does next.
 enum Turn {
-    Submit(JobSpec),
+    Begin(JobSpec),
     Read,
     Over(Streamed),
 }
@@ -117,7 +117,7 @@ impl Stream<'_> {
         let mut told = Ending::No;
         loop {
             match self.next_turn(all_read, cancel, &mut told) {
-                Turn::Submit(spec) => self.submit(spec),
+                Turn::Begin(spec) => self.begin(self.router.lock(), spec),
                 Turn::Read => match jobs() {
                     Incoming::Job(spec) => self.take_in(spec),
                     Incoming::Ended(outcome) => self.router.pass_bad_line(outcome),
@@ -156,7 +156,7 @@ impl Stream<'_> {
                     }
                     if let Some(spec) = state.next_ready() {
                         state.under_way += 1;
-                        return Turn::Submit(spec);
+                        return Turn::Begin(spec);
                     }
                     if !all_read && state.flow.waiting() < WAITING_MAX {
                         return Turn::Read;
@@ -186,12 +186,8 @@ impl Stream<'_> {
         let index = spec.index;
         match state.flow.add(index, &spec.terms) {
             Verdict::Begin => {
-                if state.flow.may_be_tried_again(index) {
-                    spec = state.keep_for_tries(spec);
-                }
                 state.under_way += 1;
-                drop(state);
-                self.submit(spec);
+                self.begin(state, spec);
             }
             Verdict::Wait => _ = state.kept.insert(index, Foreign::new(spec)),
             Verdict::Skip(parent) => {
@@ -203,210 +199,29 @@ impl Stream<'_> {
         }
     }
 
+    /// Begins a job, which counts as under way; or ends it, where its outcome is there from an earlier run. Only now have
+    /// those ended that write its inputs, so that only now can be told whether it still is the job that it was.
+    fn begin<'a>(&'a self, mut state: MutexGuard<'a, State>, mut spec: JobSpec) {
+        if let Some(content) = spec.content {
+            let mut parents: Vec<JobHash> = spec.terms.after.iter().map(|group| state.hash_of_all(group)).collect();
+            // What follows looks at files and at somebody else's code.
+            drop(state);
+            let hash = hash_of(&spec, content, &self.context.base_dir, &mut parents);
+            let kept = catch(|| self.router.sink.keep(spec.index, &spec.id, hash)).unwrap_or(false);
+            state = self.router.lock();
+            state.set_hash(spec.index, hash);
+            if kept {
+                return state.end_kept(spec.index);
+            }
+        }
+        if state.flow.may_be_tried_again(spec.index) {
+            spec = state.keep_for_tries(spec);
+        }
+        drop(state);
+        self.submit(spec);
+    }
+
     fn submit(&self, spec: JobSpec) {
         self.runner.engine.submit(spec, self.context.clone(), self.run.clone(), self.router.clone());
-    }
-}
-
-/// Sees every outcome before the sink does.
-struct Router {
-    sink: Arc<dyn OutcomeSink>,
-    begun: Instant,
-    state: Mutex<State>,
-    ended: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    flow: Flow,
-    /// Jobs given to the engine that have not come back.
-    under_way: usize,
-    /// Whether the thread that reads jobs sleeps until some of these have. It would wake up for each otherwise.
-    awaits_room: bool,
-    /// Jobs that wait, for others or for their next try.
-    kept: HashMap<u64, Foreign<JobSpec>>,
-    /// Those of them that may begin.
-    ready: VecDeque<u64>,
-    /// How the last try of jobs ended that wait for another one; its attempts are those of all tries so far.
-    tried: HashMap<u64, Outcome>,
-    /// What jobs are called that have not succeeded, for those that wait for them.
-    failed: HashMap<u64, Arc<str>>,
-}
-
-/// So many failed jobs are remembered by name.
-const FAILED_MAX: usize = 65_536;
-
-impl State {
-    /// The next job that has waited long enough, kept for another try where it may have one.
-    fn next_ready(&mut self) -> Option<JobSpec> {
-        while let Some(index) = self.ready.pop_front() {
-            if let Some(spec) = self.kept.remove(&index).map(Foreign::into_inner) {
-                let again = self.flow.may_be_tried_again(index);
-                return Some(if again { self.keep_for_tries(spec) } else { spec });
-            }
-        }
-        None
-    }
-
-    /// Remembers what a job is called that has not succeeded.
-    fn name_failed(&mut self, index: u64, id: &Arc<str>) {
-        if self.failed.len() < FAILED_MAX {
-            self.failed.insert(index, id.clone());
-        }
-    }
-
-    /// The outcome of a job that waited for one that has not succeeded.
-    fn skipped(&mut self, spec: &JobSpec, parent: u64) -> Outcome {
-        let parent = match self.failed.get(&parent) {
-            Some(id) => format!("`{id}`"),
-            None => format!("the job in place {parent} of the run"),
-        };
-        self.name_failed(spec.index, &spec.id);
-        let message = format!("{parent}, which it waits for (`after`), did not succeed");
-        unrun(spec, JobError::new(Cause::Skipped, message))
-    }
-
-    /// Keeps a job for its next try, and gives it for this one.
-    fn keep_for_tries(&mut self, spec: JobSpec) -> JobSpec {
-        let JobSpec { index, id, kind, device, terms, params } = spec;
-        let shared = Again(Arc::from(params));
-        let copy = |shared: Again| {
-            let (id, terms) = (id.clone(), terms.clone());
-            JobSpec { index, id, kind, device, terms, params: Box::new(shared) }
-        };
-        self.kept.insert(index, Foreign::new(copy(Again(shared.0.clone()))));
-        copy(shared)
-    }
-}
-
-/// Parameters that can be bound more than once.
-#[derive(Debug)]
-struct Again(Arc<dyn JobParams>);
-
-impl JobParams for Again {
-    fn in_memory(&self) -> bool {
-        self.0.in_memory()
-    }
-
-    fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
-        self.0.bind(context)
-    }
-}
-
-impl Router {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // What can panic under it is arithmetic of our own.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Gives outcomes to the sink, which is somebody else's code.
-    fn pass(&self, outcomes: Vec<Outcome>) {
-        if !outcomes.is_empty() {
-            let _ = catch(|| self.sink.accept(outcomes));
-        }
-    }
-
-    /// The outcome of a line that is no job: it counts as one that failed.
-    fn pass_bad_line(&self, outcome: Outcome) {
-        let next = {
-            let mut state = self.lock();
-            state.name_failed(outcome.index, &outcome.id);
-            state.flow.end(outcome.index, false)
-        };
-        debug_assert!(next.is_empty(), "nobody waits for a job that has only just been read");
-        self.pass(vec![outcome]);
-    }
-
-    /// Ends every job that waits, since none is to begin any more.
-    fn give_up<'a>(&'a self, mut state: MutexGuard<'a, State>, stopped: bool) -> MutexGuard<'a, State> {
-        let mut gone = state.flow.give_up();
-        for ready in std::mem::take(&mut state.ready) {
-            state.flow.give_up_one(ready);
-            gone.push(ready);
-        }
-        if gone.is_empty() {
-            return state;
-        }
-        let why = if stopped { "the run was ended" } else { "too many jobs had failed (--halt)" };
-        let not_started =
-            |spec: &JobSpec| unrun(spec, JobError::new(Cause::NotStarted, format!("{why} before it could begin")));
-        let mut outcomes = Vec::with_capacity(gone.len());
-        for index in gone {
-            // What was tried has failed as it did; another try is not to be.
-            let kept = state.kept.remove(&index);
-            let tried = state.tried.remove(&index);
-            outcomes.extend(tried.or_else(|| kept.as_deref().map(not_started)));
-        }
-        drop(state);
-        self.pass(outcomes);
-        self.lock()
-    }
-}
-
-impl OutcomeSink for Router {
-    fn accept(&self, outcomes: Vec<Outcome>) {
-        let mut passed = Vec::with_capacity(outcomes.len());
-        let mut state = self.lock();
-        let now = self.begun.elapsed();
-        let count = outcomes.len();
-        for mut outcome in outcomes {
-            let index = outcome.index;
-            if let Err(error) = &outcome.result {
-                let (cause, code) = (error.cause, exit_code(error));
-                outcome.attempts += state.tried.remove(&index).map_or(0, |before| before.attempts);
-                if state.flow.retry(index, cause, code, now) {
-                    state.tried.insert(index, outcome);
-                    continue;
-                }
-                state.name_failed(index, &outcome.id);
-            } else if !state.tried.is_empty() {
-                outcome.attempts += state.tried.remove(&index).map_or(0, |before| before.attempts);
-            }
-            if !state.kept.is_empty() {
-                state.kept.remove(&index);
-            }
-            let succeeded = outcome.result.is_ok();
-            passed.push(outcome);
-            for next in state.flow.end(index, succeeded) {
-                match next {
-                    Next::Begin(job) => state.ready.push_back(job),
-                    Next::Skip { job, parent } => {
-                        if let Some(spec) = state.kept.remove(&job) {
-                            passed.push(state.skipped(&spec, parent));
-                        }
-                    }
-                }
-            }
-        }
-        drop(state);
-        // Before they count as ended: who waits for the end of the run waits for this too.
-        self.pass(passed);
-        let mut state = self.lock();
-        state.under_way -= count;
-        let is_awaited = state.awaits_room || state.under_way == 0 || !state.ready.is_empty() || state.flow.is_halted();
-        drop(state);
-        if is_awaited {
-            self.ended.notify_one();
-        }
-    }
-}
-
-/// The exit code that a command's error carries.
-fn exit_code(error: &JobError) -> Option<i32> {
-    let details = error.details.as_deref().filter(|_| error.cause == Cause::ExitCode)?;
-    details.strip_prefix("\"exit_code\":")?.split(',').next()?.parse().ok()
-}
-
-/// The outcome of a job that was never run.
-fn unrun(spec: &JobSpec, error: JobError) -> Outcome {
-    Outcome {
-        index: spec.index,
-        id: spec.id.clone(),
-        kind: spec.kind,
-        result: Err(error),
-        ran_on: RanOn::Nowhere,
-        timings: Timings::default(),
-        attempts: 0,
-        plan: None,
     }
 }

@@ -57,6 +57,23 @@ fn a_bench_keeps_to_its_time_and_times_every_variant() {
 }
 
 #[test]
+fn a_bench_times_irregular_jobs_on_one_thread_and_on_all() {
+    let kinds = ["factor", "fibonacci"];
+    let args = [&["bench"][..], &kinds, &["--budget", "2", "--threads", "2", "--json"]].concat();
+    let rows = tandem(&args).expect(0).json();
+    for kind in kinds {
+        let row = rows.iter().find(|row| row["kind"] == kind).unwrap_or_else(|| panic!("no {kind} in {rows:?}"));
+        let times = row["times"].as_array().unwrap();
+        assert!(times.iter().map(|time| time["lanes"].as_u64().unwrap()).eq([1, 2]), "{row}");
+        assert!(
+            times.iter().all(|time| time["device"] == "cpu" && time["units_per_s"].as_f64().unwrap() > 0.0),
+            "{row}"
+        );
+        assert!(row["units"].as_u64().unwrap() >= 8, "{row}");
+    }
+}
+
+#[test]
 fn calibrate_teaches_the_model() {
     let (folder, _) = file("unused", "");
     let path = folder.path().join("model.json");

@@ -2,16 +2,22 @@
 #![cfg(feature = "cli")]
 
 mod factor_and_fibonacci;
+mod from_multiprocessing;
 mod interruption;
 mod job_files;
+mod kills;
 mod learned_memory;
 #[cfg(all(feature = "links", feature = "image"))]
 mod links_and_image;
 mod machine;
 mod many_jobs;
+mod matrix;
 mod memory;
 mod program;
+mod resume;
 mod run_results;
+mod shards;
 mod single_jobs;
 mod variants;
+mod watching;
 mod workers;

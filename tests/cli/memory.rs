@@ -39,6 +39,20 @@ fn of_sixteen_jobs_of_two_gib_no_more_than_four_run_at_once_in_eight_and_all_end
 }
 
 #[test]
+fn of_commands_that_say_nothing_no_more_run_at_once_than_others_of_their_name_have_shown_to_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    // A shell that holds 40 MB and more.
+    let hold = "x=$(head -c 40000000 /dev/zero | tr '\\\\0' x); sleep 0.1";
+    let (_folder, jobs) = file("jobs.jsonl", noting(&log, hold, ",\"name\":\"holder\"").repeat(8));
+    let ended = tandem(&["run", &jobs, "--memory", "150MB", "--jobs", "8"]).expect(0);
+    assert_eq!(ended.json().len(), 8);
+    let (most, all) = at_once(&log);
+    assert_eq!(all, 8);
+    assert!(most <= 3, "{most} at once");
+}
+
+#[test]
 fn what_can_never_fit_fails_at_once_and_says_so_and_the_others_run() {
     let jobs = "{\"kind\":\"primes\",\"numbers\":[97],\"memory\":\"3GiB\"}\n\
         {\"kind\":\"command\",\"argv\":[\"true\"],\"memory\":\"2.5GiB\"}\n\

@@ -4,13 +4,18 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-/// The program, with nothing of this machine's settings: no model, no colours.
+/// The program, with nothing of this machine's settings: no model, no colours, and all CPUs, however busy others keep them.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TANDEM_")) {
         command.env_remove(name);
     }
-    command.args(args).env("TANDEM_MODEL", "none").env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+        .args(args)
+        .env("TANDEM_MODEL", "none")
+        .env("NO_COLOR", "1")
+        .env("TANDEM_THREADS", "all")
+        .stdin(Stdio::null());
     command
 }
 

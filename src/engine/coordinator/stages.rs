@@ -230,7 +230,7 @@ impl Shift {
         let begun = Instant::now();
         let mut next = Some(first);
         while let Some(mut staged) = next {
-            start_clock(&self.timer, &mut staged.ticket);
+            start_clock(&self.timer, &self.shared.begun, &mut staged.ticket);
             match staged.run() {
                 Some(staged) => _ = self.sender.send(Message::Staged(Box::new(staged))),
                 None => self.shared.ended(1),

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -32,6 +33,13 @@ impl KindParams for PrimesParams {
 impl JobParams for PrimesParams {
     fn in_memory(&self) -> bool {
         !matches!(self, Self::File(..))
+    }
+
+    fn input_files(&self) -> Vec<&Path> {
+        match self {
+            Self::File(location, _) => location.path().into_iter().collect(),
+            Self::Numbers(..) | Self::Range(..) => Vec::new(),
+        }
     }
 
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {

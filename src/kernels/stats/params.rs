@@ -58,6 +58,13 @@ impl JobParams for StatsParams {
         Ok(Bound::Kernel(Arc::new(self.open(&context.base_dir)?)))
     }
 
+    fn input_files(&self) -> Vec<&Path> {
+        match &self.input {
+            StatsInput::Files(specs) => specs.iter().filter_map(|spec| spec.location.path()).collect(),
+            StatsInput::Here(_) => Vec::new(),
+        }
+    }
+
     fn in_memory(&self) -> bool {
         matches!(self.input, StatsInput::Here(_))
     }

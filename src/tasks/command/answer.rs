@@ -91,6 +91,10 @@ impl Answer for CommandAnswer {
         self.stderr.write_to(out)
     }
 
+    fn peak_memory_bytes(&self) -> Option<u64> {
+        self.peak_memory_bytes
+    }
+
     fn summary(&self) -> String {
         self.stdout.last_line().unwrap_or_else(|| "nothing printed".to_owned())
     }

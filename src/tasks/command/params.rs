@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{Error, IgnoredAny};
 use serde_json::value::RawValue;
 
+use crate::job::json_text::{Text, TextOrJson};
 use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, Sample};
 use crate::tasks::Place;
 use crate::tasks::command::process::{CommandTask, Program};
@@ -37,6 +38,9 @@ pub struct CommandParams {
     pub env: BTreeMap<OsString, OsString>,
     /// The folder that it runs in; that of the job file if left out.
     pub cwd: Option<PathBuf>,
+    /// Files that it reads, by which a later run knows whether to run it again; relative paths start from the folder of the job
+    /// file. They need not be there.
+    pub inputs: Vec<PathBuf>,
     /// Left out, the program runs once for this job. Else it is a long-lived worker, which gets `input` as a line on standard
     /// input and answers with a line of JSON on standard output; jobs of the same program, environment and folder share so
     /// many of them, 1 to 1000, which live as long as the runner or the run.
@@ -214,6 +218,10 @@ impl JobParams for CommandParams {
         true
     }
 
+    fn input_files(&self) -> Vec<&Path> {
+        self.inputs.iter().map(PathBuf::as_path).collect()
+    }
+
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
         if let Some(variants) = &self.variants {
             return Ok(Bound::Task(Box::new(self.choice(variants, &context.base_dir)?)));
@@ -240,43 +248,52 @@ struct Line<'a> {
     _kind: Option<IgnoredAny>,
     #[serde(rename = "device")]
     _device: Option<IgnoredAny>,
-    argv: Option<Vec<String>>,
-    stdin: Option<String>,
+    argv: Option<Vec<Text>>,
+    stdin: Option<TextOrJson>,
     #[serde(default)]
-    env: BTreeMap<String, String>,
+    env: BTreeMap<String, Text>,
     cwd: Option<PathBuf>,
+    #[serde(default)]
+    inputs: Vec<PathBuf>,
     name: Option<String>,
     workers: Option<u32>,
     /// As it is written, so that no digit of it is lost.
     #[serde(borrow)]
     input: Option<&'a RawValue>,
     variants: Option<LineVariants>,
-    size: Option<u64>,
+    /// Also as a string, which a matrix can fill in.
+    size: Option<Text>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LineVariants {
-    cpu: Option<Vec<String>>,
-    gpu: Option<Vec<String>>,
+    cpu: Option<Vec<Text>>,
+    gpu: Option<Vec<Text>>,
 }
 
 /// The programs of a line.
 fn line_variants(variants: LineVariants, has_argv: bool, has_workers: bool) -> Result<CommandVariants, String> {
-    let argv = |name: &str, argv: Option<Vec<String>>| match argv {
-        Some(argv) if argv.first().is_none_or(String::is_empty) => {
+    let argv = |name: &str, argv: Option<Vec<Text>>| match argv {
+        Some(argv) if argv.first().is_none_or(|program| program.0.is_empty()) => {
             Err(format!("`variants`: `{name}` names no program: give [\"program\", \"argument\", …], or leave it out"))
         }
-        argv => Ok(argv.into_iter().flatten().map(OsString::from).collect()),
+        argv => Ok(argv.into_iter().flatten().map(|text| text.0.into()).collect()),
     };
     let variants = CommandVariants { cpu: argv("cpu", variants.cpu)?, gpu: argv("gpu", variants.gpu)? };
     check_variants(&variants, has_argv, has_workers)?;
     Ok(variants)
 }
 
+fn line_size(text: &str) -> Result<u64, String> {
+    let size = text.parse().map_err(|_| format!("`size`: give a whole number from 1, not `{text}`"))?;
+    check_size(size)?;
+    Ok(size)
+}
+
 /// Parses a line of a job file.
 pub(super) fn parse(text: &str) -> Result<CommandParams, serde_json::Error> {
-    let Line { argv, stdin, env, cwd, name, workers, input, variants, size, .. } = serde_json::from_str(text)?;
+    let Line { argv, stdin, env, cwd, inputs, name, workers, input, variants, size, .. } = serde_json::from_str(text)?;
     let variants = variants.map(|variants| line_variants(variants, argv.is_some(), workers.is_some()));
     let variants = variants.transpose().map_err(Error::custom)?;
     let argv = match argv {
@@ -284,28 +301,27 @@ pub(super) fn parse(text: &str) -> Result<CommandParams, serde_json::Error> {
         None if variants.is_some() => Vec::new(),
         None => return Err(Error::missing_field("argv")),
     };
-    if variants.is_none() && argv.first().is_none_or(String::is_empty) {
+    if variants.is_none() && argv.first().is_none_or(|program| program.0.is_empty()) {
         return Err(Error::custom("`argv` names no program: give [\"program\", \"argument\", …]"));
     }
-    match size {
-        Some(_) if variants.is_none() => return Err(Error::custom(SIZE_ALONE)),
-        Some(size) => check_size(size).map_err(Error::custom)?,
-        None => {}
+    if size.is_some() && variants.is_none() {
+        return Err(Error::custom(SIZE_ALONE));
     }
+    let size = size.map(|size| line_size(&size.0)).transpose().map_err(Error::custom)?;
     match workers {
         None if input.is_some() => return Err(Error::custom(INPUT_ALONE)),
         Some(_) if stdin.is_some() => return Err(Error::custom(STDIN_OF_WORKER)),
         Some(workers) => check_workers(workers).map_err(|message| Error::custom(format!("`workers`: {message}")))?,
         None => {}
     }
-    let argv = argv.into_iter().map(OsString::from).collect();
-    let env = env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let argv = argv.into_iter().map(|text| text.0.into()).collect();
+    let env = env.into_iter().map(|(name, value)| (name.into(), value.0.into())).collect();
     let input = input.map(|input| input.get().into());
     if name.as_deref() == Some("") {
         return Err(Error::custom("an empty `name`: leave it out or name the program"));
     }
-    let (stdin, name) = (stdin.map(Arc::from), name.map(Arc::from));
-    Ok(CommandParams { argv, stdin, env, cwd, workers, input, name, variants, size })
+    let (stdin, name) = (stdin.map(|text| text.0.into()), name.map(Arc::from));
+    Ok(CommandParams { argv, stdin, env, cwd, inputs, workers, input, name, variants, size })
 }
 
 /// A program that does nothing.
@@ -324,8 +340,9 @@ mod tests {
 
     #[test]
     fn every_field_reaches_its_place() {
-        let text = r#"{"id":"a","kind":"command","argv":["p","x y"],"stdin":"in","env":{"A":"1"},"cwd":"sub"}"#;
+        let text = r#"{"id":"a","kind":"command","argv":["p","x y"],"stdin":"in","env":{"A":"1"},"cwd":"sub","inputs":["x y"]}"#;
         let params = parse(text).unwrap();
+        assert_eq!(params.input_files(), [Path::new("x y")]);
         assert_eq!(params.argv, ["p", "x y"]);
         assert_eq!((params.stdin.as_deref(), params.cwd.as_deref()), (Some("in"), Some(Path::new("sub"))));
         assert_eq!(params.env.into_iter().collect::<Vec<_>>(), [("A".into(), "1".into())]);
@@ -368,6 +385,7 @@ mod tests {
         let params = parse(text).unwrap();
         let expected = CommandParams::either(["p", "--cpu"], ["p", "--gpu"]);
         assert_eq!(params, CommandParams { size: Some(40), name: Some("fit".into()), ..expected });
+        assert_eq!(parse(r#"{"variants":{"gpu":["p"]},"size":"7"}"#).unwrap().size, Some(7));
         assert_eq!(parse(r#"{"variants":{"gpu":["p"]}}"#).unwrap(), CommandParams::either([""; 0], ["p"]));
         for (wrong, expected) in [
             (r#"{"argv":["p"],"variants":{"cpu":["p"]}}"#, "`argv` and `variants`: give one of them"),
@@ -376,7 +394,8 @@ mod tests {
             (r#"{"variants":{"cpu":[],"gpu":["p"]}}"#, "`cpu` names no program"),
             (r#"{"variants":{"tpu":["p"]}}"#, "unknown field `tpu`"),
             (r#"{"variants":{"cpu":["p"]},"size":0}"#, "1 at least"),
-            (r#"{"variants":{"cpu":["p"]},"size":-1}"#, "invalid value"),
+            (r#"{"variants":{"cpu":["p"]},"size":-1}"#, "a whole number from 1, not `-1`"),
+            (r#"{"variants":{"cpu":["p"]},"size":1.5}"#, "a whole number from 1, not `1.5`"),
             (r#"{"argv":["p"],"size":3}"#, "`size` is for `variants`"),
         ] {
             assert!(refused(wrong).contains(expected), "{wrong}: {}", refused(wrong));

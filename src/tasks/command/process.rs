@@ -185,7 +185,8 @@ impl Task for CommandTask {
                 JobError::new(Cause::Signal, told(format!("{} was ended by {signal}", program.name()), &answer.stderr))
             }
         };
-        Err(error.with_details(answer.fields()))
+        let error = error.with_details(answer.fields());
+        Err(JobError { peak_memory_bytes: answer.peak_memory_bytes, ..error })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a job of an image asks for, and how a line of a job file says it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::{Error, IgnoredAny};
@@ -50,6 +50,10 @@ impl KindParams for ImageParams {
 }
 
 impl JobParams for ImageParams {
+    fn input_files(&self) -> Vec<&Path> {
+        vec![&self.file]
+    }
+
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
         let file = context.base_dir.join(&self.file);
         let name = file.display().to_string();

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,6 +104,13 @@ impl JobParams for LinksParams {
     fn in_memory(&self) -> bool {
         // A page is opened by the first stage, where waiting is free.
         true
+    }
+
+    fn input_files(&self) -> Vec<&Path> {
+        match &self.page {
+            Page::File { path, .. } => vec![path],
+            Page::Url(_) | Page::Html { .. } => Vec::new(),
+        }
     }
 
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {

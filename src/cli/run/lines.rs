@@ -4,13 +4,17 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::cli::Stopped;
 use crate::cli::pipe::{Pipe, Polled};
+use crate::cli::run::chosen::{Chosen, Places};
+use crate::cli::run::shard::{Members, Part};
 use crate::cli::terminal::tell;
+use crate::cli::total::Total;
 use crate::engine::CancelFlag;
 use crate::input::claim_stdin;
-use crate::job::{BadLine, JobFile, JobSpec};
+use crate::job::{BadLine, JobFile, JobSpec, Shard};
 use crate::report::figures::{counted, whole};
 use crate::report::visible;
 
@@ -20,18 +24,31 @@ const MAX_NAMED_LINES: usize = 20;
 type Line = Result<JobSpec, BadLine>;
 
 /// Where a job file comes from.
-pub(super) struct JobInput {
+pub(in crate::cli) struct JobInput {
     name: String,
     path: Option<PathBuf>,
+    /// Whether jobs are to be found again by a later run.
+    hashed: bool,
 }
 
 impl JobInput {
     /// The job file at `path`; `-` is standard input.
     pub fn new(path: &Path) -> Self {
         if path.as_os_str() == "-" {
-            return Self { name: "standard input".to_owned(), path: None };
+            return Self { name: "standard input".to_owned(), path: None, hashed: false };
         }
-        Self { name: path.display().to_string(), path: Some(path.to_owned()) }
+        Self { name: path.display().to_string(), path: Some(path.to_owned()), hashed: false }
+    }
+
+    /// The same with jobs that a later run can find again, where they are to be.
+    pub fn hashed(mut self, hashed: bool) -> Self {
+        self.hashed = hashed;
+        self
+    }
+
+    fn jobs(&self, input: File) -> JobFile<File> {
+        let jobs = JobFile::new(&self.name, input);
+        if self.hashed { jobs.with_hashes() } else { jobs }
     }
 
     /// The folder that relative paths in the jobs start from.
@@ -44,6 +61,11 @@ impl JobInput {
         &self.name
     }
 
+    /// Where it lies, if it is no standard input.
+    pub fn path(&self) -> Option<PathBuf> {
+        self.path.clone()
+    }
+
     /// How a command names it; `None` for standard input, which no other command can read again.
     pub fn argument(&self) -> Option<String> {
         self.path.as_ref().map(|path| path.display().to_string())
@@ -54,21 +76,37 @@ impl JobInput {
         same_file(self.path.as_deref(), other).unwrap_or(false)
     }
 
-    /// The lines; where `strict`, after all of them were checked; where `only` names ids, those jobs.
-    pub fn open(&self, strict: bool, only: &[String], cancel: &CancelFlag) -> Result<Lines, Stopped> {
-        let (mut input, regular) = self.input()?;
+    /// The lines; where `strict`, after all of them were checked; those of a `shard`, if one is given; where `only` names ids,
+    /// those jobs.
+    pub fn open(
+        &self,
+        strict: bool,
+        shard: Option<Shard>,
+        only: &[String],
+        cancel: &CancelFlag,
+    ) -> Result<Lines, Stopped> {
+        let (mut input, mut regular) = self.input()?;
+        if (strict || shard.is_some() || !only.is_empty()) && !regular {
+            input = spooled(input).map_err(|error| self.unreadable(&error))?;
+            regular = true;
+        }
         if strict {
-            if !regular {
-                input = spooled(input).map_err(|error| self.unreadable(&error))?;
-            }
             self.check(&mut input)?;
             input.rewind().map_err(|error| self.unreadable(&error))?;
         }
-        let lines = if regular || strict {
-            Lines::File(JobFile::new(&self.name, input))
+        if let Some(shard) = shard {
+            return self.part(input, shard);
+        }
+        if !only.is_empty() {
+            let places = self.choose(&mut input, only)?;
+            input.rewind().map_err(|error| self.unreadable(&error))?;
+            return Ok(Lines::Chosen(Chosen { jobs: self.jobs(input), places }));
+        }
+        Ok(if regular {
+            Lines::File(self.jobs(input).mixing_stages())
         } else {
             {
-                let mut jobs = JobFile::new(&self.name, input);
+                let mut jobs = self.jobs(input);
                 let next = move || {
                     jobs.next()
                         .map(Ok)
@@ -76,8 +114,31 @@ impl JobInput {
                 };
                 Lines::Pipe(Pipe::new(next, cancel.clone()))
             }
-        };
-        if only.is_empty() { Ok(lines) } else { self.choose(lines, only) }
+        })
+    }
+
+    /// Whether jobs may take values of earlier ones (`$result`), as far as that can be told before they are read.
+    pub fn may_take_results(&self, lines: &Lines) -> bool {
+        match (lines, &self.path) {
+            (Lines::Pipe(_), _) => false,
+            (_, Some(path)) if path.is_file() => File::open(path).and_then(mentions_results).unwrap_or(true),
+            _ => true,
+        }
+    }
+
+    /// The lines of a shard. Which they are has to be known before the first of them runs: a job that waits for another shard
+    /// is no reason to stop halfway.
+    fn part(&self, input: File, shard: Shard) -> Result<Lines, Stopped> {
+        let mut input = input;
+        let again = input.try_clone().map_err(|error| self.unreadable(&error))?;
+        let mut jobs = JobFile::new(&self.name, again);
+        let members = Members::read(&mut jobs, shard);
+        if let Some(error) = jobs.read_error() {
+            return Err(self.unreadable(error));
+        }
+        let members = members.map_err(|message| Stopped::usage(format_args!("--shard: {}: {message}", self.name)))?;
+        input.rewind().map_err(|error| self.unreadable(&error))?;
+        Ok(Lines::Part(Part { jobs: self.jobs(input), members: Arc::new(members) }))
     }
 
     /// What is read, and whether it is a regular file, which can be read twice and never makes one wait.
@@ -131,38 +192,26 @@ impl JobInput {
         Ok(())
     }
 
-    fn choose(&self, mut lines: Lines, only: &[String]) -> Result<Lines, Stopped> {
-        let mut missing: BTreeSet<&str> = only.iter().map(String::as_str).collect();
-        let wanted = missing.clone();
-        let mut chosen = Vec::new();
-        for line in &mut lines {
-            let id = match &line {
-                Ok(spec) => &*spec.id,
-                Err(bad) => &*bad.id,
-            };
-            if wanted.contains(id) {
-                missing.remove(id);
-                chosen.push(line);
+    /// The places of the jobs that these ids name, of all jobs of a line with a matrix where one names that.
+    fn choose(&self, input: &mut File, only: &[String]) -> Result<Places, Stopped> {
+        let mut jobs = JobFile::new(&self.name, input);
+        jobs.read_names();
+        if let Some(error) = jobs.read_error() {
+            return Err(self.unreadable(error));
+        }
+        let wanted: BTreeSet<&str> = only.iter().map(String::as_str).collect();
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for id in wanted {
+            match jobs.places(id) {
+                Some(places) => found.push(places),
+                None => missing.push(format!("`{}`", visible(id))),
             }
         }
-        if let Some(error) = lines.read_error() {
-            return Err(self.unreadable(&error));
-        }
         if !missing.is_empty() {
-            let missing: Vec<String> = missing.iter().map(|id| format!("`{}`", visible(id))).collect();
             let message = "no job has the id";
             return Err(Stopped::usage(format!("{}: {message} {} (--only)", self.name, missing.join(", "))));
         }
-        let places: BTreeSet<u64> = chosen.iter().map(place).collect();
-        for spec in chosen.iter_mut().flatten() {
-            let waits_for = spec.terms.after.len();
-            // Each range is of one job.
-            spec.terms.after.retain(|parents| places.contains(&parents.start));
-            if spec.terms.after.len() < waits_for {
-                tell(format_args!("`{}` does not wait for what is not run with it (--only)", visible(&spec.id)));
-            }
-        }
-        Ok(Lines::Chosen(chosen.into_iter()))
+        Ok(Places::new(found))
     }
 }
 
@@ -199,9 +248,25 @@ fn standard_input() -> io::Result<File> {
     Ok(io::stdin().as_handle().try_clone_to_owned()?.into())
 }
 
-/// The place of a line in the run.
-fn place(line: &Line) -> u64 {
-    line.as_ref().map_or_else(|bad| bad.index, |spec| spec.index)
+/// Whether the text `"$result"` is in a file.
+fn mentions_results(mut file: File) -> io::Result<bool> {
+    const WORD: &[u8] = b"\"$result\"";
+    let finder = memchr::memmem::Finder::new(WORD);
+    let mut buffer = vec![0; 256 << 10];
+    let mut kept = 0;
+    loop {
+        let read = file.read(&mut buffer[kept..])?;
+        let len = kept + read;
+        if finder.find(&buffer[..len]).is_some() {
+            return Ok(true);
+        }
+        if read == 0 {
+            return Ok(false);
+        }
+        // It may lie across two pieces.
+        kept = len.min(WORD.len() - 1);
+        buffer.copy_within(len - kept..len, 0);
+    }
 }
 
 fn spooled(mut input: impl Read) -> io::Result<File> {
@@ -212,10 +277,11 @@ fn spooled(mut input: impl Read) -> io::Result<File> {
 }
 
 /// The lines of a job file, one after the other.
-pub(super) enum Lines {
+pub(in crate::cli) enum Lines {
     File(JobFile<File>),
+    Part(Part),
     Pipe(Pipe<Line>),
-    Chosen(std::vec::IntoIter<Line>),
+    Chosen(Chosen),
 }
 
 impl Lines {
@@ -223,7 +289,18 @@ impl Lines {
     pub fn due(&self) -> Box<dyn Iterator<Item = u64> + Send> {
         match self {
             Self::File(_) | Self::Pipe(_) => Box::new(0..),
-            Self::Chosen(lines) => Box::new(lines.as_slice().iter().map(place).collect::<Vec<_>>().into_iter()),
+            Self::Part(part) => part.due(),
+            Self::Chosen(lines) => Box::new(lines.places.due()),
+        }
+    }
+
+    /// How many jobs there are, as far as that can be told; of the file at `path`, if it is one.
+    pub fn total(&self, path: Option<PathBuf>) -> Total {
+        match (self, path) {
+            (Self::Chosen(lines), _) => Total::of(Some(lines.places.len())),
+            (Self::Part(part), _) => Total::of(Some(part.len())),
+            (Self::File(_), Some(path)) => Total::of_lines(path),
+            _ => Total::of(None),
         }
     }
 
@@ -231,6 +308,7 @@ impl Lines {
     pub fn has_more(&mut self) -> bool {
         match self {
             Self::File(jobs) => jobs.next().is_some(),
+            Self::Part(part) => part.next().is_some(),
             // Who may still write to it is not known, so an open pipe counts.
             Self::Pipe(pipe) => pipe.has_more(),
             Self::Chosen(lines) => lines.next().is_some(),
@@ -240,9 +318,11 @@ impl Lines {
     /// Why the lines ended early, if they did.
     pub fn read_error(&mut self) -> Option<io::Error> {
         match self {
-            Self::File(jobs) => jobs.read_error().map(|error| io::Error::new(error.kind(), error.to_string())),
+            Self::File(jobs) | Self::Part(Part { jobs, .. }) => {
+                jobs.read_error().map(|error| io::Error::new(error.kind(), error.to_string()))
+            }
             Self::Pipe(pipe) => pipe.error(),
-            Self::Chosen(_) => None,
+            Self::Chosen(lines) => lines.jobs.read_error().map(|error| io::Error::new(error.kind(), error.to_string())),
         }
     }
 }
@@ -252,6 +332,7 @@ impl Lines {
     pub fn poll(&mut self) -> Polled<Line> {
         let next = match self {
             Self::File(jobs) => jobs.next(),
+            Self::Part(part) => part.next(),
             Self::Pipe(pipe) => return pipe.poll(),
             Self::Chosen(lines) => lines.next(),
         };

@@ -1,0 +1,96 @@
+//! Watching a run of many jobs: its log, its progress.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use crate::cli::Stopped;
+use crate::cli::progress::ProgressShown;
+use crate::cli::status_line::Above;
+use crate::cli::terminal::is_terminal;
+use crate::cli::total::Total;
+use crate::results::{JobLog, RunResults, Watched, Watcher};
+use crate::runner::Runner;
+
+const HEADING: &str = "Watching";
+
+/// Adds the options.
+pub(super) fn with_watch_options(command: Command) -> Command {
+    let joblog = Arg::new("joblog")
+        .long("joblog")
+        .value_name("PATH")
+        .help("Write a line for each job as it ends to this file: id, start, seconds, device, status, cause, …")
+        .value_parser(value_parser!(PathBuf));
+    let progress = Arg::new("progress")
+        .long("progress")
+        .help("Show on standard error how far the run has come: a bar on a terminal, else a line now and then")
+        .action(ArgAction::SetTrue);
+    command.args([joblog, progress].map(|arg| arg.help_heading(HEADING)))
+}
+
+/// Who watches a run.
+pub(super) struct Watching {
+    joblog: Option<(PathBuf, Arc<JobLog>)>,
+    progress: Option<ProgressShown>,
+}
+
+impl Watching {
+    /// Begins to watch a run of `total` jobs, as these arguments ask for it. `taken` says what a file is already, if it is not to
+    /// be written over.
+    pub fn begin(
+        matches: &ArgMatches,
+        runner: &Arc<Runner>,
+        total: impl FnOnce() -> Total,
+        taken: impl Fn(&Path) -> Option<&'static str>,
+    ) -> Result<Self, Stopped> {
+        let joblog = match matches.get_one::<PathBuf>("joblog") {
+            Some(path) => {
+                if let Some(what) = taken(path) {
+                    let path = path.display();
+                    return Err(Stopped::usage(format_args!("--joblog: {path} is {what}: name another file")));
+                }
+                let log = JobLog::create(path);
+                let log =
+                    log.map_err(|error| Stopped::failed(format_args!("--joblog: {}: {error}", path.display())))?;
+                Some((path.clone(), Arc::new(log)))
+            }
+            None => None,
+        };
+        let progress = matches.get_flag("progress").then(|| ProgressShown::begin(runner, total()));
+        Ok(Self { joblog, progress })
+    }
+
+    /// All jobs were read, and there were so many.
+    pub fn read_all(&self, jobs: u64) {
+        if let Some(progress) = &self.progress {
+            progress.total().was(jobs);
+        }
+    }
+
+    /// Standard output, beside what is shown of the run.
+    pub fn stdout(&self) -> Box<dyn Write + Send> {
+        if self.progress.is_some() && is_terminal() { Box::new(Above(io::stdout())) } else { Box::new(io::stdout()) }
+    }
+
+    /// These results, watched.
+    pub fn over(&self, results: Arc<dyn RunResults>, others: Vec<Arc<dyn Watcher>>) -> Arc<dyn RunResults> {
+        let mut watchers = others;
+        watchers.extend(self.progress.iter().map(ProgressShown::watcher));
+        watchers.extend(self.joblog.iter().map(|(_, log)| -> Arc<dyn Watcher> { log.clone() }));
+        if watchers.is_empty() { results } else { Arc::new(Watched::new(results, watchers)) }
+    }
+
+    /// Ends the watch, when all results are written.
+    ///
+    /// # Errors
+    /// Where the log is not whole.
+    pub fn finish(self) -> Result<(), Stopped> {
+        drop(self.progress);
+        let Some((path, log)) = self.joblog else { return Ok(()) };
+        log.finish().map_err(|error| {
+            Stopped::failed(format_args!("--joblog: {}: {error}; the results are whole", path.display()))
+        })
+    }
+}

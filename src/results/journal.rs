@@ -1,0 +1,314 @@
+//! What earlier runs have finished: found again in their results by the hashes of the jobs.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, BufReader, Seek};
+
+use crate::job::JobHash;
+use crate::results::line::{Head, Line, line_number, lines};
+
+/// The first line of the file that a resumed run appends to: what it keeps lies in the finished file of before as well. Without
+/// it, the run that was cut off had begun anew, and the finished file is of no concern.
+pub(super) const RESUMES: &[u8] = b"{\"schema\":1,\"resumes\":true}\n";
+
+/// Which file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The one that runs append to.
+    Appended,
+    /// The finished one of before.
+    Finished,
+}
+
+/// Where the line of a kept outcome begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place(u64);
+
+impl Place {
+    const FINISHED: u64 = 1 << 63;
+
+    fn new(source: Source, offset: u64) -> Self {
+        Self(if source == Source::Finished { offset | Self::FINISHED } else { offset })
+    }
+
+    fn source(self) -> Source {
+        if self.0 & Self::FINISHED == 0 { Source::Appended } else { Source::Finished }
+    }
+
+    fn offset(self) -> u64 {
+        self.0 & !Self::FINISHED
+    }
+}
+
+/// An outcome of before.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    key: u64,
+    more: u32,
+    /// Tells lines apart while they are read. After that, in the first of several of one key, how many of these are taken.
+    check: u32,
+    place: Place,
+}
+
+impl Entry {
+    fn key(&self) -> (u64, u32) {
+        (self.key, self.more)
+    }
+}
+
+/// An outcome of before that stands for a job of now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// The place of the job in the run.
+    pub index: u64,
+    place: Place,
+    /// The number of the job's line, where that is its name; else 0.
+    line: u64,
+}
+
+impl Kept {
+    pub fn source(&self) -> Source {
+        self.place.source()
+    }
+
+    pub fn offset(&self) -> u64 {
+        self.place.offset()
+    }
+
+    pub fn line_number(&self) -> Option<u64> {
+        Some(self.line).filter(|line| *line > 0)
+    }
+}
+
+/// The outcomes of earlier runs that a run can keep: those of success.
+///
+/// In memory are 24 bytes for each, and as many again for each that is kept; the lines stay where they are.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    entries: Vec<Entry>,
+    kept: Vec<Kept>,
+    /// Where each of them stands in that list, by its job, once somebody asks for one.
+    by_job: Option<HashMap<u64, usize>>,
+    /// Outcomes of success that no hash is known of.
+    nameless: u64,
+    /// Makes a number of an id.
+    ids: RandomState,
+}
+
+impl Journal {
+    /// Takes in what a file holds, and gives how long its whole lines are together, and whether the file says that it
+    /// resumes another one.
+    ///
+    /// # Errors
+    /// Those of reading; with kind `InvalidData` where the file does not begin with an outcome.
+    pub fn read(&mut self, file: &File, source: Source) -> io::Result<(u64, bool)> {
+        let mut reader = BufReader::with_capacity(256 << 10, file);
+        reader.rewind()?;
+        let mut resumes = false;
+        let whole = lines(&mut reader, |line| {
+            if line.offset == 0 && line.head == &RESUMES[..RESUMES.len() - 1] {
+                resumes = true;
+                return Ok(());
+            }
+            self.add(line, source)
+        })?;
+        Ok((whole, resumes))
+    }
+
+    fn add(&mut self, line: Line<'_>, source: Source) -> io::Result<()> {
+        let Some(head) = Head::parse(line.head) else {
+            if line.offset == 0 {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "its first line is no outcome of a run"));
+            }
+            // What a power cut spoilt; the job runs again.
+            return Ok(());
+        };
+        if !head.succeeded || !line.is_sound {
+            return Ok(());
+        }
+        let Some(hash) = head.hash else {
+            self.nameless += 1;
+            return Ok(());
+        };
+        let own_id = head.has_own_id().then_some(head.id);
+        let (key, more) = self.key(hash, own_id);
+        self.entries.push(Entry { key, more, check: line.check, place: Place::new(source, line.offset) });
+        Ok(())
+    }
+
+    fn key(&self, hash: JobHash, own_id: Option<&[u8]>) -> (u64, u32) {
+        let (first, rest) = hash.bits();
+        (first ^ own_id.map_or(0, |id| self.ids.hash_one(id)), rest)
+    }
+
+    /// Makes it ready to be asked, when all is read.
+    pub fn ready(&mut self) {
+        // The same line in both files is one outcome: a run was cut off between putting its file in place and removing the other.
+        self.entries.sort_unstable_by_key(|entry| (entry.key(), entry.check, entry.place));
+        self.entries.dedup_by(|later, earlier| {
+            (later.key(), later.check) == (earlier.key(), earlier.check)
+                && later.place.source() != earlier.place.source()
+        });
+        self.entries.iter_mut().for_each(|entry| entry.check = 0);
+        self.entries.sort_unstable_by_key(|entry| (entry.key(), entry.place));
+    }
+
+    /// Whether there is nothing to keep.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.nameless == 0
+    }
+
+    /// Whether this job has an outcome, which is its own from now on. Jobs without an id of their own may be alike: each
+    /// outcome stands for one of them.
+    pub fn keep(&mut self, index: u64, id: &str, hash: JobHash) -> bool {
+        let line = line_number(id.as_bytes());
+        let written = serde_json::to_string(id).unwrap_or_default();
+        let own_id = if line.is_some() { None } else { written.get(1..written.len() - 1) };
+        let key = self.key(hash, own_id.map(str::as_bytes));
+        let first = self.entries.partition_point(|entry| entry.key() < key);
+        let Some(taken) = self.entries.get_mut(first).filter(|entry| entry.key() == key).map(|entry| &mut entry.check)
+        else {
+            return false;
+        };
+        let at = first + *taken as usize;
+        // An id is in a job file once, so that its outcomes, should there be several, are not for others to take.
+        if own_id.is_some() && *taken > 0 {
+            return false;
+        }
+        *taken += 1;
+        let Some(entry) = self.entries.get(at).filter(|entry| entry.key() == key).copied() else {
+            self.entries[first].check -= 1;
+            return false;
+        };
+        if let Some(by_job) = &mut self.by_job {
+            by_job.insert(index, self.kept.len());
+        }
+        self.kept.push(Kept { index, place: entry.place, line: line.unwrap_or(0) });
+        true
+    }
+
+    /// What is kept for this job, if anything.
+    pub fn kept_of(&mut self, index: u64) -> Option<Kept> {
+        let kept = &self.kept;
+        let by_job = self.by_job.get_or_insert_with(|| kept.iter().map(|kept| kept.index).zip(0..).collect());
+        by_job.get(&index).and_then(|at| kept.get(*at)).copied()
+    }
+
+    /// How many are kept.
+    pub fn kept_count(&self) -> u64 {
+        self.kept.len() as u64
+    }
+
+    /// How many outcomes no job of now has: it has changed, or is gone from the job file, or no hash of it is known.
+    pub fn dropped_count(&self) -> u64 {
+        let mut dropped = self.nameless;
+        let mut at = 0;
+        while let Some(first) = self.entries.get(at) {
+            let count = self.entries[at..].iter().take_while(|entry| entry.key() == first.key()).count();
+            dropped += (count - (first.check as usize).min(count)) as u64;
+            at += count;
+        }
+        dropped
+    }
+
+    /// Those that are kept, in the order of the jobs.
+    pub fn take_kept(&mut self) -> Vec<Kept> {
+        let mut kept = std::mem::take(&mut self.kept);
+        kept.sort_unstable_by_key(|kept| kept.index);
+        kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn hash(number: u64) -> JobHash {
+        JobHash::from_hex(format!("{number:024x}").as_bytes()).unwrap()
+    }
+
+    /// A line of success; `note` tells lines of one job apart.
+    fn line(index: u64, id: &str, number: u64, note: &str) -> String {
+        let id = serde_json::to_string(id).unwrap();
+        let hash = hash(number);
+        format!(
+            "{{\"schema\":1,\"index\":{index},\"id\":{id},\"kind\":\"x\",\"hash\":\"{hash}\",\"status\":\"succeeded\",\"result\":\"{note}\"}}\n"
+        )
+    }
+
+    fn file(text: &str) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    fn journal(files: &[(Source, &str)]) -> Journal {
+        let mut journal = Journal::default();
+        for (source, text) in files {
+            journal.read(&file(text), *source).unwrap();
+        }
+        journal.ready();
+        journal
+    }
+
+    #[test]
+    fn a_job_is_kept_by_id_and_hash_and_without_an_id_of_its_own_by_hash() {
+        let text = [line(0, "a", 1, ""), line(1, "#2", 2, ""), line(2, "\"\n", 1, "")].concat();
+        let mut journal = journal(&[(Source::Finished, &text)]);
+        assert!(!journal.keep(0, "a", hash(2)) && !journal.keep(0, "b", hash(1)) && !journal.keep(0, "#1", hash(1)));
+        assert!(!journal.keep(0, "b", hash(2)), "an outcome without an id is not for a job with one");
+        assert!(journal.keep(7, "a", hash(1)) && journal.keep(3, "#9", hash(2)) && journal.keep(5, "\"\n", hash(1)));
+        assert!(!journal.keep(8, "a", hash(1)) && !journal.keep(8, "#8", hash(2)), "each outcome is for one job");
+        assert_eq!((journal.kept_of(3).map(|kept| kept.line), journal.kept_of(4)), (Some(9), None));
+        let kept = journal.take_kept();
+        let offset = |n: usize| text.match_indices('{').map(|(at, _)| at as u64).nth(n).unwrap();
+        let found: Vec<_> = kept.iter().map(|kept| (kept.index, kept.offset(), kept.line_number())).collect();
+        assert_eq!(found, [(3, offset(1), Some(9)), (5, offset(2), None), (7, 0, None)]);
+        assert!(kept.iter().all(|kept| kept.source() == Source::Finished));
+    }
+
+    #[test]
+    fn jobs_that_are_alike_have_an_outcome_each_and_one_that_lies_in_both_files_counts_once() {
+        let finished = (0..3).map(|i| line(i, &format!("#{}", i + 1), 5, &i.to_string())).collect::<String>();
+        let appended = format!("{}{}", line(1, "#2", 5, "1"), line(3, "#4", 5, "3"));
+        let appended = format!("{}{appended}", std::str::from_utf8(RESUMES).unwrap());
+        let mut journal = journal(&[(Source::Appended, &appended), (Source::Finished, &finished)]);
+        let kept = (0..9).filter(|index| journal.keep(*index, &format!("#{}", index + 1), hash(5))).count();
+        assert_eq!((kept, journal.kept_count(), journal.dropped_count()), (4, 4, 0));
+        let mut places: Vec<_> = journal.take_kept().iter().map(|kept| (kept.source() as u8, kept.offset())).collect();
+        places.dedup();
+        assert_eq!(places.len(), 4);
+    }
+
+    #[test]
+    fn what_has_failed_is_torn_or_spoilt_is_not_kept_and_what_is_left_over_is_counted() {
+        let failed = line(0, "a", 1, "").replace("succeeded", "failed");
+        let spoilt = line(1, "b", 1, "\0");
+        let nameless = line(2, "c", 1, "").replace(&format!("\"hash\":\"{}\",", hash(1)), "");
+        let torn = line(4, "e", 1, "");
+        let text = [&*failed, &spoilt, &nameless, "noise\n", &line(3, "d", 1, ""), &torn[..torn.len() - 1]].concat();
+        let mut journal = Journal::default();
+        let (whole, resumes) = journal.read(&file(&text), Source::Appended).unwrap();
+        journal.ready();
+        assert_eq!((whole, resumes), ((text.len() - torn.len() + 1) as u64, false));
+        assert!(!["a", "b", "c", "e"].iter().any(|id| journal.keep(0, id, hash(1))));
+        assert_eq!(journal.dropped_count(), 2);
+        assert!(journal.keep(0, "d", hash(1)));
+        assert_eq!(journal.dropped_count(), 1);
+    }
+
+    #[test]
+    fn a_file_of_something_else_is_refused() {
+        let error = Journal::default().read(&file("{\"kind\":\"primes\"}\n"), Source::Finished).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert_eq!(Journal::default().read(&file(""), Source::Finished).unwrap(), (0, false));
+    }
+
+    #[test]
+    fn an_outcome_costs_24_bytes() {
+        assert_eq!((size_of::<Entry>(), size_of::<Kept>()), (24, 24));
+    }
+}
