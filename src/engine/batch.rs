@@ -15,7 +15,7 @@ use crate::job::{Bound as Opened, DeviceChoice, JobError};
 use crate::kernels::{Answer, DynKernel, Next, Work};
 use crate::model::CostClass;
 use crate::plan::{Choice, Plan};
-use crate::tasks::Place;
+use crate::tasks::{Place, Task};
 
 /// A batch gives back what it has not begun after this long, so that other lanes can share it.
 const BATCH_TIME: Duration = Duration::from_millis(5);
@@ -180,16 +180,18 @@ fn begin(
     let (kernel, work) = match opened {
         Ok(Ok(opened)) => opened,
         Ok(Err(task)) => {
-            if let Some(error) = not_on(ticket.device.unwrap_or(planner.default), ticket.kind) {
-                drop(Foreign::new(task));
+            let task = Foreign::new(task);
+            // A job with variants has a plan of its own, which tells.
+            let wrong = not_on(ticket.device.unwrap_or(planner.default), ticket.kind);
+            if let Some(error) = wrong.filter(|_| !has_variants(&**task)) {
                 return Begun::Ended(Ended { ticket, opening, result: Err(error), plan: None });
             }
             // Where it is given so much time, its clock has to be watched.
             let is_free = ticket.timeout.is_none();
             let began = Instant::now();
-            let staged = Staged::new(ticket, task, opening);
+            let staged = Staged::new(ticket, task.into_inner(), opening);
             let is_small = staged.expected_ms() <= SMALL_MS && staged.wants().is_none() && staged.at_once().is_none();
-            let here = is_free && staged.place() == Place::Compute && is_small;
+            let here = is_free && staged.place() == Place::Compute && is_small && staged.variants().is_none();
             let rest = if here { staged.run(u64::MAX) } else { Some(staged) };
             leftover.tasks += began.elapsed();
             return match rest {
@@ -214,6 +216,10 @@ fn begin(
     };
     let result = caught(|| run_whole(&**kernel, work.units, cpu, scratch));
     Begun::Ended(Ended { ticket, opening, result, plan: Some(plan) })
+}
+
+fn has_variants(task: &dyn Task) -> bool {
+    caught(|| Ok(task.variants().is_some())).unwrap_or(false)
 }
 
 /// Runs every pass of a job as one chunk each.

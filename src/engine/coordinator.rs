@@ -5,6 +5,7 @@ mod cancel;
 mod limits;
 mod memory;
 mod stages;
+mod variants;
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
@@ -35,6 +36,7 @@ use limits::Limits;
 pub(crate) use limits::Permit;
 use memory::{Memory, Parked, wanted_by};
 use stages::{OnLanes, Outside};
+use variants::Unsettled;
 
 /// Large jobs of one class that are open at once for every lane: enough to keep lanes busy, few enough to bound what is open.
 const OPEN_PER_LANE: usize = 4;
@@ -64,6 +66,8 @@ pub(crate) struct Coordinator {
     processes: Option<Outside>,
     /// Those of which only so many may run at once.
     limits: Limits,
+    /// Those that have variants, until they are settled on one.
+    unsettled: Unsettled,
     memory: Memory,
     /// Whether somebody cancelled something since the last look.
     cancelled: bool,
@@ -101,6 +105,7 @@ impl Coordinator {
             waiting: Outside::new(WAITING_MAX),
             processes,
             limits: Limits::default(),
+            unsettled: Unsettled::default(),
             memory: Memory::default(),
             cancelled: false,
             bound: Default::default(),
@@ -167,6 +172,7 @@ impl Coordinator {
             && self.memory.is_idle()
             && outside_is_idle
             && self.limits.is_idle()
+            && self.unsettled.is_idle()
     }
 
     /// Takes a message. It may hold something of a user's, a partial that nobody wants any more, whose `Drop` panics: that is
@@ -249,6 +255,7 @@ impl Coordinator {
         let usable = found.gpus.iter().filter(|gpu| gpu.unusable.is_none());
         let lanes: Vec<_> = usable.map(|gpu| DispatchLanes::of(gpu.device.info())).collect();
         self.gpus_added = true;
+        self.unsettled.gpus = lanes.len();
         for lanes in lanes {
             self.tell(Event::DeviceAdded(lanes));
         }
@@ -340,10 +347,7 @@ impl Coordinator {
             Planned::Plan(plan) => self.begin(bound, Arc::new(plan), asked, order),
             Planned::SearchFirst => {
                 self.unplanned.push(bound);
-                if !self.searching {
-                    self.searching = true;
-                    self.search();
-                }
+                self.search_once();
             }
             Planned::Refused(error) => self.fail_ticket(bound.ticket, error, None),
         }
@@ -365,6 +369,13 @@ impl Coordinator {
         self.large[class as usize] += 1;
         self.items.insert(job, Item::Large(Box::new(large)));
         self.tell(Event::Admitted(admission));
+    }
+
+    /// Looks for GPUs, unless that is under way.
+    fn search_once(&mut self) {
+        if !std::mem::replace(&mut self.searching, true) {
+            self.search();
+        }
     }
 
     /// Looks for GPUs on a thread of its own, since drivers take their time.
@@ -396,14 +407,16 @@ impl Coordinator {
                 match action {
                     Action::Fold { ticket, job, units, .. } => self.fold(job, ticket, units),
                     Action::PassComplete { job } => self.pass_complete(job),
-                    Action::End { job, result, report } => {
-                        if let Some(Item::Large(large)) = self.items.remove(&job) {
+                    Action::End { job, result, report } => match self.items.remove(&job) {
+                        Some(Item::Large(large)) => {
                             let class = large.class;
                             self.large[class as usize] -= 1;
                             self.end(*large, result, &report);
                             self.admit_waiting(class);
                         }
-                    }
+                        Some(Item::OnGpu(staged)) => self.end_on_gpu(*staged, result),
+                        _ => {}
+                    },
                     Action::SetAside { device, why } => self.shared.set_aside(device, why),
                 }
             }
@@ -445,6 +458,7 @@ impl Coordinator {
                     let _ = sender.send(Message::ClosureEnded { lane, elapsed: begun.elapsed() });
                 }),
                 Item::Shift { .. } => return self.begin_shift(lane),
+                Item::OnGpu(staged) => return self.begin_on_gpu(lane, *staged),
                 Item::Begun | Item::Large(_) => return self.short_ended(lane, Duration::ZERO),
             },
         };

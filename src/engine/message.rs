@@ -52,6 +52,8 @@ pub(crate) enum Message {
 pub(crate) enum Held {
     /// A lane.
     Lane(LaneTicket),
+    /// A GPU, alone, for one job.
+    Gpu(LaneTicket),
     /// None, since stages of this place run outside all lanes.
     Nothing(Place),
 }
@@ -72,7 +74,9 @@ pub(crate) enum Item {
     Closure(Box<dyn FnOnce() + Send>),
     /// A turn at the stages that wait for a lane, until it has one.
     Shift { expected_ms: f64 },
-    /// A batch, closure or shift that runs.
+    /// An irregular job that waits for its GPU.
+    OnGpu(Box<Staged>),
+    /// A batch, closure, shift or irregular job that runs.
     Begun,
     /// A large job.
     Large(Box<Large>),

@@ -26,6 +26,7 @@ mod stage;
 mod start;
 mod ticket;
 mod timer;
+mod variants;
 mod verify;
 
 pub(crate) use attendant::attend;

@@ -15,6 +15,22 @@ pub(crate) struct Ready(Mutex<Waiting>);
 struct Waiting {
     stages: BTreeMap<(u64, u64), Staged>,
     came: u64,
+    /// How long those are expected to take that are here, in milliseconds.
+    takes_ms: f64,
+}
+
+impl Waiting {
+    /// Takes note that this one goes.
+    fn went(&mut self, staged: &Staged) {
+        // What was added and taken off again leaves a trace: with the last it goes.
+        self.takes_ms = if self.stages.is_empty() { 0.0 } else { self.takes_ms - countable_ms(staged) };
+    }
+}
+
+/// How long it is expected to take, as far as that can be summed up.
+fn countable_ms(staged: &Staged) -> f64 {
+    let ms = staged.expected_ms();
+    if ms.is_finite() { ms.clamp(0.0, 1e9) } else { 0.0 }
 }
 
 impl Ready {
@@ -27,25 +43,36 @@ impl Ready {
     pub fn push(&self, order: u64, staged: Staged) {
         let mut waiting = self.lock();
         waiting.came += 1;
+        waiting.takes_ms += countable_ms(&staged);
         let came = waiting.came;
         waiting.stages.insert((order, came), staged);
     }
 
     /// Takes the next.
     pub fn pop(&self) -> Option<Staged> {
-        self.lock().stages.pop_first().map(|(_, staged)| staged)
+        let mut waiting = self.lock();
+        let (_, staged) = waiting.stages.pop_first()?;
+        waiting.went(&staged);
+        Some(staged)
     }
 
     /// Takes the next, if it runs in this place.
     pub fn pop_of(&self, place: Place) -> Option<Staged> {
         let mut waiting = self.lock();
         let first = waiting.stages.first_entry().filter(|entry| entry.get().place() == place);
-        first.map(|entry| entry.remove())
+        let staged = first.map(|entry| entry.remove())?;
+        waiting.went(&staged);
+        Some(staged)
     }
 
     /// The turn of the next, and how long it is expected to take, in milliseconds.
     pub fn next(&self) -> Option<(u64, f64)> {
         self.lock().stages.first_key_value().map(|((order, _), staged)| (*order, staged.expected_ms()))
+    }
+
+    /// How long those that wait are expected to take, one after the other, in milliseconds.
+    pub fn takes_ms(&self) -> f64 {
+        self.lock().takes_ms.max(0.0)
     }
 
     pub fn len(&self) -> usize {
@@ -59,6 +86,9 @@ impl Ready {
     /// Takes out what is not to go on.
     pub fn take_refused(&self) -> Vec<Staged> {
         let refused = |_: &(u64, u64), staged: &mut Staged| staged.is_refused();
-        self.lock().stages.extract_if(.., refused).map(|(_, staged)| staged).collect()
+        let mut waiting = self.lock();
+        let gone: Vec<Staged> = waiting.stages.extract_if(.., refused).map(|(_, staged)| staged).collect();
+        gone.iter().for_each(|staged| waiting.went(staged));
+        gone
     }
 }

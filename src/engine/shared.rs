@@ -13,6 +13,7 @@ use crate::engine::dispatch::DeviceRun;
 use crate::engine::message::Message;
 use crate::engine::running::caught;
 use crate::engine::ticket::{Begun, Gauge, Ticket};
+use crate::engine::variants::Trials;
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::{DynKernel, Work};
 use crate::model::{Measured, Model, ModelKey, Store};
@@ -37,9 +38,9 @@ pub struct Settings {
 }
 
 /// What came of planning.
-pub(crate) enum Planned {
+pub(crate) enum Planned<P = Plan> {
     /// A plan.
-    Plan(Plan),
+    Plan(P),
     /// GPUs have to be looked for first.
     SearchFirst,
     /// The job cannot be run as asked.
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     pub room_bytes: AtomicU64,
     /// Jobs that can begin only when others have ended.
     pub held_back: AtomicUsize,
+    /// How variants of jobs fare of which nothing is known.
+    pub trials: Trials,
     inbox: Mutex<Vec<Ticket>>,
     aside: Mutex<HashMap<DeviceId, String>>,
 }
@@ -80,6 +83,7 @@ impl Shared {
             reserved_bytes: AtomicU64::new(0),
             room_bytes: AtomicU64::new(u64::MAX),
             held_back: AtomicUsize::new(0),
+            trials: Trials::default(),
             inbox: Mutex::default(),
             aside: Mutex::default(),
         }
@@ -216,7 +220,7 @@ impl Shared {
         })
     }
 
-    fn refusal(&self, error: &PlanError) -> JobError {
+    pub fn refusal(&self, error: &PlanError) -> JobError {
         match error {
             PlanError::NoDevice { .. } => {
                 let found = self.devices.gpus();
@@ -239,6 +243,16 @@ impl Shared {
             let fingerprint = &device.info().fingerprint;
             store.learn(ModelKey::of(work, fingerprint, *lanes), measured);
         }
+    }
+
+    /// Learns from a run.
+    pub fn learn_run(&self, key: ModelKey<'_>, run: &Measured) {
+        lock(&self.store).learn(key, run);
+    }
+
+    /// Asks the model.
+    pub fn with_model<T>(&self, ask: impl FnOnce(&Model) -> T) -> T {
+        ask(lock(&self.store).model())
     }
 
     /// Learns how much memory a program has held.

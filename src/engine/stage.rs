@@ -7,11 +7,12 @@ use crate::device::{DeviceId, Phases};
 use crate::engine::foreign::Foreign;
 use crate::engine::running::caught;
 use crate::engine::ticket::{Ticket, deliver};
+use crate::engine::variants::Settled;
 use crate::engine::{Need, Permit, RanOn, Timings};
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::Answer;
 use crate::plan::{Choice, Plan};
-use crate::tasks::{AtOnce, Place, Step, Task, TaskContext};
+use crate::tasks::{AtOnce, Place, Step, Task, TaskContext, Variants};
 
 /// The plan of every irregular job.
 static IRREGULAR: LazyLock<Arc<Plan>> =
@@ -39,6 +40,10 @@ pub(crate) struct Staged {
     /// Its place among those of which only so many run at once; kept to its end.
     pub permit: Option<Permit>,
     need: Need,
+    /// What it can still be settled on.
+    variants: Option<Box<Variants>>,
+    /// What it was settled on; kept to its end.
+    settled: Option<Box<Settled>>,
     /// How long opening its input took.
     opening: Duration,
     /// How long the stages so far have taken.
@@ -56,6 +61,8 @@ impl Staged {
             at_once: None,
             permit: None,
             need: Need::NONE,
+            variants: None,
+            settled: None,
             opening,
             spent: Duration::ZERO,
         };
@@ -66,9 +73,37 @@ impl Staged {
     /// Asks the stage where it runs and for how long; one that panics over it will do so again where that fails its job.
     fn look(&mut self) {
         let task = &self.task;
-        let seen = caught(|| Ok((task.place(), task.expected_ms(), task.need(), task.at_once())));
-        (self.place, self.expected_ms, self.need, self.at_once) =
-            seen.unwrap_or((Place::Compute, f64::INFINITY, Need::NONE, None));
+        let seen = caught(|| {
+            let variants = task.variants().map(Box::new);
+            Ok((task.place(), task.expected_ms(), task.need(), task.at_once(), variants))
+        });
+        (self.place, self.expected_ms, self.need, self.at_once, self.variants) =
+            seen.unwrap_or((Place::Compute, f64::INFINITY, Need::NONE, None, None));
+        if let Some(settled) = &self.settled {
+            // It is settled once.
+            (self.expected_ms, self.variants) = (settled.runs_ms, None);
+        }
+    }
+
+    /// What it has to be settled on before it goes on.
+    pub fn variants(&self) -> Option<&Variants> {
+        self.variants.as_deref()
+    }
+
+    /// Settles it on one of its variants, which then says where it runs and what it needs.
+    ///
+    /// # Errors
+    /// Where it refuses that.
+    pub fn settle(&mut self, settled: Settled) -> Result<(), JobError> {
+        self.task = Foreign::new(caught(|| self.task.settle(settled.device))?);
+        self.settled = Some(Box::new(settled));
+        self.look();
+        Ok(())
+    }
+
+    /// Which device it was settled on, where it had to be.
+    pub fn settled_on(&self) -> Option<DeviceId> {
+        self.settled.as_ref().map(|settled| settled.device)
     }
 
     pub fn place(&self) -> Place {
@@ -110,7 +145,7 @@ impl Staged {
         let shared = self.ticket.context.clone();
         let outputs_dir = shared.outputs_dir.as_deref();
         loop {
-            let Self { ticket, task, permit, .. } = self;
+            let Self { ticket, task, permit, settled, .. } = self;
             let (id, index, cancel) = (&*ticket.id, ticket.index, &ticket.cancel);
             let memory = ticket.reserved.as_ref().map(|reserved| &reserved.memory);
             let context = TaskContext { memory, room_bytes, ..TaskContext::new(id, index, cancel, outputs_dir) };
@@ -125,18 +160,31 @@ impl Staged {
                     let opening = self.opening;
                     let task = Foreign::new(next);
                     let (expected_ms, need, at_once) = (f64::INFINITY, Need::NONE, None);
-                    self = Self { ticket, task, spent, opening, place, expected_ms, need, at_once, permit };
+                    let variants = None;
+                    self = Self {
+                        ticket,
+                        task,
+                        spent,
+                        opening,
+                        place,
+                        expected_ms,
+                        need,
+                        at_once,
+                        permit,
+                        variants,
+                        settled,
+                    };
                     self.look();
                     if self.place != place || self.wants().is_some() {
                         return Some(self);
                     }
                 }
                 Ok(Step::Done(answer)) => {
-                    end(ticket, Ok(Arc::from(answer)), self.opening, spent);
+                    end(ticket, Ok(Arc::from(answer)), self.opening, spent, settled, true);
                     return None;
                 }
                 Err(error) => {
-                    end(ticket, Err(error), self.opening, spent);
+                    end(ticket, Err(error), self.opening, spent, settled, true);
                     return None;
                 }
             }
@@ -145,15 +193,29 @@ impl Staged {
 
     /// Ends the job without running it further.
     pub fn fail(self, error: JobError) {
-        end(self.ticket, Err(error), self.opening, self.spent);
+        let is_planned = self.variants.is_none();
+        end(self.ticket, Err(error), self.opening, self.spent, self.settled, is_planned);
     }
 }
 
-fn end(ticket: Ticket, result: Result<Arc<dyn Answer>, JobError>, opening: Duration, spent: Duration) {
+fn end(
+    ticket: Ticket,
+    result: Result<Arc<dyn Answer>, JobError>,
+    opening: Duration,
+    spent: Duration,
+    mut settled: Option<Box<Settled>>,
+    is_planned: bool,
+) {
     let total = ticket.submitted.elapsed();
     let phases = Phases { setup: opening, compute: spent, ..Phases::default() };
     let queued = total.saturating_sub(opening).saturating_sub(spent);
-    let ran_on = if spent.is_zero() { RanOn::Nowhere } else { RanOn::One(DeviceId::Cpu) };
+    let device = settled.as_ref().map_or(DeviceId::Cpu, |settled| settled.device);
+    let ran_on = if spent.is_zero() { RanOn::Nowhere } else { RanOn::One(device) };
     let timings = Timings { queued, phases, opening, total };
-    deliver(vec![ticket.ended(result, ran_on, timings, 1, Some(irregular()))]);
+    // Before anybody hears of it, so that who goes on by it finds it learned.
+    if let Some(settled) = &mut settled {
+        settled.ended(result.as_ref().err(), spent);
+    }
+    let plan = || settled.as_ref().map_or_else(irregular, |settled| settled.plan.clone());
+    deliver(vec![ticket.ended(result, ran_on, timings, 1, is_planned.then(plan))]);
 }

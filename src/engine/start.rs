@@ -152,8 +152,13 @@ impl Engine {
                 self.plan_work(&*kernel, &work, device)
             }
             Bound::Task(task) => {
-                drop(Foreign::new(task));
+                let task = Foreign::new(task);
                 let asked = device.unwrap_or(self.shared.default_device());
+                if let Some(variants) = caught(|| Ok(task.variants()))? {
+                    return self
+                        .settle_plan(|| self.shared.plan_variants(&variants, asked, &|_| 0.0))
+                        .map(|planned| planned.plan);
+                }
                 not_on(asked, "this job").map_or_else(|| Ok(Plan::clone(&irregular())), Err)
             }
         }
@@ -161,8 +166,13 @@ impl Engine {
 
     fn plan_work(&self, kernel: &dyn DynKernel, work: &Work, device: Option<DeviceChoice>) -> Result<Plan, JobError> {
         let policy = device.unwrap_or(self.shared.default_device());
+        self.settle_plan(|| self.shared.plan(kernel, work, policy, &|_| Vec::new()))
+    }
+
+    /// The plan, once GPUs have been looked for where it depends on them.
+    fn settle_plan<P>(&self, plan: impl Fn() -> Planned<P>) -> Result<P, JobError> {
         loop {
-            match self.shared.plan(kernel, work, policy, &|_| Vec::new()) {
+            match plan() {
                 Planned::Plan(plan) => return Ok(plan),
                 Planned::Refused(error) => return Err(error),
                 Planned::SearchFirst => {

@@ -20,15 +20,23 @@ impl CostClass {
     /// That of facts that hold whatever a unit costs.
     pub const ANY: Self = Self(i16::MIN);
 
+    /// That of work which tells nothing of what a unit costs.
+    pub const UNTOLD: Self = Self(i16::MAX);
+
     /// The class of so many nanoseconds a unit.
     pub fn of(ns_per_unit: f64) -> Self {
         let ns = if ns_per_unit.is_nan() { 1.0 } else { ns_per_unit.clamp(1e-9, 1e18) };
         Self((ns.log2() * CLASSES_PER_OCTAVE).round() as i16)
     }
 
-    /// The nanoseconds in its middle; not a number for [`CostClass::ANY`].
+    /// The nanoseconds in its middle; not a number for [`CostClass::ANY`] and [`CostClass::UNTOLD`].
     pub fn ns(self) -> f64 {
-        if self == Self::ANY { f64::NAN } else { (f64::from(self.0) / CLASSES_PER_OCTAVE).exp2() }
+        if self.is_told() { (f64::from(self.0) / CLASSES_PER_OCTAVE).exp2() } else { f64::NAN }
+    }
+
+    /// Whether it is a class of costs.
+    pub(super) fn is_told(self) -> bool {
+        self != Self::ANY && self != Self::UNTOLD
     }
 
     /// How many octaves apart two are.
@@ -124,6 +132,7 @@ mod tests {
             assert!((0.9..1.1).contains(&ratio), "{ns}: {ratio}");
         }
         assert_ne!(CostClass::of(1.0), CostClass::of(1.3));
+        assert!(CostClass::UNTOLD.ns().is_nan() && CostClass::of(f64::MAX) < CostClass::UNTOLD);
         assert!((CostClass::of(1.0).octaves_from(CostClass::of(8.0)) - 3.0).abs() < 1e-9);
         for ns in [f64::NAN, -1.0, 0.0, f64::INFINITY, f64::MIN_POSITIVE] {
             assert!(CostClass::of(ns).ns() > 0.0, "{ns}");

@@ -270,7 +270,7 @@ impl Model {
                 rows.extend(curve.points().map(|(units, ms, samples)| Row {
                     kernel: entry.kernel.clone(),
                     variant: entry.variant.clone(),
-                    prior_ns: (!entry.cost.is_any()).then(|| entry.cost.ns()),
+                    prior_ns: entry.cost.is_told().then(|| entry.cost.ns()),
                     device: entry.device.clone(),
                     lanes: entry.lanes,
                     phase,

@@ -9,10 +9,12 @@ mod reason;
 mod request;
 mod split;
 mod types;
+mod variants;
 
 pub use request::{DeviceState, PlanError, PlanRequest, Unusable};
 pub(crate) use split::end_together;
 pub use types::{Candidate, Choice, Crossover, Part, Plan, Power, Prediction};
+pub use variants::{NoVariant, VariantPlan, VariantRequest, VariantState, plan_variants};
 
 use crate::device::DeviceId;
 use crate::job::DeviceChoice;

@@ -8,7 +8,7 @@ use crate::device::{DeviceId, Phases};
 use crate::engine::{Outcome, RanOn, Timings};
 use crate::job::JobError;
 use crate::kernels::Answer;
-use crate::plan::{Candidate, Choice, Crossover, Part, Plan, Prediction};
+use crate::plan::{Candidate, Choice, Crossover, Part, Plan, Power, Prediction};
 
 #[derive(Debug)]
 pub struct Count(pub u64);
@@ -48,7 +48,14 @@ pub fn plan() -> Plan {
         gpus_unknown: false,
         crossover: Some(Crossover { choice: Choice::Cpu { threads: 1 }, units: 40_000, below: true }),
         probe: None,
-        powers: Vec::new(),
+        powers: vec![Power {
+            device: DeviceId::Gpu(0),
+            lanes: 1,
+            units_per_ms: 1000.0,
+            setup_ms: 0.0,
+            chunk_ms: 0.2,
+            measured: true,
+        }],
     }
 }
 

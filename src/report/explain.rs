@@ -102,7 +102,8 @@ pub fn plan_text(plan: &Plan, style: Style) -> String {
             let units = counted(crossover.units, "unit", "units");
             let _ = writeln!(text, "  crossover  {side} {units}, {} wins", crossover.choice);
         }
-        None if plan.candidates.len() > 1 && !plan.gpus_unknown => {
+        // What runs whole has no size that could be another.
+        None if plan.candidates.len() > 1 && !plan.gpus_unknown && !plan.powers.is_empty() => {
             text.push_str("  crossover  no other choice wins at any size\n");
         }
         None => {}

@@ -1,5 +1,5 @@
 //! Irregular jobs and [`TASKS`], their registry: one file or folder a kind. A [`Task`] runs whole, on the CPU, in one stage or
-//! in several; the plan says `irregular` as its reason.
+//! in several; the plan says `irregular` as its reason. One with [`Variants`] is settled on one of them first, by a plan of its own.
 
 pub mod command;
 pub mod factor;
@@ -15,7 +15,7 @@ mod spill;
 mod task;
 
 pub use memory::MemoryUse;
-pub use task::{AtOnce, Place, Step, Task, TaskContext};
+pub use task::{AtOnce, Place, Step, Task, TaskContext, Variants};
 
 use crate::job::Kind;
 

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::device::DeviceId;
 use crate::engine::{CancelFlag, Need};
-use crate::job::JobError;
+use crate::job::{Cause, JobError};
 use crate::kernels::Answer;
 use crate::tasks::MemoryUse;
 use crate::tasks::spill::Spill;
@@ -18,6 +19,22 @@ pub enum Place {
     Process,
     /// On a thread outside the pool, and holds no lane: it waits for a network or a disk. Many run at once.
     Waiting,
+    /// On a thread outside the pool, while it holds the GPU of this index, and nothing else: it waits for a program that computes
+    /// there.
+    Gpu(u32),
+}
+
+/// Several ways of doing the same, of which the engine picks one by what each has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variants {
+    /// Under what the times of its like are remembered.
+    pub name: Arc<str>,
+    /// How much there is to do, in units of its own; 1 at least.
+    pub size: u64,
+    /// Whether it can be done on the CPU.
+    pub cpu: bool,
+    /// Whether it can be done on a GPU.
+    pub gpu: bool,
 }
 
 /// How many of a group of tasks may run at once.
@@ -52,6 +69,19 @@ pub trait Task: Send {
     /// are too many hold no lane while they wait.
     fn at_once(&self) -> Option<AtOnce> {
         None
+    }
+
+    /// What it can be chosen from, where there is something to choose: it is settled on one before anything else is asked.
+    fn variants(&self) -> Option<Variants> {
+        None
+    }
+
+    /// The task settled on one of its [variants](Task::variants), to run on this device.
+    ///
+    /// # Errors
+    /// Where it has no variant for that.
+    fn settle(&self, on: DeviceId) -> Result<Box<dyn Task>, JobError> {
+        Err(JobError::new(Cause::Unsupported, format!("this job has no variants to run on {on}")))
     }
 
     /// What memory this stage and those after it need together at most. It is reserved before this stage begins and given back

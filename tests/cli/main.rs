@@ -18,5 +18,6 @@ mod resume;
 mod run_results;
 mod shards;
 mod single_jobs;
+mod variants;
 mod watching;
 mod workers;

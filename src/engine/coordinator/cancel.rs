@@ -26,12 +26,14 @@ impl Coordinator {
                 {
                     cancelled.push(*key);
                 }
+                Item::OnGpu(staged) if staged.is_refused() => cancelled.push(*key),
                 Item::Batch(tickets) => gone.extend(tickets.extract_if(.., |ticket| ticket.is_refused())),
                 _ => {}
             }
         }
         stages.extend(self.waiting.take_refused());
         self.limits.take_refused(&mut stages);
+        self.unsettled.take_refused(&mut stages);
         if let Some(processes) = &mut self.processes {
             stages.extend(processes.take_refused());
         }

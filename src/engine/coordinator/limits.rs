@@ -16,6 +16,12 @@ pub(crate) struct Permit {
     sender: Sender<Message>,
 }
 
+impl Permit {
+    pub fn new(place: Arc<()>, sender: Sender<Message>) -> Self {
+        Self { place: Some(place), sender }
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         self.place = None;
@@ -45,7 +51,7 @@ impl Group {
     }
 
     fn permit(&self, sender: &Sender<Message>) -> Permit {
-        Permit { place: Some(self.places.clone()), sender: sender.clone() }
+        Permit::new(self.places.clone(), sender.clone())
     }
 }
 

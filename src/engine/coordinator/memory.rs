@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Coordinator;
-use crate::device::free_memory_bytes;
+use crate::device::{DeviceId, free_memory_bytes};
 use crate::engine::batch::Bound;
 use crate::engine::budget::{Budget, Need};
 use crate::engine::reservation::Reservation;
@@ -39,6 +39,14 @@ impl Parked {
         }
     }
 
+    /// What it was settled on, and how long it is expected to run there, in milliseconds.
+    fn settled(&self) -> Option<(DeviceId, f64)> {
+        match self {
+            Self::Stage(staged) => staged.settled_on().map(|device| (device, staged.expected_ms().clamp(0.0, 1e9))),
+            Self::Large(_) => None,
+        }
+    }
+
     pub fn is_refused(&self) -> bool {
         match self {
             Self::Stage(staged) => staged.is_refused(),
@@ -58,6 +66,8 @@ pub(super) struct Memory {
     watched: HashMap<u64, Arc<MemoryUse>>,
     /// When it was last looked at those.
     looked: Option<Instant>,
+    /// How long those are expected to run that were settled on a device and wait here, in milliseconds.
+    settled_ms: HashMap<DeviceId, f64>,
 }
 
 impl Memory {
@@ -69,6 +79,27 @@ impl Memory {
 
     pub fn is_idle(&self) -> bool {
         self.parked.is_empty()
+    }
+
+    /// How long what was settled on this device and waits here is expected to run there, in milliseconds.
+    pub fn parked_ms(&self, device: DeviceId) -> f64 {
+        self.settled_ms.get(&device).copied().unwrap_or(0.0)
+    }
+
+    fn insert(&mut self, key: u64, order: u64, parked: Parked) {
+        if let Some((device, ms)) = parked.settled() {
+            *self.settled_ms.entry(device).or_default() += ms;
+        }
+        self.parked.insert(key, (order, parked));
+    }
+
+    /// Takes note that this one waits no longer.
+    fn went(settled_ms: &mut HashMap<DeviceId, f64>, parked: &Parked) {
+        if let Some((device, ms)) = parked.settled()
+            && let Some(sum) = settled_ms.get_mut(&device)
+        {
+            *sum = (*sum - ms).max(0.0);
+        }
     }
 
     /// How many bound jobs of a class wait here.
@@ -110,7 +141,7 @@ impl Coordinator {
             return self.fail_parked(parked, JobError::new(Cause::Memory, message));
         }
         parked.ticket().reserved = Some(reservation);
-        self.memory.parked.insert(key, (order, parked));
+        self.memory.insert(key, order, parked);
         self.begin_parked(None);
     }
 
@@ -121,7 +152,11 @@ impl Coordinator {
         while self.on_lanes.next.len() < ready_max
             && let Some(key) = self.memory.budget.as_mut().and_then(|budget| budget.begin(now, free_bytes))
         {
-            match self.memory.parked.remove(&key) {
+            let begins = self.memory.parked.remove(&key);
+            if let Some((_, parked)) = &begins {
+                Memory::went(&mut self.memory.settled_ms, parked);
+            }
+            match begins {
                 Some((order, Parked::Stage(staged))) => self.admit_stage_in_turn(staged, order),
                 Some((_, Parked::Large(bound))) => self.admit_large(bound),
                 None => debug_assert!(false, "a job that waits for memory is parked"),
@@ -160,6 +195,7 @@ impl Coordinator {
         let refused: Vec<_> = refused.collect();
         let now = self.begun.elapsed();
         let forget = |(key, (order, parked)): (u64, (u64, Parked))| {
+            Memory::went(&mut self.memory.settled_ms, &parked);
             if let Some(budget) = &mut self.memory.budget {
                 budget.forget(key, order, now);
             }

@@ -32,6 +32,11 @@ impl Outside {
         Self { max, running: 0, next: Arc::default() }
     }
 
+    /// How long one more would wait, in milliseconds, as far as those tell that wait already.
+    pub fn wait_ms(&self) -> f64 {
+        if self.running < self.max { 0.0 } else { self.next.takes_ms() / self.max as f64 }
+    }
+
     pub fn is_idle(&self) -> bool {
         self.running == 0 && self.next.is_empty()
     }
@@ -51,11 +56,20 @@ pub(super) struct OnLanes {
     waiting: usize,
 }
 
+impl OnLanes {
+    /// How long those take, in milliseconds, that dispatch has not been told of.
+    pub fn beyond_dispatch_ms(&self) -> f64 {
+        let count = self.next.len();
+        let beyond = count.saturating_sub(self.waiting) as f64 / count.max(1) as f64;
+        self.next.takes_ms() * beyond
+    }
+}
+
 impl Coordinator {
     /// Where stages of this kind run outside all lanes; `None` where they hold one.
     pub(super) fn outside(&mut self, place: Place) -> Option<&mut Outside> {
         match place {
-            Place::Compute => None,
+            Place::Compute | Place::Gpu(_) => None,
             Place::Process => self.processes.as_mut(),
             Place::Waiting => Some(&mut self.waiting),
         }
@@ -63,6 +77,9 @@ impl Coordinator {
 
     /// Gives the next stage of an irregular job its turn.
     pub(super) fn admit_stage(&mut self, staged: Staged) {
+        if staged.variants().is_some() {
+            return self.admit_unsettled(staged);
+        }
         let Some(staged) = self.limits.admit(staged, &self.sender) else { return };
         let order = self.order(staged.ticket.priority, staged.expected_ms());
         match staged.wants() {
@@ -74,6 +91,9 @@ impl Coordinator {
     /// The same, of one that has the memory that it needs.
     pub(super) fn admit_stage_in_turn(&mut self, staged: Staged, order: u64) {
         let place = staged.place();
+        if let Place::Gpu(index) = place {
+            return self.admit_gpu_stage(staged, index, order);
+        }
         match self.outside(place) {
             Some(outside) => {
                 outside.next.push(order, staged);
@@ -91,6 +111,7 @@ impl Coordinator {
         for staged in self.limits.due(&self.sender) {
             self.admit_stage(staged);
         }
+        self.settle_due();
     }
 
     /// Asks dispatch for as many lanes as there are stages that wait for one.
@@ -143,6 +164,7 @@ impl Coordinator {
                 self.short_ended(lane, elapsed);
                 self.ask_for_lanes();
             }
+            Held::Gpu(lane) => self.short_ended(lane, elapsed),
             Held::Nothing(place) => {
                 if let Some(outside) = self.outside(place) {
                     outside.running -= 1;
@@ -152,13 +174,13 @@ impl Coordinator {
         }
     }
 
-    fn shift(&self, next: Arc<Ready>, place: Place, limit: Option<Duration>, held: Held) -> Shift {
+    pub(super) fn shift(&self, next: Arc<Ready>, place: Place, limit: Option<Duration>, held: Held) -> Shift {
         let (shared, timer, sender) = (self.shared.clone(), self.timer.clone(), self.sender.clone());
         Shift { next, place, limit, held, shared, timer, sender }
     }
 
     /// Runs a shift on a thread outside the pool.
-    fn run_outside(&self, shift: Shift, first: Staged) {
+    pub(super) fn run_outside(&self, shift: Shift, first: Staged) {
         let sender = self.sender.clone();
         let held = shift.held;
         // Where there is no thread for it, the errand is dropped with the job in it: so it is handed over by a slot.
@@ -193,7 +215,7 @@ impl Coordinator {
 }
 
 /// A thread's turn at stages: it runs one after the other until there are none, or it is time for others.
-struct Shift {
+pub(super) struct Shift {
     next: Arc<Ready>,
     place: Place,
     limit: Option<Duration>,

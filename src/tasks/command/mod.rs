@@ -2,7 +2,7 @@
 //!
 //! The job holds a lane of the CPU while its process runs, since that computes; the thread that waits for it stands outside
 //! the pool. Every process leads a process group, which is what a time-out or a cancellation ends: first asked to (SIGTERM),
-//! then made to. What a program leaves running in its group ends with it.
+//! then made to. What a program leaves running in its group ends with it. A variant for a GPU holds that GPU instead of a lane.
 
 mod answer;
 #[cfg(feature = "cli")]
@@ -21,12 +21,13 @@ mod portable;
 mod process;
 #[cfg(unix)]
 mod unix;
+mod variants;
 mod worker;
 
 pub use answer::{CommandAnswer, Output};
 #[cfg(unix)]
 pub use guard::{guard_with, watch as guard};
-pub use params::CommandParams;
+pub use params::{CommandParams, CommandVariants};
 pub use worker::WorkerAnswer;
 pub(crate) use worker::Workers;
 

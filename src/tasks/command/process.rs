@@ -137,11 +137,13 @@ pub(super) struct CommandTask {
     pub program: Program,
     /// What it is called by those who remember it, where somebody says.
     pub name: Option<Arc<str>>,
+    /// Whether it computes on the CPU, or on which GPU.
+    pub place: Place,
 }
 
 impl Task for CommandTask {
     fn place(&self) -> Place {
-        Place::Process
+        self.place
     }
 
     fn expected_ms(&self) -> f64 {
