@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use crate::cli::flow::with_flow_options;
-use crate::cli::options::{with_job_options, with_machine_options};
+use crate::cli::options::{memory_arg, with_job_options, with_machine_options};
 use crate::cli::watch::with_watch_options;
 use crate::cli::{guard, merge};
 use crate::job::{Shard, kinds, parse_bounded};
@@ -129,6 +129,8 @@ fn map() -> Command {
             .help("What the program is called by the model, which remembers its memory [default: its file name]")
             .value_parser(clap::builder::NonEmptyStringValueParser::new()),
         flag("tag", "Begin each line with its input and a tab"),
+        flag("null", "Inputs on standard input end with a zero byte, not with their line: from find -print0").short('0'),
+        memory_arg(),
     ]);
     with_machine_options(with_watch_options(with_flow_options(command)))
 }

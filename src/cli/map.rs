@@ -74,7 +74,9 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         Arc::new(Results::new(out, Box::new(0..), MAX_HELD_BYTES, render, Box::new(on_broken)))
     };
     let results = watching.over(results, Vec::new());
-    let mut inputs = if from_stdin { Inputs::Lines(lines_of_stdin(&cancel)) } else { Inputs::Given(given.into_iter()) };
+    let end_byte = if matches.get_flag("null") { 0 } else { b'\n' };
+    let mut inputs =
+        if from_stdin { Inputs::Lines(inputs_of_stdin(end_byte, &cancel)) } else { Inputs::Given(given.into_iter()) };
     let workers = matches.get_one::<u64>("workers").map(|count| *count as u32);
     let name = matches.get_one::<String>("name").map(|name| name.as_str().into());
     let program = Program { argv, workers, name };
@@ -130,14 +132,14 @@ impl Inputs {
     }
 }
 
-/// The lines of standard input, which may be names of files, and so any bytes.
-fn lines_of_stdin(cancel: &CancelFlag) -> Pipe<OsString> {
-    let next = || {
+/// The inputs on standard input, each of which ends with this byte; they may be names of files, and so any bytes.
+fn inputs_of_stdin(end_byte: u8, cancel: &CancelFlag) -> Pipe<OsString> {
+    let next = move || {
         let mut line = Vec::new();
-        match io::stdin().lock().read_until(b'\n', &mut line) {
+        match io::stdin().lock().read_until(end_byte, &mut line) {
             Ok(0) => None,
             Ok(_) => {
-                let end = line.strip_suffix(b"\n").map_or(line.len(), <[u8]>::len);
+                let end = line.strip_suffix(&[end_byte]).map_or(line.len(), <[u8]>::len);
                 line.truncate(end);
                 Some(Ok(text_of(line)))
             }

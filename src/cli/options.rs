@@ -51,12 +51,14 @@ pub(super) fn with_job_options(command: Command) -> Command {
     let flags = flags.map(|(name, help)| Arg::new(name).long(name).help(help).action(ArgAction::SetTrue));
     let [explain, dry_run, verify] = flags;
     let verify = verify.conflicts_with_all(["dry-run", "explain"]);
-    let memory = Arg::new("memory")
-        .long("memory")
-        .value_name("SIZE")
-        .help("Memory that jobs may take together: 8GiB, 500MB [env: TANDEM_MEMORY] [default: 80 % of what is free]");
-    let all = [device].into_iter().chain(machine_args()).chain([memory, explain, dry_run, verify]);
+    let all = [device].into_iter().chain(machine_args()).chain([memory_arg(), explain, dry_run, verify]);
     command.args(all.map(|arg| arg.help_heading(HEADING)))
+}
+
+/// The option that bounds what jobs take of the memory.
+pub(super) fn memory_arg() -> Arg {
+    let help = "Memory that jobs may take together: 8GiB, 500MB [env: TANDEM_MEMORY] [default: 80 % of what is free]";
+    Arg::new("memory").long("memory").value_name("SIZE").help(help).help_heading(HEADING)
 }
 
 fn machine_args() -> [Arg; 4] {

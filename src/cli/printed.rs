@@ -7,33 +7,41 @@ use crate::engine::Outcome;
 use crate::job::JobError;
 use crate::report::visible;
 use crate::results::Render;
+use crate::tasks::command::CommandAnswer;
 
-/// Prints of each job what its program printed, or its answer as for people; with `tag`, its id and a tab before every line, and
-/// what it printed also where it failed.
+/// Prints of each job what its program printed, also where it failed, or its answer as for people; with `tag`, its id and a tab
+/// before every line. Files that held what was too long for an outcome have had their use then.
 pub(super) fn printed(tag: bool) -> Render {
     Box::new(move |outcome, out| {
-        let mut notes = Vec::new();
-        if !tag {
-            let Ok(answer) = &outcome.result else { return Ok(()) };
-            answer.write_notes(&mut notes)?;
-            tell_bytes(&notes)?;
-            return answer.write_text(out);
-        }
-        let mut text = Vec::new();
+        let (mut text, mut notes) = (Vec::new(), Vec::new());
         match &outcome.result {
             Ok(answer) => {
-                answer.write_text(&mut text)?;
                 answer.write_notes(&mut notes)?;
+                if tag {
+                    answer.write_text(&mut text)?;
+                }
             }
             Err(error) => {
                 text = of_failed(error, "stdout").into_bytes();
                 notes = of_failed(error, "stderr").into_bytes();
             }
         }
-        let mut tagged_notes = Vec::new();
-        write_tagged(&mut tagged_notes, outcome, &notes)?;
-        tell_bytes(&tagged_notes)?;
-        write_tagged(out, outcome, &text)
+        if tag {
+            let mut tagged_notes = Vec::new();
+            write_tagged(&mut tagged_notes, outcome, &notes)?;
+            tell_bytes(&tagged_notes)?;
+            write_tagged(out, outcome, &text)?;
+        } else {
+            tell_bytes(&notes)?;
+            match &outcome.result {
+                Ok(answer) => answer.write_text(out)?,
+                Err(_) => out.write_all(&text)?,
+            }
+        }
+        if let Ok(answer) = outcome.answer::<CommandAnswer>() {
+            answer.remove_files();
+        }
+        Ok(())
     })
 }
 
@@ -45,7 +53,7 @@ fn tell_bytes(text: &[u8]) -> io::Result<()> {
 }
 
 /// What a program that failed printed on this stream, as far as its error holds it.
-fn of_failed(error: &JobError, stream: &str) -> String {
+pub(super) fn of_failed(error: &JobError, stream: &str) -> String {
     let Some(details) = &error.details else { return String::new() };
     let fields: serde_json::Map<_, _> = serde_json::from_str(&format!("{{{details}}}")).unwrap_or_default();
     fields.get(stream).and_then(|text| text.as_str()).unwrap_or_default().to_owned()
@@ -83,6 +91,14 @@ mod tests {
         let outcome = Outcome { id: "x\ny".into(), ..succeeded() };
         write_tagged(&mut out, &outcome, b"1\n\n2").unwrap();
         assert_eq!(out, b"x\\ny\t1\nx\\ny\t\nx\\ny\t2\n");
+    }
+
+    #[test]
+    fn without_a_tag_what_a_failed_program_printed_is_as_it_was() {
+        let error = JobError::bad_input("x").with_details("\"exit_code\":3,\"stdout\":\"so far\",\"stderr\":\"\"");
+        let mut out = Vec::new();
+        printed(false)(&Outcome { result: Err(error), ..failed() }, &mut out).unwrap();
+        assert_eq!(out, b"so far");
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl Watcher for Shared {
     fn note(&self, outcomes: &[Outcome], _ended: SystemTime) {
         let mut counts = self.lock();
         for outcome in outcomes {
-            counts.failed += u64::from(outcome.result.is_err());
+            counts.failed += u64::from(outcome.result.as_ref().is_err_and(|error| error.cause.is_failure()));
             match counts.ended.iter_mut().find(|(place, _)| *place == outcome.ran_on) {
                 Some((_, count)) => *count += 1,
                 None => counts.ended.push((outcome.ran_on, 1)),
@@ -125,11 +125,11 @@ impl Shared {
             };
             let counts = self.ended.wait_timeout_while(self.lock(), period, |counts| !counts.is_over);
             let is_over = counts.unwrap_or_else(PoisonError::into_inner).0.is_over;
-            if is_over && self.is_bar {
-                return status_line::remove();
-            }
             let progress = self.progress(&mut pace, is_over);
-            if self.is_bar {
+            if is_over && self.is_bar {
+                status_line::remove();
+            }
+            if self.is_bar && !is_over {
                 status_line::show(progress_bar(&progress, columns(), stderr_style()));
             } else {
                 tell(progress_line(&progress));

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use crate::cli::terminal::tell;
 use crate::engine::CancelFlag;
 
 /// How long a program that was asked to end may take over it, where [`Signals::watch_and_end`] sees to it.
@@ -19,7 +20,9 @@ impl Signals {
     /// that too, the third ends the process. `wake` is called whenever `cancel` has changed.
     #[cfg(unix)]
     pub fn watch(cancel: CancelFlag, wake: impl Fn() + Send + 'static) -> Self {
-        Self::watch_for(cancel, wake, true, |_| ())
+        Self::watch_for(cancel, wake, true, |_| {
+            tell("ending: what runs is let end, and nothing more begins; once more ends that too")
+        })
     }
 
     /// As [`watch`](Self::watch); but a program that has not ended by itself a moment after the first signal is ended,

@@ -8,6 +8,7 @@ use std::sync::{Arc, mpsc};
 use clap::ArgMatches;
 
 use crate::cli::options::Options;
+use crate::cli::printed::of_failed;
 use crate::cli::signals::Signals;
 use crate::cli::stopped::{FAILED, NO_DEVICE};
 use crate::cli::terminal::{print, stderr_style, stdout_style, tell};
@@ -16,6 +17,7 @@ use crate::engine::{CancelFlag, Outcome, OutcomeSink};
 use crate::job::{BindContext, Cause, JobError, JobSpec, Kind, Terms};
 use crate::report::{Detail, explain, plan_text, visible, visible_lines, write_outcome, write_plan};
 use crate::runner::Runner;
+use crate::tasks::command::CommandAnswer;
 
 pub(super) fn run(kind: &'static Kind, matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let options = Options::read(matches)?;
@@ -114,8 +116,15 @@ fn show(outcome: &Outcome, options: &Options, several: bool) -> Result<(), Stopp
             answer.write_text(out)
         })?;
         answer.write_notes(&mut std::io::stderr()).map_err(Stopped::output)?;
+        if let Ok(answer) = outcome.answer::<CommandAnswer>() {
+            answer.remove_files();
+        }
     }
     if let Err(error) = &outcome.result {
+        if !options.json {
+            print(|out| out.write_all(of_failed(error, "stdout").as_bytes()))?;
+            std::io::stderr().write_all(of_failed(error, "stderr").as_bytes()).map_err(Stopped::output)?;
+        }
         tell(format_args!("error: {}", visible_lines(&error.message)));
     }
     if options.explain {

@@ -116,10 +116,8 @@ impl Ticket {
         let (params, submitted) = (Foreign::new(params), Instant::now());
         // Asked once, and here: it is foreign code, which may panic.
         let in_memory = panics::catch(|| params.in_memory()).unwrap_or(false);
+        let priority = terms.turn();
         let Terms { timeout, memory_bytes, .. } = terms;
-        // Of one priority, what goes on with work that others have begun comes before what begins anew: a chain of jobs ends
-        // early, and all its stages are busy.
-        let priority = 2 * terms.priority + i32::from(!terms.after.is_empty());
         // A time-out is the job's own.
         let cancel = if timeout.is_some() { cancel.child() } else { cancel };
         let has_begun = None;

@@ -55,6 +55,13 @@ impl Cause {
     }
 }
 
+impl Cause {
+    /// Whether the job itself went wrong: not where it was ended, or never begun, for what others did.
+    pub const fn is_failure(self) -> bool {
+        !matches!(self, Self::Cancelled | Self::Skipped | Self::NotStarted)
+    }
+}
+
 impl std::fmt::Display for Cause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())

@@ -318,6 +318,10 @@ impl Wrong {
         };
         let field = if error.is_data() && error.line() > 0 { field_at(column) } else { None };
         let mut message = with_field(plain(message), field).into_owned();
+        if field.is_none() && message.starts_with("unknown field ") {
+            message += ", or a field of every job: `matrix`";
+            TERMS.iter().for_each(|term| message += &format!(", `{term}`"));
+        }
         if message.len() > MAX_MESSAGE_BYTES {
             let (head, tail) = (message.floor_char_boundary(250), message.ceil_char_boundary(message.len() - 140));
             message = format!("{} … {}", &message[..head], &message[tail..]);

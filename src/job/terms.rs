@@ -21,6 +21,14 @@ pub struct Terms {
     pub memory_bytes: Option<u64>,
 }
 
+impl Terms {
+    /// Whose turn it is: the greatest comes first. Of one priority, what goes on with work that others have begun comes before what
+    /// begins anew: a chain of jobs ends early, and all its stages are busy.
+    pub(crate) fn turn(&self) -> i32 {
+        2 * self.priority + i32::from(!self.after.is_empty())
+    }
+}
+
 /// A duration as people write it: `30s`, `500ms`, `2m`, `1.5h`, `1d`, or seconds without a unit.
 ///
 /// # Errors

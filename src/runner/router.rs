@@ -1,7 +1,8 @@
 //! What sees every outcome of a run before the sink does: it lets jobs begin that waited for others, tries again what can be,
 //! and skips what is not to run.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -30,8 +31,9 @@ pub(super) struct State {
     pub awaits_room: bool,
     /// Jobs that wait, for others or for their next try.
     pub kept: HashMap<u64, Foreign<JobSpec>>,
-    /// Those of them that may begin.
-    pub ready: VecDeque<u64>,
+    /// Those of them that may begin: of higher priority first, and then as they came.
+    ready: BTreeMap<(Reverse<i32>, u64), u64>,
+    came: u64,
     /// How the last try of jobs ended that wait for another one; its attempts are those of all tries so far.
     tried: HashMap<u64, Outcome>,
     /// What jobs are called that have not succeeded, for those that wait for them.
@@ -46,9 +48,21 @@ pub(super) struct State {
 const FAILED_MAX: usize = 65_536;
 
 impl State {
+    /// How many jobs may begin.
+    pub fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// A job that was kept may begin.
+    pub fn put_ready(&mut self, job: u64) {
+        let priority = self.kept.get(&job).map_or(0, |spec| spec.terms.turn());
+        self.came += 1;
+        self.ready.insert((Reverse(priority), self.came), job);
+    }
+
     /// The next job that has waited long enough.
     pub fn next_ready(&mut self) -> Option<JobSpec> {
-        while let Some(index) = self.ready.pop_front() {
+        while let Some((_, index)) = self.ready.pop_first() {
             if let Some(spec) = self.kept.remove(&index) {
                 return Some(spec.into_inner());
             }
@@ -87,7 +101,7 @@ impl State {
         self.under_way -= 1;
         for next in self.flow.end(index, true) {
             if let Next::Begin(job) = next {
-                self.ready.push_back(job);
+                self.put_ready(job);
             }
         }
     }
@@ -177,7 +191,7 @@ impl Router {
     /// Ends every job that waits, since none is to begin any more.
     pub fn give_up<'a>(&'a self, mut state: MutexGuard<'a, State>, stopped: bool) -> MutexGuard<'a, State> {
         let mut gone = state.flow.give_up();
-        for ready in std::mem::take(&mut state.ready) {
+        for ready in std::mem::take(&mut state.ready).into_values() {
             state.flow.give_up_one(ready);
             gone.push(ready);
         }
@@ -229,7 +243,7 @@ impl OutcomeSink for Router {
             passed.push(outcome);
             for next in state.flow.end(index, succeeded) {
                 match next {
-                    Next::Begin(job) => state.ready.push_back(job),
+                    Next::Begin(job) => state.put_ready(job),
                     Next::Skip { job, parent } => {
                         if let Some(spec) = state.kept.remove(&job) {
                             passed.push(state.skipped(&spec, parent));

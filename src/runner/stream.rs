@@ -13,6 +13,9 @@ use crate::runner::router::{Router, State};
 /// Jobs that have not ended, at most, before reading waits. Enough for batches; small enough to bound memory.
 const UNDER_WAY_MAX: usize = 8192;
 
+/// Jobs that are read ahead, at most, where no more may be under way: those of higher priority among them begin first.
+const AHEAD_MAX: usize = 8192;
+
 /// Jobs that wait for others or for another try, at most, before reading waits.
 const WAITING_MAX: usize = 65_536;
 
@@ -104,6 +107,13 @@ enum Ending {
     Now,
 }
 
+/// How far the jobs have been read.
+struct Reading {
+    is_over: bool,
+    /// Whether there was nothing to read at the last look.
+    is_dry: bool,
+}
+
 /// What the thread that reads jobs does next.
 enum Turn {
     Begin(JobSpec),
@@ -113,16 +123,16 @@ enum Turn {
 
 impl Stream<'_> {
     fn run(&self, jobs: &mut dyn FnMut() -> Incoming, cancel: &CancelFlag) -> Streamed {
-        let mut all_read = false;
+        let mut reading = Reading { is_over: false, is_dry: false };
         let mut told = Ending::No;
         loop {
-            match self.next_turn(all_read, cancel, &mut told) {
+            match self.next_turn(&mut reading, cancel, &mut told) {
                 Turn::Begin(spec) => self.begin(self.router.lock(), spec),
                 Turn::Read => match jobs() {
                     Incoming::Job(spec) => self.take_in(spec),
                     Incoming::Ended(outcome) => self.router.pass_bad_line(outcome),
-                    Incoming::NothingYet => {}
-                    Incoming::End => all_read = true,
+                    Incoming::NothingYet => reading.is_dry = true,
+                    Incoming::End => reading.is_over = true,
                 },
                 Turn::Over(how) => return how,
             }
@@ -130,7 +140,7 @@ impl Stream<'_> {
     }
 
     /// Waits until there is something to do.
-    fn next_turn(&self, all_read: bool, cancel: &CancelFlag, told: &mut Ending) -> Turn {
+    fn next_turn(&self, reading: &mut Reading, cancel: &CancelFlag, told: &mut Ending) -> Turn {
         let mut state = self.router.lock();
         loop {
             let stopped = cancel.is_draining() || cancel.is_cancelled();
@@ -151,21 +161,21 @@ impl Stream<'_> {
             } else {
                 let now = self.router.begun.elapsed();
                 let held_back = self.runner.engine.held_back();
-                if state.under_way < (self.under_way_max + held_back).min(UNDER_WAY_MAX) {
-                    while let Some(job) = state.flow.due(now) {
-                        state.ready.push_back(job);
-                    }
-                    if let Some(spec) = state.next_ready() {
-                        state.under_way += 1;
-                        return Turn::Begin(spec);
-                    }
-                    if !all_read && state.flow.waiting() < WAITING_MAX {
-                        return Turn::Read;
-                    }
+                while let Some(job) = state.flow.due(now) {
+                    state.put_ready(job);
+                }
+                let is_full = state.under_way >= (self.under_way_max + held_back).min(UNDER_WAY_MAX);
+                if !is_full && let Some(spec) = state.next_ready() {
+                    state.under_way += 1;
+                    return Turn::Begin(spec);
+                }
+                let reads_ahead = self.under_way_max < UNDER_WAY_MAX && state.ready() < AHEAD_MAX && !reading.is_dry;
+                if !reading.is_over && (!is_full || reads_ahead) && state.flow.waiting() < WAITING_MAX {
+                    return Turn::Read;
                 }
             }
-            let none_left = state.under_way == 0 && state.ready.is_empty() && state.flow.waiting() == 0;
-            if none_left && (ends || all_read) {
+            let none_left = state.under_way == 0 && state.ready() == 0 && state.flow.waiting() == 0;
+            if none_left && (ends || reading.is_over) {
                 return Turn::Over(match (stopped, ends) {
                     (true, _) => Streamed::Stopped,
                     (false, true) => Streamed::Halted,
@@ -175,7 +185,8 @@ impl Stream<'_> {
             let due = state.flow.due_at().map(|at| at.saturating_sub(self.router.begun.elapsed()));
             let wait = due.map_or(LOOK, |due| due.min(LOOK));
             let wait = if ends { LOOK } else { wait.max(Duration::from_micros(100)) };
-            state.awaits_room = !all_read;
+            state.awaits_room = !reading.is_over;
+            reading.is_dry = false;
             state = self.router.ended.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -186,6 +197,11 @@ impl Stream<'_> {
         let mut state = self.router.lock();
         let index = spec.index;
         match state.flow.add(index, &spec.terms) {
+            // Where few may be under way, others of higher priority may be ahead of it.
+            Verdict::Begin if self.under_way_max < UNDER_WAY_MAX => {
+                state.kept.insert(index, Foreign::new(spec));
+                state.put_ready(index);
+            }
             Verdict::Begin => {
                 state.under_way += 1;
                 self.begin(state, spec);

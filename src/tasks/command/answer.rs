@@ -17,6 +17,20 @@ pub struct Output {
     pub file: Option<PathBuf>,
 }
 
+impl CommandAnswer {
+    /// Removes the files that hold what was too long for an outcome, for whoever has read them; and their folder, where it is
+    /// empty then.
+    #[cfg(feature = "cli")]
+    pub(crate) fn remove_files(&self) {
+        for path in [&self.stdout.file, &self.stderr.file].into_iter().flatten() {
+            let _ = std::fs::remove_file(path);
+            if let Some(folder) = path.parent() {
+                let _ = std::fs::remove_dir(folder);
+            }
+        }
+    }
+}
+
 impl Output {
     /// Its last line that is not blank, shortened, for a message.
     pub(super) fn last_line(&self) -> Option<String> {

@@ -182,7 +182,14 @@ impl Task for CommandTask {
                 told(format!("{} ended with exit code {code}", program.name()), &answer.stderr),
             ),
             (Ending::Signal(signal), None) => {
-                JobError::new(Cause::Signal, told(format!("{} was ended by {signal}", program.name()), &answer.stderr))
+                // Nobody but the system sends that one unasked.
+                let hint = if signal == "SIGKILL" {
+                    ", as a system does that runs out of memory: say in `memory` what it needs, or run fewer at once"
+                } else {
+                    ""
+                };
+                let message = format!("{} was ended by {signal}{hint}", program.name());
+                JobError::new(Cause::Signal, told(message, &answer.stderr))
             }
         };
         let error = error.with_details(answer.fields());
