@@ -116,7 +116,7 @@ fn a_run_stops_at_the_failures_that_it_was_told_to_stop_at() {
         (0..200).map(|n| shell(&format!("j{n}"), if n % 2 == 0 { "exit 1" } else { "true" }, "")).collect();
     let ended = run(&jobs, &["--halt", "soon,fail=3", "--jobs", "1"]).expect(1);
     assert_eq!(causes(&ended)[..5], ["exit_code", "ok", "exit_code", "ok", "exit_code"]);
-    assert!(ended.err.contains("halted: the rest of "), "{}", ended.err);
+    assert!(ended.err.contains("195 not started"), "{}", ended.err);
     let ended = run(
         &[shell("a", "sleep 30", ""), shell("b", "sleep 0.2; exit 1", "")].concat(),
         &["--fail-fast", "--threads", "2"],
@@ -124,6 +124,42 @@ fn a_run_stops_at_the_failures_that_it_was_told_to_stop_at() {
     assert_eq!(causes(&ended.expect(1)), ["cancelled", "exit_code"]);
     let ended = tandem(&["run", "-", "--halt", "sometimes"]).expect(2);
     assert!(ended.err.contains("never, soon,fail=N or now,fail=P%"), "{}", ended.err);
+}
+
+#[test]
+fn of_jobs_of_which_few_may_run_at_once_those_of_higher_priority_begin_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let line = |n: u32, priority: u32| {
+        shell(&format!("j{n}"), &format!("echo {n} >> {}", log.display()), &format!(",\"priority\":{priority}"))
+    };
+    // The first may begin before the others are read.
+    let jobs: String = [line(0, 9)].into_iter().chain((1..40).map(|n| line(n, n % 4))).collect();
+    run(&jobs, &["--jobs", "1"]).expect(0);
+    let begun: Vec<u32> = std::fs::read_to_string(&log).unwrap().lines().map(|n| n.parse().unwrap()).collect();
+    let expected = (0..4).rev().flat_map(|priority| (1..40).filter(move |n| n % 4 == priority));
+    assert_eq!(begun, std::iter::once(0).chain(expected).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_programs_printed_that_failed_is_shown_and_files_of_long_outputs_do_not_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "echo out; echo one >&2; echo two >&2; exit 3";
+    for args in [&["map", "x", "--", "sh", "-c", script][..], &["command", "--", "sh", "-c", script]] {
+        let ended = tandem(args).expect(1);
+        assert_eq!(ended.out, "out\n", "{args:?}");
+        assert!(ended.err.starts_with("one\ntwo\n") && ended.err.contains("exit code 3"), "{}", ended.err);
+    }
+    let long = ["map", "x", "--", "sh", "-c", "head -c 300000 /dev/zero"];
+    let ended = crate::program::tandem_with(&long, &[("TMPDIR", folder.path().to_str().unwrap())]).expect(0);
+    assert_eq!(ended.out.len(), 300_000);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "all of it was printed");
+}
+
+#[test]
+fn inputs_may_end_with_zero_bytes() {
+    let ended = tandem_reading(&["map", "-0", "--", "printf", "<%s>"], b"a b\0c\nd\0e").expect(0);
+    assert_eq!(ended.out, "<a b><c\nd><e>");
 }
 
 #[test]

@@ -154,7 +154,8 @@ fn on_a_terminal_a_bar_is_redrawn_in_place_and_gone_at_the_end() {
         assert!(!bar.contains(['\n', '\u{1b}']), "without colours (NO_COLOR): {bar:?}");
     }
     assert!(bars.last().unwrap().contains("2 of 3, 1 failed, 1 running"), "{bars:?}");
-    assert!(last.starts_with("b: exit_code: ") && last.ends_with("3 jobs, 1 failed\r\n"), "{last:?}");
+    assert!(last.starts_with("progress: 3 of 3 jobs (100 %), 1 failed, "), "{last:?}");
+    assert!(last.contains("\nb: exit_code: ") && last.ends_with("3 jobs, 1 failed\r\n"), "{last:?}");
 }
 
 #[test]
