@@ -2,6 +2,7 @@
 //! says. It folds nothing itself.
 
 mod cancel;
+mod large;
 mod limits;
 mod memory;
 mod stages;
@@ -16,25 +17,22 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::device::{Device, DeviceError, Phases};
 use crate::engine::batch::{self, Bound, Planner};
-use crate::engine::dispatch::{
-    Action, Admission, Dispatch, Event, JobReport, Lanes as DispatchLanes, Ticket as LaneTicket,
-};
+use crate::engine::dispatch::{Action, Dispatch, Event, Lanes as DispatchLanes, Ticket as LaneTicket};
 use crate::engine::lanes::{Lanes, Piece};
-use crate::engine::message::{Folded, Item, Large, Message, fold_on};
+use crate::engine::message::{Item, Message, fold_on};
+use crate::engine::panics;
 use crate::engine::queue::{Class, Queue};
-use crate::engine::running::{PassEnd, Running};
-use crate::engine::shared::{Planned, Shared};
+use crate::engine::shared::Shared;
 use crate::engine::short::Short;
 use crate::engine::ticket::{Begun, Ticket, deliver};
 use crate::engine::timer::Timer;
-use crate::engine::{Timings, panics};
-use crate::job::{Cause, DeviceChoice, JobError, PRIORITY_MAX};
+use crate::job::{JobError, PRIORITY_MAX};
 use crate::kernels::Work;
 use crate::plan::Plan;
 
 use limits::Limits;
 pub(crate) use limits::Permit;
-use memory::{Memory, Parked, wanted_by};
+use memory::Memory;
 use stages::{OnLanes, Outside};
 use variants::Unsettled;
 
@@ -224,43 +222,6 @@ impl Coordinator {
         }
     }
 
-    fn chunk_ended(&mut self, key: u64, ticket: LaneTicket, result: Result<Folded, DeviceError>) {
-        let merged = match result {
-            // A chunk that was given to somebody else meanwhile must not be merged twice. No device of ours has more
-            // than one lane, so that this is for devices of others.
-            Ok(Folded { partial: Some(partial), phases, resident }) if self.dispatch.wants(ticket) => {
-                match self.items.get(&key) {
-                    Some(Item::Large(large)) => {
-                        large.running.absorb(partial).map(|()| (phases, resident)).map_err(DeviceError::Job)
-                    }
-                    _ => Ok((phases, resident)),
-                }
-            }
-            Ok(Folded { phases, resident, .. }) => Ok((phases, resident)),
-            Err(error) => Err(error),
-        };
-        let event = match merged {
-            Ok((phases, resident)) => Event::ChunkDone { ticket, phases, resident },
-            Err(error) => Event::ChunkFailed { ticket, error },
-        };
-        self.tell(event);
-    }
-
-    /// Makes GPUs known to dispatch once they have been looked for, by whomever: a plan may name them from then on.
-    fn add_gpus(&mut self) {
-        if self.gpus_added {
-            return;
-        }
-        let Some(found) = self.shared.devices.known_gpus() else { return };
-        let usable = found.gpus.iter().filter(|gpu| gpu.unusable.is_none());
-        let lanes: Vec<_> = usable.map(|gpu| DispatchLanes::of(gpu.device.info())).collect();
-        self.gpus_added = true;
-        self.unsettled.gpus = lanes.len();
-        for lanes in lanes {
-            self.tell(Event::DeviceAdded(lanes));
-        }
-    }
-
     fn key(&mut self) -> u64 {
         self.next_key += 1;
         self.next_key
@@ -304,90 +265,6 @@ impl Coordinator {
             let Some(batch) = self.queue.next_batch(lanes, may_open) else { return };
             self.batches += 1;
             self.admit_short(batch.first().map_or(0, |first| first.priority), Item::Batch(batch));
-        }
-    }
-
-    fn may_admit(&self, class: Class) -> bool {
-        self.large[class as usize] < self.threads() as usize * OPEN_PER_LANE
-    }
-
-    /// Gives dispatch the large jobs that there is room for.
-    fn admit_waiting(&mut self, class: Class) {
-        while self.may_admit(class)
-            && let Some(next) = self.bound[class as usize].pop_front()
-        {
-            self.admit_large(next);
-        }
-    }
-
-    /// Plans a bound job and gives it to dispatch.
-    fn admit_large(&mut self, bound: Bound) {
-        if let Some(error) = bound.ticket.cancel.refusal() {
-            return self.fail_ticket(bound.ticket, error, None);
-        }
-        let class = Class::of(bound.ticket.device.unwrap_or(self.shared.default_device()));
-        if !self.may_admit(class) {
-            let waiting = &mut self.bound[class as usize];
-            // By priority, and in order within one.
-            let at = waiting.partition_point(|other| other.ticket.priority >= bound.ticket.priority);
-            return waiting.insert(at, bound);
-        }
-        self.add_gpus();
-        let asked = bound.ticket.device.unwrap_or(self.shared.default_device());
-        // What it takes decides its place in the queue, and so what it waits for. A rough guess will do, and a rough one is
-        // best: jobs that are alike keep their order.
-        let takes_ms = bound.work.prior_ms() / f64::from(self.threads());
-        let order = self.order(bound.ticket.priority, takes_ms.max(1e-3).log2().ceil().exp2());
-        if let Some(need) = wanted_by(&bound) {
-            return self.park(order, need, Parked::Large(bound));
-        }
-        let now = self.begun.elapsed();
-        let busy_for_ms = |device| self.dispatch.busy_for_ms(device, now, |_| order);
-        match self.shared.plan(&**bound.kernel, &bound.work, asked, &busy_for_ms) {
-            Planned::Plan(plan) => self.begin(bound, Arc::new(plan), asked, order),
-            Planned::SearchFirst => {
-                self.unplanned.push(bound);
-                self.search_once();
-            }
-            Planned::Refused(error) => self.fail_ticket(bound.ticket, error, None),
-        }
-    }
-
-    fn begin(&mut self, bound: Bound, plan: Arc<Plan>, asked: DeviceChoice, order: u64) {
-        let Bound { ticket, kernel, work, opening } = bound;
-        let running = match Running::new(kernel, ticket.cancel.clone()) {
-            Ok(running) => Arc::new(running),
-            Err(error) => return self.fail_ticket(ticket, error, Some(plan)),
-        };
-        // A search may have ended while the plan was made, which then names a GPU that dispatch does not know yet.
-        self.add_gpus();
-        let job = self.key();
-        let admission = Admission::new(job, order, &work, &plan, asked);
-        let class = Class::of(asked);
-        let large =
-            Large { running, ticket, work, plan, opening, class, begun: false, admitted: Instant::now(), answer: None };
-        self.large[class as usize] += 1;
-        self.items.insert(job, Item::Large(Box::new(large)));
-        self.tell(Event::Admitted(admission));
-    }
-
-    /// Looks for GPUs, unless that is under way.
-    fn search_once(&mut self) {
-        if !std::mem::replace(&mut self.searching, true) {
-            self.search();
-        }
-    }
-
-    /// Looks for GPUs on a thread of its own, since drivers take their time.
-    fn search(&self) {
-        let (shared, sender) = (self.shared.clone(), self.sender.clone());
-        let look = move || {
-            shared.devices.gpus();
-            // The coordinator outlives every search that it began.
-            let _ = sender.send(Message::Searched);
-        };
-        if std::thread::Builder::new().name("tandem-search".into()).spawn(look.clone()).is_err() {
-            look();
         }
     }
 
@@ -465,60 +342,6 @@ impl Coordinator {
         if let Err(error) = self.lanes.spawn(lane.device, piece) {
             self.tell(Event::ChunkFailed { ticket: lane, error: DeviceError::Lost(error.to_string()) });
         }
-    }
-
-    fn pass_complete(&mut self, key: u64) {
-        if let Some(Item::Large(large)) = self.items.get(&key) {
-            let (running, sender) = (large.running.clone(), self.sender.clone());
-            // Ending a pass is short; it takes no lane, so that none stands idle for it.
-            self.lanes.spawn_free(move || {
-                let _ = sender.send(Message::PassEnded { key, result: running.end_pass() });
-            });
-        } else {
-            self.items.remove(&key);
-            self.tell(Event::Finished { job: key });
-        }
-    }
-
-    fn pass_ended(&mut self, job: u64, result: Result<PassEnd, JobError>) {
-        let event = match result {
-            Ok(PassEnd::Again) => Event::PassAdvanced { job },
-            Ok(PassEnd::Done(answer)) => {
-                if let Some(Item::Large(large)) = self.items.get_mut(&job) {
-                    large.answer = Some(answer);
-                }
-                Event::Finished { job }
-            }
-            Err(error) => Event::Failed { job, error },
-        };
-        self.tell(event);
-    }
-
-    fn end(&self, large: Large, result: Result<(), JobError>, report: &JobReport) {
-        self.shared.learn(&large.work, &report.runs);
-        let Large { running, ticket, plan, opening, admitted, answer, .. } = large;
-        // Dispatch knows that it was to end early, the flag why.
-        let result = result.map_err(|error| match error.cause {
-            Cause::Cancelled => ticket.cancel.refusal().unwrap_or(error),
-            _ => error,
-        });
-        let result = result.and_then(|()| {
-            answer.ok_or_else(|| JobError::new(Cause::Panic, "it ended without an answer: please report this"))
-        });
-        let waited = admitted.saturating_duration_since(ticket.submitted).saturating_sub(opening);
-        let mut phases = report.phases;
-        phases.setup += opening;
-        let queued = waited + report.queued;
-        let timings = Timings { queued, phases, opening, total: ticket.submitted.elapsed() };
-        let outcome = ticket.ended(result, report.ran_on, timings, report.attempts, Some(plan));
-        let shared = self.shared.clone();
-        // Rendering an answer can take long: it is no work for the thread that decides.
-        self.lanes.spawn_free(move || {
-            // Nor is dropping a user's kernel, which may panic.
-            let _ = panics::catch(|| drop(running));
-            deliver(vec![outcome]);
-            shared.ended(1);
-        });
     }
 }
 
