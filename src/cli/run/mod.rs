@@ -215,7 +215,9 @@ impl Asked {
         };
         let streamed = runner.stream(jobs, context, cancel, self.flow.clone(), results.clone());
         let read_error = lines.read_error();
-        let finished = if streamed == Streamed::All && read_error.is_none() {
+        // The first ones have kept the rest from being read.
+        let refusal = first.as_ref().and_then(|first| first.refusal()).filter(|_| lines.has_more());
+        let finished = if streamed == Streamed::All && read_error.is_none() && refusal.is_none() {
             results.finish().map(|tally| (tally, None))
         } else {
             results.finish_early()
@@ -235,7 +237,7 @@ impl Asked {
             Streamed::Halted => Some("halted"),
             Streamed::Stopped => Some("interrupted"),
         };
-        if let Some(why) = first.as_ref().and_then(|first| first.refusal()).filter(|_| lines.has_more()) {
+        if let Some(why) = refusal {
             tell(format_args!("{why}: the rest of {} was not run; without --first it is", visible(self.input.name())));
         } else if let Some(why) = why.filter(|_| lines.has_more()) {
             tell(format_args!("{why}: the rest of {} was not run", visible(self.input.name())));
