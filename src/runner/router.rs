@@ -140,6 +140,10 @@ impl JobParams for Again {
         self.0.bind(context)
     }
 
+    fn with_results(&self, context: &BindContext) -> Option<Result<Box<dyn JobParams>, JobError>> {
+        self.0.with_results(context)
+    }
+
     fn results_of(&self) -> Vec<u64> {
         self.0.results_of()
     }

@@ -1,6 +1,7 @@
 //! Runs that go on (`--resume`) after their job file, or what it reads, was edited in between.
 #![cfg(unix)]
 
+use crate::program::write;
 use crate::resume::{Night, named};
 
 #[test]
@@ -23,4 +24,26 @@ fn where_the_first_job_of_a_run_that_goes_on_fails_the_outcomes_of_the_rest_stay
     night.jobs(&named("j0", "exit 3", ""));
     night.run(&["--resume", "--first", "1"]).expect(1);
     assert_eq!((night.outcomes().len(), night.files()), (1, vec!["jobs.jsonl".into(), "log".into(), "r.jsonl".into()]));
+}
+
+#[test]
+fn the_inputs_of_a_job_that_takes_values_of_others_count() {
+    let takes = ",\"inputs\":[\"in\"],\"env\":{\"A\":{\"$result\":\"a.stdout\"}}";
+    let file = "{\"id\":\"f\",\"kind\":\"primes\",\"file\":{\"$result\":\"a.stdout\"}}\n";
+    let retried = named("c", "cat in; echo $A", &format!("{takes},\"retries\":1"));
+    let night = Night::new(&[&named("a", "printf n.txt", ""), &*retried, file].concat());
+    write(night.folder.path(), "in", "1\n");
+    write(night.folder.path(), "n.txt", "97\n");
+    night.run(&[]).expect(0);
+    assert_eq!((&*night.ran(), &night.outcomes()[1]["result"]["stdout"]), ("a c", &"1\nn.txt\n".into()));
+    let ended = night.resume().expect(0);
+    assert_eq!((&*night.ran(), &*ended.err), ("", "3 jobs, 0 failed, 3 kept from an earlier run\n"));
+    // A file that the line names, and one whose name is a value.
+    write(night.folder.path(), "in", "1\n2\n");
+    night.resume().expect(0);
+    assert_eq!((&*night.ran(), &night.outcomes()[1]["result"]["stdout"]), ("c", &"1\n2\nn.txt\n".into()));
+    write(night.folder.path(), "n.txt", "98\n99\n");
+    let ended = night.resume().expect(0);
+    assert!(ended.err.starts_with("3 jobs, 0 failed, 2 kept from an earlier run\n"), "{ended:?}");
+    assert_eq!(night.outcomes()[2]["result"]["is_prime"], serde_json::json!([false, false]));
 }
