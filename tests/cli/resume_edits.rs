@@ -1,7 +1,7 @@
 //! Runs that go on (`--resume`) after their job file, or what it reads, was edited in between.
 #![cfg(unix)]
 
-use crate::program::write;
+use crate::program::{start, write};
 use crate::resume::{Night, named};
 
 #[test]
@@ -46,4 +46,33 @@ fn the_inputs_of_a_job_that_takes_values_of_others_count() {
     let ended = night.resume().expect(0);
     assert!(ended.err.starts_with("3 jobs, 0 failed, 2 kept from an earlier run\n"), "{ended:?}");
     assert_eq!(night.outcomes()[2]["result"]["is_prime"], serde_json::json!([false, false]));
+}
+
+#[test]
+fn an_outcome_is_not_kept_when_its_job_has_run_otherwise_since() {
+    let chain = |word: &str, then: &str| {
+        let read = named("c", &format!("cat data; {then}"), ",\"after\":\"p\",\"inputs\":[\"data\"]");
+        named("p", &format!("echo {word} > data"), "") + &read
+    };
+    let night = Night::new(&chain("one", ""));
+    night.run(&[]).expect(0);
+    // Edited, and killed when the first of the chain has ended.
+    night.jobs(&chain("two", "sleep 600"));
+    let output = night.path("r.jsonl");
+    let mut child =
+        start(&["run", &night.path("jobs.jsonl"), "--output", &output, "--resume"], std::process::Stdio::null());
+    let begun = std::time::Instant::now();
+    while !night.read("r.jsonl.partial").contains("\"id\":\"p\"") {
+        assert!(begun.elapsed().as_secs() < 60, "it does not end");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(night.read("data"), "two\n");
+    night.ran();
+    // What the file now says has run, but its data are not there any more.
+    night.jobs(&chain("one", ""));
+    night.resume().expect(0);
+    assert_eq!((&*night.ran(), &*night.read("data")), ("c p", "one\n"));
+    assert_eq!(night.outcomes()[1]["result"]["stdout"], "one\n");
 }
