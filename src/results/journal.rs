@@ -156,7 +156,8 @@ impl Journal {
             }
         } else if succeeded {
             let (key, more) = hash.bits();
-            self.entries.push(Entry { key, more, check: line.check, place });
+            // The place in the run may have changed from one file to the other.
+            self.entries.push(Entry { key, more, check: line.check_from(head.place_len), place });
         }
         Ok(())
     }
@@ -168,9 +169,22 @@ impl Journal {
         self.named.retain(|named| named.hash.is_some());
         // The same line in both files is one outcome: a run was cut off between putting its file in place and removing the other.
         self.entries.sort_unstable_by_key(|entry| (entry.key(), entry.check, entry.place));
-        self.entries.dedup_by(|later, earlier| {
-            (later.key(), later.check) == (earlier.key(), earlier.check)
-                && later.place.source() != earlier.place.source()
+        let (mut last, mut twins) = (None, 0_u64);
+        self.entries.retain(|entry| {
+            let this = (entry.key(), entry.check);
+            if last.replace(this) != Some(this) {
+                twins = 0;
+            }
+            // Those that were appended come first.
+            match entry.place.source() {
+                Source::Appended => twins += 1,
+                Source::Finished if twins > 0 => {
+                    twins -= 1;
+                    return false;
+                }
+                Source::Finished => {}
+            }
+            true
         });
         self.entries.iter_mut().for_each(|entry| entry.check = 0);
         self.entries.sort_unstable_by_key(|entry| (entry.key(), entry.place));
@@ -309,7 +323,8 @@ mod tests {
     #[test]
     fn jobs_that_are_alike_have_an_outcome_each_and_one_that_lies_in_both_files_counts_once() {
         let finished = (0..3).map(|i| line(i, &format!("#{}", i + 1), 5, &i.to_string())).collect::<String>();
-        let appended = format!("{}{}", line(1, "#2", 5, "1"), line(3, "#4", 5, "3"));
+        // Since then, they have got other places.
+        let appended = format!("{}{}", line(7, "#8", 5, "1"), line(3, "#4", 5, "3"));
         let appended = format!("{}{appended}", std::str::from_utf8(RESUMES).unwrap());
         let mut journal = journal(&[(Source::Appended, &appended), (Source::Finished, &finished)]);
         let kept = (0..9).filter(|index| journal.keep(*index, &format!("#{}", index + 1), hash(5))).count();
@@ -317,6 +332,17 @@ mod tests {
         let mut places: Vec<_> = journal.take_kept().iter().map(|kept| (kept.source() as u8, kept.offset())).collect();
         places.dedup();
         assert_eq!(places.len(), 4);
+    }
+
+    #[test]
+    fn outcomes_that_are_the_same_to_the_last_byte_are_as_many_as_in_the_file_that_has_more() {
+        for (appended, finished) in [(1, 3), (3, 1), (2, 2), (0, 2)] {
+            let files = [(Source::Appended, appended), (Source::Finished, finished)]
+                .map(|(source, count)| (source, line(0, "#1", 5, "").repeat(count)));
+            let mut journal = journal(&files.each_ref().map(|(source, text)| (*source, text.as_str())));
+            let kept = (0..9).filter(|index| journal.keep(*index, "#9", hash(5))).count();
+            assert_eq!(kept, appended.max(finished), "{appended} and {finished}");
+        }
     }
 
     #[test]

@@ -78,16 +78,25 @@ fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// A line of a results file.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Line<'a> {
     pub offset: u64,
     /// Its first bytes, [`HEAD_BYTES`] at most.
     pub head: &'a [u8],
-    /// Bits that tell lines that differ apart, within this process.
-    pub check: u32,
+    /// What comes after those.
+    tail: DefaultHasher,
     /// Whether it is whole, as far as that can be told without reading what is in it: what a power cut leaves of a file may
     /// hold zero bytes.
     pub is_sound: bool,
+}
+
+impl Line<'_> {
+    /// Bits that tell lines that differ from this one of their bytes on apart, within this process.
+    pub fn check_from(&self, at: usize) -> u32 {
+        let mut check = self.tail.clone();
+        check.write(&self.head[at..]);
+        check.finish() as u32
+    }
 }
 
 /// Reads the lines of a file, without holding more of it than a line's beginning, and gives how long its whole lines are
@@ -99,7 +108,7 @@ pub(super) fn lines(input: &mut dyn BufRead, mut each: impl FnMut(Line<'_>) -> i
     let (mut offset, mut head) = (0, Vec::with_capacity(4096));
     loop {
         head.clear();
-        let (mut len, mut last, mut has_zero, mut check) = (0, 0, false, DefaultHasher::new());
+        let (mut len, mut last, mut has_zero, mut tail) = (0, 0, false, DefaultHasher::new());
         loop {
             let available = input.fill_buf()?;
             if available.is_empty() {
@@ -107,10 +116,11 @@ pub(super) fn lines(input: &mut dyn BufRead, mut each: impl FnMut(Line<'_>) -> i
             }
             let end = memchr::memchr(b'\n', available);
             let piece = &available[..end.unwrap_or(available.len())];
-            head.extend_from_slice(&piece[..piece.len().min(HEAD_BYTES - head.len())]);
+            let (first, rest) = piece.split_at(piece.len().min(HEAD_BYTES - head.len()));
+            head.extend_from_slice(first);
+            tail.write(rest);
             last = piece.last().copied().unwrap_or(last);
             has_zero |= memchr::memchr(0, piece).is_some();
-            check.write(piece);
             let taken = piece.len() + usize::from(end.is_some());
             input.consume(taken);
             len += taken as u64;
@@ -119,7 +129,7 @@ pub(super) fn lines(input: &mut dyn BufRead, mut each: impl FnMut(Line<'_>) -> i
             }
         }
         let is_sound = last == b'}' && !has_zero;
-        each(Line { offset, head: &head, check: check.finish() as u32, is_sound })?;
+        each(Line { offset, head: &head, tail, is_sound })?;
         offset += len;
     }
 }
