@@ -79,7 +79,7 @@ pub(super) struct Kept {
     /// The place of the job in the run.
     pub index: u64,
     place: Place,
-    /// The number of the job's line, where that is its name; else 0.
+    /// The number of the job's line, where its name begins with that; else 0.
     line: u64,
 }
 
@@ -148,18 +148,25 @@ impl Journal {
             return Ok(());
         };
         let place = Place::new(source, line.offset);
-        if head.has_own_id() {
-            // What has run since without success may have spoilt what the job made before. (The finished file has each id once.)
-            if succeeded || source == Source::Appended {
-                let hash = succeeded.then_some(bits(hash));
-                self.named.push(Named { id: self.ids.hash_one(head.id), hash, place });
+        if let Some((_, of_matrix)) = line_number(head.id) {
+            if succeeded {
+                let (key, more) = self.key(hash, of_matrix);
+                // The place in the run may have changed from one file to the other.
+                self.entries.push(Entry { key, more, check: line.check_from(head.place_len), place });
             }
-        } else if succeeded {
-            let (key, more) = hash.bits();
-            // The place in the run may have changed from one file to the other.
-            self.entries.push(Entry { key, more, check: line.check_from(head.place_len), place });
+        } else if succeeded || source == Source::Appended {
+            // What has run since without success may have spoilt what the job made before. (The finished file has each id once.)
+            let hash = succeeded.then_some(bits(hash));
+            self.named.push(Named { id: self.ids.hash_one(head.id), hash, place });
         }
         Ok(())
+    }
+
+    /// Of a job without an id of its own; `of_matrix` is what its id has after the number of its line.
+    fn key(&self, hash: JobHash, of_matrix: &[u8]) -> (u64, u32) {
+        let (first, rest) = hash.bits();
+        let of_matrix = if of_matrix.is_empty() { 0 } else { self.ids.hash_one(of_matrix) };
+        (first ^ of_matrix, rest)
     }
 
     /// Makes it ready to be asked, when all is read.
@@ -198,33 +205,34 @@ impl Journal {
     /// Whether this job has an outcome, which is its own from now on. Jobs without an id of their own may be alike: each
     /// outcome stands for one of them.
     pub fn keep(&mut self, index: u64, id: &str, hash: JobHash) -> bool {
-        let line = line_number(id.as_bytes());
-        let place = match line {
-            Some(_) => self.take_alike(hash),
+        if self.named.is_empty() && self.entries.is_empty() {
+            return false;
+        }
+        // As it stands in a line of results.
+        let written = serde_json::to_string(id).unwrap_or_default();
+        let id = written.get(1..written.len() - 1).unwrap_or_default().as_bytes();
+        let numbered = line_number(id);
+        let place = match numbered {
+            Some((_, of_matrix)) => self.take_alike(self.key(hash, of_matrix)),
             None => self.take_named(id, hash),
         };
         let Some(place) = place else { return false };
         if let Some(by_job) = &mut self.by_job {
             by_job.insert(index, self.kept.len());
         }
-        self.kept.push(Kept { index, place, line: line.unwrap_or(0) });
+        self.kept.push(Kept { index, place, line: numbered.map_or(0, |(line, _)| line) });
         true
     }
 
-    fn take_named(&mut self, id: &str, hash: JobHash) -> Option<Place> {
-        if self.named.is_empty() {
-            return None;
-        }
-        let written = serde_json::to_string(id).unwrap_or_default();
-        let id = self.ids.hash_one(written.get(1..written.len() - 1)?.as_bytes());
+    fn take_named(&mut self, id: &[u8], hash: JobHash) -> Option<Place> {
+        let id = self.ids.hash_one(id);
         let at = self.named.binary_search_by_key(&id, |named| named.id).ok()?;
         let named = &mut self.named[at];
         named.hash.take_if(|found| *found == bits(hash))?;
         Some(named.place)
     }
 
-    fn take_alike(&mut self, hash: JobHash) -> Option<Place> {
-        let key = hash.bits();
+    fn take_alike(&mut self, key: (u64, u32)) -> Option<Place> {
         let first = self.entries.partition_point(|entry| entry.key() < key);
         let taken = self.entries.get(first).filter(|entry| entry.key() == key)?.check;
         let entry = *self.entries.get(first + taken as usize).filter(|entry| entry.key() == key)?;

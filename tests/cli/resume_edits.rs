@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use crate::program::{start, write};
-use crate::resume::{Night, named};
+use crate::resume::{Night, job, named};
 
 #[test]
 fn where_the_first_job_of_a_run_that_goes_on_fails_the_outcomes_of_the_rest_stay() {
@@ -75,4 +75,20 @@ fn an_outcome_is_not_kept_when_its_job_has_run_otherwise_since() {
     night.resume().expect(0);
     assert_eq!((&*night.ran(), &*night.read("data")), ("c p", "one\n"));
     assert_eq!(night.outcomes()[1]["result"]["stdout"], "one\n");
+}
+
+#[test]
+fn jobs_of_a_matrix_without_an_id_are_kept_when_their_line_has_moved() {
+    let line = job("{x}", "", ",\"matrix\":{\"x\":[1,2,3],\"seed\":[7,8]}");
+    let night = Night::new(&line);
+    night.run(&[]).expect(0);
+    assert_eq!(night.ran(), "1 1 2 2 3 3");
+    night.jobs(&[&*job("new", "", ""), "\n", &line.replace("[1,2,3]", "[3,1]")].concat());
+    let ended = night.resume().expect(0);
+    assert_eq!(night.ran(), "new");
+    assert!(ended.err.starts_with("5 jobs, 0 failed, 4 kept from an earlier run\n2 outcomes of"), "{ended:?}");
+    let ids: Vec<_> = night.outcomes().iter().map(|outcome| outcome["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids, ["#1", "#3/x=3,seed=7", "#3/x=3,seed=8", "#3/x=1,seed=7", "#3/x=1,seed=8"]);
+    night.resume().expect(0);
+    assert_eq!(night.ran(), "");
 }
