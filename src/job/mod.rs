@@ -33,7 +33,7 @@ pub use hash::{InputState, JobHash};
 #[cfg(feature = "cli")]
 pub(crate) use integer::parse_bounded;
 pub use integer::{IntegerError, parse_integer, parse_unsigned};
-pub use kind::{Asked, Kind, Sample, kind, kinds};
+pub use kind::{Aside, Asked, Kind, Sample, kind, kinds};
 pub use lines::MAX_LINE_BYTES;
 pub use shard::{Shard, Sharding, Torn};
 pub use size::parse_bytes;

@@ -242,6 +242,7 @@ mod tests {
         summary: "",
         variants: &[],
         parse: |text| Ok(Box::new(Line(text.to_owned()))),
+        aside: &[],
         sample: |_| Box::new(Line(String::new())),
         shaders: Vec::new,
         #[cfg(feature = "cli")]

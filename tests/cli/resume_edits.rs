@@ -92,3 +92,19 @@ fn jobs_of_a_matrix_without_an_id_are_kept_when_their_line_has_moved() {
     night.resume().expect(0);
     assert_eq!(night.ran(), "");
 }
+
+#[test]
+fn how_many_workers_there_are_and_what_the_model_calls_them_changes_no_job() {
+    let script = "while read x; do echo asked >> log; echo \\\"$x\\\"; done";
+    let line = |more: &str| format!("{{\"kind\":\"command\",\"argv\":[\"sh\",\"-c\",\"{script}\"]{more}}}\n");
+    let night = Night::new(&line(",\"workers\":1"));
+    night.run(&[]).expect(0);
+    assert_eq!(night.ran(), "asked");
+    night.jobs(&line(",\"workers\":2,\"name\":\"echoes\""));
+    let ended = night.resume().expect(0);
+    assert_eq!((&*night.ran(), &*ended.err), ("", "1 job, 0 failed, 1 kept from an earlier run\n"));
+    // Without workers it is something else: a program that reads nothing, once.
+    night.jobs(&line(""));
+    night.resume().expect(0);
+    assert_eq!(night.outcomes()[0]["result"]["stdout"], "");
+}
