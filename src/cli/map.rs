@@ -92,12 +92,14 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         }
     };
     let streamed = runner.stream(jobs, BindContext::default(), &cancel, flow, results.clone());
-    let tally = match results.finish() {
+    let finished = results.finish();
+    // Whatever became of the results, the log is to be whole.
+    let watched = watching.finish();
+    let tally = match finished {
         Ok(tally) => tally,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Stopped::PipeClosed),
         Err(error) => return Err(Stopped::output(error)),
     };
-    let watched = watching.finish();
     if streamed != Streamed::All {
         tell("the rest of the inputs was not run");
     }

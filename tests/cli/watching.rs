@@ -122,6 +122,38 @@ fn a_run_that_goes_on_goes_on_with_its_job_log_too() {
 }
 
 #[test]
+fn the_job_log_is_whole_though_nobody_reads_the_results_any_more() {
+    let matrix = (0..3000).map(|n| format!("\"{n:0100}\"")).collect::<Vec<_>>().join(",");
+    let wait = shell("wait", "until test -e go; do sleep 0.02; done");
+    let many = format!("{{\"id\":\"m\",\"kind\":\"factor\",\"n\":12,\"matrix\":{{\"x\":[{matrix}]}}}}\n");
+    let last = "{\"id\":\"last\",\"kind\":\"command\",\"argv\":[\"touch\",\"go\"],\"after\":\"m\"}\n";
+    let (folder, jobs) = file("jobs.jsonl", wait + &many + last);
+    // More than a pipe holds, which nobody reads before the program has had its reason to end.
+    let log = folder.path().join("log");
+    let made = std::process::Command::new("mkfifo").arg(&log).status().unwrap();
+    assert!(made.success());
+    let args = ["run", &jobs, "--joblog", log.to_str().unwrap(), "--threads", "4"];
+    let mut child = crate::program::start(&args, std::process::Stdio::null());
+    drop(child.stdout.take());
+    let mut reader = std::fs::File::open(&log).unwrap();
+    let begun = std::time::Instant::now();
+    while !folder.path().join("go").exists() {
+        if begun.elapsed().as_secs() > 60 {
+            child.kill().unwrap();
+            panic!("it does not come so far");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    // Time for the wrong thing: to end with what is written.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut reader, &mut text).unwrap();
+    child.wait().unwrap();
+    assert!(text.ends_with('\n') && text.contains("\nwait\t"), "{}", &text[text.len() - 200..]);
+    assert_eq!(text.lines().count(), 1 + 3002);
+}
+
+#[test]
 fn what_was_not_started_stands_in_the_job_log_of_a_map_too() {
     let (folder, _) = file("x", "");
     let log = folder.path().join("log.tsv");

@@ -227,6 +227,8 @@ impl Asked {
         } else {
             results.finish_early()
         };
+        // Whatever became of the results, the log is to be whole.
+        let watched = watching.finish();
         let (tally, left_in) = match finished {
             Ok(finished) => finished,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Stopped::PipeClosed),
@@ -247,7 +249,6 @@ impl Asked {
         } else if let Some(why) = why.filter(|_| lines.has_more()) {
             tell(format_args!("{why}: the rest of {} was not run", visible(self.input.name())));
         }
-        let watched = watching.finish();
         self.summarise(&tally);
         if tally.dropped > 0 {
             let whose = if tally.dropped == 1 { "its" } else { "their" };
