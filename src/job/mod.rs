@@ -5,6 +5,7 @@ mod chains;
 mod error;
 mod expansion;
 mod file;
+mod groups;
 mod hash;
 mod head;
 mod ids;
@@ -29,6 +30,7 @@ mod wording;
 
 pub use error::{Cause, JobError};
 pub use file::{BadLine, JobFile};
+pub(crate) use groups::Groups;
 pub use hash::{InputState, JobHash};
 #[cfg(feature = "cli")]
 pub(crate) use integer::parse_bounded;
