@@ -33,6 +33,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let options = Options::read(matches)?;
     let argv: Vec<OsString> = matches.get_many::<OsString>("argv").into_iter().flatten().cloned().collect();
     let given: Vec<OsString> = matches.get_many::<OsString>("inputs").into_iter().flatten().cloned().collect();
+    let workers = matches.get_one::<u64>("workers").map(|count| *count as u32);
+    let name = matches.get_one::<String>("name").map(|name| name.as_str().into());
+    let program = Program { argv, workers, name };
+    program.check().map_err(Stopped::usage)?;
     let from_stdin = given.is_empty() || (given.len() == 1 && given[0] == "-");
     if from_stdin {
         claim_stdin().map_err(Stopped::usage)?;
@@ -66,21 +70,17 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         }
     };
     let total = || Total::of((!from_stdin).then_some(given.len() as u64));
-    let watching = Watching::begin(matches, &runner, total, |_| None)?;
+    let mut watching = Watching::begin(matches, &runner, total, |_| None)?;
     let out = watching.stdout();
     let results: Arc<dyn RunResults> = if matches.get_flag("unordered") {
         Arc::new(AsTheyCome::new(out, render, Box::new(on_broken)))
     } else {
         Arc::new(Results::new(out, Box::new(0..), MAX_HELD_BYTES, render, Box::new(on_broken)))
     };
-    let results = watching.over(results, Vec::new());
+    let results = watching.over(results, Vec::new(), false)?;
     let end_byte = if matches.get_flag("null") { 0 } else { b'\n' };
     let mut inputs =
         if from_stdin { Inputs::Lines(inputs_of_stdin(end_byte, &cancel)) } else { Inputs::Given(given.into_iter()) };
-    let workers = matches.get_one::<u64>("workers").map(|count| *count as u32);
-    let name = matches.get_one::<String>("name").map(|name| name.as_str().into());
-    let program = Program { argv, workers, name };
-    program.check().map_err(Stopped::usage)?;
     let mut index = 0;
     let jobs = || match inputs.poll() {
         Polled::Item(input) => {
@@ -94,12 +94,14 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         }
     };
     let streamed = runner.stream(jobs, BindContext::default(), &cancel, flow, results.clone());
-    let tally = match results.finish() {
+    let finished = results.finish();
+    // Whatever became of the results, the log is to be whole.
+    let watched = watching.finish();
+    let tally = match finished {
         Ok(tally) => tally,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Stopped::PipeClosed),
         Err(error) => return Err(Stopped::output(error)),
     };
-    let watched = watching.finish();
     if streamed != Streamed::All {
         tell("the rest of the inputs was not run");
     }

@@ -1,5 +1,6 @@
 //! Watching a run of many jobs: its log, its progress.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,8 +33,40 @@ pub(super) fn with_watch_options(command: Command) -> Command {
 
 /// Who watches a run.
 pub(super) struct Watching {
-    joblog: Option<(PathBuf, Arc<JobLog>)>,
+    joblog: Option<Log>,
     progress: Option<ProgressShown>,
+}
+
+/// The job log's file, which is left as it is until the run is known to begin; and the log, from then on.
+struct Log {
+    path: PathBuf,
+    file: Option<File>,
+    log: Option<Arc<JobLog>>,
+}
+
+impl Log {
+    /// # Errors
+    /// Where it is not to be written over, or cannot be written to.
+    fn open(path: &Path, taken: impl Fn(&Path) -> Option<&'static str>) -> Result<Self, Stopped> {
+        if let Some(what) = taken(path) {
+            let path = path.display();
+            return Err(Stopped::usage(format_args!("--joblog: {path} is {what}: name another file")));
+        }
+        let file = JobLog::open(path).map_err(|error| failed(path, &error))?;
+        Ok(Self { path: path.to_owned(), file: Some(file), log: None })
+    }
+
+    fn begin(&mut self, goes_on: bool) -> Result<(), Stopped> {
+        if let Some(file) = self.file.take() {
+            let log = JobLog::begin(&self.path, file, goes_on).map_err(|error| failed(&self.path, &error))?;
+            self.log = Some(Arc::new(log));
+        }
+        Ok(())
+    }
+}
+
+fn failed(path: &Path, error: &io::Error) -> Stopped {
+    Stopped::failed(format_args!("--joblog: {}: {error}", path.display()))
 }
 
 impl Watching {
@@ -46,16 +79,7 @@ impl Watching {
         taken: impl Fn(&Path) -> Option<&'static str>,
     ) -> Result<Self, Stopped> {
         let joblog = match matches.get_one::<PathBuf>("joblog") {
-            Some(path) => {
-                if let Some(what) = taken(path) {
-                    let path = path.display();
-                    return Err(Stopped::usage(format_args!("--joblog: {path} is {what}: name another file")));
-                }
-                let log = JobLog::create(path);
-                let log =
-                    log.map_err(|error| Stopped::failed(format_args!("--joblog: {}: {error}", path.display())))?;
-                Some((path.clone(), Arc::new(log)))
-            }
+            Some(path) => Some(Log::open(path, taken)?),
             None => None,
         };
         let progress = matches.get_flag("progress").then(|| ProgressShown::begin(runner, total()));
@@ -74,12 +98,23 @@ impl Watching {
         if self.progress.is_some() && is_terminal() { Box::new(Above(io::stdout())) } else { Box::new(io::stdout()) }
     }
 
-    /// These results, watched.
-    pub fn over(&self, results: Arc<dyn RunResults>, others: Vec<Arc<dyn Watcher>>) -> Arc<dyn RunResults> {
+    /// These results, which can be written to, watched: of a run that goes on with another one or begins anew.
+    ///
+    /// # Errors
+    /// Where there can be no log.
+    pub fn over(
+        &mut self,
+        results: Arc<dyn RunResults>,
+        others: Vec<Arc<dyn Watcher>>,
+        goes_on: bool,
+    ) -> Result<Arc<dyn RunResults>, Stopped> {
         let mut watchers = others;
         watchers.extend(self.progress.iter().map(ProgressShown::watcher));
-        watchers.extend(self.joblog.iter().map(|(_, log)| -> Arc<dyn Watcher> { log.clone() }));
-        if watchers.is_empty() { results } else { Arc::new(Watched::new(results, watchers)) }
+        if let Some(joblog) = &mut self.joblog {
+            joblog.begin(goes_on)?;
+            watchers.extend(joblog.log.clone().map(|log| log as Arc<dyn Watcher>));
+        }
+        Ok(if watchers.is_empty() { results } else { Arc::new(Watched::new(results, watchers)) })
     }
 
     /// Ends the watch, when all results are written.
@@ -88,7 +123,7 @@ impl Watching {
     /// Where the log is not whole.
     pub fn finish(self) -> Result<(), Stopped> {
         drop(self.progress);
-        let Some((path, log)) = self.joblog else { return Ok(()) };
+        let Some(Log { path, log: Some(log), .. }) = self.joblog else { return Ok(()) };
         log.finish().map_err(|error| {
             Stopped::failed(format_args!("--joblog: {}: {error}; the results are whole", path.display()))
         })

@@ -270,7 +270,7 @@ impl Parser {
         // What is wrong with the common fields is said by name already.
         let kind = reader.read(text).map_err(|error| Wrong::of(&error, text, |_| None))?;
         let own = if head.has_terms { without_fields(text, &TERMS).into() } else { Cow::Borrowed(text) };
-        head.content = self.hashing.then(|| JobHash::of_line(text, &[&NAME_AND_PLACE, &TERMS]));
+        head.content = self.hashing.then(|| JobHash::of_line(text, &[&NAME_AND_PLACE, &TERMS], kind.aside));
         if self.result.find(text.as_bytes()).is_some() {
             let taken = taken(&own, &self.names, line_first)?;
             if !taken.is_empty() {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::job::Aside;
 use crate::job::blank::members;
 
 const HASH_BYTES: usize = 12;
@@ -30,19 +31,24 @@ pub struct InputState<'a> {
 
 impl JobHash {
     /// Of the object in a line of a job file: of its fields but for those in `without`, whatever their order and the space
-    /// between them.
-    pub(super) fn of_line(line: &str, without: &[&[&str]]) -> Self {
+    /// between them, and for what its kind leaves `aside`.
+    pub(super) fn of_line(line: &str, without: &[&[&str]], aside: &[Aside]) -> Self {
         let bytes = line.as_bytes();
         let mut members = members(bytes);
         members.retain(|member| {
             let name = &line[member.name.clone()];
             !without.iter().any(|names| names.contains(&name))
+                && !aside.iter().any(|aside| matches!(aside, Aside::Field(other) if *other == name))
         });
         members.sort_unstable_by(|a, b| bytes[a.name.clone()].cmp(&bytes[b.name.clone()]));
         let mut content = Vec::with_capacity(line.len() + 1);
         content.push(OF_A_LINE);
         for member in members {
-            without_space(&bytes[member.start..member.end], &mut content);
+            let name = &line[member.name.clone()];
+            let is_aside = aside.iter().any(|aside| matches!(aside, Aside::ValueOf(other) if *other == name));
+            // Up to the quote after the name.
+            let end = if is_aside && &line[member.value(line)] != "null" { member.name.end + 1 } else { member.end };
+            without_space(&bytes[member.start..end], &mut content);
             content.push(b',');
         }
         Self::first_of(Sha256::digest(&content))
@@ -147,7 +153,7 @@ mod tests {
     const WITHOUT: [&[&str]; 2] = [&["id", "device"], &["after"]];
 
     fn of(line: &str) -> JobHash {
-        JobHash::of_line(line, &WITHOUT)
+        JobHash::of_line(line, &WITHOUT, &[Aside::ValueOf("workers"), Aside::Field("name")])
     }
 
     #[test]
@@ -169,9 +175,15 @@ mod tests {
         for same in [
             r#"{"id":"x","kind":"command","argv":["a b","\" c"],"after":["y"],"device":"cpu"}"#,
             r#" { "argv" : [ "a b" , "\" c" ] , "kind" : "command" } "#,
+            r#"{"kind":"command","argv":["a b","\" c"],"name":"x"}"#,
         ] {
             assert_eq!(of(same), plain, "{same}");
         }
+        let with_workers =
+            [r#"{"workers":1,"n":1}"#, r#"{ "workers" : 20, "n":1}"#, r#"{"n":1,"workers": 3 }"#].map(of);
+        assert!(with_workers.iter().all(|hash| *hash == with_workers[0]));
+        assert_ne!(with_workers[0], of(r#"{"n":1}"#));
+        assert_ne!(with_workers[0], of(r#"{"workers": null ,"n":1}"#));
         for other in [
             r#"{"kind":"command","argv":["ab","\" c"]}"#,
             r#"{"kind":"command","argv":["a b","\"c"]}"#,

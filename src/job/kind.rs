@@ -25,6 +25,15 @@ pub struct Asked {
     pub params: Box<dyn JobParams>,
 }
 
+/// A field of a job's line that its result does not depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aside {
+    /// This one, whether it is there or not.
+    Field(&'static str),
+    /// The value of this one, where it is not left out or null: that there is one makes a difference.
+    ValueOf(&'static str),
+}
+
 /// One kind of job.
 pub struct Kind {
     /// What users type: the `kind` of a job file, the subcommand.
@@ -36,6 +45,8 @@ pub struct Kind {
     /// Parses a line of a job file into this kind's parameters. Fields that every job has (`id`, `kind`, `device`) are
     /// present in the text and ignored.
     pub parse: fn(&str) -> Result<Box<dyn JobParams>, serde_json::Error>,
+    /// Fields of such a line that say how a job runs and leave its result as it is: `--resume` keeps it though they have changed.
+    pub aside: &'static [Aside],
     /// Makes up a typical job in memory.
     pub sample: fn(&Sample) -> Box<dyn JobParams>,
     /// Every shader that it may run, in every form; none for a task. Tests validate them, and a device's measurements are kept

@@ -242,6 +242,16 @@ fn stages_that_go_on_with_each_other_come_part_by_part() {
     assert_eq!(format!("{mixed:?}"), format!("{plain:?}"), "the same jobs in the same places");
 }
 
+#[test]
+fn jobs_with_ids_of_their_own_that_wait_for_none_of_the_line_before_stay_what_they_are() {
+    let text = "{\"id\":\"a\",\"kind\":\"factor\",\"n\":1,\"matrix\":{\"x\":[1,2]}}\n\
+        {\"id\":\"b-{y}\",\"kind\":\"factor\",\"n\":1,\"matrix\":{\"y\":[1,2],\"z\":[1,2]}}\n";
+    let mixed: Vec<Line> = JobFile::new("jobs.jsonl", text.as_bytes()).mixing_stages().collect();
+    assert_eq!(format!("{mixed:?}"), format!("{:?}", read(text)));
+    let wrong: Vec<usize> = (0..).zip(&mixed).filter(|(_, job)| job.is_err()).map(|(at, _)| at).collect();
+    assert_eq!(wrong, [3, 5], "{mixed:?}");
+}
+
 /// A value of a matrix.
 fn value() -> impl Strategy<Value = serde_json::Value> {
     prop_oneof![

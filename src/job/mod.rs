@@ -5,6 +5,7 @@ mod chains;
 mod error;
 mod expansion;
 mod file;
+mod groups;
 mod hash;
 mod head;
 mod ids;
@@ -29,11 +30,12 @@ mod wording;
 
 pub use error::{Cause, JobError};
 pub use file::{BadLine, JobFile};
+pub(crate) use groups::Groups;
 pub use hash::{InputState, JobHash};
 #[cfg(feature = "cli")]
 pub(crate) use integer::parse_bounded;
 pub use integer::{IntegerError, parse_integer, parse_unsigned};
-pub use kind::{Asked, Kind, Sample, kind, kinds};
+pub use kind::{Aside, Asked, Kind, Sample, kind, kinds};
 pub use lines::MAX_LINE_BYTES;
 pub use shard::{Shard, Sharding, Torn};
 pub use size::parse_bytes;

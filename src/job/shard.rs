@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::job::Groups;
+
 /// More parts than any cluster runs.
 const SHARDS_MAX: u32 = 1_000_000;
 
@@ -44,12 +46,14 @@ pub struct Sharding {
     dealt: u64,
     /// The shards of all jobs so far.
     shards: Vec<u32>,
+    /// Groups of jobs that are in one shard.
+    whole: Groups<()>,
 }
 
 impl Sharding {
     /// No job yet.
     pub fn new(shard: Shard) -> Self {
-        Self { shard, dealt: 0, shards: Vec::new() }
+        Self { shard, dealt: 0, shards: Vec::new(), whole: Groups::default() }
     }
 
     /// Whether the next job of the file, which waits for these, is in the shard.
@@ -57,7 +61,11 @@ impl Sharding {
     /// # Errors
     /// Where they are not all in one shard; it counts as where the first of them is.
     pub fn place(&mut self, after: &[Range<u64>]) -> Result<bool, Torn> {
-        let mut parents = after.iter().cloned().flatten().map(|parent| {
+        // Of a group that is known to be in one shard, one says where.
+        let is_whole = |group: &Range<u64>| self.whole.get(group).is_some();
+        let groups =
+            after.iter().map(|group| if is_whole(group) { group.start..group.start + 1 } else { group.clone() });
+        let mut parents = groups.flatten().map(|parent| {
             let shard = usize::try_from(parent).ok().and_then(|at| self.shards.get(at)).copied();
             (parent, shard.unwrap_or_default())
         });
@@ -71,6 +79,9 @@ impl Sharding {
             }
         };
         self.shards.push(shard);
+        if torn.is_none() {
+            after.iter().for_each(|group| self.whole.set(group, ()));
+        }
         match torn {
             Some(torn) => Err(torn),
             None => Ok(shard == self.shard.index),
@@ -112,6 +123,18 @@ mod tests {
             let places = shardings.each_mut().map(|sharding| sharding.place(after).unwrap());
             let expected = (job / 3 % 3) as usize;
             assert_eq!(places, [0, 1, 2].map(|shard| shard == expected), "job {job}");
+        }
+    }
+
+    #[test]
+    fn jobs_that_wait_for_large_groups_are_where_those_are_and_such_a_group_in_two_shards_is_told_each_time() {
+        let mut sharding = Sharding::new(shard("1/2"));
+        assert_eq!((sharding.place(&[]), sharding.place(&[])), (Ok(false), Ok(true)));
+        (2..100).for_each(|_| assert_eq!(sharding.place(&[1..2]), Ok(true)));
+        for _ in 0..3 {
+            assert_eq!(sharding.place(&[2..50, 50..100]), Ok(true));
+            assert_eq!(sharding.place(&[50..100, 0..90]), Err(Torn([(50, 1), (0, 0)])));
+            assert_eq!(sharding.place(&[2..50, 0..1]), Err(Torn([(2, 1), (0, 0)])));
         }
     }
 

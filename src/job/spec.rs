@@ -121,6 +121,16 @@ pub trait JobParams: Send + Sync + std::fmt::Debug {
     /// Where an input is missing or malformed, or the parameters do not fit it.
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError>;
 
+    /// The same with the values that it takes from the results of other jobs, which have to have succeeded; `None` where it takes
+    /// none.
+    ///
+    /// # Errors
+    /// Where a value is not there, or makes no parameters.
+    fn with_results(&self, context: &BindContext) -> Option<Result<Box<dyn JobParams>, JobError>> {
+        let _ = context;
+        None
+    }
+
     /// The places in the run of the jobs whose results it takes values from; they have to have succeeded when it is bound.
     fn results_of(&self) -> Vec<u64> {
         Vec::new()

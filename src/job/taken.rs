@@ -161,10 +161,25 @@ pub(super) struct Deferred {
 
 impl JobParams for Deferred {
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
+        self.parse(context)?.bind(context)
+    }
+
+    fn with_results(&self, context: &BindContext) -> Option<Result<Box<dyn JobParams>, JobError>> {
+        Some(self.parse(context))
+    }
+
+    fn results_of(&self) -> Vec<u64> {
+        self.taken.iter().map(|taken| taken.index).collect()
+    }
+}
+
+impl Deferred {
+    /// What its kind makes of the line once the values stand in it.
+    fn parse(&self, context: &BindContext) -> Result<Box<dyn JobParams>, JobError> {
         let values = self.taken.iter().map(|taken| self.value(taken, context)).collect::<Result<Vec<_>, _>>()?;
         let parts = self.taken.iter().zip(&values).map(|(taken, value)| (taken.range.clone(), value.as_str()));
         let patched = Patched::new(&self.line, parts);
-        let params = (self.kind.parse)(&patched.text).map_err(|error| {
+        (self.kind.parse)(&patched.text).map_err(|error| {
             let Wrong { column, mut message } =
                 Wrong::of(&error, &patched.text, |column| field_at(&patched.text, column));
             // Some kinds look at their fields together, and know no place.
@@ -174,16 +189,9 @@ impl JobParams for Deferred {
                 message = format!("{message} (`{value}` is what `$result` took from `{from}`)");
             }
             self.wrong(patched.origins.original(column - 1), &message)
-        })?;
-        params.bind(context)
+        })
     }
 
-    fn results_of(&self) -> Vec<u64> {
-        self.taken.iter().map(|taken| taken.index).collect()
-    }
-}
-
-impl Deferred {
     fn wrong(&self, at: usize, message: &str) -> JobError {
         JobError::bad_input(format!("{}:{}: {message}", self.place, self.origins.original(at) + 1))
     }
@@ -234,6 +242,7 @@ mod tests {
         summary: "",
         variants: &[],
         parse: |text| Ok(Box::new(Line(text.to_owned()))),
+        aside: &[],
         sample: |_| Box::new(Line(String::new())),
         shaders: Vec::new,
         #[cfg(feature = "cli")]

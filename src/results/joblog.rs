@@ -1,7 +1,7 @@
 //! The job log's file, and the thread that writes to it.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -46,12 +46,43 @@ impl JobLog {
     /// # Errors
     /// Where it cannot be made, or there is no thread to write to it.
     pub fn create(path: &Path) -> io::Result<Self> {
-        Self::new(Box::new(File::create(path)?))
+        Self::begin(path, Self::open(path)?, false)
     }
 
-    fn new(out: Box<dyn Write + Send>) -> io::Result<Self> {
+    /// The file for a log, made if it is not there; what is in it stays until the log begins.
+    ///
+    /// # Errors
+    /// Where it cannot be made, or not be written to.
+    pub fn open(path: &Path) -> io::Result<File> {
+        // Two that write to one file by mistake leave whole lines, and no holes.
+        OpenOptions::new().append(true).create(true).open(path)
+    }
+
+    /// A log in the file at `path`, opened so: after what is there, where it is to go on with it (`goes_on`), and else in place of
+    /// that.
+    ///
+    /// # Errors
+    /// Where the file cannot be looked at or emptied, or there is no thread to write to it.
+    pub fn begin(path: &Path, file: File, goes_on: bool) -> io::Result<Self> {
+        let found = file.metadata()?;
+        let head = match goes_on && found.is_file() && found.len() > 0 {
+            false => {
+                if found.is_file() {
+                    File::create(path)?;
+                }
+                JOBLOG_HEAD
+            }
+            // Its last line may be torn.
+            true if last_byte(path)? != b'\n' => "\n",
+            true => "",
+        };
+        Self::new(Box::new(file), head)
+    }
+
+    /// A log that begins with this text.
+    fn new(out: Box<dyn Write + Send>, head: &str) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        shared.lock().waiting.extend_from_slice(JOBLOG_HEAD.as_bytes());
+        shared.lock().waiting.extend_from_slice(head.as_bytes());
         let writer = std::thread::Builder::new().name("joblog".to_owned()).spawn({
             let shared = shared.clone();
             move || shared.write(out)
@@ -73,6 +104,14 @@ impl JobLog {
         }
         self.shared.lock().error.take().map_or(Ok(()), Err)
     }
+}
+
+fn last_byte(path: &Path) -> io::Result<u8> {
+    let mut byte = [0];
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut byte)?;
+    Ok(byte[0])
 }
 
 impl Watcher for JobLog {
@@ -171,7 +210,7 @@ mod tests {
                 Ok(())
             }
         }
-        let log = JobLog::new(Box::new(Full)).unwrap();
+        let log = JobLog::new(Box::new(Full), JOBLOG_HEAD).unwrap();
         let many: Vec<Outcome> = (0..1000).map(|index| Outcome { index, ..failed() }).collect();
         (0..100).for_each(|_| log.note(&many, SystemTime::UNIX_EPOCH));
         assert_eq!(log.finish().unwrap_err().kind(), io::ErrorKind::StorageFull);

@@ -1,9 +1,11 @@
 //! What earlier runs have finished: found again in their results by the hashes of the jobs.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufReader, Seek};
+use std::num::NonZeroU64;
 
 use crate::job::JobHash;
 use crate::results::line::{Head, Line, line_number, lines};
@@ -39,9 +41,23 @@ impl Place {
     fn offset(self) -> u64 {
         self.0 & !Self::FINISHED
     }
+
+    /// Ascends with the time at which lines were written: what is appended comes after the finished file.
+    fn order(self) -> u64 {
+        self.0 ^ Self::FINISHED
+    }
 }
 
-/// An outcome of before.
+/// What came last of a job with an id of its own.
+#[derive(Clone, Copy, Debug)]
+struct Named {
+    id: u64,
+    /// Bits of the job's hash; none where it has not succeeded, or its outcome is taken.
+    hash: Option<NonZeroU64>,
+    place: Place,
+}
+
+/// An outcome of success of a job without an id of its own.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     key: u64,
@@ -63,7 +79,7 @@ pub(super) struct Kept {
     /// The place of the job in the run.
     pub index: u64,
     place: Place,
-    /// The number of the job's line, where that is its name; else 0.
+    /// The number of the job's line, where its name begins with that; else 0.
     line: u64,
 }
 
@@ -86,6 +102,7 @@ impl Kept {
 /// In memory are 24 bytes for each, and as many again for each that is kept; the lines stay where they are.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
+    named: Vec<Named>,
     entries: Vec<Entry>,
     kept: Vec<Kept>,
     /// Where each of them stands in that list, by its job, once somebody asks for one.
@@ -124,31 +141,57 @@ impl Journal {
             // What a power cut spoilt; the job runs again.
             return Ok(());
         };
-        if !head.succeeded || !line.is_sound {
-            return Ok(());
-        }
+        let succeeded = head.succeeded && line.is_sound;
         let Some(hash) = head.hash else {
-            self.nameless += 1;
+            // Without success, it has not begun.
+            self.nameless += u64::from(succeeded);
             return Ok(());
         };
-        let own_id = head.has_own_id().then_some(head.id);
-        let (key, more) = self.key(hash, own_id);
-        self.entries.push(Entry { key, more, check: line.check, place: Place::new(source, line.offset) });
+        let place = Place::new(source, line.offset);
+        if let Some((_, of_matrix)) = line_number(head.id) {
+            if succeeded {
+                let (key, more) = self.key(hash, of_matrix);
+                // The place in the run may have changed from one file to the other.
+                self.entries.push(Entry { key, more, check: line.check_from(head.place_len), place });
+            }
+        } else if succeeded || source == Source::Appended {
+            // What has run since without success may have spoilt what the job made before. (The finished file has each id once.)
+            let hash = succeeded.then_some(bits(hash));
+            self.named.push(Named { id: self.ids.hash_one(head.id), hash, place });
+        }
         Ok(())
     }
 
-    fn key(&self, hash: JobHash, own_id: Option<&[u8]>) -> (u64, u32) {
+    /// Of a job without an id of its own; `of_matrix` is what its id has after the number of its line.
+    fn key(&self, hash: JobHash, of_matrix: &[u8]) -> (u64, u32) {
         let (first, rest) = hash.bits();
-        (first ^ own_id.map_or(0, |id| self.ids.hash_one(id)), rest)
+        let of_matrix = if of_matrix.is_empty() { 0 } else { self.ids.hash_one(of_matrix) };
+        (first ^ of_matrix, rest)
     }
 
     /// Makes it ready to be asked, when all is read.
     pub fn ready(&mut self) {
+        self.named.sort_unstable_by_key(|named| (named.id, Reverse(named.place.order())));
+        self.named.dedup_by_key(|named| named.id);
+        self.named.retain(|named| named.hash.is_some());
         // The same line in both files is one outcome: a run was cut off between putting its file in place and removing the other.
         self.entries.sort_unstable_by_key(|entry| (entry.key(), entry.check, entry.place));
-        self.entries.dedup_by(|later, earlier| {
-            (later.key(), later.check) == (earlier.key(), earlier.check)
-                && later.place.source() != earlier.place.source()
+        let (mut last, mut twins) = (None, 0_u64);
+        self.entries.retain(|entry| {
+            let this = (entry.key(), entry.check);
+            if last.replace(this) != Some(this) {
+                twins = 0;
+            }
+            // Those that were appended come first.
+            match entry.place.source() {
+                Source::Appended => twins += 1,
+                Source::Finished if twins > 0 => {
+                    twins -= 1;
+                    return false;
+                }
+                Source::Finished => {}
+            }
+            true
         });
         self.entries.iter_mut().for_each(|entry| entry.check = 0);
         self.entries.sort_unstable_by_key(|entry| (entry.key(), entry.place));
@@ -156,36 +199,45 @@ impl Journal {
 
     /// Whether there is nothing to keep.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.nameless == 0
+        self.named.is_empty() && self.entries.is_empty() && self.nameless == 0
     }
 
     /// Whether this job has an outcome, which is its own from now on. Jobs without an id of their own may be alike: each
     /// outcome stands for one of them.
     pub fn keep(&mut self, index: u64, id: &str, hash: JobHash) -> bool {
-        let line = line_number(id.as_bytes());
-        let written = serde_json::to_string(id).unwrap_or_default();
-        let own_id = if line.is_some() { None } else { written.get(1..written.len() - 1) };
-        let key = self.key(hash, own_id.map(str::as_bytes));
-        let first = self.entries.partition_point(|entry| entry.key() < key);
-        let Some(taken) = self.entries.get_mut(first).filter(|entry| entry.key() == key).map(|entry| &mut entry.check)
-        else {
-            return false;
-        };
-        let at = first + *taken as usize;
-        // An id is in a job file once, so that its outcomes, should there be several, are not for others to take.
-        if own_id.is_some() && *taken > 0 {
+        if self.named.is_empty() && self.entries.is_empty() {
             return false;
         }
-        *taken += 1;
-        let Some(entry) = self.entries.get(at).filter(|entry| entry.key() == key).copied() else {
-            self.entries[first].check -= 1;
-            return false;
+        // As it stands in a line of results.
+        let written = serde_json::to_string(id).unwrap_or_default();
+        let id = written.get(1..written.len() - 1).unwrap_or_default().as_bytes();
+        let numbered = line_number(id);
+        let place = match numbered {
+            Some((_, of_matrix)) => self.take_alike(self.key(hash, of_matrix)),
+            None => self.take_named(id, hash),
         };
+        let Some(place) = place else { return false };
         if let Some(by_job) = &mut self.by_job {
             by_job.insert(index, self.kept.len());
         }
-        self.kept.push(Kept { index, place: entry.place, line: line.unwrap_or(0) });
+        self.kept.push(Kept { index, place, line: numbered.map_or(0, |(line, _)| line) });
         true
+    }
+
+    fn take_named(&mut self, id: &[u8], hash: JobHash) -> Option<Place> {
+        let id = self.ids.hash_one(id);
+        let at = self.named.binary_search_by_key(&id, |named| named.id).ok()?;
+        let named = &mut self.named[at];
+        named.hash.take_if(|found| *found == bits(hash))?;
+        Some(named.place)
+    }
+
+    fn take_alike(&mut self, key: (u64, u32)) -> Option<Place> {
+        let first = self.entries.partition_point(|entry| entry.key() < key);
+        let taken = self.entries.get(first).filter(|entry| entry.key() == key)?.check;
+        let entry = *self.entries.get(first + taken as usize).filter(|entry| entry.key() == key)?;
+        self.entries[first].check += 1;
+        Some(entry.place)
     }
 
     /// What is kept for this job, if anything.
@@ -202,7 +254,8 @@ impl Journal {
 
     /// How many outcomes no job of now has: it has changed, or is gone from the job file, or no hash of it is known.
     pub fn dropped_count(&self) -> u64 {
-        let mut dropped = self.nameless;
+        let left = self.named.iter().filter(|named| named.hash.is_some()).count();
+        let mut dropped = self.nameless + left as u64;
         let mut at = 0;
         while let Some(first) = self.entries.get(at) {
             let count = self.entries[at..].iter().take_while(|entry| entry.key() == first.key()).count();
@@ -218,6 +271,11 @@ impl Journal {
         kept.sort_unstable_by_key(|kept| kept.index);
         kept
     }
+}
+
+/// So much of a hash as tells whether a job with this id is still the same.
+fn bits(hash: JobHash) -> NonZeroU64 {
+    NonZeroU64::new(hash.bits().0 ^ u64::from(hash.bits().1)).unwrap_or(NonZeroU64::MIN)
 }
 
 #[cfg(test)]
@@ -273,7 +331,8 @@ mod tests {
     #[test]
     fn jobs_that_are_alike_have_an_outcome_each_and_one_that_lies_in_both_files_counts_once() {
         let finished = (0..3).map(|i| line(i, &format!("#{}", i + 1), 5, &i.to_string())).collect::<String>();
-        let appended = format!("{}{}", line(1, "#2", 5, "1"), line(3, "#4", 5, "3"));
+        // Since then, they have got other places.
+        let appended = format!("{}{}", line(7, "#8", 5, "1"), line(3, "#4", 5, "3"));
         let appended = format!("{}{appended}", std::str::from_utf8(RESUMES).unwrap());
         let mut journal = journal(&[(Source::Appended, &appended), (Source::Finished, &finished)]);
         let kept = (0..9).filter(|index| journal.keep(*index, &format!("#{}", index + 1), hash(5))).count();
@@ -281,6 +340,17 @@ mod tests {
         let mut places: Vec<_> = journal.take_kept().iter().map(|kept| (kept.source() as u8, kept.offset())).collect();
         places.dedup();
         assert_eq!(places.len(), 4);
+    }
+
+    #[test]
+    fn outcomes_that_are_the_same_to_the_last_byte_are_as_many_as_in_the_file_that_has_more() {
+        for (appended, finished) in [(1, 3), (3, 1), (2, 2), (0, 2)] {
+            let files = [(Source::Appended, appended), (Source::Finished, finished)]
+                .map(|(source, count)| (source, line(0, "#1", 5, "").repeat(count)));
+            let mut journal = journal(&files.each_ref().map(|(source, text)| (*source, text.as_str())));
+            let kept = (0..9).filter(|index| journal.keep(*index, "#9", hash(5))).count();
+            assert_eq!(kept, appended.max(finished), "{appended} and {finished}");
+        }
     }
 
     #[test]
@@ -301,6 +371,23 @@ mod tests {
     }
 
     #[test]
+    fn of_an_id_the_last_outcome_of_a_job_that_began_counts_whatever_it_is() {
+        let failed = |id, number| line(0, id, number, "").replace("succeeded", "failed");
+        let not_begun = failed("d", 2).replace(&format!("\"hash\":\"{}\",", hash(2)), "");
+        let finished: String = ["a", "b", "c", "d", "e"].map(|id| line(0, id, 1, "")).concat();
+        let spoilt = line(4, "e", 2, "\0");
+        let appended =
+            [&*line(0, "a", 2, ""), &failed("b", 2), &line(2, "c", 2, ""), &line(2, "c", 1, ""), &not_begun, &spoilt];
+        let mut journal = journal(&[(Source::Appended, &appended.concat()), (Source::Finished, &finished)]);
+        let mut kept = |number| {
+            let kept = ["a", "b", "c", "d", "e"].map(|id| journal.keep(0, id, hash(number)));
+            (kept, journal.dropped_count())
+        };
+        assert_eq!(kept(1), ([false, false, true, true, false], 1));
+        assert_eq!(kept(2), ([true, false, false, false, false], 0));
+    }
+
+    #[test]
     fn a_file_of_something_else_is_refused() {
         let error = Journal::default().read(&file("{\"kind\":\"primes\"}\n"), Source::Finished).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
@@ -309,6 +396,6 @@ mod tests {
 
     #[test]
     fn an_outcome_costs_24_bytes() {
-        assert_eq!((size_of::<Entry>(), size_of::<Kept>()), (24, 24));
+        assert_eq!((size_of::<Named>(), size_of::<Entry>(), size_of::<Kept>()), (24, 24, 24));
     }
 }

@@ -50,18 +50,14 @@ impl<'a> Head<'a> {
         };
         Some(Self { index, id, hash, succeeded, place_len })
     }
-
-    /// Whether the job was given its id, rather than called by the number of its line.
-    pub fn has_own_id(&self) -> bool {
-        line_number(self.id).is_none()
-    }
 }
 
-/// The number in an id that is a line's number.
-pub(super) fn line_number(id: &[u8]) -> Option<u64> {
-    let digits = id.strip_prefix(b"#")?;
-    let all = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    all.then(|| std::str::from_utf8(digits).ok()?.parse().ok())?
+/// The number of a line that an id begins with, and what follows it: nothing, or which job of the line's matrix it is.
+pub(super) fn line_number(id: &[u8]) -> Option<(u64, &[u8])> {
+    let id = id.strip_prefix(b"#")?;
+    let (digits, rest) = id.split_at(memchr::memchr(b'/', id).unwrap_or(id.len()));
+    let all = digits.iter().all(u8::is_ascii_digit) && digits.first().is_some_and(|digit| *digit != b'0');
+    Some((all.then(|| std::str::from_utf8(digits).ok()?.parse().ok())??, rest))
 }
 
 /// A JSON string at the beginning of these bytes, as it is written, and what follows it.
@@ -78,16 +74,25 @@ fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// A line of a results file.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Line<'a> {
     pub offset: u64,
     /// Its first bytes, [`HEAD_BYTES`] at most.
     pub head: &'a [u8],
-    /// Bits that tell lines that differ apart, within this process.
-    pub check: u32,
+    /// What comes after those.
+    tail: DefaultHasher,
     /// Whether it is whole, as far as that can be told without reading what is in it: what a power cut leaves of a file may
     /// hold zero bytes.
     pub is_sound: bool,
+}
+
+impl Line<'_> {
+    /// Bits that tell lines that differ from this one of their bytes on apart, within this process.
+    pub fn check_from(&self, at: usize) -> u32 {
+        let mut check = self.tail.clone();
+        check.write(&self.head[at..]);
+        check.finish() as u32
+    }
 }
 
 /// Reads the lines of a file, without holding more of it than a line's beginning, and gives how long its whole lines are
@@ -99,7 +104,7 @@ pub(super) fn lines(input: &mut dyn BufRead, mut each: impl FnMut(Line<'_>) -> i
     let (mut offset, mut head) = (0, Vec::with_capacity(4096));
     loop {
         head.clear();
-        let (mut len, mut last, mut has_zero, mut check) = (0, 0, false, DefaultHasher::new());
+        let (mut len, mut last, mut has_zero, mut tail) = (0, 0, false, DefaultHasher::new());
         loop {
             let available = input.fill_buf()?;
             if available.is_empty() {
@@ -107,10 +112,11 @@ pub(super) fn lines(input: &mut dyn BufRead, mut each: impl FnMut(Line<'_>) -> i
             }
             let end = memchr::memchr(b'\n', available);
             let piece = &available[..end.unwrap_or(available.len())];
-            head.extend_from_slice(&piece[..piece.len().min(HEAD_BYTES - head.len())]);
+            let (first, rest) = piece.split_at(piece.len().min(HEAD_BYTES - head.len()));
+            head.extend_from_slice(first);
+            tail.write(rest);
             last = piece.last().copied().unwrap_or(last);
             has_zero |= memchr::memchr(0, piece).is_some();
-            check.write(piece);
             let taken = piece.len() + usize::from(end.is_some());
             input.consume(taken);
             len += taken as u64;
@@ -119,7 +125,7 @@ pub(super) fn lines(input: &mut dyn BufRead, mut each: impl FnMut(Line<'_>) -> i
             }
         }
         let is_sound = last == b'}' && !has_zero;
-        each(Line { offset, head: &head, check: check.finish() as u32, is_sound })?;
+        each(Line { offset, head: &head, tail, is_sound })?;
         offset += len;
     }
 }
@@ -140,18 +146,32 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let hash = JobHash::from_hex(b"0123456789abcdef01234567");
-        for (id, raw) in
-            [("a", "a"), ("", ""), ("#7", "#7"), ("\"\\,\n", r#"\"\\,\n"#), ("é,\"kind\":", "é,\\\"kind\\\":")]
-        {
+        for (id, raw) in [
+            ("a", "a"),
+            ("", ""),
+            ("#7", "#7"),
+            ("#7/a=\"", "#7/a=\\\""),
+            ("\"\\,\n", r#"\"\\,\n"#),
+            ("é,\"kind\":", "é,\\\"kind\\\":"),
+        ] {
             for (outcome, ok) in [(succeeded(), true), (failed(), false)] {
                 for hash in [hash, None] {
                     let line = written(&Outcome { index: 1 << 60, id: id.into(), hash, ..outcome.clone() });
                     let head = Head::parse(&line).unwrap();
                     assert_eq!((head.index, head.id, head.hash), (1 << 60, raw.as_bytes(), hash));
-                    assert_eq!((head.succeeded, head.has_own_id()), (ok, id != "#7"));
+                    assert_eq!((head.succeeded, line_number(head.id).is_none()), (ok, !id.starts_with("#7")));
                     assert!(line[head.place_len..].starts_with(b",\"kind\":"), "{head:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn ids_by_the_number_of_a_line_are_told_from_others() {
+        assert_eq!(line_number(b"#12"), Some((12, &b""[..])));
+        assert_eq!(line_number(b"#3/x=1/2,y=#4"), Some((3, &b"/x=1/2,y=#4"[..])));
+        for own in ["", "#", "#/x", "12", "#0", "#07/x", "#1x", "#1x/y", "a#1/x", "#99999999999999999999"] {
+            assert_eq!(line_number(own.as_bytes()), None, "{own}");
         }
     }
 

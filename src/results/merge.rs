@@ -29,8 +29,8 @@ pub struct Merged {
 /// indices of jobs that none of them has. Of each file, a line's beginning is in memory.
 ///
 /// # Errors
-/// Those of reading and writing; where a line is no outcome, or out of order, or torn; where two files have the same job. The
-/// message names file and line.
+/// Those of reading and writing; where a line is no outcome, or out of order, or torn; where two files have the same job; where
+/// the run of a file was begun again and has not ended (`FILE.partial`). The message names file and line.
 pub fn merge(shards: &[PathBuf], out: &mut dyn Write, missing: &mut dyn FnMut(Range<u64>)) -> io::Result<Merged> {
     let mut readers = shards.iter().map(|path| Shard::open(path)).collect::<io::Result<Vec<Shard<'_>>>>()?;
     let mut next = BinaryHeap::with_capacity(readers.len());
@@ -111,6 +111,17 @@ impl<'a> Shard<'a> {
             };
             io::Error::new(error.kind(), format!("{}: {error}{hint}", path.display()))
         })?;
+        // Its run was begun again: what is here is of the time before, and would be joined with what others have made since.
+        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let partial = with_suffix(&real, ".partial");
+        if std::fs::metadata(&partial).is_ok_and(|found| found.len() > 0) {
+            return Err(wrong(format!(
+                "{}: {} is there, of a run that goes on or was cut off: wait for its end or go on with it by --resume first; \
+                 where it does not count any more, remove it",
+                path.display(),
+                partial.display()
+            )));
+        }
         let reader = BufReader::with_capacity(BUFFER_BYTES, file);
         Ok(Self { path, reader, line: 0, index: None, succeeded: false, head: Vec::new() })
     }

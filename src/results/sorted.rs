@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use crate::results::journal::{Kept, Source};
-use crate::results::line::{HEAD_BYTES, Head};
+use crate::results::line::{HEAD_BYTES, Head, line_number};
 
 /// Where the outcomes of successive jobs lie in the file that is appended to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,11 @@ fn write_kept(
     let head = Head::parse(&start).ok_or_else(changed)?;
     write!(out, "{{\"schema\":1,\"index\":{},\"id\":\"", kept.index)?;
     match kept.line_number() {
-        Some(line) => write!(out, "#{line}\"")?,
+        Some(line) => {
+            write!(out, "#{line}")?;
+            out.write_all(line_number(head.id).map_or(&[], |(_, rest)| rest))?;
+            out.write_all(b"\"")?;
+        }
         None => {
             out.write_all(head.id)?;
             out.write_all(b"\"")?;

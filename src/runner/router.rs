@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::engine::flow::{Flow, FlowOptions, Next};
 use crate::engine::{Foreign, Outcome, OutcomeSink, RanOn, Timings, catch};
-use crate::job::{BindContext, Bound, Cause, JobError, JobHash, JobParams, JobSpec};
+use crate::job::{BindContext, Bound, Cause, Groups, JobError, JobHash, JobParams, JobSpec};
 
 /// Sees every outcome before the sink does.
 pub(super) struct Router {
@@ -40,8 +40,8 @@ pub(super) struct State {
     failed: HashMap<u64, Arc<str>>,
     /// The hashes of jobs that have begun, by their places; nothing where nobody wants to know.
     hashes: Vec<JobHash>,
-    /// That of the last group that a job waited for: others tend to wait for it too.
-    group_hash: Option<(Range<u64>, JobHash)>,
+    /// Those of groups that jobs have waited for: others tend to wait for them too.
+    group_hashes: Groups<JobHash>,
 }
 
 /// So many failed jobs are remembered by name.
@@ -79,12 +79,12 @@ impl State {
         if group.end - group.start == 1 {
             return self.hash_of(group.start);
         }
-        if let Some((_, hash)) = self.group_hash.as_ref().filter(|(last, _)| last == group) {
-            return *hash;
+        if let Some(hash) = self.group_hashes.get(group) {
+            return hash;
         }
         let mut members: Vec<JobHash> = group.clone().map(|member| self.hash_of(member)).collect();
         let hash = JobHash::default().with(&[], &mut members);
-        self.group_hash = Some((group.clone(), hash));
+        self.group_hashes.set(group, hash);
         hash
     }
 
@@ -152,6 +152,10 @@ impl JobParams for Again {
 
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
         self.0.bind(context)
+    }
+
+    fn with_results(&self, context: &BindContext) -> Option<Result<Box<dyn JobParams>, JobError>> {
+        self.0.with_results(context)
     }
 
     fn results_of(&self) -> Vec<u64> {

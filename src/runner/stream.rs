@@ -223,8 +223,9 @@ impl Stream<'_> {
             let mut parents: Vec<JobHash> = spec.terms.after.iter().map(|group| state.hash_of_all(group)).collect();
             // What follows looks at files and at somebody else's code.
             drop(state);
+            let is_known = self.take_results(&mut spec);
             let hash = hash_of(&spec, content, &self.context.base_dir, &mut parents);
-            let kept = catch(|| self.router.sink.keep(spec.index, &spec.id, hash)).unwrap_or(false);
+            let kept = is_known && catch(|| self.router.sink.keep(spec.index, &spec.id, hash)).unwrap_or(false);
             state = self.router.lock();
             state.set_hash(spec.index, hash);
             if kept {
@@ -236,6 +237,19 @@ impl Stream<'_> {
         }
         drop(state);
         self.submit(spec);
+    }
+
+    /// Gives a job the values that it takes from the results of others; which files it reads may be among them. Whether that
+    /// could be done: where not, the job will say why.
+    fn take_results(&self, spec: &mut JobSpec) -> bool {
+        match catch(|| spec.params.with_results(&self.context)) {
+            Ok(None) => true,
+            Ok(Some(Ok(params))) => {
+                spec.params = params;
+                true
+            }
+            Ok(Some(Err(_))) | Err(_) => false,
+        }
     }
 
     fn submit(&self, spec: JobSpec) {

@@ -15,6 +15,7 @@ mod matrix;
 mod memory;
 mod program;
 mod resume;
+mod resume_edits;
 mod run_results;
 mod shards;
 mod single_jobs;

@@ -102,3 +102,27 @@ fn what_is_no_result_of_a_run_is_not_merged() {
     assert!(ended.err.contains("go on with it by --resume first"), "{ended:?}");
     assert!(!out.exists() && !folder.path().join("all.jsonl.partial").exists());
 }
+
+#[test]
+fn a_shard_whose_run_was_begun_again_and_cut_off_is_not_merged_as_it_was_before() {
+    let (folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"numbers\":[97]}\n".repeat(3));
+    let shard = folder.path().join("s.jsonl");
+    let shard = shard.to_str().unwrap();
+    tandem(&["run", &path, "--output", shard]).expect(0);
+    let lines = std::fs::read_to_string(shard).unwrap();
+    let partial = write(folder.path(), "s.jsonl.partial", lines.lines().next().unwrap().to_owned() + "\n");
+    let out = folder.path().join("all.jsonl");
+    for out in ["-", out.to_str().unwrap()] {
+        let ended = tandem(&["merge", out, shard]).expect(1);
+        assert!(ended.out.is_empty(), "{ended:?}");
+        let expected =
+            "s.jsonl.partial is there, of a run that goes on or was cut off: wait for its end or go on with it by";
+        assert!(ended.err.contains(expected), "{ended:?}");
+    }
+    assert!(!out.exists());
+    // One that was cut off before its first result, or that is gone, is in nobody's way.
+    write(folder.path(), "s.jsonl.partial", "");
+    assert!(tandem(&["merge", "-", shard]).expect(0).out == lines);
+    std::fs::remove_file(partial).unwrap();
+    tandem(&["merge", "-", shard]).expect(0);
+}

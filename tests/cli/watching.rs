@@ -70,6 +70,90 @@ fn a_job_log_that_cannot_be_written_is_named_and_no_result_is_lost() {
 }
 
 #[test]
+fn a_run_that_is_refused_leaves_the_job_log_of_another_as_it_is() {
+    let (folder, jobs) = file("jobs.jsonl", "{\"kind\":\"primes\",\"numbers\":[97]}\n");
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (log, output) = (path("log.tsv"), path("r.jsonl"));
+    std::fs::write(path("r.jsonl.partial"), "of a run that was cut off\n").unwrap();
+    for (code, refused) in [
+        (1, &["run", &jobs, "--joblog", &log, "--output", &output][..]),
+        (1, &["run", &jobs, "--joblog", &log, "--output", &path("none/r.jsonl")]),
+        (2, &["map", "--joblog", &log, "--workers", "1", "x", "--", "cat", "{}"]),
+    ] {
+        std::fs::write(&log, "the log of before\n").unwrap();
+        tandem(refused).expect(code);
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "the log of before\n", "{refused:?}");
+    }
+    // Nor is it written over what the run writes to, by whatever name.
+    for (taken, what) in [
+        ("r.jsonl", "the file for the results"),
+        ("r.jsonl.partial", "beside its results"),
+        ("r.jsonl.sorted", "beside its results"),
+    ] {
+        let other = format!("{}/./{taken}", folder.path().display());
+        for joblog in [path(taken), other] {
+            let ended = tandem(&["run", &jobs, "--joblog", &joblog, "--output", &output]).expect(2);
+            assert!(ended.err.contains("--joblog: ") && ended.err.contains(what), "{ended:?}");
+        }
+    }
+    assert_eq!(std::fs::read_to_string(path("r.jsonl.partial")).unwrap(), "of a run that was cut off\n");
+}
+
+#[test]
+fn a_run_that_goes_on_goes_on_with_its_job_log_too() {
+    let (folder, jobs) = file("jobs.jsonl", shell("a", "true") + &shell("b", "test -e mended"));
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (log, output) = (path("log.tsv"), path("r.jsonl"));
+    let run = |more: &[&str]| tandem(&[&["run", &jobs, "--joblog", &log, "--output", &output], more].concat());
+    let lines = || -> Vec<String> {
+        let text = std::fs::read_to_string(&log).unwrap();
+        text.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
+    };
+    run(&["--resume", "--jobs", "1"]).expect(1);
+    assert_eq!(lines(), ["id", "a", "b"]);
+    std::fs::write(path("mended"), "").unwrap();
+    // Of a line that was torn nothing runs on into the next.
+    let mut file = std::fs::OpenOptions::new().append(true).open(&log).unwrap();
+    std::io::Write::write_all(&mut file, b"torn\t1").unwrap();
+    run(&["--resume"]).expect(0);
+    assert_eq!(lines(), ["id", "a", "b", "torn", "b"]);
+    run(&["--jobs", "1"]).expect(0);
+    assert_eq!(lines(), ["id", "a", "b"]);
+}
+
+#[test]
+fn the_job_log_is_whole_though_nobody_reads_the_results_any_more() {
+    let matrix = (0..3000).map(|n| format!("\"{n:0100}\"")).collect::<Vec<_>>().join(",");
+    let wait = shell("wait", "until test -e go; do sleep 0.02; done");
+    let many = format!("{{\"id\":\"m\",\"kind\":\"factor\",\"n\":12,\"matrix\":{{\"x\":[{matrix}]}}}}\n");
+    let last = "{\"id\":\"last\",\"kind\":\"command\",\"argv\":[\"touch\",\"go\"],\"after\":\"m\"}\n";
+    let (folder, jobs) = file("jobs.jsonl", wait + &many + last);
+    // More than a pipe holds, which nobody reads before the program has had its reason to end.
+    let log = folder.path().join("log");
+    let made = std::process::Command::new("mkfifo").arg(&log).status().unwrap();
+    assert!(made.success());
+    let args = ["run", &jobs, "--joblog", log.to_str().unwrap(), "--threads", "4"];
+    let mut child = crate::program::start(&args, std::process::Stdio::null());
+    drop(child.stdout.take());
+    let mut reader = std::fs::File::open(&log).unwrap();
+    let begun = std::time::Instant::now();
+    while !folder.path().join("go").exists() {
+        if begun.elapsed().as_secs() > 60 {
+            child.kill().unwrap();
+            panic!("it does not come so far");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    // Time for the wrong thing: to end with what is written.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut reader, &mut text).unwrap();
+    child.wait().unwrap();
+    assert!(text.ends_with('\n') && text.contains("\nwait\t"), "{}", &text[text.len() - 200..]);
+    assert_eq!(text.lines().count(), 1 + 3002);
+}
+
+#[test]
 fn what_was_not_started_stands_in_the_job_log_of_a_map_too() {
     let (folder, _) = file("x", "");
     let log = folder.path().join("log.tsv");

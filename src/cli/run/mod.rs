@@ -17,7 +17,7 @@ use clap::ArgMatches;
 use first::{First, Gate};
 use lines::{JobInput, Lines};
 pub(super) use output::takes_no_rename;
-use output::with_suffix;
+use output::{resolved, with_suffix};
 
 use crate::cli::Stopped;
 use crate::cli::flow::flow_options;
@@ -124,12 +124,17 @@ impl Asked {
 
     /// What a file is to this run, if it is not to be written over.
     fn taken(&self, path: &Path) -> Option<&'static str> {
-        let output = self.output.as_deref().filter(|output| !takes_no_rename(output));
-        let absolute = |path: &Path| std::path::absolute(path).ok();
         if self.input.is_file(path) {
             return Some("the job file");
         }
-        output.is_some_and(|output| absolute(output) == absolute(path)).then_some("the file for the results")
+        let output = self.output.as_deref().filter(|output| !takes_no_rename(output))?;
+        // Those beside the results lie where these really are.
+        let (output, path) = (resolved(output), resolved(path));
+        if path == output {
+            return Some("the file for the results");
+        }
+        let mut others = [".partial", ".sorted"].iter().map(|suffix| with_suffix(&output, suffix));
+        others.any(|other| other == path).then_some("a file that the run makes beside its results")
     }
 
     fn read(matches: &ArgMatches) -> Result<Self, Stopped> {
@@ -188,11 +193,11 @@ impl Asked {
         };
         let signals = Signals::watch(cancel.clone(), look);
         let total = || lines.total(self.input.path());
-        let watching = Watching::begin(matches, runner, total, |path| self.taken(path))?;
+        let mut watching = Watching::begin(matches, runner, total, |path| self.taken(path))?;
         let first = self.first.map(|count| Arc::new(First::new(count, self.options.explain)));
         let others = first.iter().map(|first| first.clone() as Arc<dyn Watcher>).collect();
         let (results, earlier) = self.results(&lines, &watching, Box::new(stop))?;
-        let results = watching.over(results, others);
+        let results = watching.over(results, others, self.file.resume)?;
         let mut context = BindContext::in_folder(self.input.base_dir());
         context.results = earlier;
         let mut read = 0;
@@ -215,11 +220,15 @@ impl Asked {
         };
         let streamed = runner.stream(jobs, context, cancel, self.flow.clone(), results.clone());
         let read_error = lines.read_error();
-        let finished = if streamed == Streamed::All && read_error.is_none() {
+        // The first ones have kept the rest from being read.
+        let refusal = first.as_ref().and_then(|first| first.refusal()).filter(|_| lines.has_more());
+        let finished = if streamed == Streamed::All && read_error.is_none() && refusal.is_none() {
             results.finish().map(|tally| (tally, None))
         } else {
             results.finish_early()
         };
+        // Whatever became of the results, the log is to be whole.
+        let watched = watching.finish();
         let (tally, left_in) = match finished {
             Ok(finished) => finished,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Stopped::PipeClosed),
@@ -235,12 +244,11 @@ impl Asked {
             Streamed::Halted => Some("halted"),
             Streamed::Stopped => Some("interrupted"),
         };
-        if let Some(why) = first.as_ref().and_then(|first| first.refusal()).filter(|_| lines.has_more()) {
+        if let Some(why) = refusal {
             tell(format_args!("{why}: the rest of {} was not run; without --first it is", visible(self.input.name())));
         } else if let Some(why) = why.filter(|_| lines.has_more()) {
             tell(format_args!("{why}: the rest of {} was not run", visible(self.input.name())));
         }
-        let watched = watching.finish();
         self.summarise(&tally);
         if tally.dropped > 0 {
             let whose = if tally.dropped == 1 { "its" } else { "their" };

@@ -43,6 +43,7 @@ pub static KIND: Kind = Kind {
     summary: "tells which numbers are prime, or counts or lists the primes of a range",
     variants: &["numbers", "range"],
     parse: |text| Ok(Box::new(params::parse(text)?)),
+    aside: &[],
     sample: |asked| Box::new(sample::sample(asked)),
     shaders: gpu::shaders,
     #[cfg(feature = "cli")]

@@ -46,6 +46,7 @@ pub static KIND: Kind = Kind {
     summary: "Count, extremes, exact sum, mean, variance, standard deviation, quantiles and histogram of numbers",
     variants: &["f32", "f64", "i32", "i64", "u32", "u64"],
     parse: json::parse,
+    aside: &[],
     sample: sample::sample,
     shaders: gpu::shaders,
     #[cfg(feature = "cli")]

@@ -31,7 +31,7 @@ pub use params::{CommandParams, CommandVariants};
 pub use worker::WorkerAnswer;
 pub(crate) use worker::Workers;
 
-use crate::job::Kind;
+use crate::job::{Aside, Kind};
 
 /// The kind, for the registry.
 pub static KIND: Kind = Kind {
@@ -39,6 +39,8 @@ pub static KIND: Kind = Kind {
     summary: "Runs a program, captures what it prints, and ends all that it started",
     variants: &["process"],
     parse: |text| Ok(Box::new(params::parse(text)?)),
+    // How many workers share the questions, and what the model calls them.
+    aside: &[Aside::ValueOf("workers"), Aside::Field("name")],
     sample: params::sample,
     shaders: Vec::new,
     #[cfg(feature = "cli")]

@@ -32,6 +32,7 @@ pub static KIND: Kind = Kind {
     summary: "finds the prime factors of a number below 2^128",
     variants: &["u64", "u128"],
     parse: |text| Ok(Box::new(params::parse(text)?)),
+    aside: &[],
     sample: |asked| Box::new(sample::sample(asked)),
     shaders: Vec::new,
     #[cfg(feature = "cli")]

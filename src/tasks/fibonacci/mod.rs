@@ -22,6 +22,7 @@ pub static KIND: Kind = Kind {
     summary: "computes terms of the Fibonacci sequence, exact at any length",
     variants: &["term"],
     parse: |text| Ok(Box::new(params::parse(text)?)),
+    aside: &[],
     sample: |asked| Box::new(sample(asked)),
     shaders: Vec::new,
     #[cfg(feature = "cli")]

@@ -59,6 +59,7 @@ pub static KIND: Kind = Kind {
     summary: "changes pictures (size, cut, turn, brightness, grey) and converts between PNG and JPEG",
     variants: &["png", "jpeg"],
     parse: |text| Ok(Box::new(params::parse(text)?)),
+    aside: &[],
     sample: |asked| Box::new(sample::sample(asked)),
     shaders: Vec::new,
     #[cfg(feature = "cli")]

@@ -50,6 +50,7 @@ pub static KIND: Kind = Kind {
     summary: "lists the links of HTML pages, from files or http(s) URLs",
     variants: &["html"],
     parse: |text| Ok(Box::new(params::parse(text)?)),
+    aside: &[],
     sample: |asked| Box::new(sample::sample(asked)),
     shaders: Vec::new,
     #[cfg(feature = "cli")]
