@@ -74,6 +74,27 @@ fn a_worker_that_dies_fails_its_job_alone_and_the_next_has_a_fresh_one() {
 }
 
 #[test]
+fn a_worker_that_ends_before_it_has_read_its_next_job_fails_none() {
+    // Each is asked while it is about to end: by itself, or killed.
+    for end in ["exit 3", "kill -9 $$"] {
+        let script = format!("read -r line; echo hi >&2; echo $line; sleep 0.2; echo bye >&2; {end}");
+        let long = format!("\"{}\"", "x".repeat(200_000));
+        let jobs: String = ["0", "1", &long, "3"].iter().map(|input| job(&script, 1, input, "")).collect();
+        let ended = run(&jobs, &[]).expect(0);
+        let answers = answers(&ended);
+        assert_eq!(
+            (&answers[1], answers[2].as_str().map(str::len), &answers[3]),
+            (&1.into(), Some(200_000), &3.into())
+        );
+        assert_eq!(ended.json()[3]["result"]["stderr"], "hi\n", "what the one before printed last is nobody's");
+    }
+    // One that has read of its job may have done some of it.
+    let script = "read -r line; echo $line; sleep 0.2; head -c 1 > /dev/null; exit 3";
+    let ended = run(&(0..3).map(|n| job(script, 1, &n.to_string(), "")).collect::<String>(), &[]).expect(1);
+    assert_eq!(causes(&ended), ["ok", "exit_code", "ok"]);
+}
+
+#[test]
 fn a_worker_that_cannot_begin_is_begun_once_a_job() {
     let (folder, _) = file("x", "");
     let begun = folder.path().join("begun");

@@ -54,6 +54,14 @@ impl Capture {
         Ok(())
     }
 
+    /// Nobody wants it: its file, if it has one, goes.
+    pub(super) fn discard(self) {
+        if let Some((_, path)) = self.file {
+            // One that cannot be removed is in nobody's way.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
     /// The whole of it.
     pub(super) fn finish(mut self) -> Output {
         if self.file.is_some() && self.kept.len() > KEPT_BYTES {

@@ -32,6 +32,8 @@ const IDLE_BYTES_MAX: usize = 1 << 20;
 pub(super) enum Failure {
     /// It ended first.
     Ended(Ending),
+    /// The same, and it had read nothing of what it was asked.
+    Unread(Ending),
     /// What it said is no answer.
     Garbage(Garbage),
     /// It closed this one of its pipes, and lived on.
@@ -84,7 +86,9 @@ impl Worker {
         context: &TaskContext<'_>,
     ) -> (Result<(Self, String), Failure>, Option<u64>) {
         let mut memory = Later::new(self.process.group(), context.memory);
-        let failure = match self.converse(&mut exchange, stderr, context.cancel, &mut memory) {
+        let conversed = self.converse(&mut exchange, stderr, context.cancel, &mut memory);
+        let sent_bytes = exchange.sent_bytes();
+        let failure = match conversed {
             Ok(()) => match exchange.answer() {
                 Ok(answer) => {
                     // However short its jobs are, what it has loaded is worth knowing.
@@ -97,7 +101,7 @@ impl Worker {
             },
             Err(failure) => failure,
         };
-        (Err(self.end(failure, stderr)), memory.peak_bytes())
+        (Err(self.end(failure, sent_bytes, stderr)), memory.peak_bytes())
     }
 
     fn converse(
@@ -148,7 +152,7 @@ impl Worker {
     /// moment to say more: who prints two lines a job, one at a time, is found out before the second is taken for the answer
     /// to the next.
     fn last_words(&mut self, exchange: &mut Exchange, stderr: &mut Capture) -> Result<(), Failure> {
-        if self.has_unread() {
+        if self.unread_bytes().is_some_and(|bytes| bytes > 0) {
             return Err(Failure::Garbage(Garbage::Early));
         }
         if self.answers < WATCHED_ANSWERS {
@@ -165,14 +169,13 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether the job still lies in the pipe, where the system tells: what it said is no answer to it then.
-    fn has_unread(&self) -> bool {
+    /// How much of the job still lies in the pipe, where the system tells: what it said is no answer to it then.
+    fn unread_bytes(&self) -> Option<usize> {
+        let stdin = self.stdin.as_ref().filter(|_| cfg!(target_os = "linux"))?;
         let mut len: libc::c_int = 0;
-        if let (true, Some(stdin)) = (cfg!(target_os = "linux"), &self.stdin) {
-            // SAFETY: `len` lives through the call, which writes an int to it or nothing.
-            unsafe { libc::ioctl(stdin.as_raw_fd(), libc::FIONREAD, &mut len) };
-        }
-        len > 0
+        // SAFETY: `len` lives through the call, which writes an int to it or nothing.
+        let done = unsafe { libc::ioctl(stdin.as_raw_fd(), libc::FIONREAD, &mut len) };
+        usize::try_from(len).ok().filter(|_| done == 0)
     }
 
     /// Waits for more on standard output, for so long at most.
@@ -216,8 +219,8 @@ impl Worker {
         Ok(Ready { stdin, stdout, stderr })
     }
 
-    /// Ends a worker that gave no answer, and tells why.
-    fn end(mut self, failure: Failure, stderr: &mut Capture) -> Failure {
+    /// Ends a worker that was given so much of a job and gave no answer, and tells why.
+    fn end(mut self, failure: Failure, sent_bytes: usize, stderr: &mut Capture) -> Failure {
         if let Failure::Closed(_) = failure {
             // Most often it has ended, or is about to.
             let closed = Instant::now();
@@ -237,7 +240,10 @@ impl Worker {
         }
         self.hush(stderr);
         match (self.process.reap(), failure) {
-            (Ok((ending, _)), Failure::Closed(_)) if by_itself => Failure::Ended(ending),
+            (Ok((ending, _)), Failure::Closed(_)) if by_itself => {
+                let is_unread = sent_bytes == 0 || self.unread_bytes() == Some(sent_bytes);
+                if is_unread { Failure::Unread(ending) } else { Failure::Ended(ending) }
+            }
             (_, failure) => failure,
         }
     }

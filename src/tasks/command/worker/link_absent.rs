@@ -13,6 +13,7 @@ use crate::tasks::command::worker::protocol::{Exchange, Garbage};
 #[allow(dead_code, reason = "what other systems' workers tell")]
 pub(super) enum Failure {
     Ended(Ending),
+    Unread(Ending),
     Garbage(Garbage),
     Closed(&'static str),
     Stopped,

@@ -49,6 +49,11 @@ impl Exchange {
         &self.question[self.sent..]
     }
 
+    /// How many bytes it has been given.
+    pub fn sent_bytes(&self) -> usize {
+        self.sent
+    }
+
     /// It was given so many bytes more.
     pub fn sent(&mut self, len: usize) {
         self.sent += len;

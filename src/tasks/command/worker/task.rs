@@ -46,14 +46,27 @@ impl Task for WorkerTask {
         let Self { workers, pool, input, .. } = *self;
         let idle = workers.take(&pool);
         workers.make_room(context.room_bytes);
-        let (worker, held_bytes) = match idle {
+        let was_idle = idle.is_some();
+        let (worker, mut held_bytes) = match idle {
             Some(idle) => idle,
             None => (start(&pool)?, 0),
         };
-        let mut stderr = Capture::new(context.spill("stderr"));
-        let exchange = Exchange::new(&input, ANSWER_BYTES_MAX);
-        let (asked, peak_memory_bytes) = worker.ask(exchange, &mut stderr, context);
-        let tells = matches!(asked, Ok(_) | Err(Failure::Ended(Ending::Signal(_))));
+        let ask = |worker: Worker| {
+            let mut stderr = Capture::new(context.spill("stderr"));
+            let exchange = Exchange::new(&input, ANSWER_BYTES_MAX);
+            (worker.ask(exchange, &mut stderr, context), stderr)
+        };
+        let mut heard = ask(worker);
+        // One that has ended since it answered, or was about to, has touched nothing of this job: the next one does it.
+        if was_idle && matches!(heard.0.0, Err(Failure::Unread(_))) {
+            heard.1.discard();
+            context.check()?;
+            held_bytes = 0;
+            heard = ask(start(&pool)?);
+        }
+        let ((asked, peak_memory_bytes), stderr) = heard;
+        let tells =
+            matches!(asked, Ok(_) | Err(Failure::Ended(Ending::Signal(_)) | Failure::Unread(Ending::Signal(_))));
         if let Some(bytes) = peak_memory_bytes.filter(|_| tells) {
             context.held_memory(bytes);
         }
@@ -65,7 +78,7 @@ impl Task for WorkerTask {
             }
             Err(failure) => {
                 let mut details = String::new();
-                if let Failure::Ended(ending) = &failure {
+                if let Failure::Ended(ending) | Failure::Unread(ending) = &failure {
                     details = match ending {
                         Ending::Exit(code) => format!("\"exit_code\":{code},"),
                         Ending::Signal(name) => format!("\"signal\":\"{name}\","),
@@ -92,10 +105,10 @@ fn start(pool: &Pool) -> Result<Worker, JobError> {
 fn error(pool: &Pool, failure: Failure, context: &TaskContext<'_>) -> JobError {
     let name = pool.program.name();
     match failure {
-        Failure::Ended(Ending::Exit(code)) => {
+        Failure::Ended(Ending::Exit(code)) | Failure::Unread(Ending::Exit(code)) => {
             JobError::new(Cause::ExitCode, format!("the worker {name} ended with exit code {code} before it answered"))
         }
-        Failure::Ended(Ending::Signal(signal)) => {
+        Failure::Ended(Ending::Signal(signal)) | Failure::Unread(Ending::Signal(signal)) => {
             JobError::new(Cause::Signal, format!("the worker {name} was ended by {signal} before it answered"))
         }
         Failure::Garbage(garbage) => JobError::new(Cause::Io, format!("the worker {name} {garbage}")),
