@@ -134,7 +134,7 @@ fn terms_that_cannot_be_met_are_errors_with_their_place() {
         (r#"{"kind":"echo","values":[],"after":["x"]}"#, ":41: `after` names `x`, but no job on an earlier line"),
         (r##"{"kind":"echo","values":[],"after":["#1"]}"##, "`after` names `#1`, but no job on an earlier line"),
         (r#"{"id":"a","kind":"echo","values":[],"after":["a"]}"#, "`after` names `a`, but no job on an earlier"),
-        (r#"{"kind":"echo","values":[],"after":7}"#, "expected a list of ids as `after`, got `7`"),
+        (r#"{"kind":"echo","values":[],"after":7}"#, "expected an id or a list of ids as `after`, got `7`"),
         (r#"{"kind":"echo","values":[],"timeout":"soon"}"#, "`soon` is no time: write it as in 500ms"),
         (r#"{"kind":"echo","values":[],"timeout":0}"#, "leave it out"),
         (r#"{"kind":"echo","values":[],"timeout":[]}"#, "expected a time as in \"30s\""),

@@ -180,7 +180,7 @@ impl<'de> serde::Deserialize<'de> for OneOrMore {
             type Value = OneOrMore;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of ids as `after`")
+                f.write_str("an id or a list of ids as `after`")
             }
 
             fn visit_str<E>(self, id: &str) -> Result<OneOrMore, E> {

@@ -3,16 +3,42 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a lock may outlive the run that held it: a program that was just being begun when the run was killed holds it until it
+/// is its own.
+const LINGERS: Duration = Duration::from_millis(100);
+
+/// Where what is written under this name lies in the end: at the end of the links that lead on from it, also where there is
+/// nothing yet.
+pub(super) fn end_of_links(path: &Path) -> PathBuf {
+    /// As many as systems follow.
+    const LINKS_MAX: usize = 40;
+    if let Ok(path) = std::fs::canonicalize(path) {
+        return path;
+    }
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let Ok(target) = std::fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    path
+}
 
 /// The file at `partial`, that no other run writes to: it is locked until it is closed. Where it is not to go on with what is
 /// there (`anew`), that must be nothing.
 pub(super) fn claim(partial: &Path, anew: bool) -> io::Result<File> {
     let refused = |why: &str| Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} {why}", partial.display())));
+    let begun = Instant::now();
     loop {
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(partial);
         let file = named(partial, opened)?;
         match file.try_lock() {
             Ok(()) => {}
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LINGERS => {
+                std::thread::sleep(LINGERS / 10);
+                continue;
+            }
             Err(TryLockError::WouldBlock) => {
                 return refused("is being written to by another run: wait for its end, or name another file");
             }
@@ -64,6 +90,36 @@ pub(super) fn named<T>(path: &Path, result: io::Result<T>) -> io::Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_also_where_nothing_is_at_their_end_yet() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::os::unix::fs::symlink("b", at("a")).unwrap();
+        std::os::unix::fs::symlink(at("c"), at("b")).unwrap();
+        assert_eq!(end_of_links(&at("a")), at("c"));
+        std::fs::write(at("c"), "").unwrap();
+        assert_eq!(end_of_links(&at("a")), at("c").canonicalize().unwrap());
+        std::os::unix::fs::symlink("round", at("round")).unwrap();
+        end_of_links(&at("round"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_that_outlives_its_holder_for_a_moment_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let partial = dir.path().join("r.partial");
+        let held = claim(&partial, true).unwrap();
+        assert!(claim(&partial, true).unwrap_err().to_string().contains("by another run"));
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                std::thread::sleep(LINGERS / 100);
+                drop(held);
+            });
+            claim(&partial, true).unwrap();
+        });
+    }
 
     #[cfg(unix)]
     #[test]

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::engine::{Outcome, OutcomeSink};
 use crate::job::JobHash;
 use crate::results::Tally;
-use crate::results::claim::{claim, named, with_suffix};
+use crate::results::claim::{claim, end_of_links, named, with_suffix};
 use crate::results::journal::{Journal, Kept, RESUMES, Source};
 use crate::results::rendered::{Bytes, Rendered};
 use crate::results::sink::{PIECE_BYTES, Pipeline, Queue, Render, RunResults};
@@ -152,7 +152,7 @@ impl ResultsFile {
         on_broken: Box<dyn Fn() + Send + Sync>,
     ) -> io::Result<Self> {
         // Through a link, so that what is replaced at the end is the file and not the link.
-        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let path = end_of_links(path);
         let partial = with_suffix(&path, ".partial");
         let mut file = claim(&partial, !options.resume)?;
         let earlier = if options.resume { Earlier::read(&path, &partial, &file)? } else { None };

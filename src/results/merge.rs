@@ -7,7 +7,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::results::claim::{claim, named, with_suffix};
+use crate::results::claim::{claim, end_of_links, named, with_suffix};
 use crate::results::line::{HEAD_BYTES, Head};
 use crate::results::sink::PIECE_BYTES;
 
@@ -66,7 +66,7 @@ pub fn merge(shards: &[PathBuf], out: &mut dyn Write, missing: &mut dyn FnMut(Ra
 /// # Errors
 /// As above; there is no new file then.
 pub fn merge_to_file(path: &Path, shards: &[PathBuf], missing: &mut dyn FnMut(Range<u64>)) -> io::Result<Merged> {
-    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let path = end_of_links(path);
     let partial = with_suffix(&path, ".partial");
     let file = claim(&partial, true)?;
     let write = || {

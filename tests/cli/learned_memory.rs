@@ -3,8 +3,9 @@
 
 use crate::program::{file, tandem_with};
 
-/// A shell that holds some 20 MB, and a copy of it that holds more, for as long as it takes to be seen.
-const HOLD: &str = "x=$(head -c 20000000 /dev/zero | tr '\\0' x); (y=$x; sleep 2) & sleep 2";
+/// A shell that holds some 20 MB, and a copy of it that holds more, for as long as it takes to be seen: neither makes way for the
+/// last program that it runs.
+const HOLD: &str = "x=$(head -c 20000000 /dev/zero | tr '\\0' x); (y=$x; sleep 1; :) & sleep 1; wait";
 
 #[test]
 fn the_model_remembers_by_name_what_all_processes_of_a_command_held() {
