@@ -233,3 +233,31 @@ fn a_run_of_many_small_jobs_is_killed_also_while_its_results_are_read_and_put_in
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "seed {seed}");
     }
 }
+
+/// Killed between the start of a command and the moment that its number is known.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_command_whose_number_nobody_lived_to_tell_is_ended_by_what_it_prints_to() {
+    use std::io::Write;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+
+    let begin = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let file = std::fs::File::from(writer.as_fd().try_clone_to_owned().unwrap());
+        let mut sleep = std::process::Command::new("sleep");
+        let child = sleep.arg("60").stdout(writer).process_group(0).spawn().unwrap();
+        (child, reader, file.metadata().unwrap().ino())
+    };
+    let [(mut untold, _a, pipe), (mut other, _b, other_pipe)] = [begin(), begin()];
+    let mut guard = command(&["end-commands-with-me"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut told = guard.stdin.take().unwrap();
+    writeln!(told, "?{pipe} {pipe}\n?{other_pipe} {other_pipe}\n!{other_pipe} {other_pipe}").unwrap();
+    drop(told);
+    assert!(guard.wait().unwrap().success());
+    assert_eq!(untold.wait().unwrap().signal(), Some(9));
+    assert!(other.try_wait().unwrap().is_none(), "it was told to have been begun, and to be nobody's");
+    other.kill().unwrap();
+    other.wait().unwrap();
+}

@@ -23,9 +23,8 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// The process that was begun as the leader of its group; it is guarded from now on.
+    /// A process that the guard has begun as the leader of its group.
     pub fn of(child: &Child) -> Self {
-        guard::add(child.id());
         Self { id: child.id() as libc::pid_t, is_reaped: false }
     }
 

@@ -3,9 +3,8 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::os::fd::AsRawFd;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use crate::engine::CancelFlag;
@@ -23,19 +22,15 @@ const DRAIN: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// Where it cannot be started, or its outputs can be neither read nor kept; it is not running then.
-pub(super) fn run(mut command: Command, outputs: [Capture; 2], context: &TaskContext<'_>) -> Result<Ended, Fault> {
-    guard::start();
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let child = command.spawn().map_err(Fault::Start)?;
-    watch(child, outputs, context).map_err(Fault::Output)
+pub(super) fn run(command: Command, outputs: [Capture; 2], context: &TaskContext<'_>) -> Result<Ended, Fault> {
+    let (child, pipes) = guard::spawn(command).map_err(Fault::Start)?;
+    watch(&child, pipes, outputs, context).map_err(Fault::Output)
 }
 
 /// Waits for the process; it is ended where it cannot be waited for.
-fn watch(mut child: Child, outputs: [Capture; 2], context: &TaskContext<'_>) -> io::Result<Ended> {
+fn watch(child: &Child, pipes: [File; 2], outputs: [Capture; 2], context: &TaskContext<'_>) -> io::Result<Ended> {
     let cancel = context.cancel;
-    let mut process = Process::of(&child);
-    let pipe = |fd: Option<OwnedFd>| fd.map(File::from).ok_or_else(|| io::Error::other("no pipe to read from"));
-    let pipes = [pipe(child.stdout.take().map(OwnedFd::from))?, pipe(child.stderr.take().map(OwnedFd::from))?];
+    let mut process = Process::of(child);
     let mut streams = Streams { pipes: pipes.map(Some), outputs };
     let mut stop = Stop { asked: None, made: false };
     let mut memory = Later::new(process.group(), context.memory);

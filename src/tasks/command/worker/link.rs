@@ -3,8 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::engine::CancelFlag;
@@ -67,13 +66,12 @@ impl Worker {
     /// # Errors
     /// Where it cannot be started.
     pub fn start(mut command: Command) -> io::Result<Self> {
-        guard::start();
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let mut child: Child = command.spawn()?;
+        command.stdin(Stdio::piped());
+        let (mut child, [stdout, stderr]) = guard::spawn(command)?;
         let process = Process::of(&child);
-        let stdin = pipe(child.stdin.take().map(OwnedFd::from))?;
-        let stdout = pipe(child.stdout.take().map(OwnedFd::from))?;
-        let stderr = pipe(child.stderr.take().map(OwnedFd::from))?;
+        let stdin = child.stdin.take().ok_or_else(|| io::Error::other("a pipe that was asked for is not there"))?;
+        let stdin = pipe(OwnedFd::from(stdin).into())?;
+        let (stdout, stderr) = (pipe(stdout)?, pipe(stderr)?);
         Ok(Self { process, stdin, stdout, stderr, answers: 0 })
     }
 
@@ -322,8 +320,7 @@ impl Ready {
 }
 
 /// This process's end of a pipe, which from now on nobody waits at.
-fn pipe(fd: Option<OwnedFd>) -> io::Result<Option<File>> {
-    let file = File::from(fd.ok_or_else(|| io::Error::other("a pipe that was asked for is not there"))?);
+fn pipe(file: File) -> io::Result<Option<File>> {
     // SAFETY: plain system calls on a descriptor that lives through them.
     let done = unsafe {
         let flags = libc::fcntl(file.as_raw_fd(), libc::F_GETFL);
