@@ -147,6 +147,10 @@ pub trait Device: Send + Sync + std::fmt::Debug {
     /// need not be uploaded. Costs little and waits for no chunk.
     fn resident_bytes(&self, sources: &[u64]) -> u64;
 
+    /// Gives back what memory of its own it keeps for later chunks, since somebody else is about to use the device. Waits for no
+    /// chunk: where one is being folded, nothing is given back.
+    fn release_memory(&self) {}
+
     /// Folds the chunk `units` and waits for it. `lanes` calls may run at once.
     ///
     /// # Errors

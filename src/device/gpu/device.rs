@@ -126,6 +126,14 @@ impl Device for GpuDevice {
         self.held.bytes_of(sources)
     }
 
+    fn release_memory(&self) {
+        if let Ok(mut session) = self.session.try_lock()
+            && let Some(session) = session.as_mut()
+        {
+            session.drop_kept();
+        }
+    }
+
     fn fold(
         &self,
         kernel: &dyn DynKernel,

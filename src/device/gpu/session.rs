@@ -166,7 +166,7 @@ impl Session {
     }
 
     /// Frees what is kept for later; says whether there was anything.
-    fn drop_kept(&mut self) -> bool {
+    pub fn drop_kept(&mut self) -> bool {
         self.tables.clear();
         let had = self.pool.clear() | self.residency.clear();
         // Memory comes back when the device has noticed.

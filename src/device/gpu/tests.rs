@@ -318,6 +318,10 @@ fn a_lost_device_is_a_value_and_stays_lost() {
     assert!(folded(&device, sum(len), 0..len).is_ok());
     assert_eq!(device.resident_bytes(&[identity]), len * 4);
     assert_eq!(device.resident_bytes(&[identity + 1]), 0);
+    device.release_memory();
+    assert_eq!(device.resident_bytes(&[identity]), 0, "what was kept was given up");
+    assert_eq!(folded(&device, sum(len), 0..len).unwrap().0, expected(len, 0..len), "and is uploaded again");
+    assert_eq!(device.resident_bytes(&[identity]), len * 4);
     assert!(folded(&other, sum(1000), 0..1000).is_ok());
     assert!(device.is_open());
     device.destroy();

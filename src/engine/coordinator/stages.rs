@@ -10,6 +10,7 @@ use super::memory::Parked;
 use super::{Coordinator, start_clock};
 use crate::engine::dispatch::{Event, Ticket as LaneTicket};
 use crate::engine::message::{Held, Item, Message};
+use crate::engine::panics;
 use crate::engine::ready::Ready;
 use crate::engine::shared::Shared;
 use crate::engine::stage::Staged;
@@ -229,6 +230,12 @@ impl Shift {
     /// Runs stages on this thread, beginning with `first`, and tells the coordinator.
     fn run(self, first: Staged) {
         let begun = Instant::now();
+        if let Held::Gpu(lane) = self.held
+            && let Some(gpu) = self.shared.devices.get(lane.device)
+        {
+            // A program has all of its GPU's memory. What drivers do is not ours: it may panic.
+            let _ = panics::catch(|| gpu.release_memory());
+        }
         let mut next = Some(first);
         while let Some(mut staged) = next {
             start_clock(&self.timer, &self.shared.begun, &mut staged.ticket);
