@@ -166,12 +166,17 @@ impl Budget {
         Ok(())
     }
 
-    /// The next job that may begin now; what it needs is reserved by this. `free_bytes` is what the machine has free, where it
-    /// has just been looked at, and at those that run: more of a name of which little is known begin only then.
-    pub fn begin(&mut self, now: Duration, free_bytes: Option<u64>) -> Option<u64> {
+    /// The next job that may begin now, of those that `has_place` tells of, by their keys, that they would find one; what it needs
+    /// is reserved by this. `free_bytes` is what the machine has free, where it has just been looked at, and at those that run:
+    /// more of a name of which little is known begin only then.
+    pub fn begin(&mut self, now: Duration, free_bytes: Option<u64>, has_place: impl Fn(u64) -> bool) -> Option<u64> {
         let room = self.limit_bytes.saturating_sub(self.reserved_bytes);
         let mut found = None;
         for (turn, waiting) in self.waiting.iter().take(LOOK_AHEAD) {
+            // Memory is not what it waits for.
+            if !has_place(turn.1) {
+                continue;
+            }
             match self.fit(&waiting.need, room, now, free_bytes) {
                 Fit::Now(bytes) => {
                     found = Some((*turn, bytes));

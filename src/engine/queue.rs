@@ -97,9 +97,11 @@ impl Queue {
     /// What is to be opened next by one of `lanes` lanes: a batch of what is quick, or one file's job of a class that may open
     /// more, whichever came first.
     pub fn next_batch(&mut self, lanes: usize, may_open: impl Fn(Class) -> bool) -> Option<Vec<Ticket>> {
-        let files = [Class::Cpu, Class::Gpu].into_iter().filter(|class| may_open(*class));
+        let files = [Class::Cpu, Class::Gpu].into_iter();
         let first_file = files
             .filter_map(|class| self.files[class as usize].front().map(|ticket| (turn(ticket), class)))
+            // To ask costs more than to look whether there is any.
+            .filter(|(_, class)| may_open(*class))
             .min_by_key(|(turn, _)| *turn);
         match (self.quick.front(), first_file) {
             (Some(quick), Some((file, class))) if file < turn(quick) => self.one(class),

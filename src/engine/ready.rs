@@ -15,6 +15,8 @@ pub(crate) struct Ready(Mutex<Waiting>);
 struct Waiting {
     stages: BTreeMap<(u64, u64), Staged>,
     came: u64,
+    /// How many of them hold memory.
+    reserved: usize,
     /// How long those are expected to take that are here, in milliseconds.
     takes_ms: f64,
 }
@@ -23,6 +25,7 @@ impl Waiting {
     /// Takes note that this one goes.
     fn went(&mut self, staged: &Staged) {
         // What was added and taken off again leaves a trace: with the last it goes.
+        self.reserved -= usize::from(staged.ticket.reserved.is_some());
         self.takes_ms = if self.stages.is_empty() { 0.0 } else { self.takes_ms - countable_ms(staged) };
     }
 }
@@ -43,6 +46,7 @@ impl Ready {
     pub fn push(&self, order: u64, staged: Staged) {
         let mut waiting = self.lock();
         waiting.came += 1;
+        waiting.reserved += usize::from(staged.ticket.reserved.is_some());
         waiting.takes_ms += countable_ms(&staged);
         let came = waiting.came;
         waiting.stages.insert((order, came), staged);
@@ -73,6 +77,11 @@ impl Ready {
     /// How long those that wait are expected to take, one after the other, in milliseconds.
     pub fn takes_ms(&self) -> f64 {
         self.lock().takes_ms.max(0.0)
+    }
+
+    /// How many of those that wait hold memory.
+    pub fn reserved(&self) -> usize {
+        self.lock().reserved
     }
 
     pub fn len(&self) -> usize {

@@ -147,12 +147,23 @@ fn choose<'a>(allowed: &[&'a VariantState]) -> Option<(&'a VariantState, Why)> {
     {
         return Some((state, Why::ToLearn));
     }
+    // What has only failed seems fast, and is never waited for: it would take one job after the other.
+    let hopeless = |state: &&VariantState| {
+        let of_kind = || allowed.iter().filter(|other| is_on_gpu(other) == is_on_gpu(state));
+        of_kind().all(|other| other.run.is_none()) && of_kind().any(|other| other.failed >= FAILURES_MAX)
+    };
+    let hopeful: Vec<&VariantState> = allowed.iter().copied().filter(|state| !hopeless(state)).collect();
+    let allowed = if hopeful.is_empty() { allowed } else { &hopeful };
     let ends_ms = |state: &VariantState| ends_ms(allowed, state);
     let fastest = allowed.iter().min_by(|a, b| ends_ms(a).total_cmp(&ends_ms(b)))?;
     // Where it makes no difference, GPUs are left to those that gain by them.
     let cpu = allowed.iter().find(|state| state.device == DeviceId::Cpu);
     let as_good = cpu.filter(|cpu| ends_ms(cpu) <= ends_ms(fastest) * TIE + TIE_MS);
     Some((as_good.unwrap_or(fastest), Why::First))
+}
+
+fn is_on_gpu(state: &VariantState) -> bool {
+    state.device != DeviceId::Cpu
 }
 
 /// When the job would end there.
@@ -166,9 +177,8 @@ fn runs_ms(allowed: &[&VariantState], state: &VariantState) -> f64 {
 
 /// What is presumed of a variant that has not been run on a device: what it takes on others of its kind, or else what any takes.
 fn presumed_ms(allowed: &[&VariantState], state: &VariantState) -> Option<f64> {
-    let on_gpu = |other: &VariantState| other.device != DeviceId::Cpu;
     let known = |of_kind: bool| {
-        let others = allowed.iter().filter(move |other| !of_kind || on_gpu(other) == on_gpu(state));
+        let others = allowed.iter().filter(move |other| !of_kind || is_on_gpu(other) == is_on_gpu(state));
         others.filter_map(|other| other.run).map(|run| run.ms).min_by(f64::total_cmp)
     };
     known(true).or_else(|| known(false))

@@ -63,6 +63,15 @@ fn what_has_only_failed_is_not_tried_for_ever() {
     let (choice, reason) = auto(&[cpu(known(10.0, 1)), failed(3, gpu(0, None))]);
     assert_eq!(choice, "cpu, 1 thread");
     assert!(reason.contains("on gpu:0 it has only failed so far"), "{reason}");
+    // It is free at once, since it fails at once.
+    let busy = VariantState { wait_ms: 60_000.0, ..cpu(known(10.0, 1)) };
+    assert_eq!(auto(&[busy.clone(), failed(3, gpu(0, None)), failed(0, gpu(1, None))]).0, "cpu, 1 thread");
+    assert_eq!(
+        auto(&[busy, failed(3, gpu(0, None)), gpu(1, known(10.0, 1))]).0,
+        "gpu:0",
+        "another of its kind succeeded"
+    );
+    assert_eq!(auto(&[failed(3, cpu(None)), failed(3, gpu(0, None))]).0, "cpu, 1 thread", "something has to be tried");
 }
 
 #[test]

@@ -186,8 +186,10 @@ impl Stream<'_> {
             let wait = due.map_or(LOOK, |due| due.min(LOOK));
             let wait = if ends { LOOK } else { wait.max(Duration::from_micros(100)) };
             state.awaits_room = !reading.is_over;
-            reading.is_dry = false;
-            state = self.router.ended.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+            let (after, waited) = self.router.ended.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner);
+            state = after;
+            // A look at a pipe that gives nothing takes a while, in which nothing begins: not while there is enough to begin.
+            reading.is_dry &= !waited.timed_out() && state.ready() >= self.under_way_max;
         }
     }
 

@@ -23,6 +23,17 @@ impl Spill {
     /// # Errors
     /// Where there is no room or no right to make it.
     pub fn create(&self) -> io::Result<(File, PathBuf)> {
+        // The folder may be removed between the making and the use of it, by whoever takes the last file out of it.
+        for _ in 0..TRIES {
+            match self.create_once() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                result => return result,
+            }
+        }
+        self.create_once()
+    }
+
+    fn create_once(&self) -> io::Result<(File, PathBuf)> {
         let folder = match &self.folder {
             Some(folder) => {
                 std::fs::create_dir_all(folder)?;

@@ -53,6 +53,20 @@ fn of_commands_that_say_nothing_no_more_run_at_once_than_others_of_their_name_ha
 }
 
 #[test]
+fn what_needs_memory_has_its_turn_among_many_that_need_none_and_wait_for_the_same_threads() {
+    // With a time-out, none of them is run on the spot.
+    let plain =
+        "{\"kind\":\"factor\",\"n\":\"340282366920938463463374607431768211297\",\"timeout\":\"5m\"}\n".repeat(60);
+    let needy = "{\"kind\":\"command\",\"argv\":[\"true\"]}\n{\"kind\":\"factor\",\"n\":\"91\",\"memory\":\"1MiB\"}\n\
+        {\"kind\":\"primes\",\"numbers\":[97],\"memory\":\"1MiB\"}\n";
+    let (_folder, jobs) = file("jobs.jsonl", plain.clone() + needy + &plain + needy);
+    for threads in ["1", "2"] {
+        let ended = tandem(&["run", &jobs, "--threads", threads, "--memory", "1GiB"]).expect(0);
+        assert_eq!(ended.json().len(), 126);
+    }
+}
+
+#[test]
 fn what_can_never_fit_fails_at_once_and_says_so_and_the_others_run() {
     let jobs = "{\"kind\":\"primes\",\"numbers\":[97],\"memory\":\"3GiB\"}\n\
         {\"kind\":\"command\",\"argv\":[\"true\"],\"memory\":\"2.5GiB\"}\n\

@@ -14,7 +14,7 @@ use crate::engine::stage::Staged;
 use crate::engine::ticket::Ticket;
 use crate::job::{Cause, JobError};
 use crate::report::figures::bytes;
-use crate::tasks::MemoryUse;
+use crate::tasks::{MemoryUse, Place};
 
 /// The part of what is free that a run takes where nobody says.
 const FREE_PART: f64 = 0.8;
@@ -145,13 +145,29 @@ impl Coordinator {
         self.begin_parked(None);
     }
 
+    /// The next job that waits and has its memory now, where it would not only wait elsewhere with it. (Those that do so end some
+    /// time, which is when this is asked again.)
+    fn next_parked(&mut self, free_bytes: Option<u64>) -> Option<u64> {
+        let now = self.begun.elapsed();
+        let ready_max = self.threads() as usize * READY_PER_LANE;
+        let lanes_are_taken = self.on_lanes.next.reserved() >= ready_max;
+        let (waiting, processes) = (&self.waiting, self.processes.as_ref());
+        let Memory { budget, parked, .. } = &mut self.memory;
+        let has_place = |key: u64| {
+            let Some((_, Parked::Stage(staged))) = parked.get(&key) else { return true };
+            match (staged.place(), processes) {
+                (Place::Process, Some(processes)) => !processes.is_taken(),
+                (Place::Compute | Place::Process, _) => !lanes_are_taken,
+                (Place::Waiting, _) => !waiting.is_taken(),
+                (Place::Gpu(_), _) => true,
+            }
+        };
+        budget.as_mut()?.begin(now, free_bytes, has_place)
+    }
+
     /// Begins what waits and has its memory now.
     fn begin_parked(&mut self, free_bytes: Option<u64>) {
-        let ready_max = self.threads() as usize * READY_PER_LANE;
-        let now = self.begun.elapsed();
-        while self.on_lanes.next.len() < ready_max
-            && let Some(key) = self.memory.budget.as_mut().and_then(|budget| budget.begin(now, free_bytes))
-        {
+        while let Some(key) = self.next_parked(free_bytes) {
             let begins = self.memory.parked.remove(&key);
             if let Some((_, parked)) = &begins {
                 Memory::went(&mut self.memory.settled_ms, parked);
@@ -163,6 +179,7 @@ impl Coordinator {
             }
         }
         self.tell_reserved();
+        self.tell_held_back();
     }
 
     /// A job has given back what it held.

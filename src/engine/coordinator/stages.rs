@@ -38,6 +38,11 @@ impl Outside {
         if self.running < self.max { 0.0 } else { self.next.takes_ms() / self.max as f64 }
     }
 
+    /// Whether as many hold memory and wait for a thread as there are threads.
+    pub fn is_taken(&self) -> bool {
+        self.next.reserved() >= self.max
+    }
+
     pub fn is_idle(&self) -> bool {
         self.running == 0 && self.next.is_empty()
     }

@@ -19,6 +19,9 @@ use crate::kernels::Work;
 use crate::plan::{Choice, Plan, Power};
 use crate::tasks::Place;
 
+/// Jobs that are looked at for one that may be settled.
+const LOOK_AHEAD: usize = 256;
+
 /// Jobs with variants.
 #[derive(Default)]
 pub(super) struct Unsettled {
@@ -67,9 +70,7 @@ impl Coordinator {
 
     /// Settles jobs on their variants while few are settled.
     pub(super) fn settle_due(&mut self) {
-        while self.unsettled.settled() < (self.threads() as usize + self.unsettled.gpus) * OPEN_PER_LANE
-            && let Some(mut staged) = self.unsettled.waiting.pop_front()
-        {
+        while let Some(mut staged) = self.next_unsettled() {
             self.add_gpus();
             let asked = staged.ticket.device.unwrap_or(self.shared.default_device());
             let Some(variants) = staged.variants() else {
@@ -94,6 +95,25 @@ impl Coordinator {
                 Planned::Refused(error) => self.fail_stage(staged, error),
             }
         }
+    }
+
+    /// The next job to be settled, while few are. Those that a GPU has to do are counted apart, so that neither they nor the others
+    /// wait for what the others wait for.
+    fn next_unsettled(&mut self) -> Option<Staged> {
+        let default = self.shared.default_device();
+        let (threads, gpus) = (self.threads() as usize, self.unsettled.gpus);
+        let for_gpu = |staged: &Staged| {
+            let asks_for_gpu =
+                matches!(staged.ticket.device.unwrap_or(default), DeviceChoice::Gpu | DeviceChoice::GpuIndex(_));
+            asks_for_gpu || staged.variants().is_some_and(|variants| !variants.cpu)
+        };
+        let has_room = [
+            self.unsettled.settled() < (threads + gpus) * OPEN_PER_LANE,
+            self.unsettled.on_gpus() < gpus.max(1) * OPEN_PER_LANE,
+        ];
+        let mut looked_at = self.unsettled.waiting.iter().take(LOOK_AHEAD);
+        let at = looked_at.position(|staged| has_room[usize::from(for_gpu(staged))])?;
+        self.unsettled.waiting.remove(at)
     }
 
     /// How long a job would wait for this device, in milliseconds.
