@@ -160,7 +160,8 @@ impl Stream<'_> {
                 state = self.router.give_up(state, stopped);
             } else {
                 let now = self.router.begun.elapsed();
-                let held_back = self.runner.engine.held_back();
+                // Not ever more of them: those that come after, and go on with what others have begun, would wait for all.
+                let held_back = self.runner.engine.held_back().min(2 * self.under_way_max);
                 while let Some(job) = state.flow.due(now) {
                     state.put_ready(job);
                 }
