@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, Instant};
 
+use support::random::Random;
 use support::{SumBelow, gauss};
 use tandem::engine::flow::{FlowOptions, Halt};
 use tandem::engine::{CancelFlag, Need, Outcome, OutcomeSink};
@@ -26,18 +27,6 @@ const MEMORY_BYTES: u64 = 1 << 30;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |value| value.parse().expect("a number"))
-}
-
-/// xorshift64*.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32) % end
-    }
 }
 
 /// What a job does.
@@ -230,7 +219,7 @@ fn assert_sound(runner: &Runner) {
 }
 
 fn run(seed: u64) {
-    let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let mut random = Random::new(seed);
     let runner =
         Runner::builder().threads(THREADS).memory_bytes(MEMORY_BYTES).model(Location::Nowhere).gpus(Vec::new());
     let runner = runner.build().expect("threads");

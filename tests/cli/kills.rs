@@ -9,21 +9,10 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::program::{command, write};
+use crate::random::Random;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |value| value.parse().expect("a number"))
-}
-
-/// xorshift64*, so that a seed gives the same moments everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32) % end
-    }
 }
 
 /// Of each ten: a chain of three commands, one that fails and is tried again by every run, one without an id that there is
@@ -122,7 +111,7 @@ fn nobody_is_left(_: &str) {}
 #[test]
 fn a_run_that_is_killed_over_and_over_loses_at_most_what_is_under_way() {
     let (kills, seed) = (setting("TANDEM_TEST_KILLS", 8), setting("TANDEM_TEST_SEED", 20_240_229));
-    let mut random = Random(seed | 1);
+    let mut random = Random::new(seed);
     let mut killed = 0;
     for round in 0.. {
         if killed >= kills {
@@ -189,7 +178,7 @@ fn a_run_that_is_killed_over_and_over_loses_at_most_what_is_under_way() {
 #[test]
 fn a_run_of_many_small_jobs_is_killed_also_while_its_results_are_read_and_put_in_order() {
     let (kills, seed) = (setting("TANDEM_TEST_KILLS", 8), setting("TANDEM_TEST_SEED", 20_240_229));
-    let mut random = Random(seed << 1 | 1);
+    let mut random = Random::new(seed << 1 | 1);
     let count = 20_000;
     // The first job is the longest, so that outcomes come out of order and have to be sorted.
     let lines: String = (0..count).map(|n| format!("{{\"kind\":\"factor\",\"n\":{}}}\n", n + 2)).collect();

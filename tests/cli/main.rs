@@ -14,6 +14,8 @@ mod many_jobs;
 mod matrix;
 mod memory;
 mod program;
+#[path = "../support/random.rs"]
+mod random;
 mod resume;
 mod resume_edits;
 mod run_results;

@@ -12,6 +12,7 @@ mod controls;
 mod faulty;
 mod gpus;
 mod primes;
+#[path = "../support/random.rs"]
 mod random;
 mod run;
 mod samples;

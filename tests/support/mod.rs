@@ -1,5 +1,7 @@
 //! A kernel of a user's own, as small as one can be, with faults on demand.
 
+pub mod random;
+
 use std::io::{self, Write};
 use std::ops::Range;
 

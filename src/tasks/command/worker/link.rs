@@ -12,7 +12,7 @@ use crate::tasks::command::capture::Capture;
 use crate::tasks::command::group::{GRACE, LOOK, Process};
 use crate::tasks::command::guard;
 use crate::tasks::command::memory::{Later, held_now};
-use crate::tasks::command::process::Ending;
+use crate::tasks::command::worker::failure::Failure;
 use crate::tasks::command::worker::protocol::{Exchange, Garbage};
 
 /// How long a worker that closed one of its pipes may take to be seen to end; also how long it is listened to after its end,
@@ -25,29 +25,6 @@ const SETTLE: Duration = Duration::from_millis(10);
 
 /// So much of what an idle worker prints is taken at a time, so that one that never stops holds nobody up.
 const IDLE_BYTES_MAX: usize = 1 << 20;
-
-/// Why a worker gave no answer; it has ended then.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// It ended first.
-    Ended(Ending),
-    /// The same, and it had read nothing of what it was asked.
-    Unread(Ending),
-    /// What it said is no answer.
-    Garbage(Garbage),
-    /// It closed this one of its pipes, and lived on.
-    Closed(&'static str),
-    /// Somebody wished for an end.
-    Stopped,
-    /// What it printed could not be kept, or its pipes not be used.
-    Io(io::Error),
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
 
 /// A worker that was started and has not been reaped; dropping it ends it at once, with its group.
 #[derive(Debug)]

@@ -5,20 +5,8 @@ use std::process::Command;
 
 use crate::tasks::TaskContext;
 use crate::tasks::command::capture::Capture;
-use crate::tasks::command::process::Ending;
-use crate::tasks::command::worker::protocol::{Exchange, Garbage};
-
-/// Why a worker gave no answer.
-#[derive(Debug)]
-#[allow(dead_code, reason = "what other systems' workers tell")]
-pub(super) enum Failure {
-    Ended(Ending),
-    Unread(Ending),
-    Garbage(Garbage),
-    Closed(&'static str),
-    Stopped,
-    Io(io::Error),
-}
+use crate::tasks::command::worker::failure::Failure;
+use crate::tasks::command::worker::protocol::Exchange;
 
 /// A worker that cannot be.
 #[derive(Debug)]

@@ -6,6 +6,7 @@
 //! where both are well.
 
 mod answer;
+mod failure;
 #[cfg(not(unix))]
 #[path = "link_absent.rs"]
 mod link;

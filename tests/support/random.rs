@@ -1,5 +1,7 @@
 //! Seeded randomness, so that every failure can be run again.
 
+#![allow(dead_code, reason = "no test uses all of it")]
+
 use std::ops::Range;
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
