@@ -18,7 +18,7 @@ use crate::plan::{Choice, Plan};
 use crate::tasks::{Place, Task};
 
 /// A batch gives back what it has not begun after this long, so that other lanes can share it.
-const BATCH_TIME: Duration = Duration::from_millis(5);
+const BATCH_TIME: Duration = Duration::from_millis(20);
 
 /// A small job that is given so long is not watched: it would have to take a thousand times what was predicted.
 const UNWATCHED: Duration = Duration::from_secs(1);
