@@ -46,6 +46,9 @@ pub mod engine;
 // The face of it all.
 pub mod runner;
 
+// What a run did when.
+pub mod timeline;
+
 // Outcomes and plans as text.
 pub mod report;
 

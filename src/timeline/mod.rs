@@ -1,0 +1,79 @@
+//! What a run did when: who worked on which job from when to when, and how memory and queue went meanwhile. A real run
+//! records one, a simulated one makes one; reports and traces are drawn from either. Times count from the begin of the run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::device::DeviceId;
+
+/// All of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Timeline {
+    /// Who worked, in the order in which they are shown.
+    pub tracks: Vec<Track>,
+    /// What they did, by its begin.
+    pub spans: Vec<Span>,
+    /// The jobs, in the order of their places in the run; of a run that was stopped, those that had an outcome.
+    pub jobs: Vec<JobLine>,
+    /// How much memory was spoken for, in bytes, whenever that changed.
+    pub memory: Vec<(Duration, u64)>,
+    /// How much memory jobs might take together, in bytes, where that is known.
+    pub budget_bytes: Option<u64>,
+    /// How many jobs had been submitted and had not begun, whenever that changed; thinned out where that is often.
+    pub queue: Vec<(Duration, u64)>,
+    /// How long all of it took.
+    pub makespan: Duration,
+}
+
+/// One who works on one thing at a time: a thread of the CPU, a GPU's queue, a place of those who wait outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Track {
+    /// As it is shown: `cpu 3`, `gpu:0`, `waiting 1`.
+    pub name: String,
+    /// The device; `None` for those who only wait: for a child process or for an answer from afar.
+    pub device: Option<DeviceId>,
+}
+
+/// Work on one thing without a break.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The place of its track in [`Timeline::tracks`].
+    pub track: u32,
+    /// When it began.
+    pub begin: Duration,
+    /// When it ended.
+    pub end: Duration,
+    /// The job's index in the run; of a batch, that of its first.
+    pub job: u64,
+    /// How many jobs: more than one for a batch of small ones.
+    pub jobs: u32,
+    /// What was done: `chunk`, `batch`, or the name of a stage.
+    pub what: &'static str,
+}
+
+/// One job, as the report tells of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobLine {
+    /// Its index in the run.
+    pub index: u64,
+    /// Its name.
+    pub id: Arc<str>,
+    /// Its kind.
+    pub kind: &'static str,
+    /// Why it failed, as a [`Cause`](crate::job::Cause)'s name; `None` where it succeeded.
+    pub cause: Option<&'static str>,
+    /// Where it ran: `cpu`, `gpu:0`, `split`, or `none`.
+    pub ran_on: String,
+    /// When it was submitted.
+    pub submitted: Duration,
+    /// How long it waited in all.
+    pub queued: Duration,
+    /// When it ended.
+    pub ended: Duration,
+    /// What its plan predicted that it takes, waiting left out; `None` where nothing was predicted.
+    pub predicted_ms: Option<f64>,
+    /// What that took.
+    pub achieved_ms: f64,
+    /// How much sooner the best of the other choices was predicted to end than this really did; 0 where none was.
+    pub regret_ms: f64,
+}
