@@ -19,7 +19,7 @@ use crate::cli::Stopped;
 use crate::cli::flow::flow_options;
 use crate::cli::options::Options;
 use crate::cli::pipe::Polled;
-use crate::cli::printed::printed;
+use crate::cli::printed::{printed, used_up};
 use crate::cli::run::{Jobs, Line, Opened, Output, Shown, Streaming};
 use crate::cli::single::warn;
 use crate::cli::terminal::{stderr_style, tell};
@@ -29,7 +29,7 @@ use crate::engine::CancelFlag;
 use crate::input::claim_stdin;
 use crate::job::BindContext;
 use crate::report::{Detail, run_summary, write_outcome};
-use crate::results::{Render, RunResults, Tally};
+use crate::results::{OfWritten, Render, RunResults, Tally};
 
 pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let options = Options::read(matches)?;
@@ -56,7 +56,12 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         } else {
             printed(matches.get_flag("tag"))
         };
-        let shown = Shown { render, due: Box::new(0..), unordered: matches.get_flag("unordered") };
+        let shown = Shown {
+            render,
+            due: Box::new(0..),
+            unordered: matches.get_flag("unordered"),
+            afterwards: (!is_json).then_some(used_up as OfWritten),
+        };
         let results: Arc<dyn RunResults> = match output.open(shown, watching, on_broken)? {
             Opened::Stream(results) => results,
             Opened::File(file) => file,

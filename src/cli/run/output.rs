@@ -10,7 +10,7 @@ use crate::cli::Stopped;
 use crate::cli::run::streaming::OnBroken;
 use crate::cli::watch::Watching;
 use crate::job::{EarlierResults, parse_bounded};
-use crate::results::{AsTheyCome, FileOptions, MAX_HELD_BYTES, Render, Results, ResultsFile, RunResults};
+use crate::results::{AsTheyCome, FileOptions, MAX_HELD_BYTES, OfWritten, Render, Results, ResultsFile, RunResults};
 
 /// The options of a run whose outcomes can go to a file and be gone on with: `output`, `resume`, `sync` and `first`.
 pub(in crate::cli) fn output_args() -> [Arg; 4] {
@@ -53,6 +53,8 @@ pub(in crate::cli) struct Shown {
     /// The indices of the jobs, ascending.
     pub due: Box<dyn Iterator<Item = u64> + Send>,
     pub unordered: bool,
+    /// What is to be done for an outcome once a reader has it.
+    pub afterwards: Option<OfWritten>,
 }
 
 /// Where a run was asked to write to: standard output, or a file.
@@ -125,7 +127,8 @@ impl Output {
     /// Opens it.
     pub fn open(&self, shown: Shown, watching: &Watching, on_broken: OnBroken) -> Result<Opened, Stopped> {
         let failed = |error: io::Error| Stopped::failed(format_args!("--output: {error}"));
-        let Shown { render, due, unordered } = shown;
+        let Shown { render, due, unordered, afterwards } = shown;
+        let afterwards = afterwards.unwrap_or(|_| None);
         let out = match self.path() {
             None => watching.stdout(),
             Some(path) if takes_no_rename(path) => {
@@ -139,9 +142,9 @@ impl Output {
             }
         };
         Ok(Opened::Stream(if unordered {
-            Arc::new(AsTheyCome::new(out, render, on_broken))
+            Arc::new(AsTheyCome::new(out, render, on_broken).with_afterwards(afterwards))
         } else {
-            Arc::new(Results::new(out, due, MAX_HELD_BYTES, render, on_broken))
+            Arc::new(Results::new(out, due, MAX_HELD_BYTES, render, on_broken).with_afterwards(afterwards))
         }))
     }
 

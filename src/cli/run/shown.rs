@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use crate::cli::Stopped;
-use crate::cli::printed::printed;
+use crate::cli::printed::{printed, used_up};
 use crate::cli::run::Asked;
 use crate::cli::run::lines::Lines;
 use crate::cli::run::output::{Opened, Shown, Written};
@@ -12,7 +12,7 @@ use crate::cli::run::streaming::OnBroken;
 use crate::cli::terminal::{print, stderr_style, stdout_style, tell};
 use crate::cli::watch::Watching;
 use crate::report::{Detail, explain, run_head, run_row, write_outcome};
-use crate::results::{KeptResults, Render};
+use crate::results::{KeptResults, OfWritten, Render};
 
 impl Asked {
     /// Where outcomes go, how they look there, and where jobs find those of earlier ones.
@@ -26,7 +26,12 @@ impl Asked {
         if self.table {
             print(|out| write!(out, "{}", run_head(stdout_style())))?;
         }
-        let shown = Shown { render, due: lines.due(), unordered: self.unordered };
+        let shown = Shown {
+            render,
+            due: lines.due(),
+            unordered: self.unordered,
+            afterwards: self.tag.then_some(used_up as OfWritten),
+        };
         let results = match self.output.open(shown, watching, on_broken)? {
             Opened::File(file) => return Ok((file.clone(), Some(file))),
             Opened::Stream(results) if !self.input.may_take_results(lines) => return Ok((results, None)),
