@@ -13,6 +13,9 @@ use crate::timeline::{JobLine, Levels, Span, Timeline, Track, join_neighbours};
 /// Spans that are told apart, at most.
 const SPANS_MAX: usize = 1 << 21;
 
+/// Jobs that have a line, at most, and so many again that failed.
+const JOBS_MAX: usize = 1 << 21;
+
 /// Whose time a span is: a lane of a device, or a place of those who wait outside all lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Seat {
@@ -28,7 +31,13 @@ pub(crate) struct Recorder {
     queue: Mutex<Levels>,
     memory: Mutex<Levels>,
     budget_bytes: Mutex<Option<u64>>,
-    jobs: Mutex<Vec<JobLine>>,
+    jobs: Mutex<Jobs>,
+}
+
+#[derive(Debug, Default)]
+struct Jobs {
+    lines: Vec<JobLine>,
+    unlisted: u64,
 }
 
 #[derive(Debug, Default)]
@@ -99,8 +108,10 @@ impl Recorder {
     /// Notes jobs that have ended just now.
     pub fn ended(&self, outcomes: &[Outcome]) {
         let now = self.begun.elapsed();
-        let lines = outcomes.iter().map(|outcome| JobLine::of(outcome, now));
-        lock(&self.jobs).extend(lines);
+        let mut jobs = lock(&self.jobs);
+        for outcome in outcomes {
+            jobs.note(outcome, now, JOBS_MAX);
+        }
     }
 
     /// Who has this lane.
@@ -119,11 +130,11 @@ impl Recorder {
         Seated { recorder: self.clone(), seat: Seat::Waiting(place) }
     }
 
-    /// All that was noted so far, on an engine with so many threads.
+    /// Takes all that was noted so far, on an engine with so many threads.
     pub fn timeline(&self, threads: u32) -> Timeline {
         let (seats, mut spans, joined) = {
-            let noted = lock(&self.spans);
-            (noted.seats.clone(), noted.spans.clone(), noted.joined)
+            let mut noted = lock(&self.spans);
+            (noted.seats.clone(), std::mem::take(&mut noted.spans), noted.joined)
         };
         let mut shown: BTreeSet<Seat> = seats.iter().copied().collect();
         // A thread that had nothing to do is worth seeing.
@@ -133,7 +144,7 @@ impl Recorder {
         let places: Vec<u32> = seats.iter().map(place).collect();
         spans.iter_mut().for_each(|span| span.track = places[span.track as usize]);
         spans.sort_by_key(|span| (span.begin, span.track));
-        let mut jobs = lock(&self.jobs).clone();
+        let Jobs { lines: mut jobs, unlisted } = std::mem::take(&mut *lock(&self.jobs));
         jobs.sort_by_key(|job| job.index);
         let last = spans.iter().map(|span| span.end).chain(jobs.iter().map(|job| job.ended)).max();
         let several =
@@ -148,11 +159,24 @@ impl Recorder {
             tracks: shown.iter().map(track).collect(),
             spans,
             jobs,
+            unlisted,
             memory: lock(&self.memory).changes(),
             budget_bytes: *lock(&self.budget_bytes),
             queue: lock(&self.queue).changes(),
             makespan: last.unwrap_or_default(),
             joined,
+        }
+    }
+}
+
+impl Jobs {
+    /// Notes the outcome of a job; where there are more than `most` lines, only one of a failure, and no more than as many again.
+    fn note(&mut self, outcome: &Outcome, ended: Duration, most: usize) {
+        let is_listed = self.lines.len() < most || (outcome.result.is_err() && self.lines.len() < 2 * most);
+        if is_listed {
+            self.lines.push(JobLine::of(outcome, ended));
+        } else {
+            self.unlisted += 1;
         }
     }
 }
@@ -213,6 +237,17 @@ mod tests {
         assert_eq!([0, 1, 2, 3].map(on), [3, 4, 3, 1]);
         assert!(timeline.spans.is_sorted_by_key(|span| span.begin));
         assert_eq!(timeline.makespan, timeline.spans.iter().map(|span| span.end).max().unwrap());
+    }
+
+    #[test]
+    fn of_very_many_jobs_those_that_failed_are_listed_and_the_others_counted() {
+        let mut jobs = Jobs::default();
+        let (good, bad) = (crate::report::examples::succeeded(), crate::report::examples::failed());
+        (0..10).for_each(|_| jobs.note(&good, Duration::ZERO, 4));
+        assert_eq!((jobs.lines.len(), jobs.unlisted), (4, 6));
+        (0..10).for_each(|_| jobs.note(&bad, Duration::ZERO, 4));
+        assert_eq!((jobs.lines.len(), jobs.unlisted), (8, 12));
+        assert_eq!(jobs.lines.iter().filter(|line| line.cause.is_some()).count(), 4);
     }
 
     #[test]

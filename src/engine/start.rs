@@ -111,7 +111,7 @@ impl Engine {
         }
     }
 
-    /// What the notes say; `None` where none were taken.
+    /// Takes what the notes say so far; `None` where none were taken.
     pub fn timeline(&self) -> Option<Timeline> {
         self.shared.recorder.get().map(|recorder| recorder.timeline(self.shared.threads()))
     }

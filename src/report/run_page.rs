@@ -57,7 +57,7 @@ fn summary(page: &mut Page, timeline: &Timeline, about: &RunAbout) {
     let peak = timeline.memory.iter().map(|(_, level)| *level).max().unwrap_or(0);
     let budget = timeline.budget_bytes.map_or_else(String::new, |budget| format!(" of {}", bytes(budget)));
     let mut facts = vec![
-        ("jobs", whole(timeline.jobs.len() as u64)),
+        ("jobs", whole(timeline.jobs.len() as u64 + timeline.unlisted)),
         ("failed", whole(failed as u64)),
         ("took", time(timeline.makespan)),
         ("memory reserved at most", format!("{}{budget}", bytes(peak))),
@@ -65,6 +65,12 @@ fn summary(page: &mut Page, timeline: &Timeline, about: &RunAbout) {
     facts.extend(about.facts.iter().map(|(name, value)| (name.as_str(), value.clone())));
     page.facts(facts);
     page.table("Where the work was done", &shares(timeline));
+    if timeline.unlisted > 0 {
+        page.paragraph(&format!(
+            "There were so many jobs that {} are only counted: what follows is of the others.",
+            whole(timeline.unlisted)
+        ));
+    }
     if !timeline.joined.is_zero() {
         page.paragraph(&format!(
             "There was so much to note that neighbouring pieces of work shorter than {} together are shown as one.",

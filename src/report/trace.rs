@@ -41,7 +41,7 @@ pub fn write_trace(timeline: &Timeline, out: &mut dyn Write) -> io::Result<()> {
         events.counter("queue", "jobs", *at, *jobs)?;
     }
     let other = json!({
-        "jobs": timeline.jobs.len(),
+        "jobs": timeline.jobs.len() as u64 + timeline.unlisted,
         "jobs_whose_waiting_is_shown": shown.len(),
         "memory_budget_bytes": timeline.budget_bytes,
         "spans_joined_within_us": us(timeline.joined),

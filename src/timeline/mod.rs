@@ -22,6 +22,8 @@ pub struct Timeline {
     pub spans: Vec<Span>,
     /// The jobs, in the order of their places in the run; of a run that was stopped, those that had an outcome.
     pub jobs: Vec<JobLine>,
+    /// How many jobs have no line, of a run of millions; those that failed have theirs as long as there are not millions of them too.
+    pub unlisted: u64,
     /// How much memory was spoken for, in bytes, whenever that changed.
     pub memory: Vec<(Duration, u64)>,
     /// How much memory jobs might take together, in bytes, where that is known.

@@ -45,9 +45,9 @@ const RULES: &str = "\
 .chart .grid{stroke:var(--grid);stroke-width:1}.chart .axis{stroke:var(--soft);stroke-width:1}\
 .chart .line{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round}\
 .chart .thin{fill:none;stroke:var(--c);stroke-width:1.25}\
-.chart .mark{fill:var(--c);stroke:var(--bg);stroke-width:1}.chart .dense{fill:var(--c)}\
+.chart .mark{fill:var(--c);stroke:var(--bg);stroke-width:1}.chart .dense{fill:var(--c)}.chart .cell{fill:var(--c);fill-opacity:.75}\
 .chart .area{fill:var(--c);fill-opacity:.22}.chart .fill{fill:var(--c)}\
-.chart .hatch{fill:none;stroke:var(--bg);stroke-width:1.4}\
+.chart .span{stroke:var(--bg);stroke-width:.6}.chart .hatch{fill:none;stroke:var(--bg);stroke-width:1.4}\
 .chart .band{fill:var(--soft);fill-opacity:.16}.chart .edge{stroke:var(--soft);stroke-dasharray:3 3;fill:none}\
 .chart .limit{stroke:var(--bad);stroke-width:1.5;stroke-dasharray:8 4;fill:none}.chart .row{fill:var(--grid);fill-opacity:.4}\
 .chart .d1{stroke-dasharray:7 3}.chart .d2{stroke-dasharray:2 3}.chart .d3{stroke-dasharray:9 3 2 3}\

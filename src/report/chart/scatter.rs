@@ -97,7 +97,7 @@ impl Scatter {
             *cells.entry((cell(plot.x.place(point.x)), cell(plot.y.place(point.y)))).or_default() += 1;
         }
         let most = cells.values().max().copied().unwrap_or(1) as f64;
-        let class = format!("dense {}", hue(at));
+        let class = format!("cell {}", hue(at));
         for ((column, row), count) in cells {
             let share = (count as f64).ln_1p() / most.ln_1p();
             let size = 1.4 + (CELL - 1.4) * share;

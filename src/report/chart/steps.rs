@@ -42,6 +42,8 @@ impl StepChart {
         let (x, y) = (Axis::even("time", Unit::Ms), Axis::even(self.label.clone(), self.unit));
         let limit = self.limit.as_ref().filter(|(_, level)| y.holds(*level));
         let entries = self.levels.iter().enumerate().map(|(at, level)| (level.name.as_str(), Key::Line, at % HUES));
+        // One level alone is named by the axis.
+        let entries = entries.filter(|_| self.levels.len() > 1 || limit.is_some());
         let entries = entries.chain(limit.map(|(name, _)| (name.as_str(), Key::Limit, 0)));
         let top = legend(&mut svg, &self.about.id, entries, 0.0);
         let thin: Vec<Vec<(f64, f64)>> = self.levels.iter().map(|level| thinned(&level.changes, self.end_ms)).collect();
@@ -77,19 +79,15 @@ impl StepChart {
             let to = self.end_ms * (part + 1) as f64 / PARTS as f64;
             let cells = self.levels.iter().zip(&mut cursors).flat_map(|(level, cursor)| {
                 let (mean, most) = within(&level.changes, cursor, from, to);
-                [self.unit.show(mean.round()), self.unit.show(most)]
+                [self.unit.show(mean), self.unit.show(most)]
             });
-            let cells: Vec<_> = std::iter::once(self.unit_of_time(to)).chain(cells).collect();
+            let cells: Vec<_> = std::iter::once(Unit::Ms.show(to)).chain(cells).collect();
             table.row(cells);
         }
         if let Some((name, level)) = &self.limit {
             table.note = format!("{name}: {}.", self.unit.show(*level));
         }
         table
-    }
-
-    fn unit_of_time(&self, ms: f64) -> String {
-        Unit::Ms.show(ms)
     }
 }
 

@@ -233,7 +233,7 @@ fn many_points_are_drawn_as_few_and_counted_all() {
     let file = checked(&figure);
     assert!(file.len() < 500_000, "{}", file.len());
     let document = Document::parse(&file).unwrap();
-    let counts = document.descendants().filter(|node| has_class(node, "dense"));
+    let counts = document.descendants().filter(|node| has_class(node, "cell"));
     let drawn: u64 = counts
         .map(|node| {
             let tip =
