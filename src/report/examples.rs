@@ -134,6 +134,7 @@ pub fn timeline(threads: usize, jobs: usize) -> Timeline {
             predicted_ms: (!failed).then_some(took * 1.1),
             achieved_ms: took,
             regret_ms: if job % 20 == 0 { took / 3.0 } else { 0.0 },
+            reason: (job % 20 == 0).then(|| format!("reason of <{job}>").into()),
         });
         timeline.memory.push((ms(begin), (job as u64 % 9) << 28));
         timeline.queue.push((ms(begin), (jobs - job) as u64));

@@ -94,4 +94,6 @@ pub struct JobLine {
     pub achieved_ms: f64,
     /// How much longer it took than the best of the other choices was predicted to take, waiting left out; 0 where none was.
     pub regret_ms: f64,
+    /// Why its plan chose what it chose, and which other choice was predicted to be better; `None` where nothing is regretted.
+    pub reason: Option<Arc<str>>,
 }

@@ -40,6 +40,8 @@ impl DataTable {
             for (at, cell) in row.iter().enumerate() {
                 let _ = match at {
                     0 => write!(text, "<th scope=\"row\">{}</th>", Escaped(cell)),
+                    // What is a sentence is not to be squeezed into a column of words.
+                    _ if cell.len() > 60 => write!(text, "<td class=\"long\">{}</td>", Escaped(cell)),
                     _ => write!(text, "<td>{}</td>", Escaped(cell)),
                 };
             }
