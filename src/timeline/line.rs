@@ -24,7 +24,7 @@ impl JobLine {
             let (other, other_ms) = other.filter(|_| regret_ms > 0.0)?;
             let (reason, takes) = (&plan.reason, time_ms(other_ms));
             let reason = if reason.is_empty() { String::new() } else { format!("{reason}; ") };
-            Some(format!("{reason}{} was predicted to take {takes}", other.choice).into())
+            Some(format!("{reason}{} was predicted to take {takes} once it begins", other.choice).into())
         };
         Self {
             index: outcome.index,
@@ -75,8 +75,7 @@ mod tests {
         worse.candidates[1].wait_ms = 1000.0;
         let line = JobLine::of(&Outcome { plan: Some(Arc::new(worse)), ..succeeded() }, Duration::from_secs(5));
         assert!((line.regret_ms - (line.achieved_ms - 1900.0)).abs() < 1e-9, "{}", line.regret_ms);
-        let reason =
-            "gpu:0 is predicted to end 3.0x sooner than cpu, 8 threads; cpu, 8 threads was predicted to take 1.90 s";
+        let reason = "gpu:0 is predicted to end 3.0x sooner than cpu, 8 threads; cpu, 8 threads was predicted to take 1.90 s once it begins";
         assert_eq!(line.reason.as_deref(), Some(reason));
     }
 
