@@ -10,6 +10,7 @@ use super::Coordinator;
 use crate::device::{DeviceId, free_memory_bytes};
 use crate::engine::batch::Bound;
 use crate::engine::budget::{Budget, Need};
+use crate::engine::message::Item;
 use crate::engine::reservation::Reservation;
 use crate::engine::seats::{Seat, Seatless};
 use crate::engine::stage::Staged;
@@ -160,6 +161,7 @@ impl Coordinator {
         let ready_max = self.threads() as usize * READY_PER_LANE;
         let lanes_are_taken = self.on_lanes.next.reserved() >= ready_max;
         let (waiting, processes) = (&self.waiting, self.processes.as_ref());
+        let awaited_gpus = self.awaited_gpus();
         let Memory { budget, parked, wishing, .. } = &mut self.memory;
         let parked = RefCell::new(parked);
         let has_place = |key: u64| {
@@ -169,7 +171,7 @@ impl Coordinator {
                 (Place::Process, Some(processes)) => !processes.is_taken(),
                 (Place::Compute | Place::Process, _) => !lanes_are_taken,
                 (Place::Waiting, _) => !waiting.is_taken(),
-                (Place::Gpu(_), _) => true,
+                (Place::Gpu(index), _) => !awaited_gpus.contains(&index),
             }
         };
         let (mut seatless, mut still_wishing) = (Seatless::default(), Vec::new());
@@ -196,6 +198,18 @@ impl Coordinator {
             }
         }
         next
+    }
+
+    /// The GPUs that somebody waits for who has his memory: one for each is enough, as one runs there at a time.
+    fn awaited_gpus(&self) -> Vec<u32> {
+        let index = |item: &Item| match item {
+            Item::OnGpu(staged) if staged.ticket.reserved.is_some() => match staged.place() {
+                Place::Gpu(index) => Some(index),
+                _ => None,
+            },
+            _ => None,
+        };
+        self.items.values().filter_map(index).collect()
     }
 
     /// Begins what waits and has its memory now.
