@@ -1,7 +1,7 @@
 //! What the coordinator, the lanes and the runner share.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::Sender;
@@ -58,8 +58,6 @@ pub(crate) struct Shared {
     /// What of the memory is spoken for, in bytes, and what is left.
     pub reserved_bytes: AtomicU64,
     pub room_bytes: AtomicU64,
-    /// Jobs that can begin only when others have ended.
-    pub held_back: AtomicUsize,
     /// How variants of jobs fare of which nothing is known.
     pub trials: Trials,
     inbox: Mutex<Vec<Ticket>>,
@@ -82,7 +80,6 @@ impl Shared {
             sender,
             reserved_bytes: AtomicU64::new(0),
             room_bytes: AtomicU64::new(u64::MAX),
-            held_back: AtomicUsize::new(0),
             trials: Trials::default(),
             inbox: Mutex::default(),
             aside: Mutex::default(),

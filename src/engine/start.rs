@@ -19,7 +19,7 @@ use crate::engine::shared::{Planned, Settings, Shared};
 use crate::engine::stage::{irregular, not_on};
 use crate::engine::ticket::Ticket;
 use crate::engine::verify::{self, SkippedRun, Verification};
-use crate::engine::{CancelFlag, OutcomeSink, panics};
+use crate::engine::{CancelFlag, OutcomeSink, Seat, Seats, panics};
 use crate::job::{BindContext, Bound, Cause, DeviceChoice, JobError, JobParams, JobSpec};
 use crate::kernels::{DynKernel, Work};
 use crate::model::{Store, Warning};
@@ -61,7 +61,25 @@ impl Engine {
     /// Submits a job.
     pub fn submit(&self, spec: JobSpec, context: Arc<BindContext>, cancel: CancelFlag, sink: Arc<dyn OutcomeSink>) {
         self.shared.gauge.raise_below(usize::MAX);
-        self.shared.submit(Ticket::new(spec, context, cancel, sink));
+        self.shared.submit(Ticket::new(spec, context, cancel, sink, None));
+    }
+
+    /// The same of a job that has a seat among those of its run.
+    pub(crate) fn submit_seated(
+        &self,
+        spec: JobSpec,
+        context: Arc<BindContext>,
+        cancel: CancelFlag,
+        sink: Arc<dyn OutcomeSink>,
+        seat: Option<Seat>,
+    ) {
+        self.shared.gauge.raise_below(usize::MAX);
+        self.shared.submit(Ticket::new(spec, context, cancel, sink, seat));
+    }
+
+    /// Seats for a run of which so many jobs may be under way at once.
+    pub(crate) fn seats(&self, max: usize) -> Seats {
+        Seats::new(max, self.shared.sender.clone())
     }
 
     /// Runs a closure on a CPU lane. Its panics are the caller's to catch, with [`catch`](crate::engine::catch).
@@ -113,12 +131,6 @@ impl Engine {
     /// How much of the memory budget is spoken for, in bytes.
     pub fn reserved_bytes(&self) -> u64 {
         self.shared.reserved_bytes.load(Ordering::Relaxed)
-    }
-
-    /// How many jobs have been submitted that can begin only when others have ended, for want of memory or of a place among
-    /// those of which only so many run at once.
-    pub(crate) fn held_back(&self) -> usize {
-        self.shared.held_back.load(Ordering::Relaxed)
     }
 
     /// Devices that failed and were set aside, and why.
