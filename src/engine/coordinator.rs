@@ -138,7 +138,6 @@ impl Coordinator {
                 self.cancel();
             }
             self.admit_due();
-            self.tell_held_back();
             self.fill();
         }
     }
@@ -216,8 +215,8 @@ impl Coordinator {
                 }
             }
             Message::Released { key, succeeded, peak_bytes } => self.released(key, succeeded, peak_bytes),
-            // Whoever waits for it is looked at after every message.
-            Message::PlaceFree => {}
+            // Those of a group that wait for it are looked at after every message.
+            Message::PlaceFree => self.begin_parked(None),
             Message::Close => self.closing = true,
         }
     }

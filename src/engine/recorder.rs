@@ -18,7 +18,7 @@ const JOBS_MAX: usize = 1 << 21;
 
 /// Whose time a span is: a lane of a device, or a place of those who wait outside all lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Seat {
+enum Spot {
     Lane(DeviceId, u32),
     Waiting(u32),
 }
@@ -43,9 +43,9 @@ struct Jobs {
 #[derive(Debug, Default)]
 struct Spans {
     /// In the order in which they first worked.
-    seats: Vec<Seat>,
-    places: HashMap<Seat, u32>,
-    /// By their ends, more or less; those of a seat in order.
+    spots: Vec<Spot>,
+    places: HashMap<Spot, u32>,
+    /// By their ends, more or less; those of a spot in order.
     spans: Vec<Span>,
     joined: Duration,
     /// Places of those who wait: how many there are, and which of them are free.
@@ -55,9 +55,9 @@ struct Spans {
 
 /// One who has a lane, or a place outside all lanes, which he gives back when he is dropped.
 #[derive(Debug)]
-pub(crate) struct Seated {
+pub(crate) struct Placed {
     recorder: Arc<Recorder>,
-    seat: Seat,
+    spot: Spot,
 }
 
 /// A job that was submitted and has not begun, until it is dropped.
@@ -115,45 +115,45 @@ impl Recorder {
     }
 
     /// Who has this lane.
-    pub fn on_lane(self: &Arc<Self>, lane: LaneTicket) -> Seated {
-        Seated { recorder: self.clone(), seat: Seat::Lane(lane.device, lane.lane) }
+    pub fn on_lane(self: &Arc<Self>, lane: LaneTicket) -> Placed {
+        Placed { recorder: self.clone(), spot: Spot::Lane(lane.device, lane.lane) }
     }
 
     /// One more who waits outside all lanes, in the first place that is free.
-    pub fn outside(self: &Arc<Self>) -> Seated {
+    pub fn outside(self: &Arc<Self>) -> Placed {
         let mut spans = lock(&self.spans);
         let place = spans.free.pop_first().unwrap_or_else(|| {
             spans.waiting += 1;
             spans.waiting - 1
         });
         drop(spans);
-        Seated { recorder: self.clone(), seat: Seat::Waiting(place) }
+        Placed { recorder: self.clone(), spot: Spot::Waiting(place) }
     }
 
     /// Takes all that was noted so far, on an engine with so many threads.
     pub fn timeline(&self, threads: u32) -> Timeline {
-        let (seats, mut spans, joined) = {
+        let (spots, mut spans, joined) = {
             let mut noted = lock(&self.spans);
-            (noted.seats.clone(), std::mem::take(&mut noted.spans), noted.joined)
+            (noted.spots.clone(), std::mem::take(&mut noted.spans), noted.joined)
         };
-        let mut shown: BTreeSet<Seat> = seats.iter().copied().collect();
+        let mut shown: BTreeSet<Spot> = spots.iter().copied().collect();
         // A thread that had nothing to do is worth seeing.
-        shown.extend((0..threads).map(|lane| Seat::Lane(DeviceId::Cpu, lane)));
-        let shown: Vec<Seat> = shown.into_iter().collect();
-        let place = |seat: &Seat| shown.binary_search(seat).unwrap_or_default() as u32;
-        let places: Vec<u32> = seats.iter().map(place).collect();
+        shown.extend((0..threads).map(|lane| Spot::Lane(DeviceId::Cpu, lane)));
+        let shown: Vec<Spot> = shown.into_iter().collect();
+        let place = |spot: &Spot| shown.binary_search(spot).unwrap_or_default() as u32;
+        let places: Vec<u32> = spots.iter().map(place).collect();
         spans.iter_mut().for_each(|span| span.track = places[span.track as usize]);
         spans.sort_by_key(|span| (span.begin, span.track));
         let Jobs { lines: mut jobs, unlisted } = std::mem::take(&mut *lock(&self.jobs));
         jobs.sort_by_key(|job| job.index);
         let last = spans.iter().map(|span| span.end).chain(jobs.iter().map(|job| job.ended)).max();
         let several =
-            |device| shown.iter().filter(|seat| matches!(seat, Seat::Lane(on, _) if *on == device)).count() > 1;
-        let track = |seat: &Seat| match *seat {
-            Seat::Lane(DeviceId::Cpu, lane) => Track { name: format!("cpu {lane}"), device: Some(DeviceId::Cpu) },
-            Seat::Lane(gpu, lane) if several(gpu) => Track { name: format!("{gpu} {lane}"), device: Some(gpu) },
-            Seat::Lane(gpu, _) => Track { name: gpu.to_string(), device: Some(gpu) },
-            Seat::Waiting(place) => Track { name: format!("waiting {}", place + 1), device: None },
+            |device| shown.iter().filter(|spot| matches!(spot, Spot::Lane(on, _) if *on == device)).count() > 1;
+        let track = |spot: &Spot| match *spot {
+            Spot::Lane(DeviceId::Cpu, lane) => Track { name: format!("cpu {lane}"), device: Some(DeviceId::Cpu) },
+            Spot::Lane(gpu, lane) if several(gpu) => Track { name: format!("{gpu} {lane}"), device: Some(gpu) },
+            Spot::Lane(gpu, _) => Track { name: gpu.to_string(), device: Some(gpu) },
+            Spot::Waiting(place) => Track { name: format!("waiting {}", place + 1), device: None },
         };
         Timeline {
             tracks: shown.iter().map(track).collect(),
@@ -181,16 +181,16 @@ impl Jobs {
     }
 }
 
-impl Seated {
+impl Placed {
     /// Notes what was done since `begin`: of one job, or of several from this one on.
     pub fn note(&self, begin: Instant, (job, jobs): (u64, u32), what: &'static str) {
         let recorder = &self.recorder;
         let end = Instant::now();
         let mut noted = lock(&recorder.spans);
         let noted = &mut *noted;
-        let track = *noted.places.entry(self.seat).or_insert_with(|| {
-            noted.seats.push(self.seat);
-            noted.seats.len() as u32 - 1
+        let track = *noted.places.entry(self.spot).or_insert_with(|| {
+            noted.spots.push(self.spot);
+            noted.spots.len() as u32 - 1
         });
         noted.spans.push(Span { track, begin: recorder.at(begin), end: recorder.at(end), job, jobs, what });
         if noted.spans.len() > SPANS_MAX {
@@ -199,9 +199,9 @@ impl Seated {
     }
 }
 
-impl Drop for Seated {
+impl Drop for Placed {
     fn drop(&mut self) {
-        if let Seat::Waiting(place) = self.seat {
+        if let Spot::Waiting(place) = self.spot {
             lock(&self.recorder.spans).free.insert(place);
         }
     }

@@ -1,7 +1,7 @@
 //! What the coordinator, the lanes and the runner share.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crossbeam_channel::Sender;
@@ -59,8 +59,6 @@ pub(crate) struct Shared {
     /// What of the memory is spoken for, in bytes, and what is left.
     pub reserved_bytes: AtomicU64,
     pub room_bytes: AtomicU64,
-    /// Jobs that can begin only when others have ended.
-    pub held_back: AtomicUsize,
     /// How variants of jobs fare of which nothing is known.
     pub trials: Trials,
     /// Takes notes of the run, where somebody wants them.
@@ -85,7 +83,6 @@ impl Shared {
             sender,
             reserved_bytes: AtomicU64::new(0),
             room_bytes: AtomicU64::new(u64::MAX),
-            held_back: AtomicUsize::new(0),
             trials: Trials::default(),
             recorder: OnceLock::new(),
             inbox: Mutex::default(),

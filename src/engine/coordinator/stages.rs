@@ -241,7 +241,7 @@ impl Shift {
             // A program has all of its GPU's memory. What drivers do is not ours: it may panic.
             let _ = panics::catch(|| gpu.release_memory());
         }
-        let seat = self.shared.recorder.get().map(|recorder| match self.held {
+        let spot = self.shared.recorder.get().map(|recorder| match self.held {
             Held::Lane(lane) | Held::Gpu(lane) => recorder.on_lane(lane),
             Held::Nothing(_) => recorder.outside(),
         });
@@ -254,8 +254,8 @@ impl Shift {
             }
             let (stage, job) = (Instant::now(), staged.ticket.index);
             let rest = staged.run(room_bytes);
-            if let Some(seat) = &seat {
-                seat.note(stage, (job, 1), name(self.place));
+            if let Some(spot) = &spot {
+                spot.note(stage, (job, 1), name(self.place));
             }
             match rest {
                 Some(staged) => _ = self.sender.send(Message::Staged(Box::new(staged))),
@@ -264,7 +264,7 @@ impl Shift {
             let goes_on = self.limit.is_none_or(|limit| begun.elapsed() < limit);
             next = if goes_on { self.next.pop_of(self.place) } else { None };
         }
-        drop(seat);
+        drop(spot);
         // The coordinator outlives what it began.
         let _ = self.sender.send(Message::ShiftEnded { held: self.held, elapsed: begun.elapsed() });
     }
