@@ -3,6 +3,7 @@
 
 #[cfg(feature = "cli")]
 mod bench_table;
+pub mod chart;
 mod closely;
 #[cfg(test)]
 pub(crate) mod examples;
@@ -13,21 +14,29 @@ mod machine;
 mod memory_table;
 mod outcome_json;
 mod pace;
+mod page;
 mod progress;
+mod run_page;
 mod run_table;
 mod style;
 mod table;
+mod text_chart;
+mod trace;
 
 #[cfg(feature = "cli")]
 pub use bench_table::{bench_head, bench_json, bench_row, break_even};
 pub use closely::whole_result;
-pub use explain::{explain, heading, plan_text, predicted};
+pub use explain::{chosen, explain, heading, plan_text, predicted};
 pub use joblog::{JOBLOG_HEAD, write_joblog_line};
 pub use machine::{DeviceReport, devices_json, devices_text, model_json, model_text};
 pub use memory_table::memory_text;
 pub use outcome_json::{Detail, write_outcome, write_plan};
 pub use pace::{Pace, time_left};
+pub use page::Page;
 pub use progress::{Progress, progress_bar, progress_line};
+pub use run_page::{RunAbout, run_gantt, run_page};
 pub use run_table::{quoted, run_head, run_row, run_summary};
 pub use style::{Style, visible, visible_lines};
 pub use table::{Align, Table};
+pub use text_chart::{TextAxis, TextStyle, text_bars, text_lines};
+pub use trace::{QUEUED_MAX, write_trace};

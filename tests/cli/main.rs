@@ -14,6 +14,7 @@ mod many_jobs;
 mod map_results;
 mod matrix;
 mod memory;
+mod pictures;
 mod program;
 #[path = "../support/random.rs"]
 mod random;
