@@ -15,7 +15,7 @@ struct Params {
 @group(0) @binding(3) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn read(
+fn read_all(
     @builtin(workgroup_id) id: vec3<u32>,
     @builtin(num_workgroups) size: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,

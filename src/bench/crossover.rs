@@ -45,6 +45,8 @@ impl BreakEven {
 pub enum Reason {
     /// It is none: its shaders run on the cores that the CPU's threads run on.
     Software,
+    /// It is a split: handing out parts takes longer than it saves.
+    Shared,
     /// Moving the input to it takes longer than the CPU needs for all.
     Upload {
         /// How long that takes.
@@ -175,11 +177,12 @@ fn challenge(rows: &[Row], place: Place, devices: &[DeviceDescription]) -> Optio
         BreakEven::of(pairs.iter().map(|(row, gpu, cpu)| (row.units, gpu_ms(gpu), cpu_ms(cpu))))
     };
     let median = |cell: &Cell| cell.median_ms;
-    let opening_ms = pairs.iter().map(|(_, gpu, _)| gpu.cold.opening_ms).fold(0.0, f64::max);
+    let opened = pairs.iter().map(|(_, gpu, _)| gpu.cold.opening_ms);
     // The device is opened once, and shaders are compiled with the first job of a variant.
     let setup_ms = pairs.iter().map(|(_, gpu, _)| gpu.cold.setup_ms - gpu.cold.opening_ms).fold(0.0, f64::max);
     let devices: Vec<&DeviceDescription> =
         devices.iter().filter(|device| device.device == place.device().to_string()).collect();
+    let opening_ms = devices.iter().filter_map(|device| device.opening_ms).chain(opened).fold(0.0, f64::max);
     let software = place.is_gpu() && devices.iter().any(|device| device.software);
     let early = of(&|gpu| gpu.low_ms, &|cpu| cpu.high_ms)?;
     let late = of(&|gpu| gpu.high_ms, &|cpu| cpu.low_ms)?;
@@ -200,12 +203,12 @@ fn challenge(rows: &[Row], place: Place, devices: &[DeviceDescription]) -> Optio
         cold: of(&|gpu| gpu.median_ms + opening_ms + setup_ms, &median)?,
         opening_ms,
         best: ratios.max_by(|a, b| a.0.total_cmp(&b.0))?,
-        lost: lost(&pairs, software),
+        lost: lost(&pairs, place, software),
     })
 }
 
 /// The largest size at which the CPU wins, and why.
-fn lost(pairs: &[(&Row, &Cell, &Cell)], software: bool) -> Option<Lost> {
+fn lost(pairs: &[(&Row, &Cell, &Cell)], place: Place, software: bool) -> Option<Lost> {
     let (row, gpu, cpu) = pairs.iter().rfind(|(_, gpu, cpu)| gpu.median_ms >= cpu.median_ms)?;
     let cpu_ms = cpu.median_ms;
     let [upload_ms, compute_ms, readback_ms, setup_ms] = [
@@ -217,6 +220,8 @@ fn lost(pairs: &[(&Row, &Cell, &Cell)], software: bool) -> Option<Lost> {
     let least_ms = pairs.iter().map(|(_, gpu, _)| gpu.median_ms).fold(f64::INFINITY, f64::min);
     let reason = if software {
         Reason::Software
+    } else if place == Place::Split {
+        Reason::Shared
     } else if least_ms > cpu_ms {
         Reason::FixedCost { least_ms }
     } else if upload_ms >= cpu_ms {
@@ -272,7 +277,7 @@ mod tests {
     #[test]
     fn why_a_gpu_loses_is_what_takes_longer_than_the_cpu() {
         let reason = |times: &[(u64, f64, f64)]| verdict(times, &[]).challenges[0].lost.map(|lost| lost.reason);
-        // A third of the example's GPU time is upload.
+        // A quarter of the example's GPU time is upload.
         assert!(matches!(reason(&[(10, 0.1, 0.5), (100, 1.0, 6.0)]), Some(Reason::Upload { .. })));
         assert!(matches!(reason(&[(10, 0.01, 0.5), (100, 0.1, 0.6)]), Some(Reason::FixedCost { .. })));
         assert!(matches!(reason(&[(10, 0.1, 0.5), (100, 1.0, 2.0)]), Some(Reason::Compute { .. })));

@@ -29,7 +29,7 @@ pub use crossover::{BreakEven, Challenge, Lost, Parallel, Reason, Verdict};
 pub use job_file::{FileBench, FileComparison, FileRun, Mode};
 pub use measure::{Difference, Effort, Stand};
 pub use place::Place;
-pub use probe::probe;
+pub use probe::{Probed, probe};
 pub use report::{Ceiling, Cell, DeviceDescription, Machine, Report, Row, Run, SCHEMA, Settings};
 pub use roofline::{Bound, Limit, limit};
 pub use sizes::Sizes;

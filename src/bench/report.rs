@@ -70,6 +70,8 @@ pub struct DeviceDescription {
     pub fingerprint: String,
     /// Its memory in bytes, where known.
     pub memory_bytes: Option<u64>,
+    /// How long opening it took, in milliseconds, where it was opened for this benchmark.
+    pub opening_ms: Option<f64>,
 }
 
 /// What a benchmark was asked for.

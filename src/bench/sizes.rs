@@ -52,6 +52,14 @@ impl Sizes {
         }
     }
 
+    /// Among how many sizes the time that is left is shared, of which `units` is the first.
+    pub(super) fn left_from(&self, units: u64) -> u32 {
+        match self {
+            Self::Growing => 3,
+            Self::Given(sizes) => sizes.iter().filter(|size| **size >= units).count().max(1) as u32,
+        }
+    }
+
     /// The one after `units`.
     pub(super) fn after(&self, units: u64) -> Option<u64> {
         match self {

@@ -14,8 +14,8 @@ use crate::runner::Runner;
 const MAX_BYTES: f64 = (512_u64 << 20) as f64;
 /// A single run that would take longer ends the sizes of a variant.
 const MAX_RUN_MS: f64 = 4_000.0;
-/// A row takes about this share of the time of its variant: nine sizes in eights lead from 512 units to 10^10.
-const ROW_SHARE: u32 = 9;
+/// A row takes at least about this share of the time of its variant.
+const ROW_SHARE_MIN: u32 = 16;
 
 /// How many irregular jobs run together: at least so many for each thread, and no more than this in all.
 const MIN_JOBS_PER_THREAD: usize = 4;
@@ -78,11 +78,13 @@ impl<'a> Sweep<'a> {
         on_row: OnRow<'_>,
     ) -> anyhow::Result<Vec<Row>> {
         let budget = until.saturating_duration_since(Instant::now());
-        let share = budget / ROW_SHARE;
         let mut rows: Vec<Row> = Vec::new();
         let mut next = self.sizes.first();
         while let Some(units) = next {
             self.check_memory(kind, variant, units)?;
+            let left = until.saturating_duration_since(Instant::now());
+            // Small sizes leave most of theirs to larger ones.
+            let share = (left / self.sizes.left_from(units)).max(budget / ROW_SHARE_MIN);
             let mut subject = KernelSubject::new(kind, variant, units)?;
             let work = subject.work().clone();
             let capable = |stand: &&Stand<'_>| stand.place.is_cpu() || work.gpu;

@@ -26,11 +26,20 @@ const CHAINS: std::ops::RangeInclusive<u64> = 1 << 10..=1 << 26;
 /// The best of so many runs counts: nothing makes a device faster than it is.
 const RUNS: u32 = 3;
 
+/// What a probe found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Probed {
+    /// What each place can do at best.
+    pub ceilings: Vec<Ceiling>,
+    /// How long opening a place's device took, in milliseconds, where the probe was what opened it.
+    pub openings_ms: Vec<(Place, f64)>,
+}
+
 /// What each of these places can do at best, in about `budget`; a split is none, and what a place cannot do is left out.
 ///
 /// # Errors
 /// Where a run fails, or places differ in what they computed.
-pub fn probe(stands: &[Stand<'_>], budget: Duration) -> anyhow::Result<Vec<Ceiling>> {
+pub fn probe(stands: &[Stand<'_>], budget: Duration) -> anyhow::Result<Probed> {
     let room = free_memory_bytes().map_or(READ_BYTES, |free| free / 8);
     let wanted = if budget < Duration::from_secs(1) { READ_BYTES / 4 } else { READ_BYTES };
     let numbers = wanted.min(room).max(READ_BYTES_MIN) / 8 / NUMBERS * NUMBERS;
@@ -41,17 +50,31 @@ pub fn probe(stands: &[Stand<'_>], budget: Duration) -> anyhow::Result<Vec<Ceili
     // Memory, upload, operations.
     let share = budget / (2 * stands.len().max(1)) as u32;
     let mut expected: Option<String> = None;
-    let mut ceilings = Vec::new();
+    let mut probed = Probed::default();
     for stand in stands {
         let reading = read(stand, &source, share, &mut expected)?;
-        ceilings.push(Ceiling {
+        probed
+            .openings_ms
+            .extend(reading.filter(|found| found.opening_ms > 0.0).map(|found| (stand.place, found.opening_ms)));
+        probed.ceilings.push(Ceiling {
             place: stand.place,
-            read_bytes_per_s: reading.map(|(read, _)| read),
-            upload_bytes_per_s: reading.and_then(|(_, upload)| upload),
+            read_bytes_per_s: reading.map(|found| found.read_bytes_per_s),
+            upload_bytes_per_s: reading.and_then(|found| found.upload_bytes_per_s),
             operations_per_s: operations(stand, share)?,
         });
     }
-    Ok(ceilings)
+    Ok(probed)
+}
+
+/// How fast a place reads.
+#[derive(Clone, Copy)]
+struct Read {
+    /// From its memory.
+    read_bytes_per_s: f64,
+    /// To it, where bytes have to be moved.
+    upload_bytes_per_s: Option<f64>,
+    /// How long it took to open.
+    opening_ms: f64,
 }
 
 /// Bytes a second from memory, and to it where they have to be moved.
@@ -60,8 +83,8 @@ fn read(
     source: &Arc<InMemory<u64>>,
     share: Duration,
     expected: &mut Option<String>,
-) -> anyhow::Result<Option<(f64, Option<f64>)>> {
-    let mut bytes = 0.0;
+) -> anyhow::Result<Option<Read>> {
+    let (mut bytes, mut opening_ms) = (0.0, 0.0);
     let begun = Instant::now();
     let (mut read_s, mut upload_s) = (f64::INFINITY, f64::INFINITY);
     for made in 0..=RUNS {
@@ -77,6 +100,7 @@ fn read(
             return Err(Difference { kind, variant, units, place: stand.place }.into());
         }
         let phases = outcome.timings.phases;
+        opening_ms += phases.opening.as_secs_f64() * 1e3;
         // A first run compiles and allocates; where its input then lies on the device, only it has moved any.
         if made > 0 {
             read_s = read_s.min(phases.compute.as_secs_f64());
@@ -85,8 +109,9 @@ fn read(
             upload_s = upload_s.min(phases.upload.as_secs_f64());
         }
     }
-    let upload = (stand.place.is_gpu() && upload_s.is_finite()).then(|| bytes / upload_s);
-    Ok((read_s.is_finite() && read_s > 0.0).then(|| (bytes / read_s, upload)))
+    let upload_bytes_per_s = (stand.place.is_gpu() && upload_s.is_finite()).then(|| bytes / upload_s);
+    let is_known = read_s.is_finite() && read_s > 0.0;
+    Ok(is_known.then(|| Read { read_bytes_per_s: bytes / read_s, upload_bytes_per_s, opening_ms }))
 }
 
 /// Multiply-adds a second.
@@ -131,7 +156,7 @@ mod tests {
         let runner = |threads| Runner::builder().threads(threads).model(Location::Nowhere).build().unwrap();
         let (one, two) = (runner(1), runner(2));
         let stands: Vec<Stand<'_>> = every_place(&two).into_iter().map(|place| stand(&one, &two, place)).collect();
-        let found = probe(&stands, Duration::from_millis(200)).unwrap();
+        let found = probe(&stands, Duration::from_millis(200)).unwrap().ceilings;
         assert_eq!(found.len(), stands.iter().filter(|stand| stand.place != Place::Split).count());
         for ceiling in found.iter().filter(|ceiling| ceiling.place.is_cpu()) {
             assert!(ceiling.read_bytes_per_s.is_some_and(|rate| (1e8..1e13).contains(&rate)), "{ceiling:?}");
@@ -143,9 +168,24 @@ mod tests {
     #[cfg(feature = "gpu")]
     #[test]
     fn the_probes_have_one_answer_on_every_device() {
-        use crate::device::gpu::assert_same_on_gpu;
+        use crate::device::gpu::{GpuOptions, Inventory, assert_same_on_gpu};
+        use crate::device::{CpuDevice, Device};
+        use crate::input::Scratch;
+        use crate::kernels::DynKernel;
 
         let source = Arc::new(InMemory::new("probe", (0..NUMBERS * 37).map(|at| at * at * 7919 + 1).collect()));
         assert_same_on_gpu("reading", &Reading { source }, &[5, 11]);
+        // Only devices with integers of 64 bits have this one.
+        let chains: &dyn DynKernel = &Operations { chains: 1000 };
+        let partial = |device: &dyn Device| {
+            let pass = chains.first_pass().unwrap();
+            let mut scratch = Scratch::default();
+            Some(*device.fold(chains, &pass, 64..1000, &mut scratch).ok()?.partial.value::<u64>())
+        };
+        let expected = partial(&CpuDevice::new(1)).unwrap();
+        let gpu = Inventory::look().device(0, &GpuOptions::default());
+        for found in gpu.iter().filter_map(|gpu| partial(gpu)) {
+            assert_eq!(found, expected);
+        }
     }
 }

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::ArgMatches;
 
 use crate::bench::{
-    Comparison, DeviceDescription, FileComparison, Machine, Place, Report, Row, SCHEMA, Stand, Sweep, Verdict, probe,
-    stand,
+    Comparison, DeviceDescription, FileComparison, Machine, Place, Probed, Report, Row, SCHEMA, Stand, Sweep, Verdict,
+    probe, stand,
 };
 use crate::cli::Stopped;
 use crate::cli::stopped::FAILED;
@@ -49,8 +49,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let stands: Vec<Stand<'_>> = places.iter().map(|place| stand(&one, &all, *place)).collect();
     let budget = asked.budget;
     let end = begun + budget;
-    let ceilings = if asked.kinds.is_empty() {
-        Vec::new()
+    let probed = if asked.kinds.is_empty() {
+        Probed::default()
     } else {
         probe(&stands, (budget / PROBE_SHARE).min(PROBE_MAX)).map_err(stopped)?
     };
@@ -59,9 +59,9 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         tandem: env!("CARGO_PKG_VERSION").to_owned(),
         optimised: !cfg!(debug_assertions),
         begun_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-        machine: machine(&all, &places),
+        machine: machine(&all, &places, &probed),
         settings: asked.settings(),
-        ceilings,
+        ceilings: probed.ceilings,
         rows: Vec::new(),
         verdicts: Vec::new(),
         files: Vec::new(),
@@ -177,14 +177,18 @@ fn glyphs() -> Glyphs {
 }
 
 /// What the benchmark runs on: the CPU, and the GPUs of these places.
-fn machine(all: &Runner, places: &[Place]) -> Machine {
-    let devices = all.engine().devices();
+fn machine(all: &Runner, places: &[Place], probed: &Probed) -> Machine {
+    let mut devices = descriptions(all, places);
+    for device in &mut devices {
+        let opened = probed.openings_ms.iter().find(|(place, _)| place.to_string() == device.device);
+        device.opening_ms = opened.map(|(_, ms)| *ms);
+    }
     Machine {
         os: std::env::consts::OS.to_owned(),
         arch: std::env::consts::ARCH.to_owned(),
         threads: all.engine().settings().threads,
-        devices: descriptions(all, places),
-        no_gpu: devices.gpus().diagnosis.clone(),
+        devices,
+        no_gpu: all.engine().devices().gpus().diagnosis.clone(),
     }
 }
 
@@ -202,6 +206,7 @@ pub(super) fn descriptions(all: &Runner, places: &[Place]) -> Vec<DeviceDescript
             software: info.is_software(),
             fingerprint: info.fingerprint.clone(),
             memory_bytes: info.memory_bytes,
+            opening_ms: None,
         })
         .collect()
 }

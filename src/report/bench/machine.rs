@@ -32,14 +32,17 @@ pub fn bench_machine_text(machine: &Machine, ceilings: &[Ceiling], style: Style)
     text
 }
 
+/// What follows the prefix of a rate.
+const MULTIPLY_ADDS: &str = " multiply-adds of 64 bits/s";
+
 /// `reads 12.3 GB/s, uploads 8 GB/s, 4.5 G multiply-adds/s`.
 pub(super) fn at_best(ceiling: &Ceiling) -> String {
     let parts = [
         ceiling.read_bytes_per_s.map(|per_s| format!("reads {}", rate(per_s).replace("/s", "B/s"))),
         ceiling.upload_bytes_per_s.map(|per_s| format!("uploads {}", rate(per_s).replace("/s", "B/s"))),
-        ceiling.operations_per_s.map(|per_s| rate(per_s).replace("/s", "multiply-adds of 64 bits a second")),
+        ceiling.operations_per_s.map(|per_s| rate(per_s).replace("/s", MULTIPLY_ADDS)),
     ];
-    let parts: Vec<String> = parts.into_iter().flatten().map(|part| part.replace("Gmult", "G mult")).collect();
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
     parts.join(", ")
 }
 
@@ -56,9 +59,6 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "cpu     A CPU (cpu, avx2, 8 threads, 16.0 GiB)");
         assert!(lines[1].ends_with("8.00 GiB) - software: shaders run on the CPU's own cores"), "{text}");
-        assert_eq!(
-            lines[3],
-            "at best, gpu:0   reads 500 GB/s, uploads 20.0 GB/s, 1.00 T multiply-adds of 64 bits a second"
-        );
+        assert_eq!(lines[3], "at best, gpu:0   reads 500 GB/s, uploads 20.0 GB/s, 1.00 T multiply-adds of 64 bits/s");
     }
 }

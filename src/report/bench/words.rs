@@ -27,7 +27,10 @@ fn parallel(about: &str, found: &Parallel) -> String {
         BreakEven::From(from) => {
             format!("{about}: {threads} threads are worth it from about n = {} on, {at_best}", whole(from))
         }
-        BreakEven::Never => format!("{about}: {threads} threads are not worth it: {at_best}"),
+        BreakEven::Never if ratio > 1.0 => {
+            format!("{about}: {threads} threads are worth it at some sizes, and not at the largest, {at_best}")
+        }
+        BreakEven::Never => format!("{about}: {threads} threads are not worth it, {at_best}"),
     }
 }
 
@@ -39,6 +42,9 @@ fn challenged(about: &str, found: &Challenge, devices: &[DeviceDescription]) -> 
     let mut text = match found.fresh {
         BreakEven::From(from) => format!("{about}: {place}{software} wins from n = {} on, {best}", whole(from)),
         BreakEven::Always => format!("{about}: {place}{software} wins at every size measured, {best}"),
+        BreakEven::Never if ratio > 1.0 => {
+            format!("{about}: {place}{software} wins at some sizes, and not at the largest, {best}")
+        }
         BreakEven::Never => format!("{about}: {place}{software} never wins, {best}"),
     };
     if let Some((low, high)) = found.band_units.filter(|(low, high)| low < high) {
@@ -59,6 +65,7 @@ fn reason(lost: &Lost, found: &Challenge) -> String {
             "at {units} it takes {}, the CPU {cpu}: its shaders run on the CPU's own cores",
             time_ms(lost.gpu_ms)
         ),
+        Reason::Shared => format!("at {units} it takes {}, the CPU alone {cpu}", time_ms(lost.gpu_ms)),
         Reason::FixedCost { least_ms } => format!(
             "at {units} the CPU is done in {cpu}, and the least that any job takes on {place} is {}",
             time_ms(least_ms)
