@@ -46,6 +46,9 @@ pub mod engine;
 // The face of it all.
 pub mod runner;
 
+// Runs that are not run.
+pub mod simulate;
+
 // What a run did when.
 pub mod timeline;
 

@@ -14,13 +14,15 @@ use std::time::{Duration, Instant};
 
 use support::random::Random;
 use support::{SumBelow, gauss};
+use tandem::device::{Device, DeviceId, NullDevice, NullSpec};
 use tandem::engine::flow::{FlowOptions, Halt};
 use tandem::engine::{CancelFlag, Need, Outcome, OutcomeSink};
 use tandem::job::{BindContext, Bound, Cause, JobError, JobParams, JobSpec, Terms};
 use tandem::kernels::Kernel;
 use tandem::model::Location;
 use tandem::runner::{Incoming, Job, Runner, StreamOptions};
-use tandem::tasks::{Place, Step, Task, TaskContext};
+use tandem::tasks::command::CommandParams;
+use tandem::tasks::{Place, Step, Task, TaskContext, Variants};
 
 const THREADS: u32 = 2;
 const MEMORY_BYTES: u64 = 1 << 30;
@@ -44,11 +46,20 @@ enum Conduct {
     StagesTakeTurns,
     NeverFits,
     TakesTooLong,
+    EitherVariant,
+    VariantPanics,
+    PanicsWhenSettled,
+    CannotBeSettled,
+    WorkerAnswers,
+    WorkerEnds,
 }
 
 use Conduct::*;
 
-const CONDUCTS: [Conduct; 12] = [
+/// Workers need a Unix system.
+const CONDUCTS_HERE: usize = if cfg!(unix) { CONDUCTS.len() } else { CONDUCTS.len() - 2 };
+
+const CONDUCTS: [Conduct; 18] = [
     SmallKernel,
     LargeKernel,
     KernelPanics,
@@ -61,6 +72,12 @@ const CONDUCTS: [Conduct; 12] = [
     StagesTakeTurns,
     NeverFits,
     TakesTooLong,
+    EitherVariant,
+    VariantPanics,
+    PanicsWhenSettled,
+    CannotBeSettled,
+    WorkerAnswers,
+    WorkerEnds,
 ];
 
 impl Conduct {
@@ -68,8 +85,11 @@ impl Conduct {
     fn cause(self) -> Option<Cause> {
         match self {
             SmallKernel | LargeKernel | ParametersPanicWhenDropped | TaskTakesMemory | StagesTakeTurns => None,
+            EitherVariant | WorkerAnswers => None,
             KernelPanics | TaskPanics | TaskPanicsWhenDropped | TaskPanicsOverItsNeed => Some(Cause::Panic),
-            CannotBeBound => Some(Cause::BadInput),
+            VariantPanics | PanicsWhenSettled => Some(Cause::Panic),
+            WorkerEnds => Some(Cause::ExitCode),
+            CannotBeSettled | CannotBeBound => Some(Cause::BadInput),
             NeverFits => Some(Cause::Memory),
             TakesTooLong => Some(Cause::Timeout),
         }
@@ -103,7 +123,7 @@ impl JobParams for Params {
         self.n.is_multiple_of(2)
     }
 
-    fn bind(&self, _: &BindContext) -> Result<Bound, JobError> {
+    fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
         let kernel = SumBelow::new(1000 + self.n);
         let kernel = match self.conduct {
             SmallKernel | ParametersPanicWhenDropped => kernel,
@@ -111,23 +131,43 @@ impl JobParams for Params {
             KernelPanics => SumBelow { panic_at: Some(self.n % 1000), prior_ns_per_unit: 1e4, ..kernel },
             TakesTooLong => SumBelow { sleep_ms: 40, prior_ns_per_unit: 1e7, ..kernel },
             CannotBeBound => return Err(JobError::bad_input("as some are")),
-            NeverFits
+            WorkerAnswers => return worker("echo \"$line\"", self.n).bind(context),
+            WorkerEnds => return worker("exit 3", self.n).bind(context),
+            EitherVariant
+            | VariantPanics
+            | PanicsWhenSettled
+            | CannotBeSettled
+            | NeverFits
             | TaskPanics
             | TaskPanicsWhenDropped
             | TaskPanicsOverItsNeed
             | TaskTakesMemory
             | StagesTakeTurns => {
-                return Ok(Bound::Task(Box::new(Stage { conduct: self.conduct, n: self.n, left: 3 })));
+                return Ok(Bound::Task(Box::new(Stage { conduct: self.conduct, n: self.n, left: 3, on: None })));
             }
         };
         Ok(Bound::Kernel(Arc::new(kernel)))
     }
 }
 
+/// A question for one of two workers, which do this with its line; the answer is to be the line.
+fn worker(script: &str, n: u64) -> CommandParams {
+    let argv = ["sh".to_owned(), "-c".to_owned(), format!("while read -r line; do {script}; done")];
+    CommandParams::worker(argv, 2, gauss(1000 + n).to_string())
+}
+
 struct Stage {
     conduct: Conduct,
     n: u64,
     left: u32,
+    /// What it was settled on, where it had a choice.
+    on: Option<DeviceId>,
+}
+
+impl Stage {
+    fn has_choice(&self) -> bool {
+        self.on.is_none() && matches!(self.conduct, EitherVariant | VariantPanics | PanicsWhenSettled | CannotBeSettled)
+    }
 }
 
 impl Drop for Stage {
@@ -139,7 +179,23 @@ impl Drop for Stage {
 }
 
 impl Task for Stage {
+    fn variants(&self) -> Option<Variants> {
+        let name = format!("{:?}", self.conduct).into();
+        self.has_choice().then(|| Variants { name, size: 1 + self.n % 5, cpu: true, gpu: !self.n.is_multiple_of(4) })
+    }
+
+    fn settle(&self, on: DeviceId) -> Result<Box<dyn Task>, JobError> {
+        match self.conduct {
+            PanicsWhenSettled => panic!("a task that cannot decide"),
+            CannotBeSettled => Err(JobError::bad_input("as some are")),
+            _ => Ok(Box::new(Self { conduct: self.conduct, n: self.n, left: self.left, on: Some(on) })),
+        }
+    }
+
     fn place(&self) -> Place {
+        if let Some(DeviceId::Gpu(index)) = self.on {
+            return Place::Gpu(index);
+        }
         match (self.conduct, self.left) {
             (StagesTakeTurns, 2) => Place::Waiting,
             (StagesTakeTurns, 1) => Place::Process,
@@ -167,7 +223,7 @@ impl Task for Stage {
             memory.note(1 << 20);
         }
         match self.conduct {
-            TaskPanics | TaskPanicsOverItsNeed => panic!("a task that panics"),
+            TaskPanics | TaskPanicsOverItsNeed | VariantPanics => panic!("a task that panics"),
             TaskPanicsWhenDropped => Err(JobError::bad_input("it ends like that")),
             StagesTakeTurns if self.left > 0 => {
                 self.left -= 1;
@@ -220,12 +276,12 @@ fn assert_sound(runner: &Runner) {
 
 fn run(seed: u64) {
     let mut random = Random::new(seed);
-    let runner =
-        Runner::builder().threads(THREADS).memory_bytes(MEMORY_BYTES).model(Location::Nowhere).gpus(Vec::new());
+    let gpu: Arc<dyn Device> = Arc::new(NullDevice::new(NullSpec::gpu(0, 1.0)));
+    let runner = Runner::builder().threads(THREADS).memory_bytes(MEMORY_BYTES).model(Location::Nowhere).gpus(vec![gpu]);
     let runner = runner.build().expect("threads");
     let (mut conducts, mut parents) = (Vec::new(), Vec::new());
     for n in 0..200 {
-        conducts.push(CONDUCTS[random.below(CONDUCTS.len() as u64) as usize]);
+        conducts.push(CONDUCTS[random.below(CONDUCTS_HERE as u64) as usize]);
         parents.push(if n > 0 && random.below(4) == 0 { Some(random.below(n)) } else { None });
     }
     let end = [End::ByItself, End::Drained, End::Cancelled][random.below(3) as usize];

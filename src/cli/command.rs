@@ -4,6 +4,7 @@ use clap::{Arg, ArgAction, Command, value_parser};
 
 use crate::cli::flow::with_flow_options;
 use crate::cli::options::{memory_arg, with_job_options, with_machine_options};
+use crate::cli::run::output_args;
 use crate::cli::watch::with_watch_options;
 use crate::cli::{bench, guard, merge};
 use crate::job::{Shard, kinds, parse_bounded};
@@ -27,12 +28,14 @@ with it."#;
 
 const MAP_HELP: &str = "\
 Each input is a job of its own. {} in an argument stands for the input; without any {} the input is the last argument. What the
-programs print comes out whole and in the order of the inputs. There is no shell, unless it is the program.
+programs print comes out whole and in the order of the inputs. There is no shell, unless it is the program. With --output, an
+outcome for each input is written to that file instead, as `tandem run` does, and --resume goes on with it.
 
 Examples:
   tandem map scans/*.dcm -- python3 predict.py {}
   find . -name '*.wav' | tandem map --jobs 8 -- flac --best {}
   tandem map --workers 2 scans/*.dcm -- python3 worker.py
+  tandem map --output r.jsonl --resume --first 1 scans/*.dcm -- python3 predict.py {}
   seq 10 | tandem map --halt now,fail=1 -- sh -c 'sleep 1; echo $0' {}";
 
 /// The whole command line. The kinds of the registry are subcommands of it.
@@ -59,22 +62,17 @@ pub fn command() -> Command {
 }
 
 fn run() -> Command {
+    let [output, resume, sync, first] = output_args();
     let command = Command::new("run").about("Runs the jobs of a job file").after_help(RUN_HELP).args([
         Arg::new("job-file")
             .value_name("JOBS.jsonl|-")
             .help("The job file; - is standard input")
             .required(true)
             .value_parser(value_parser!(std::path::PathBuf)),
-        Arg::new("output")
-            .long("output")
-            .value_name("RESULTS.jsonl")
-            .help("Write the outcomes to this file")
-            .conflicts_with_all(["verify", "dry-run"])
-            .value_parser(value_parser!(std::path::PathBuf)),
-        flag("resume", "Go on with RESULTS.jsonl: keep what has succeeded and is still the same, run the rest")
-            .conflicts_with_all(["only", "results-only"]),
-        flag("sync", "Make sure that outcomes reach the disk as they come, so that a power cut loses none of them")
-            .requires("output"),
+        output.conflicts_with_all(["verify", "dry-run"]),
+        resume.conflicts_with_all(["only", "results-only"]),
+        sync,
+        first.conflicts_with_all(["verify", "dry-run"]),
         Arg::new("shard")
             .long("shard")
             .value_name("I/N")
@@ -88,12 +86,6 @@ fn run() -> Command {
             .action(ArgAction::Append),
         flag("strict", "Check every line first, and run nothing if any is wrong"),
         flag("unordered", "Print outcomes as they come, not in the order of the jobs").conflicts_with("output"),
-        Arg::new("first")
-            .long("first")
-            .value_name("N")
-            .help("Run the first N jobs alone and show all of them, and the rest only if these succeed")
-            .conflicts_with_all(["verify", "dry-run"])
-            .value_parser(|text: &str| parse_bounded(text, 1..=1000)),
         flag("tag", "Print what each command printed, its id and a tab before every line, instead of outcomes")
             .conflicts_with_all(["output", "results-only", "json", "verify", "dry-run"]),
         flag("results-only", "Leave out where jobs ran and how long they took, so that two runs can be compared")
@@ -116,7 +108,7 @@ fn map() -> Command {
             .num_args(1..)
             .last(true)
             .value_parser(value_parser!(std::ffi::OsString)),
-        flag("unordered", "Print each as it ends, not in the order of the inputs"),
+        flag("unordered", "Print each as it ends, not in the order of the inputs").conflicts_with("output"),
         Arg::new("workers")
             .long("workers")
             .value_name("N")
@@ -128,10 +120,11 @@ fn map() -> Command {
             .value_name("NAME")
             .help("What the program is called by the model, which remembers its memory [default: its file name]")
             .value_parser(clap::builder::NonEmptyStringValueParser::new()),
-        flag("tag", "Begin each line with its input and a tab"),
+        flag("tag", "Begin each line with its input and a tab").conflicts_with("output"),
         flag("null", "Inputs on standard input end with a zero byte, not with their line: from find -print0").short('0'),
         memory_arg(),
     ]);
+    let command = command.args(output_args());
     with_machine_options(with_watch_options(with_flow_options(command)))
 }
 

@@ -6,11 +6,11 @@ use crate::cli::status_line;
 use crate::engine::Outcome;
 use crate::job::JobError;
 use crate::report::visible;
-use crate::results::Render;
+use crate::results::{Afterwards, Render};
 use crate::tasks::command::CommandAnswer;
 
 /// Prints of each job what its program printed, also where it failed, or its answer as for people; with `tag`, its id and a tab
-/// before every line. Files that held what was too long for an outcome have had their use then.
+/// before every line.
 pub(super) fn printed(tag: bool) -> Render {
     Box::new(move |outcome, out| {
         let (mut text, mut notes) = (Vec::new(), Vec::new());
@@ -38,11 +38,14 @@ pub(super) fn printed(tag: bool) -> Render {
                 Err(_) => out.write_all(&text)?,
             }
         }
-        if let Ok(answer) = outcome.answer::<CommandAnswer>() {
-            answer.remove_files();
-        }
         Ok(())
     })
+}
+
+/// What is to be done once all of that has left: files that held what was too long for an outcome have had their use then, and
+/// not before, since a disk may be full.
+pub(super) fn used_up(outcome: &Outcome) -> Option<Afterwards> {
+    outcome.answer::<CommandAnswer>().ok()?.remover()
 }
 
 fn tell_bytes(text: &[u8]) -> io::Result<()> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use clap::ArgMatches;
 
 use crate::cli::options::Options;
-use crate::cli::printed::of_failed;
+use crate::cli::printed::{of_failed, used_up};
 use crate::cli::signals::Signals;
 use crate::cli::stopped::{FAILED, NO_DEVICE};
 use crate::cli::terminal::{print, stderr_style, stdout_style, tell};
@@ -17,7 +17,6 @@ use crate::engine::{CancelFlag, Outcome, OutcomeSink};
 use crate::job::{BindContext, Cause, JobError, JobSpec, Kind, Terms};
 use crate::report::{Detail, explain, plan_text, visible, visible_lines, write_outcome, write_plan};
 use crate::runner::Runner;
-use crate::tasks::command::CommandAnswer;
 
 pub(super) fn run(kind: &'static Kind, matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let options = Options::read(matches)?;
@@ -116,8 +115,8 @@ fn show(outcome: &Outcome, options: &Options, several: bool) -> Result<(), Stopp
             answer.write_text(out)
         })?;
         answer.write_notes(&mut std::io::stderr()).map_err(Stopped::output)?;
-        if let Ok(answer) = outcome.answer::<CommandAnswer>() {
-            answer.remove_files();
+        if let Some(remove_files) = used_up(outcome) {
+            remove_files();
         }
     }
     if let Err(error) = &outcome.result {

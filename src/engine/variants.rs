@@ -88,12 +88,16 @@ impl Shared {
         let state = |device: &dyn Device, unusable: Option<Unusable>| {
             let info = device.info();
             let variant = variant_on(variants, info.id);
-            let run =
-                self.with_model(|model| model.compute(key(&variant, device), variants.size, Belief::PROPORTIONAL));
+            let key = key(&variant, device);
+            let (run, runs_since, is_stale) = self.with_model(|model| {
+                let run = model.compute(key, variants.size, Belief::PROPORTIONAL);
+                (run, model.runs_since(key), model.due_for_probe(key))
+            });
             let Trial { running, failed } = self.trials.of(&variant, info.id);
             let is_aside = aside.iter().any(|(id, _)| *id == info.id);
             let unusable = if is_aside { Some(Unusable::Lost) } else { unusable };
-            VariantState { device: info.id, unusable, wait_ms: wait_ms(info.id), run, trying: running, failed }
+            let (device, wait_ms) = (info.id, wait_ms(info.id));
+            VariantState { device, unusable, wait_ms, run, runs_since, is_stale, trying: running, failed }
         };
         let cpu = std::iter::once(state(&**self.devices.cpu(), None));
         let gpus = found.into_iter().flat_map(|found| &found.gpus).map(|gpu| state(&*gpu.device, gpu.unusable));

@@ -13,6 +13,7 @@ const HASH_BYTES: usize = 12;
 /// Changes where the way that hashes are made changes, so that those of before are not taken for those of now.
 const OF_A_LINE: u8 = 1;
 const OF_ALL: u8 = 2;
+const OF_PARTS: u8 = 3;
 
 /// A job's content as 96 bits: the beginning of a SHA-256, the same on every machine and in every version.
 ///
@@ -52,6 +53,18 @@ impl JobHash {
             content.push(b',');
         }
         Self::first_of(Sha256::digest(&content))
+    }
+
+    /// Of a job that no line says, but all of these together, in this order.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "only the command line makes such jobs"))]
+    pub(crate) fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update([OF_PARTS]);
+        for part in parts {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        Self::first_of(hasher.finalize())
     }
 
     /// The same job with these inputs, after these others, in whatever order.

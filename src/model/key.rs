@@ -83,6 +83,14 @@ impl<'a> ModelKey<'a> {
         Self { kernel: "", variant: "", cost: CostClass::ANY, fingerprint, lanes: 0 }
     }
 
+    /// What the jobs are called that have a choice between this key and others: of a program with a variant for the CPU and one for
+    /// a GPU its name, else the variant.
+    pub(super) fn family(&self) -> &'a str {
+        let name = || self.variant.strip_suffix(" cpu").or_else(|| self.variant.strip_suffix(" gpu"));
+        let is_program = self.cost == CostClass::UNTOLD;
+        if is_program { name().unwrap_or(self.variant) } else { self.variant }
+    }
+
     /// Facts about a kernel on a device that hold whatever the job.
     pub(super) const fn kernel_on(kernel: &'a str, fingerprint: &'a str) -> Self {
         Self { kernel, ..Self::device(fingerprint) }

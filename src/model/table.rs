@@ -1,8 +1,6 @@
 //! The table of what has been measured: a curve for each phase of each kernel, variant, cost class, device and number of
 //! lanes.
 
-use std::cmp::Ordering;
-
 use serde::{Deserialize, Serialize};
 
 use crate::model::curve::{Belief, Curve};
@@ -71,7 +69,7 @@ pub(super) struct Entry {
     /// Runs learned.
     #[serde(default)]
     runs: u64,
-    /// The runs of this kernel and variant on all devices, when it last learned.
+    /// The runs of this kernel and variant on all devices, when it last learned; of a program, those of all its variants.
     #[serde(default)]
     seen_at: u64,
     /// Probes in a row that found nothing new.
@@ -257,8 +255,7 @@ impl Model {
     /// of it may be stale.
     pub fn due_for_probe(&self, key: ModelKey<'_>) -> bool {
         self.find(key).is_none_or(|entry| {
-            let since = self.runs_of(key).saturating_sub(entry.seen_at);
-            entry.compute.is_empty() || since >= PROBE_AFTER_RUNS << entry.calm.min(CALM_MAX)
+            entry.compute.is_empty() || self.runs_since(key) >= PROBE_AFTER_RUNS << entry.calm.min(CALM_MAX)
         })
     }
 
@@ -303,16 +300,21 @@ impl Model {
         self.entries.dedup_by(|a, b| a.key() == b.key());
     }
 
+    /// How many jobs like these have run elsewhere since this key was last run.
+    pub fn runs_since(&self, key: ModelKey<'_>) -> u64 {
+        self.runs_of(key).saturating_sub(self.find(key).map_or(0, |entry| entry.seen_at))
+    }
+
     /// How often jobs like these ran, on whatever device.
     fn runs_of(&self, key: ModelKey<'_>) -> u64 {
-        let order = |entry: &Entry| {
-            let own = (entry.kernel.as_str(), entry.variant.as_str(), entry.cost);
-            own.cmp(&(key.kernel, key.variant, key.cost))
-        };
-        let from = self.entries.partition_point(|entry| order(entry) == Ordering::Less);
+        let family = key.family();
+        let from = self
+            .entries
+            .partition_point(|entry| (entry.kernel.as_str(), entry.variant.as_str()) < (key.kernel, family));
         self.entries[from..]
             .iter()
-            .take_while(|entry| order(entry) == Ordering::Equal)
+            .take_while(|entry| entry.kernel == key.kernel && entry.variant.starts_with(family))
+            .filter(|entry| entry.cost == key.cost && entry.key().family() == family)
             .fold(0_u64, |sum, entry| sum.saturating_add(entry.runs))
     }
 

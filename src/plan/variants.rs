@@ -16,6 +16,12 @@ use crate::report::figures::{counted, time_ms};
 const FAILURES_MAX: u32 = 3;
 /// What a variant is taken to take where nothing at all is known.
 const UNKNOWN_MS: f64 = 1000.0;
+/// What is known by fewer runs than this may be one bad day's.
+const SURE_RUNS: u32 = 3;
+/// Looking again at a variant that is not taken may cost so much of the time that others have run for since its last run: more
+/// where that was one of its few.
+const LOOK_SHARE: f64 = 0.03;
+const UNSURE_LOOK_SHARE: f64 = 0.25;
 
 /// A device that one of the variants could run on.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,9 +34,13 @@ pub struct VariantState {
     pub wait_ms: f64,
     /// How long the variant is predicted to run there; `None` where it never did.
     pub run: Option<Forecast>,
-    /// Runs of the variant there that are under way, while nothing is known of it.
+    /// How many jobs of the name have run elsewhere since it last did.
+    pub runs_since: u64,
+    /// Whether these are so many that what is known of it may no longer hold.
+    pub is_stale: bool,
+    /// Runs of the variant there that are under way.
     pub trying: u32,
-    /// Runs of it there that failed in this run, while nothing is known of it.
+    /// Runs of it there that failed in this run.
     pub failed: u32,
 }
 
@@ -83,7 +93,8 @@ pub enum NoVariant {
 /// Decides which variant runs, and where.
 ///
 /// What has never been run is tried first, one run at a time: on a GPU where there is one, then on the CPU. Else what is
-/// predicted to end first is taken, waiting included; of what is still unknown, that it takes as long as what is known.
+/// predicted to end first is taken, waiting included; of what is still unknown, that it takes as long as what is known. Now and
+/// then another one is run all the same, so that one bad run is not believed for ever.
 ///
 /// # Errors
 /// See [`NoVariant`].
@@ -131,6 +142,8 @@ enum Why {
     ToLearn,
     /// It is predicted to end first.
     First,
+    /// It has not been run for long.
+    ToLookAgain,
 }
 
 fn choose<'a>(allowed: &[&'a VariantState]) -> Option<(&'a VariantState, Why)> {
@@ -159,7 +172,24 @@ fn choose<'a>(allowed: &[&'a VariantState]) -> Option<(&'a VariantState, Why)> {
     // Where it makes no difference, GPUs are left to those that gain by them.
     let cpu = allowed.iter().find(|state| state.device == DeviceId::Cpu);
     let as_good = cpu.filter(|cpu| ends_ms(cpu) <= ends_ms(fastest) * TIE + TIE_MS);
-    Some((as_good.unwrap_or(fastest), Why::First))
+    let best = as_good.unwrap_or(fastest);
+    Some(look_again(allowed, best).map_or((best, Why::First), |state| (state, Why::ToLookAgain)))
+}
+
+/// A variant that nobody would take for what is known of it, and which is due to show whether it is still so: one that was slow
+/// once, since something was compiled or read for the first time, would never be run again otherwise. What that may cost has been
+/// saved up by the runs since.
+fn look_again<'a>(allowed: &[&'a VariantState], best: &VariantState) -> Option<&'a VariantState> {
+    let is_due = |state: &&&VariantState| {
+        let Some(run) = state.run.filter(|_| state.is_stale && state.trying == 0 && state.failed == 0) else {
+            return false;
+        };
+        let share = if run.samples < SURE_RUNS { UNSURE_LOOK_SHARE } else { LOOK_SHARE };
+        let price_ms = ends_ms(allowed, state) - ends_ms(allowed, best);
+        price_ms <= share * state.runs_since as f64 * runs_ms(allowed, best)
+    };
+    let others = allowed.iter().filter(|state| state.device != best.device);
+    others.filter(is_due).min_by(|a, b| ends_ms(allowed, a).total_cmp(&ends_ms(allowed, b))).copied()
 }
 
 fn is_on_gpu(state: &VariantState) -> bool {
@@ -201,6 +231,15 @@ fn reason(request: &VariantRequest<'_>, allowed: &[&VariantState], best: &Varian
     let mut text = best.device.to_string();
     match (why, best.run) {
         (Why::ToLearn, _) => text.push_str(": no run of this variant is known: tried, to learn"),
+        (Why::ToLookAgain, _) => {
+            let runs = counted(best.runs_since, "run", "runs");
+            let held_ms = best.run.map_or(UNKNOWN_MS, |run| run.ms);
+            _ = write!(
+                text,
+                ": tried again, to see whether it still takes {}, after {runs} elsewhere",
+                time_ms(held_ms)
+            );
+        }
         (Why::First, Some(run)) => {
             _ = write!(text, ": {}", time_ms(best.wait_ms + run.ms));
             waiting(&mut text, best, run);

@@ -1,11 +1,12 @@
 use super::*;
+use crate::model::{Belief, CostClass, Measured, Model, ModelKey};
 
 fn known(ms: f64, samples: u32) -> Option<Forecast> {
     Some(Forecast::around(ms, 1.5, samples))
 }
 
 fn state(device: DeviceId, run: Option<Forecast>) -> VariantState {
-    VariantState { device, unusable: None, wait_ms: 0.0, run, trying: 0, failed: 0 }
+    VariantState { device, unusable: None, wait_ms: 0.0, run, runs_since: 0, is_stale: false, trying: 0, failed: 0 }
 }
 
 fn cpu(run: Option<Forecast>) -> VariantState {
@@ -127,4 +128,102 @@ fn without_a_gpu_the_cpu_variant_runs_and_a_lone_gpu_variant_does_not() {
     assert_eq!(plan.choice, Choice::Cpu { threads: 1 });
     assert!(plan.reason.ends_with("there is no usable gpu (`tandem devices` says why)"), "{}", plan.reason);
     assert_eq!(with(false), Err(NoVariant::NoGpu));
+}
+
+/// Jobs of one program one after the other, as the model learns from them: how long each ran, and where.
+struct Program {
+    model: Model,
+    /// How long its variants really take.
+    cpu_ms: f64,
+    gpu_ms: f64,
+}
+
+impl Program {
+    fn key(device: DeviceId) -> ModelKey<'static> {
+        let (variant, fingerprint) = if device == DeviceId::Cpu { ("p x cpu", "a cpu") } else { ("p x gpu", "a gpu") };
+        ModelKey { kernel: "command", variant, cost: CostClass::UNTOLD, fingerprint, lanes: 1 }
+    }
+
+    fn learn(&mut self, device: DeviceId, compute_ms: f64) {
+        let run = Measured { units: 1, passes: 1, compute_ms, ..Measured::default() };
+        assert!(self.model.learn(Self::key(device), &run));
+    }
+
+    fn state(&self, device: DeviceId) -> VariantState {
+        let key = Self::key(device);
+        let run = self.model.compute(key, 1, Belief::PROPORTIONAL);
+        let (runs_since, is_stale) = (self.model.runs_since(key), self.model.due_for_probe(key));
+        VariantState { runs_since, is_stale, ..state(device, run) }
+    }
+
+    /// Runs so many jobs; how many ran on the GPU, and how long all of them took.
+    fn run(&mut self, jobs: usize) -> (usize, f64) {
+        let (mut on_gpu, mut spent_ms) = (0, 0.0);
+        for _ in 0..jobs {
+            let plan = plan_on(DeviceChoice::Auto, &[self.state(DeviceId::Cpu), self.state(DeviceId::Gpu(0))]).unwrap();
+            let (device, ms) = match plan.choice {
+                Choice::Gpu { index } => (DeviceId::Gpu(index), self.gpu_ms),
+                _ => (DeviceId::Cpu, self.cpu_ms),
+            };
+            on_gpu += usize::from(device != DeviceId::Cpu);
+            spent_ms += ms;
+            self.learn(device, ms);
+        }
+        (on_gpu, spent_ms)
+    }
+}
+
+#[test]
+fn a_variant_whose_first_run_was_exceptionally_slow_is_looked_at_again_and_then_taken() {
+    for (first_ms, jobs) in [(4_000.0, 20), (60_000.0, 150), (600_000.0, 1300)] {
+        let mut program = Program { model: Model::new(), cpu_ms: 2_000.0, gpu_ms: 500.0 };
+        program.learn(DeviceId::Gpu(0), first_ms);
+        program.learn(DeviceId::Cpu, 2_000.0);
+        assert_eq!(program.run(3).0, 0, "it has just been slow");
+        assert!(program.run(jobs).0 > 0, "{first_ms}");
+        let (on_gpu, _) = program.run(1000);
+        assert!(on_gpu > 950, "{on_gpu} of 1000 after {first_ms} ms");
+    }
+}
+
+#[test]
+fn a_variant_of_the_cpu_that_was_once_slow_is_looked_at_again_too() {
+    let mut program = Program { model: Model::new(), cpu_ms: 100.0, gpu_ms: 500.0 };
+    program.learn(DeviceId::Gpu(0), 500.0);
+    program.learn(DeviceId::Cpu, 9_000.0);
+    program.run(200);
+    let (on_gpu, _) = program.run(1000);
+    assert!(on_gpu < 50, "{on_gpu}");
+}
+
+#[test]
+fn looking_again_at_what_is_really_slow_costs_little() {
+    for gpu_ms in [3_000.0, 20_000.0, 200_000.0] {
+        let mut program = Program { model: Model::new(), cpu_ms: 2_000.0, gpu_ms };
+        program.learn(DeviceId::Gpu(0), gpu_ms);
+        program.learn(DeviceId::Cpu, 2_000.0);
+        let (looks, first_ms) = program.run(1000);
+        assert!(looks > 0 && first_ms < 1000.0 * 2_000.0 * 1.25, "{looks} of {gpu_ms}");
+        program.run(2000);
+        let (_, later_ms) = program.run(10_000);
+        assert!(later_ms < 10_000.0 * 2_000.0 * 1.031, "{gpu_ms}: {later_ms}");
+    }
+}
+
+#[test]
+fn a_look_is_one_at_a_time_not_at_what_fails_and_told_in_the_reason() {
+    let stale = VariantState { runs_since: 400, is_stale: true, ..gpu(0, known(60_000.0, 1)) };
+    let (choice, reason) = auto(&[cpu(known(2000.0, 9)), stale.clone()]);
+    assert_eq!(choice, "gpu:0");
+    assert_eq!(reason, "gpu:0: tried again, to see whether it still takes 60.0 s, after 400 runs elsewhere");
+    for other in [
+        VariantState { trying: 1, ..stale.clone() },
+        VariantState { failed: 1, ..stale.clone() },
+        VariantState { is_stale: false, ..stale.clone() },
+        VariantState { runs_since: 100, ..stale.clone() },
+        VariantState { wait_ms: 1e6, ..stale.clone() },
+        VariantState { run: known(60_000.0, 3), ..stale },
+    ] {
+        assert_eq!(auto(&[cpu(known(2000.0, 9)), other.clone()]).0, "cpu, 1 thread", "{other:?}");
+    }
 }

@@ -3,6 +3,7 @@
 
 #[cfg(feature = "cli")]
 mod bench;
+pub mod chart;
 mod closely;
 #[cfg(test)]
 pub(crate) mod examples;
@@ -13,15 +14,17 @@ mod machine;
 mod memory_table;
 mod outcome_json;
 mod pace;
+mod page;
 mod progress;
 mod run_table;
 mod style;
 mod table;
+mod text_chart;
 
 #[cfg(feature = "cli")]
 pub use bench::{
-    Glyphs, bars, bench_csv, bench_head, bench_json, bench_machine_text, bench_markdown, bench_row, comparison_json,
-    comparison_text, file_json, file_text, machine_json, row_bars, verdict_json, verdict_lines,
+    bench_charts, bench_csv, bench_head, bench_html, bench_json, bench_machine_text, bench_markdown, bench_row,
+    comparison_json, comparison_text, file_json, file_text, machine_json, verdict_json, verdict_lines,
 };
 pub use closely::whole_result;
 pub use explain::{explain, heading, plan_text, predicted};
@@ -30,7 +33,9 @@ pub use machine::{DeviceReport, device_kind_name, devices_json, devices_text, mo
 pub use memory_table::memory_text;
 pub use outcome_json::{Detail, write_outcome, write_plan};
 pub use pace::{Pace, time_left};
+pub use page::Page;
 pub use progress::{Progress, progress_bar, progress_line};
 pub use run_table::{quoted, run_head, run_row, run_summary};
 pub use style::{Style, visible, visible_lines};
 pub use table::{Align, Table};
+pub use text_chart::{TextAxis, TextStyle, text_bars, text_lines};

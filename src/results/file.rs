@@ -11,8 +11,8 @@ use crate::job::JobHash;
 use crate::results::Tally;
 use crate::results::claim::{claim, end_of_links, named, with_suffix};
 use crate::results::journal::{Journal, Kept, RESUMES, Source};
-use crate::results::rendered::{Bytes, Rendered};
-use crate::results::sink::{PIECE_BYTES, Pipeline, Queue, Render, RunResults};
+use crate::results::rendered::{Afterwards, Bytes, Rendered};
+use crate::results::sink::{OfWritten, PIECE_BYTES, Pipeline, Queue, Render, RunResults};
 use crate::results::sorted::{Entry, write_sorted};
 use crate::results::synced::{Synced, sync_folder};
 
@@ -22,7 +22,7 @@ pub(super) struct Arrivals {
     waiting: VecDeque<Rendered>,
     memory_bytes: usize,
     /// The rest of the long text whose beginning was taken.
-    leaving: Option<File>,
+    leaving: Option<(File, Vec<Afterwards>)>,
     entries: Vec<Entry>,
     len: u64,
     /// The same entries by the first job of each, once somebody looks for one.
@@ -55,24 +55,26 @@ impl Queue for Arrivals {
         self.leaving.is_some() || !self.waiting.is_empty()
     }
 
-    fn take(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
+    fn take(&mut self, buffer: &mut Vec<u8>, taken: &mut Vec<Afterwards>) -> io::Result<()> {
         while buffer.len() < PIECE_BYTES {
-            if let Some(file) = &mut self.leaving {
+            if let Some((file, afterwards)) = &mut self.leaving {
                 if file.take(PIECE_BYTES as u64).read_to_end(buffer)? == 0 {
+                    taken.append(afterwards);
                     self.leaving = None;
                 }
                 continue;
             }
-            let Some(run) = self.waiting.pop_front() else { break };
+            let Some(mut run) = self.waiting.pop_front() else { break };
             let len = match run.bytes {
                 Bytes::Memory(bytes) => {
                     self.memory_bytes -= bytes.len();
+                    taken.append(&mut run.afterwards);
                     buffer.extend_from_slice(&bytes);
                     bytes.len() as u64
                 }
                 Bytes::Disk(file) => {
                     let len = file.metadata()?.len();
-                    self.leaving = Some(file);
+                    self.leaving = Some((file, run.afterwards));
                     len
                 }
             };
@@ -285,6 +287,13 @@ impl AsTheyCome {
     /// Writes to `out`. `on_broken` is called once where that takes nothing more.
     pub fn new(out: Box<dyn Write + Send>, render: Render, on_broken: Box<dyn Fn() + Send + Sync>) -> Self {
         Self(Pipeline::new(Arrivals::default(), out, render, on_broken))
+    }
+
+    /// The same, and this is done for each outcome once it is written.
+    #[must_use]
+    pub fn with_afterwards(mut self, of: OfWritten) -> Self {
+        self.0.of_written = Some(of);
+        self
     }
 }
 

@@ -41,14 +41,6 @@ struct State {
 }
 
 impl JobLog {
-    /// A log in the file at `path`, which is replaced.
-    ///
-    /// # Errors
-    /// Where it cannot be made, or there is no thread to write to it.
-    pub fn create(path: &Path) -> io::Result<Self> {
-        Self::begin(path, Self::open(path)?, false)
-    }
-
     /// The file for a log, made if it is not there; what is in it stays until the log begins.
     ///
     /// # Errors
@@ -186,7 +178,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.tsv");
         std::fs::write(&path, "what was there before").unwrap();
-        let log = JobLog::create(&path).unwrap();
+        let log = JobLog::begin(&path, JobLog::open(&path).unwrap(), false).unwrap();
         let mut expected = JOBLOG_HEAD.to_owned();
         for index in (0..5000).rev() {
             let outcomes = [succeeded(), failed()].map(|outcome| Outcome { id: index.to_string().into(), ..outcome });

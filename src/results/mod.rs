@@ -22,7 +22,8 @@ pub use earlier::KeptResults;
 pub use file::{AsTheyCome, FileOptions, ResultsFile};
 pub use joblog::JobLog;
 pub use merge::{Merged, merge, merge_to_file};
-pub use sink::{Render, Results, RunResults};
+pub use rendered::Afterwards;
+pub use sink::{OfWritten, Render, Results, RunResults};
 pub use tally::{Failure, Tally};
 pub use watched::{Watched, Watcher};
 

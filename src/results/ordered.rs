@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use crate::results::rendered::{Bytes, Rendered, append_from};
+use crate::results::rendered::{Afterwards, Bytes, Rendered, append_from};
 use crate::results::sink::{PIECE_BYTES, Queue};
 
 /// Outcomes on their way into the order of the jobs: the next one due leaves at once, the others wait in memory, and past
@@ -22,7 +22,7 @@ pub(super) struct Ordered {
     /// Makes the file of a spool.
     new_file: fn() -> io::Result<File>,
     /// What is leaving the spool just now.
-    leaving: Option<Extent>,
+    leaving: Option<(Extent, Vec<Afterwards>)>,
     /// Nothing more will come, so that what is missing is no longer waited for.
     ended: bool,
 }
@@ -31,6 +31,7 @@ pub(super) struct Ordered {
 struct Held {
     count: u64,
     place: Place,
+    afterwards: Vec<Afterwards>,
 }
 
 enum Place {
@@ -116,7 +117,7 @@ impl Queue for Ordered {
             }
             Bytes::Disk(mut file) => Place::Spooled(self.spool()?.append(&mut file)?),
         };
-        self.held.insert(run.first, Held { count: run.count, place });
+        self.held.insert(run.first, Held { count: run.count, place, afterwards: run.afterwards });
         // Where the next one is at hand the reader is slow, not a job: the workers wait then, and nothing is spooled.
         if self.memory_bytes > self.max_memory_bytes && !self.ready() {
             self.settle(run.first)?;
@@ -127,35 +128,40 @@ impl Queue for Ordered {
     fn hold(&mut self, run: Rendered) {
         let Bytes::Memory(bytes) = run.bytes else { unreachable!("only what is in memory is held there") };
         self.memory_bytes += bytes.capacity();
-        self.held.insert(run.first, Held { count: run.count, place: Place::Memory(bytes) });
+        let place = Place::Memory(bytes);
+        self.held.insert(run.first, Held { count: run.count, place, afterwards: run.afterwards });
     }
 
     fn ready(&self) -> bool {
         self.leaving.is_some() || self.at_hand().is_some()
     }
 
-    fn take(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
+    fn take(&mut self, buffer: &mut Vec<u8>, taken: &mut Vec<Afterwards>) -> io::Result<()> {
         while buffer.len() < PIECE_BYTES {
-            if let (Some(extent), Some(spool)) = (&mut self.leaving, &mut self.spool) {
+            if let (Some((extent, afterwards)), Some(spool)) = (&mut self.leaving, &mut self.spool) {
                 let piece = extent.len.min(PIECE_BYTES as u64);
                 spool.read(Extent { len: piece, ..*extent }, buffer)?;
                 *extent = Extent { offset: extent.offset + piece, len: extent.len - piece };
                 if extent.len == 0 {
+                    taken.append(afterwards);
                     self.leaving = None;
                 }
                 continue;
             }
-            let Some((first, held)) = self.at_hand().and_then(|first| self.held.remove_entry(&first)) else { break };
+            let Some((first, mut held)) = self.at_hand().and_then(|first| self.held.remove_entry(&first)) else {
+                break;
+            };
             match held.place {
                 Place::Memory(bytes) => {
                     self.memory_bytes -= bytes.capacity();
+                    taken.append(&mut held.afterwards);
                     if buffer.is_empty() {
                         *buffer = bytes;
                     } else {
                         buffer.extend_from_slice(&bytes);
                     }
                 }
-                Place::Spooled(extent) => self.leaving = Some(extent),
+                Place::Spooled(extent) => self.leaving = Some((extent, held.afterwards)),
             }
             while self.next.is_some_and(|next| next < first + held.count) {
                 self.next = self.due.next();
@@ -210,14 +216,14 @@ mod tests {
 
     fn run(first: u64, count: u64) -> Rendered {
         let text: String = (first..first + count).map(|index| format!("{index} ")).collect();
-        Rendered { first, count, bytes: Bytes::Memory(text.into_bytes()) }
+        Rendered { first, count, bytes: Bytes::Memory(text.into_bytes()), afterwards: Vec::new() }
     }
 
     fn drain(queue: &mut Ordered) -> String {
         let mut text = String::new();
         while queue.ready() {
             let mut buffer = Vec::new();
-            queue.take(&mut buffer).unwrap();
+            queue.take(&mut buffer, &mut Vec::new()).unwrap();
             text.push_str(std::str::from_utf8(&buffer).unwrap());
         }
         text
@@ -261,7 +267,12 @@ mod tests {
             queue.put(run(first, 1)).unwrap();
         }
         // A short text may stand in for what is lost, room or not.
-        queue.hold(Rendered { first: refused[0], count: 1, bytes: Bytes::Memory(b"lost ".to_vec()) });
+        queue.hold(Rendered {
+            first: refused[0],
+            count: 1,
+            bytes: Bytes::Memory(b"lost ".to_vec()),
+            afterwards: Vec::new(),
+        });
         queue.put(run(0, 1)).unwrap();
         let expected =
             (0..1001).map(|index| if index == refused[0] { "lost ".to_owned() } else { format!("{index} ") });
@@ -275,11 +286,11 @@ mod tests {
         file.write_all(&vec![b'x'; 1_000_000]).unwrap();
         file.rewind().unwrap();
         let mut queue = Ordered::new(Box::new(0..), 1000);
-        queue.put(Rendered { first: 0, count: 1, bytes: Bytes::Disk(file) }).unwrap();
+        queue.put(Rendered { first: 0, count: 1, bytes: Bytes::Disk(file), afterwards: Vec::new() }).unwrap();
         let mut total = 0;
         while queue.ready() {
             let mut buffer = Vec::new();
-            queue.take(&mut buffer).unwrap();
+            queue.take(&mut buffer, &mut Vec::new()).unwrap();
             assert!(buffer.len() <= 2 * PIECE_BYTES);
             total += buffer.len();
         }

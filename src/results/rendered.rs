@@ -23,12 +23,15 @@ pub(super) enum Bytes {
     Disk(File),
 }
 
+/// What is to be done once an outcome is written; dropped undone where it never is.
+pub type Afterwards = Box<dyn FnOnce() + Send>;
+
 /// The text of one or several outcomes of jobs whose indices follow each other.
-#[derive(Debug)]
 pub(super) struct Rendered {
     pub first: u64,
     pub count: u64,
     pub bytes: Bytes,
+    pub afterwards: Vec<Afterwards>,
 }
 
 /// Renders outcomes by `render`, in runs of successive indices. An outcome whose text cannot be made (its input, read
@@ -63,7 +66,7 @@ pub(super) fn render(
                 break;
             }
         }
-        runs.push(Rendered { first, count, bytes: Bytes::of(text)? });
+        runs.push(Rendered { first, count, bytes: Bytes::of(text)?, afterwards: Vec::new() });
     }
     Ok(runs)
 }

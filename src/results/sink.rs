@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::{Outcome, OutcomeSink};
 use crate::job::{Cause, JobError};
-use crate::results::rendered::{Bytes, Rendered, render};
+use crate::results::rendered::{Afterwards, Bytes, Rendered, render};
 use crate::results::{Ordered, Tally};
 
 /// What is written at once.
@@ -22,6 +22,9 @@ const LINGER: Duration = Duration::from_millis(5);
 
 /// Turns an outcome into what is written of it.
 pub type Render = Box<dyn Fn(&Outcome, &mut dyn Write) -> io::Result<()> + Send + Sync>;
+
+/// What is to be done once this outcome is written.
+pub type OfWritten = fn(&Outcome) -> Option<Afterwards>;
 
 /// Where the outcomes of a run go.
 pub trait RunResults: OutcomeSink {
@@ -54,8 +57,9 @@ pub(super) trait Queue: Send {
     fn hold(&mut self, run: Rendered);
     /// Whether something is to be written now.
     fn ready(&self) -> bool;
-    /// Appends what is to be written now, about [`PIECE_BYTES`] of it, to `buffer`.
-    fn take(&mut self, buffer: &mut Vec<u8>) -> io::Result<()>;
+    /// Appends what is to be written now, about [`PIECE_BYTES`] of it, to `buffer`, and to `taken` what is to be done once that is
+    /// written.
+    fn take(&mut self, buffer: &mut Vec<u8>, taken: &mut Vec<Afterwards>) -> io::Result<()>;
     /// How much waits in memory.
     fn memory_bytes(&self) -> usize;
     /// Nothing more will come.
@@ -66,6 +70,7 @@ pub(super) trait Queue: Send {
 pub(super) struct Pipeline<Q> {
     shared: Arc<Shared<Q>>,
     render: Render,
+    pub of_written: Option<OfWritten>,
     tally: Mutex<Tally>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -114,12 +119,18 @@ impl<Q: Queue + 'static> Pipeline<Q> {
             lock(&shared.state).fail(io::Error::new(error.kind(), format!("no thread to write results: {error}")));
             shared.tell_if_broken();
         }
-        Self { shared, render, tally: Mutex::default(), writer: Mutex::new(writer.ok()) }
+        Self { shared, render, of_written: None, tally: Mutex::default(), writer: Mutex::new(writer.ok()) }
     }
 
     /// Takes outcomes, and gives them back as they were written.
     pub fn accept(&self, mut outcomes: Vec<Outcome>) -> Vec<Outcome> {
-        let rendered = render(&mut outcomes, &self.render);
+        let mut rendered = render(&mut outcomes, &self.render);
+        if let (Some(of_written), Ok(runs)) = (self.of_written, &mut rendered) {
+            for run in runs {
+                let from = outcomes.partition_point(|outcome| outcome.index < run.first);
+                run.afterwards = outcomes[from..].iter().take(run.count as usize).filter_map(of_written).collect();
+            }
+        }
         let mut state = lock(&self.shared.state);
         let put = rendered.and_then(|runs| {
             if state.broken {
@@ -163,7 +174,7 @@ impl<Q: Queue + 'static> Pipeline<Q> {
             outcome.result = Err(JobError::new(Cause::Io, message.as_str()));
             (self.render)(outcome, &mut text)?;
         }
-        queue.hold(Rendered { first, count, bytes: Bytes::Memory(text) });
+        queue.hold(Rendered { first, count, bytes: Bytes::Memory(text), afterwards: Vec::new() });
         Ok(())
     }
 
@@ -231,7 +242,7 @@ impl<Q> Shared<Q> {
 impl<Q: Queue> Shared<Q> {
     /// The writer's life.
     fn write(&self, mut out: Box<dyn Write + Send>) {
-        let mut buffer = Vec::new();
+        let (mut buffer, mut done) = (Vec::new(), Vec::new());
         let mut written_at = None::<Instant>;
         let mut state = lock(&self.state);
         loop {
@@ -249,12 +260,15 @@ impl<Q: Queue> Shared<Q> {
             state = self.work.wait_timeout_while(state, linger, wait).unwrap_or_else(PoisonError::into_inner).0;
             state.writer = Writer::Writing;
             buffer.clear();
-            let taken = state.queue.take(&mut buffer);
-            let last = !state.queue.ready();
+            let taken = state.queue.take(&mut buffer, &mut done);
+            let last = !state.queue.ready() || !done.is_empty();
             drop(state);
             self.room.notify_all();
             let written =
                 taken.and_then(|()| out.write_all(&buffer)).and_then(|()| if last { out.flush() } else { Ok(()) });
+            if written.is_ok() {
+                done.drain(..).for_each(|afterwards| afterwards());
+            }
             written_at = Some(Instant::now());
             state = lock(&self.state);
             if let Err(error) = written {
@@ -285,6 +299,13 @@ impl Results {
         on_broken: Box<dyn Fn() + Send + Sync>,
     ) -> Self {
         Self(Pipeline::new(Ordered::new(due, max_held_bytes), out, render, on_broken))
+    }
+
+    /// The same, and this is done for each outcome once it is written; where it never is, it is dropped.
+    #[must_use]
+    pub fn with_afterwards(mut self, of: OfWritten) -> Self {
+        self.0.of_written = Some(of);
+        self
     }
 }
 
@@ -425,7 +446,7 @@ mod tests {
             false
         }
 
-        fn take(&mut self, _: &mut Vec<u8>) -> io::Result<()> {
+        fn take(&mut self, _: &mut Vec<u8>, _: &mut Vec<Afterwards>) -> io::Result<()> {
             Ok(())
         }
 

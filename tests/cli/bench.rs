@@ -104,7 +104,7 @@ fn what_is_no_kind_no_size_and_no_format_is_refused_before_anything_runs() {
     for (args, expected) in [
         (&["bench", "prime"][..], "kinds are primes, stats, factor, fibonacci"),
         (&["bench", "nowhere/jobs.jsonl"], "neither a kind nor a job file"),
-        (&["bench", "primes", "--export", "r.yaml"], "use one of .json, .csv, .md"),
+        (&["bench", "primes", "--export", "r.yaml"], "use one of .json, .csv, .md, .html"),
         (&["bench", "primes", "--export", "r"], "use one of .json"),
         (&["bench", "primes", "--export", inside.to_str().unwrap()], "cannot be written"),
         (&["bench", "primes", "--sizes", "9..1"], "is empty: write the smaller size first"),

@@ -12,6 +12,7 @@ mod learned_memory;
 mod links_and_image;
 mod machine;
 mod many_jobs;
+mod map_results;
 mod matrix;
 mod memory;
 mod program;

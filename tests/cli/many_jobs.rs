@@ -1,7 +1,7 @@
 //! Jobs that wait for others, are tried again, time out, or end a run; and programs over many inputs.
 #![cfg(unix)]
 
-use crate::program::{Ended, file, tandem, tandem_reading};
+use crate::program::{Ended, command, file, tandem, tandem_reading};
 
 fn run(jobs: &str, args: &[&str]) -> Ended {
     let (_folder, path) = file("jobs.jsonl", jobs);
@@ -154,6 +154,25 @@ fn what_programs_printed_that_failed_is_shown_and_files_of_long_outputs_do_not_s
     let ended = crate::program::tandem_with(&long, &[("TMPDIR", folder.path().to_str().unwrap())]).expect(0);
     assert_eq!(ended.out.len(), 300_000);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "all of it was printed");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn files_of_long_outputs_stay_where_these_could_not_be_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    for more in [&[][..], &["--unordered"], &["--tag"]] {
+        let args = [&["map"], more, &["x", "--", "sh", "-c", "head -c 300000 /dev/zero"]].concat();
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = command(&args);
+        let ended: Ended = command.env("TMPDIR", folder.path()).stdout(full).output().unwrap().into();
+        let ended = ended.expect(1);
+        assert!(ended.err.contains("results: standard output: No space left"), "{}", ended.err);
+        let left =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).next().expect("a folder");
+        let files = std::fs::read_dir(&left).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
+        assert_eq!(files.collect::<Vec<_>>(), [300_000], "{args:?}");
+        std::fs::remove_dir_all(left).unwrap();
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::bench::{Comparison, Report};
 use crate::cli::Stopped;
 use crate::cli::run::takes_no_rename;
-use crate::report::{bench_csv, bench_markdown};
+use crate::report::{bench_csv, bench_html, bench_markdown};
 
 /// How a benchmark is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,10 +15,12 @@ enum Format {
     Json,
     Csv,
     Markdown,
+    Html,
 }
 
 /// Each ending, and what it stands for.
-const ENDINGS: [(&str, Format); 3] = [("json", Format::Json), ("csv", Format::Csv), ("md", Format::Markdown)];
+const ENDINGS: [(&str, Format); 4] =
+    [("json", Format::Json), ("csv", Format::Csv), ("md", Format::Markdown), ("html", Format::Html)];
 
 /// A file that a benchmark is written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +88,7 @@ impl Export {
             Format::Json => serde_json::to_string(report).map(|text| text + "\n").map_err(Stopped::failed),
             Format::Csv => Ok(bench_csv(report)),
             Format::Markdown => Ok(bench_markdown(report, comparison)),
+            Format::Html => Ok(bench_html(report, comparison)),
         }
     }
 
@@ -112,7 +115,7 @@ mod tests {
         assert_eq!(Export::parse("a/B.JSON").unwrap().format, Format::Json);
         assert_eq!(Export::parse("x.md").unwrap().format, Format::Markdown);
         for text in ["x", "-", "x.yaml", "json"] {
-            assert!(Export::parse(text).unwrap_err().contains("use one of .json, .csv, .md"), "{text}");
+            assert!(Export::parse(text).unwrap_err().contains("use one of .json, .csv, .md, .html"), "{text}");
         }
     }
 

@@ -22,8 +22,8 @@ use crate::cli::terminal::{is_terminal, print, stdout_style, tell};
 use crate::job::Kind;
 use crate::model::Location;
 use crate::report::{
-    Glyphs, bench_head, bench_json, bench_machine_text, bench_row, comparison_json, comparison_text, device_kind_name,
-    file_json, file_text, machine_json, row_bars, verdict_json, verdict_lines, visible, visible_lines,
+    TextStyle, bench_charts, bench_head, bench_json, bench_machine_text, bench_row, comparison_json, comparison_text,
+    device_kind_name, file_json, file_text, machine_json, verdict_json, verdict_lines, visible, visible_lines,
 };
 use crate::runner::Runner;
 use asked::Asked;
@@ -143,8 +143,8 @@ impl Shown {
     fn verdict(self, verdict: &Verdict, rows: &[Row], machine: &Machine) -> Result<(), Stopped> {
         self.either(verdict_json(verdict, machine), || {
             let mut text = String::new();
-            if let Some(largest) = rows.last().filter(|_| is_terminal()) {
-                text += &row_bars(largest, &machine.devices, columns(), glyphs(), stdout_style());
+            if is_terminal() {
+                text += &bench_charts(rows, &machine.devices, text_style());
             }
             for line in verdict_lines(verdict, &machine.devices) {
                 text += &format!("{}\n", stdout_style().strong(&line));
@@ -164,16 +164,13 @@ impl Shown {
     }
 }
 
-fn columns() -> usize {
-    terminal_size::terminal_size_of(io::stdout()).map_or(USUAL_COLUMNS, |(width, _)| usize::from(width.0))
-}
-
-/// Blocks where the locale says that the terminal knows them.
-fn glyphs() -> Glyphs {
-    let locale =
-        ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|set| !set.is_empty()));
+/// As wide as the terminal, with blocks where the locale says that it knows them.
+fn text_style() -> TextStyle {
+    let width = terminal_size::terminal_size_of(io::stdout()).map_or(USUAL_COLUMNS, |(width, _)| usize::from(width.0));
+    let set = |name: &&str| std::env::var(name).ok().filter(|set| !set.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set);
     let is_unicode = locale.is_some_and(|locale| locale.to_ascii_lowercase().replace('-', "").contains("utf8"));
-    if is_unicode { Glyphs::Blocks } else { Glyphs::Ascii }
+    TextStyle { width: width.min(USUAL_COLUMNS), ascii: !is_unicode }
 }
 
 /// What the benchmark runs on: the CPU, and the GPUs of these places.

@@ -21,7 +21,8 @@ use crate::report::visible;
 /// How many wrong lines `--strict` names.
 const MAX_NAMED_LINES: usize = 20;
 
-type Line = Result<JobSpec, BadLine>;
+/// A job, or why a line is none.
+pub(in crate::cli) type Line = Result<JobSpec, BadLine>;
 
 /// Where a job file comes from.
 pub(in crate::cli) struct JobInput {

@@ -6,46 +6,43 @@ mod lines;
 mod look;
 mod output;
 mod shard;
+mod shown;
+mod streaming;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::ArgMatches;
 
-use first::{First, Gate};
+pub(super) use lines::Line;
 use lines::{JobInput, Lines};
-pub(super) use output::takes_no_rename;
-use output::{resolved, with_suffix};
+pub(super) use output::{Opened, Output, Shown, output_args, takes_no_rename};
+pub(super) use streaming::{Jobs, Streaming};
 
 use crate::cli::Stopped;
 use crate::cli::flow::flow_options;
 use crate::cli::options::Options;
 use crate::cli::pipe::Polled;
-use crate::cli::signals::Signals;
 use crate::cli::single::warn;
-use crate::cli::stopped::FAILED;
 use crate::cli::terminal::{is_terminal, stderr_style, tell};
-use crate::cli::watch::Watching;
-use crate::engine::{CancelFlag, Outcome};
+use crate::cli::total::Total;
+use crate::engine::CancelFlag;
 use crate::job::{BindContext, DeviceChoice, Shard};
-use crate::report::figures::counted;
-use crate::report::{quoted, run_summary, visible};
-use crate::results::{FileOptions, Tally, Watcher};
-use crate::runner::{Incoming, Runner, StreamOptions, Streamed};
+use crate::report::{quoted, run_summary};
+use crate::results::Tally;
+use crate::runner::{Runner, StreamOptions};
 
 /// What `run` was asked for, besides the options of all jobs.
 struct Asked {
     options: Options,
     input: JobInput,
-    output: Option<PathBuf>,
+    output: Output,
     only: Vec<String>,
     shard: Option<Shard>,
     strict: bool,
     results_only: bool,
     unordered: bool,
-    file: FileOptions,
     flow: StreamOptions,
     /// How many jobs run alone before the rest.
     first: Option<u64>,
@@ -57,7 +54,7 @@ struct Asked {
 
 pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let asked = Asked::read(matches)?;
-    asked.check_output()?;
+    asked.output.check(|path| asked.input.is_file(path))?;
     let cancel = CancelFlag::default();
     let lines = asked.input.open(asked.strict, asked.shard, &asked.only, &cancel)?;
     let explained = asked.options.explain || asked.options.dry_run || asked.table || asked.first.is_some();
@@ -102,66 +99,24 @@ fn require_device(runner: &Runner, device: DeviceChoice) -> Result<(), Stopped> 
 }
 
 impl Asked {
-    /// Refuses to write results over the jobs.
-    fn check_output(&self) -> Result<(), Stopped> {
-        let Some(output) = self.output.as_deref().filter(|path| !takes_no_rename(path)) else { return Ok(()) };
-        if output.is_dir() {
-            return Err(Stopped::usage(format_args!(
-                "--output: {} is a folder: name a file in it for the results",
-                output.display()
-            )));
-        }
-        for path in [output, &with_suffix(output, ".partial")] {
-            if self.input.is_file(path) {
-                return Err(Stopped::usage(format_args!(
-                    "--output: {} is the job file: name another file for the results",
-                    path.display()
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    /// What a file is to this run, if it is not to be written over.
-    fn taken(&self, path: &Path) -> Option<&'static str> {
-        if self.input.is_file(path) {
-            return Some("the job file");
-        }
-        let output = self.output.as_deref().filter(|output| !takes_no_rename(output))?;
-        // Those beside the results lie where these really are.
-        let (output, path) = (resolved(output), resolved(path));
-        if path == output {
-            return Some("the file for the results");
-        }
-        let mut others = [".partial", ".sorted"].iter().map(|suffix| with_suffix(&output, suffix));
-        others.any(|other| other == path).then_some("a file that the run makes beside its results")
-    }
-
     fn read(matches: &ArgMatches) -> Result<Self, Stopped> {
         let options = Options::read(matches)?;
         let Some(jobs) = matches.get_one::<PathBuf>("job-file") else {
             return Err(Stopped::usage("no job file: name one, or - for standard input"));
         };
-        let output = matches.get_one::<PathBuf>("output").filter(|path| path.as_os_str() != "-").cloned();
-        let file = FileOptions { resume: matches.get_flag("resume"), sync: matches.get_flag("sync") };
-        if file.resume && output.as_deref().is_none_or(takes_no_rename) {
-            return Err(Stopped::usage(
-                "--resume: there is no file to go on with: add --output RESULTS.jsonl, the file that the run writes to",
-            ));
-        }
+        let output = Output::read(matches)?;
         let results_only = matches.get_flag("results-only");
         Ok(Self {
-            table: is_terminal() && !options.json && output.is_none() && !matches.get_flag("tag"),
+            table: is_terminal() && !options.json && output.path().is_none() && !matches.get_flag("tag"),
             first: matches.get_one("first").copied(),
             tag: matches.get_flag("tag"),
             options,
-            input: JobInput::new(jobs).hashed(output.is_some() && !results_only),
+            input: JobInput::new(jobs).hashed(output.path().is_some() && !results_only),
             output,
             only: matches.get_many::<String>("only").into_iter().flatten().cloned().collect(),
             shard: matches.get_one("shard").copied(),
             strict: matches.get_flag("strict"),
             results_only,
-            file,
             unordered: matches.get_flag("unordered"),
             flow: flow_options(matches),
         })
@@ -170,107 +125,23 @@ impl Asked {
     fn run(
         &self,
         runner: &Arc<Runner>,
-        mut lines: Lines,
+        lines: Lines,
         cancel: &CancelFlag,
         matches: &ArgMatches,
     ) -> Result<ExitCode, Stopped> {
-        let stop = {
-            let (runner, cancel) = (Arc::downgrade(runner), cancel.clone());
-            move || {
-                cancel.cancel();
-                if let Some(runner) = runner.upgrade() {
-                    runner.engine().cancelled();
-                }
-            }
+        let streaming = Streaming {
+            matches,
+            runner,
+            cancel,
+            flow: self.flow.clone(),
+            output: &self.output,
+            first: self.first,
+            explained: self.options.explain,
         };
-        let look = {
-            let runner = Arc::downgrade(runner);
-            move || {
-                if let Some(runner) = runner.upgrade() {
-                    runner.engine().cancelled();
-                }
-            }
-        };
-        let signals = Signals::watch(cancel.clone(), look);
-        let total = || lines.total(self.input.path());
-        let mut watching = Watching::begin(matches, runner, total, |path| self.taken(path))?;
-        let first = self.first.map(|count| Arc::new(First::new(count, self.options.explain)));
-        let others = first.iter().map(|first| first.clone() as Arc<dyn Watcher>).collect();
-        let (results, earlier) = self.results(&lines, &watching, Box::new(stop))?;
-        let results = watching.over(results, others, self.file.resume)?;
-        let mut context = BindContext::in_folder(self.input.base_dir());
-        context.results = earlier;
-        let mut read = 0;
-        let mut next = || match first.as_ref().map_or(Gate::Open, |first| first.gate()) {
-            Gate::Open => lines.poll(),
-            Gate::Closed => Polled::NothingYet,
-            Gate::Shut => Polled::End,
-        };
-        let jobs = || match next() {
-            Polled::Item(line) => {
-                read += 1;
-                first.iter().for_each(|first| first.took_one());
-                line.map_or_else(|bad| Incoming::Ended(Outcome::from(bad)), Incoming::Job)
-            }
-            Polled::NothingYet => Incoming::NothingYet,
-            Polled::End => {
-                watching.read_all(read);
-                Incoming::End
-            }
-        };
-        let streamed = runner.stream(jobs, context, cancel, self.flow.clone(), results.clone());
-        let read_error = lines.read_error();
-        // The first ones have kept the rest from being read.
-        let refusal = first.as_ref().and_then(|first| first.refusal()).filter(|_| lines.has_more());
-        let finished = if streamed == Streamed::All && read_error.is_none() && refusal.is_none() {
-            results.finish().map(|tally| (tally, None))
-        } else {
-            results.finish_early()
-        };
-        // Whatever became of the results, the log is to be whole.
-        let watched = watching.finish();
-        let (tally, left_in) = match finished {
-            Ok(finished) => finished,
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(Stopped::PipeClosed),
-            Err(error) => {
-                let place = self.output.as_ref().map_or("standard output".into(), |path| path.display().to_string());
-                // A message of a file of ours names it.
-                let place = if error.to_string().contains(&place) { String::new() } else { format!("{place}: ") };
-                return Err(Stopped::failed(format_args!("results: {place}{error}")));
-            }
-        };
-        let why = match streamed {
-            Streamed::All => None,
-            Streamed::Halted => Some("halted"),
-            Streamed::Stopped => Some("interrupted"),
-        };
-        if let Some(why) = refusal {
-            tell(format_args!("{why}: the rest of {} was not run; without --first it is", visible(self.input.name())));
-        } else if let Some(why) = why.filter(|_| lines.has_more()) {
-            tell(format_args!("{why}: the rest of {} was not run", visible(self.input.name())));
-        }
-        self.summarise(&tally);
-        if tally.dropped > 0 {
-            let whose = if tally.dropped == 1 { "its" } else { "their" };
-            let dropped = counted(tally.dropped, "outcome", "outcomes");
-            tell(format_args!(
-                "{dropped} of an earlier run left out: {whose} job has changed, or is gone from the job file"
-            ));
-        }
-        if let (Some(partial), Some(output)) = (left_in, &self.output) {
-            let (partial, output) = (partial.display(), output.display());
-            tell(format_args!(
-                "{output} is as it was, and {partial} holds what this run did: --resume goes on with both"
-            ));
-        }
-        watched?;
-        if let Some(code) = signals.exit_code() {
-            return Ok(code);
-        }
-        match read_error {
-            Some(error) => Err(self.input.unreadable(&error)),
-            None => Ok(ExitCode::from(if tally.is_clean() { 0 } else { FAILED })),
-        }
+        let context = BindContext::in_folder(self.input.base_dir());
+        let jobs = OfFile { lines, input: &self.input };
+        let results = |jobs: &OfFile<'_>, watching: &_, on_broken| self.results(&jobs.lines, watching, on_broken);
+        streaming.run(jobs, context, results, |tally| self.summarise(tally))
     }
 
     fn summarise(&self, tally: &Tally) {
@@ -279,5 +150,41 @@ impl Asked {
             None => "save the job file and run it with".to_owned(),
         };
         tell(run_summary(tally, Some(&closer), stderr_style()).trim_end());
+    }
+}
+
+/// The jobs of a job file.
+struct OfFile<'a> {
+    lines: Lines,
+    input: &'a JobInput,
+}
+
+impl Jobs for OfFile<'_> {
+    fn poll(&mut self) -> Polled<Line> {
+        self.lines.poll()
+    }
+
+    fn has_more(&mut self) -> bool {
+        self.lines.has_more()
+    }
+
+    fn read_error(&mut self) -> Option<Stopped> {
+        self.lines.read_error().map(|error| self.input.unreadable(&error))
+    }
+
+    fn total(&self) -> Total {
+        self.lines.total(self.input.path())
+    }
+
+    fn name(&self) -> &str {
+        self.input.name()
+    }
+
+    fn origin(&self) -> &'static str {
+        "the job file"
+    }
+
+    fn taken(&self, path: &Path) -> Option<&'static str> {
+        self.input.is_file(path).then_some("the job file")
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::bench::{Ceiling, Machine};
+use crate::report::chart::Unit;
 use crate::report::figures::{bytes, rate};
 use crate::report::{Style, visible};
 
@@ -38,8 +39,8 @@ const MULTIPLY_ADDS: &str = " multiply-adds of 64 bits/s";
 /// `reads 12.3 GB/s, uploads 8 GB/s, 4.5 G multiply-adds/s`.
 pub(super) fn at_best(ceiling: &Ceiling) -> String {
     let parts = [
-        ceiling.read_bytes_per_s.map(|per_s| format!("reads {}", rate(per_s).replace("/s", "B/s"))),
-        ceiling.upload_bytes_per_s.map(|per_s| format!("uploads {}", rate(per_s).replace("/s", "B/s"))),
+        ceiling.read_bytes_per_s.map(|per_s| format!("reads {}", Unit::BytesPerSecond.show(per_s))),
+        ceiling.upload_bytes_per_s.map(|per_s| format!("uploads {}", Unit::BytesPerSecond.show(per_s))),
         ceiling.operations_per_s.map(|per_s| rate(per_s).replace("/s", MULTIPLY_ADDS)),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();

@@ -1,19 +1,21 @@
 //! What `tandem bench` and `tandem calibrate` found: rows as they come, what follows from them, and whole reports as files.
 
-mod bars;
+mod charts;
 mod comparison;
 mod csv;
 mod files;
+mod html;
 mod json;
 mod machine;
 mod markdown;
 mod rows;
 mod words;
 
-pub use bars::{Glyphs, bars, row_bars};
+pub use charts::bench_charts;
 pub use comparison::comparison_text;
 pub use csv::bench_csv;
 pub use files::file_text;
+pub use html::bench_html;
 pub use json::{bench_json, comparison_json, file_json, machine_json, verdict_json};
 pub use machine::bench_machine_text;
 pub use markdown::bench_markdown;

@@ -19,15 +19,17 @@ pub struct Output {
 
 impl CommandAnswer {
     /// Removes the files that hold what was too long for an outcome, for whoever has read them; and their folder, where it is
-    /// empty then.
+    /// empty then. `None` where there are none.
     #[cfg(feature = "cli")]
-    pub(crate) fn remove_files(&self) {
-        for path in [&self.stdout.file, &self.stderr.file].into_iter().flatten() {
-            let _ = std::fs::remove_file(path);
+    pub(crate) fn remover(&self) -> Option<Box<dyn FnOnce() + Send>> {
+        let files: Vec<PathBuf> = [&self.stdout.file, &self.stderr.file].into_iter().flatten().cloned().collect();
+        let remove = |path: PathBuf| {
+            let _ = std::fs::remove_file(&path);
             if let Some(folder) = path.parent() {
                 let _ = std::fs::remove_dir(folder);
             }
-        }
+        };
+        if files.is_empty() { None } else { Some(Box::new(move || files.into_iter().for_each(remove))) }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::env;
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
 use ureq::config::Config;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
@@ -13,7 +14,6 @@ use url::{Host, Url};
 
 use crate::engine::CancelFlag;
 use crate::job::{Cause, JobError};
-use crate::tasks::links::params::Bounds;
 use crate::tasks::links::watched::Watch;
 use crate::tasks::regular::open_regular;
 
@@ -21,14 +21,16 @@ use crate::tasks::regular::open_regular;
 const ROOTS_VARIABLE: &str = "SSL_CERT_FILE";
 const MAX_ROOTS_BYTES: u64 = 16 << 20;
 
-/// A client for one page, called `name` in messages: its connections know whether the job is cancelled, and none outlives it.
+/// A client for the page at this address, called `name` in messages, for at most `timeout`: its connections know whether the job
+/// is cancelled, and none outlives it.
 ///
 /// # Errors
 /// Where the environment asks for a proxy or certificates that cannot be had.
-pub(super) fn client(url: &Url, name: &str, bounds: &Bounds, cancel: &CancelFlag) -> Result<Agent, JobError> {
+pub(super) fn client(url: &Url, name: &str, timeout: Duration, cancel: &CancelFlag) -> Result<Agent, JobError> {
     let mut config = Config::builder()
-        .timeout_global(Some(bounds.timeout))
-        .max_redirects(bounds.max_redirects)
+        .timeout_global(Some(timeout))
+        // Whoever asks follows them: this client would follow some that lead away from the web.
+        .max_redirects(0)
         .http_status_as_error(false)
         .user_agent(concat!("tandem/", env!("CARGO_PKG_VERSION")))
         .accept("text/html,application/xhtml+xml;q=0.9,*/*;q=0.1");

@@ -1,10 +1,11 @@
 //! A page of a web server, in bounded time and memory.
 
 use std::io;
+use std::time::Instant;
 
 use ureq::http::Response;
 use ureq::http::header::{CONTENT_TYPE, HeaderName, LOCATION};
-use ureq::{Body, Error, ResponseExt};
+use ureq::{Body, Error};
 use url::Url;
 
 use crate::job::{Cause, JobError};
@@ -24,13 +25,30 @@ pub(super) fn get(url: &Url, bounds: &Bounds, context: &TaskContext<'_>) -> Resu
     let name = nameable(url).to_string();
     // Who asked for the end of a job, or its own time-out, is what ended it, whatever the connection makes of that.
     let failure = |error| context.check().err().unwrap_or_else(|| failed(&name, error, bounds));
+    let begun = Instant::now();
+    let mut redirects = 0;
     let mut asked = url.clone();
-    asked.set_fragment(None);
-    let mut response = client(url, &name, bounds, context.cancel)?.get(asked.as_str()).call().map_err(failure)?;
+    let mut response = loop {
+        asked.set_fragment(None);
+        // The whole way is bounded, not each step of it. Where no time is left, the client ends at once.
+        let left = bounds.timeout.saturating_sub(begun.elapsed());
+        let response = client(&asked, &name, left, context.cancel)?.get(asked.as_str()).call().map_err(failure)?;
+        let status = response.status();
+        let to = response.headers().get(LOCATION).filter(|_| leads_elsewhere(status.as_u16()));
+        let Some(to) = to.filter(|_| bounds.max_redirects > 0) else { break response };
+        if redirects == bounds.max_redirects {
+            return Err(failure(Error::TooManyRedirects));
+        }
+        redirects += 1;
+        asked = redirected(&asked, &String::from_utf8_lossy(to.as_bytes())).map_err(|(to, what)| {
+            JobError::bad_input(format!(
+                "{name}: redirects to {to} (status {status}), which is {what}: check the address"
+            ))
+        })?;
+    };
     check_status(&name, &response)?;
     let content_type = header(&response, CONTENT_TYPE).map(str::to_owned);
     check_content_type(&name, content_type.as_deref())?;
-    let found = Url::parse(&response.get_uri().to_string()).map_or_else(|_| nameable(url), |url| nameable(&url));
     if response.body().content_length().is_some_and(|length| length > bounds.max_bytes) {
         return Err(too_long(&name, bounds.max_bytes));
     }
@@ -42,7 +60,22 @@ pub(super) fn get(url: &Url, bounds: &Bounds, context: &TaskContext<'_>) -> Resu
         ReadError::TooLong => too_long(&name, bounds.max_bytes),
     })?;
     let charset = content_type.as_deref().and_then(charset_of).map(str::to_owned);
-    Ok(Fetched { name, url: found, bytes, charset })
+    Ok(Fetched { name, url: nameable(&asked), bytes, charset })
+}
+
+/// Whether an answer with this status tells where else to look, as 304 does not.
+fn leads_elsewhere(status: u16) -> bool {
+    matches!(status, 301..=303 | 307 | 308)
+}
+
+/// Where a `Location` leads from here; else what it says and what is wrong with that. (The HTTP client's own way would take
+/// `file:…` and `mailto:…` for paths on the same server.)
+fn redirected(from: &Url, to: &str) -> Result<Url, (String, String)> {
+    let next = from.join(to).map_err(|error| (excerpt(to), format!("no address ({error})")))?;
+    match next.scheme() {
+        "http" | "https" => Ok(next),
+        _ => Err((excerpt(nameable(&next).as_str()), "no http(s) address".to_owned())),
+    }
 }
 
 /// A URL that may be shown, and that links may start from: without the name and the password of a user.

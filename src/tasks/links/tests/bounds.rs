@@ -2,6 +2,8 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -120,7 +122,26 @@ fn redirects_for_ever_end_at_their_limit() {
 
 #[test]
 fn a_redirect_away_from_the_web_is_an_error() {
-    for to in ["file:///etc/passwd", "ftp://example.org/", "mailto:x", "http://", ":", ""] {
+    for (to, part) in [
+        ("file:///etc/passwd", "redirects to file:///etc/passwd (status 302 Found), which is no http(s) address"),
+        ("ftp://user:secret@example.org/", "redirects to ftp://example.org/ (status"),
+        ("mailto:x", "redirects to mailto:x (status"),
+        ("JavaScript:void(0)", "redirects to javascript:void(0) (status"),
+        ("http://", "redirects to http:// (status"),
+    ] {
+        let served = Arc::new(AtomicU32::new(0));
+        let server = serve({
+            let served = served.clone();
+            move |_, stream| {
+                served.fetch_add(1, Ordering::Relaxed);
+                send(stream, &format!("302 Found\r\nLocation: {to}"), b"")
+            }
+        });
+        soon(|| fails(&within(&server, 5000), Cause::BadInput, part));
+        assert_eq!(served.load(Ordering::Relaxed), 1, "{to} was taken for a path of the server");
+    }
+    // These are of the same server, and lead in circles.
+    for to in [":", ""] {
         let server = serve(move |_, stream| send(stream, &format!("302 Found\r\nLocation: {to}"), b""));
         soon(|| drop(error_of(&within(&server, 2000))));
     }
