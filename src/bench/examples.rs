@@ -42,6 +42,8 @@ pub(crate) fn report() -> Report {
         row("stats", "f32", 10_000, &[(Place::Thread, 0.03125), (Place::Cpu, 0.015_625), (Place::Gpu(0), 0.0625)]),
         row("stats", "f32", 1_000_000, &[(Place::Thread, 4.0), (Place::Cpu, 1.0), (Place::Gpu(0), 0.25)]),
     ];
+    let memory = |share| Some(Limit { bound: Bound::Memory, share, operations_per_byte: None });
+    (rows[1].cells[0].limit, rows[1].cells[1].limit) = (memory(0.2), memory(0.21));
     rows[1].cells[2].limit = Some(Limit { bound: Bound::Upload, share: 0.8, operations_per_byte: None });
     let devices = vec![
         DeviceDescription {

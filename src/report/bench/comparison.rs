@@ -81,12 +81,16 @@ fn names(keys: &[Key]) -> String {
 pub(super) fn outcome(found: &Comparison, max_regression: f64) -> String {
     let compared = counted(found.compared.len() as u64, "time", "times");
     let limit = percent(max_regression);
-    match found.regressions() as u64 {
-        0 => format!("none of {compared} has regressed by more than {limit} (Mann-Whitney, Holm, level 0.05)"),
-        count => {
-            format!("{} of {compared} regressed by more than {limit} (Mann-Whitney, Holm, level 0.05)", whole(count))
-        }
+    let how = "(Mann-Whitney, Holm, level 0.05)";
+    let mut text = match found.regressions() as u64 {
+        0 => format!("none of {compared} has regressed by more than {limit} {how}"),
+        count => format!("{} of {compared} regressed by more than {limit} {how}", whole(count)),
+    };
+    let unclear = found.compared.iter().filter(|row| row.change == Change::TooFewRuns).count() as u64;
+    if unclear > 0 {
+        text += &format!("; {} with too few runs to tell: add --runs 10 or more on both sides", whole(unclear));
     }
+    text
 }
 
 #[cfg(test)]

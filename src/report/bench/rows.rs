@@ -132,8 +132,8 @@ mod tests {
             text,
             "\
 kind       variant          units  where              took       +-   units/s   to cpu   to one    of its ceiling
-stats      f32          1,000,000  cpu, 1 thread   4.00 ms   0.68 %   250 M/s    0.25x    1.00x                 -
-                                   cpu, 8 threads  1.00 ms   0.68 %  1.00 G/s    1.00x    4.00x                 -
+stats      f32          1,000,000  cpu, 1 thread   4.00 ms   0.68 %   250 M/s    0.25x    1.00x       20 % memory
+                                   cpu, 8 threads  1.00 ms   0.68 %  1.00 G/s    1.00x    4.00x       21 % memory
                                    gpu:0            250 us   0.68 %  4.00 G/s    4.00x   16.00x       80 % upload
                                    upload 62.5 us, compute 188 us; the first time 200 ms of set-up
 "
