@@ -89,14 +89,28 @@ impl FileRun {
 }
 
 impl FileComparison {
+    fn auto_and_best(&self) -> Option<(&FileRun, &FileRun)> {
+        let auto = self.runs.iter().find(|run| run.mode == Mode::Auto)?;
+        let forced = self.runs.iter().filter(|run| run.mode != Mode::Auto);
+        let best = forced.min_by(|a, b| a.median_ms.total_cmp(&b.median_ms))?;
+        Some((auto, best))
+    }
+
+    /// Whether chance may be what sets `auto` and the best of the others apart: the intervals of their medians overlap, or one of them
+    /// ran only once.
+    pub fn is_regret_unclear(&self) -> bool {
+        self.auto_and_best().is_some_and(|(auto, best)| {
+            let once = auto.runs_ms.len().min(best.runs_ms.len()) < 2;
+            once || (auto.low_ms <= best.high_ms && best.low_ms <= auto.high_ms)
+        })
+    }
+
     /// How much longer `auto` takes than the best of the others: in milliseconds, and as a share of that one's time. Negative
     /// where it is faster than both.
     pub fn regret(&self) -> Option<(f64, f64)> {
-        let auto = self.runs.iter().find(|run| run.mode == Mode::Auto)?;
-        let forced = self.runs.iter().filter(|run| run.mode != Mode::Auto).map(|run| run.median_ms);
-        let best_ms = forced.min_by(f64::total_cmp).filter(|ms| *ms > 0.0)?;
-        let regret_ms = auto.median_ms - best_ms;
-        Some((regret_ms, regret_ms / best_ms))
+        let (auto, best) = self.auto_and_best().filter(|(_, best)| best.median_ms > 0.0)?;
+        let regret_ms = auto.median_ms - best.median_ms;
+        Some((regret_ms, regret_ms / best.median_ms))
     }
 }
 
@@ -176,7 +190,7 @@ impl EarlierResults for Outcomes {
 
 impl FileBench {
     /// Runs the jobs `runs` times in each mode (some times in about `budget` where left out), in turn, after a run in each that
-    /// warms up, from which the model of `runner` learns too. Without a usable GPU, and where no job has a GPU side, there is
+    /// warms up (and counts only where there is no time for others), from which the model of `runner` learns too. Without a usable GPU, and where no job has a GPU side, there is
     /// no run on GPUs only.
     ///
     /// # Errors
@@ -194,27 +208,26 @@ impl FileBench {
         let mut first: Option<(Mode, BTreeMap<u64, Became>)> = None;
         let mut failed = vec![0; modes.len()];
         let mut times_ms: Vec<Vec<f64>> = vec![Vec::new(); modes.len()];
-        let mut warm = Duration::ZERO;
         for turn in 0..=runs.unwrap_or(USUAL_RUNS) {
-            // The first turn warms up.
-            let round = if turn < 2 { warm } else { begun.elapsed() / turn };
-            if runs.is_none() && turn > 1 && begun.elapsed() + round > budget {
+            // The first turn warms up; where it alone takes the time that there is, it is what counts.
+            let round = begun.elapsed() / turn.max(1);
+            if runs.is_none() && turn > 0 && begun.elapsed() + round > budget {
                 break;
+            }
+            if turn == 1 {
+                times_ms.iter_mut().for_each(Vec::clear);
             }
             for at in 0..modes.len() {
                 let at = (at + turn as usize) % modes.len();
                 let mode = modes[at];
                 let (ms, found) = self.run(runner, mode);
-                if turn > 0 {
-                    times_ms[at].push(ms);
-                }
+                times_ms[at].push(ms);
                 failed[at] = found.values().filter(|became| !became.succeeded).count() as u64;
                 match &first {
                     None => first = Some((mode, found)),
                     Some((first_mode, expected)) => self.check(*first_mode, expected, mode, &found)?,
                 }
             }
-            warm = begun.elapsed();
         }
         let runs = modes.into_iter().zip(times_ms).zip(failed);
         let runs = runs.map(|((mode, times), failed)| FileRun::new(mode, times, failed)).collect();

@@ -32,7 +32,7 @@ pub fn file_text(found: &FileComparison, style: Style) -> String {
             time_ms(run.median_ms),
             time_ms(run.low_ms),
             time_ms(run.high_ms),
-            percent(run.confidence),
+            if run.runs_ms.len() > 1 { percent(run.confidence) } else { "-".to_owned() },
             whole(run.runs_ms.len() as u64),
             whole(run.failed),
         ]);
@@ -52,6 +52,9 @@ pub(super) fn regret_words(found: &FileComparison) -> String {
         }
         None => "there is nothing to hold auto against".to_owned(),
     };
+    if found.is_regret_unclear() {
+        text += ", which may be chance";
+    }
     if !found.runs.iter().any(|run| run.mode == Mode::Gpu) {
         text += if found.without_gpu == found.jobs {
             "; no job has a gpu side"
@@ -86,7 +89,7 @@ mod tests {
         found.runs.remove(1);
         found.runs[1] = FileRun::new(Mode::Auto, vec![90.0], 2);
         assert!(file_text(&found, Style::PLAIN).contains(
-            "auto is 10.0 ms (10 %) faster than the best of the forced runs; there is no usable gpu to force jobs onto; 2 jobs failed"
+            "auto is 10.0 ms (10 %) faster than the best of the forced runs, which may be chance; there is no usable gpu to force jobs onto; 2 jobs failed"
         ));
     }
 }

@@ -148,8 +148,8 @@ fn variant(page: &mut Page, report: &Report, verdict: &Verdict, rows: &[Row], nu
         "note",
     ]);
     for row in rows {
-        for cell in &row.cells {
-            table.row(time(row, cell, report));
+        for (at, cell) in row.cells.iter().enumerate() {
+            table.row(time(row, cell, at == 0, report));
         }
     }
     page.table(&format!("{name}: every time"), &table);
@@ -165,9 +165,10 @@ fn bands(verdict: &Verdict) -> Vec<Band> {
     bands.collect()
 }
 
-fn time(row: &Row, cell: &Cell, report: &Report) -> Vec<String> {
+/// The cells of a time; what holds for the whole row stands with its first one.
+fn time(row: &Row, cell: &Cell, is_first: bool, report: &Report) -> Vec<String> {
     let ratio = |ratio: Option<f64>| ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}x"));
-    let busy = row.others_busy_cpus.filter(|busy| *busy >= BUSY_MIN).map(busy_note);
+    let busy = row.others_busy_cpus.filter(|busy| *busy >= BUSY_MIN && is_first).map(busy_note);
     let notes: Vec<String> = note(cell).into_iter().chain(busy).collect();
     vec![
         whole(row.units),
@@ -283,7 +284,8 @@ mod tests {
         report.files[0].file = "<script>".to_owned();
         let comparison = Comparison::of(&report, &report, 0.1).unwrap();
         let page = bench_html(&report, Some((&comparison, 0.1)));
-        for needed in ["time-0", "phases-0", "roofline", "ceiling", "file-0", "gpu:0 wins from", "Against the baseline"]
+        for needed in
+            ["time-0", "phases-0", "roofline", "ceiling", "file-0", "gpu:0 wins from about", "Against the baseline"]
         {
             assert!(page.contains(needed), "{needed}");
         }

@@ -77,8 +77,10 @@ pub fn bench_markdown(report: &Report, comparison: Option<(&Comparison, f64)>) -
 
 fn times(text: &mut String, row: &Row, report: &Report) {
     let ratio = |ratio: Option<f64>| ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}x"));
-    for cell in &row.cells {
-        let busy = row.others_busy_cpus.filter(|busy| *busy >= BUSY_MIN).map(busy_note);
+    for (at, cell) in row.cells.iter().enumerate() {
+        // It is told once a row.
+        let is_first = at == 0;
+        let busy = row.others_busy_cpus.filter(|busy| *busy >= BUSY_MIN && is_first).map(busy_note);
         let notes: Vec<String> = note(cell).into_iter().chain(busy).collect();
         let _ = writeln!(
             text,
@@ -149,7 +151,7 @@ mod tests {
         let comparison = Comparison::of(&report, &report, 0.1).unwrap();
         let text = bench_markdown(&report, Some((&comparison, 0.1)));
         assert!(text.starts_with("# tandem bench\n\n**none of 9 times has regressed by more than 10 %"), "{text}");
-        assert!(text.contains("- stats f32: gpu:0 wins from n = 100,000 on"), "{text}");
+        assert!(text.contains("- stats f32: gpu:0 wins from about n = 100,000 on"), "{text}");
         assert!(text.contains("A &lt;GPU> &amp; co"), "names are no markup: {text}");
         // Each line of a table has as many cells as its head.
         let mut columns = None;

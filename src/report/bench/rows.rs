@@ -58,7 +58,7 @@ pub fn bench_row(row: &Row, devices: &[DeviceDescription], style: Style) -> Stri
 
 /// That others were at work.
 pub(super) fn busy_note(busy: f64) -> String {
-    format!("others kept {busy:.1} CPUs busy meanwhile: on a quiet machine it would be faster")
+    format!("others kept {busy:.1} CPUs busy during these runs, which makes them slower")
 }
 
 /// How close to what the place can do: `83 % of memory`.

@@ -18,6 +18,12 @@ pub fn verdict_lines(verdict: &Verdict, devices: &[DeviceDescription]) -> Vec<St
     lines
 }
 
+/// A size that was interpolated, to two digits: it is not known better.
+fn roughly(units: u64) -> String {
+    let step = 10_u64.pow(units.max(1).ilog10().saturating_sub(1));
+    whole((units + step / 2) / step * step)
+}
+
 fn parallel(about: &str, found: &Parallel) -> String {
     let (ratio, units) = found.best;
     let threads = found.threads;
@@ -25,7 +31,7 @@ fn parallel(about: &str, found: &Parallel) -> String {
     match found.break_even {
         BreakEven::Always => format!("{about}: {threads} threads are worth it at every size measured, {at_best}"),
         BreakEven::From(from) => {
-            format!("{about}: {threads} threads are worth it from about n = {} on, {at_best}", whole(from))
+            format!("{about}: {threads} threads are worth it from about n = {} on, {at_best}", roughly(from))
         }
         BreakEven::Never if ratio > 1.0 => {
             format!("{about}: {threads} threads are worth it at some sizes, and not at the largest, {at_best}")
@@ -40,7 +46,7 @@ fn challenged(about: &str, found: &Challenge, devices: &[DeviceDescription]) -> 
     let (ratio, units) = found.best;
     let best = format!("{ratio:.2}x the CPU's speed at best (at {})", whole(units));
     let mut text = match found.fresh {
-        BreakEven::From(from) => format!("{about}: {place}{software} wins from n = {} on, {best}", whole(from)),
+        BreakEven::From(from) => format!("{about}: {place}{software} wins from about n = {} on, {best}", roughly(from)),
         BreakEven::Always => format!("{about}: {place}{software} wins at every size measured, {best}"),
         BreakEven::Never if ratio > 1.0 => {
             format!("{about}: {place}{software} wins at some sizes, and not at the largest, {best}")
@@ -48,7 +54,7 @@ fn challenged(about: &str, found: &Challenge, devices: &[DeviceDescription]) -> 
         BreakEven::Never => format!("{about}: {place}{software} never wins, {best}"),
     };
     if let Some((low, high)) = found.band_units.filter(|(low, high)| low < high) {
-        text += &format!("; between {} and {} the two cannot be told apart", whole(low), whole(high));
+        text += &format!("; between {} and {} the two cannot be told apart", roughly(low), roughly(high));
     }
     if let Some(lost) = &found.lost {
         text += &format!("; {}", reason(lost, found));
@@ -95,7 +101,7 @@ fn reason(lost: &Lost, found: &Challenge) -> String {
 fn other_cases(found: &Challenge) -> String {
     let mut text = String::new();
     let from = |found: BreakEven| match found {
-        BreakEven::From(units) => format!("from n = {} on", whole(units)),
+        BreakEven::From(units) => format!("from about n = {} on", roughly(units)),
         BreakEven::Always => "at every size".to_owned(),
         BreakEven::Never => "never".to_owned(),
     };
@@ -124,7 +130,7 @@ mod tests {
             "stats f32: 8 threads are worth it at every size measured, 4.00x as fast as one at best (at 1,000,000)"
         );
         assert!(
-            lines[1].starts_with("stats f32: gpu:0 wins from n = 100,000 on, 4.00x the CPU's speed at best"),
+            lines[1].starts_with("stats f32: gpu:0 wins from about n = 100,000 on, 4.00x the CPU's speed at best"),
             "{lines:?}"
         );
         assert!(
@@ -132,6 +138,12 @@ mod tests {
                 || lines[1].contains("least that any job")
         );
         assert!(lines[1].contains("As the only job of a program"), "{lines:?}");
+    }
+
+    #[test]
+    fn what_was_interpolated_has_two_digits() {
+        let sizes = [0, 9, 15, 994, 64_053, 99_600].map(roughly);
+        assert_eq!(sizes, ["0", "9", "15", "990", "64,000", "100,000"]);
     }
 
     #[test]
