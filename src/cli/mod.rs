@@ -11,6 +11,7 @@ mod map;
 mod merge;
 mod model;
 mod options;
+mod pictures;
 mod pipe;
 mod printed;
 mod progress;

@@ -310,12 +310,16 @@ impl Coordinator {
             Item::Large(large) => {
                 start_clock(&self.timer, &shared.begun, &mut large.ticket);
                 large.begun = true;
-                let running = large.running.clone();
+                let (running, index) = (large.running.clone(), large.ticket.index);
                 Box::new(move |scratch| {
+                    let begun = Instant::now();
                     let result = match shared.devices.get(lane.device) {
                         Some(device) => fold_on(&running, &*device, units, scratch),
                         None => Err(DeviceError::Lost("it is not there".to_owned())),
                     };
+                    if let Some(recorder) = shared.recorder.get() {
+                        recorder.on_lane(lane).note(begun, (index, 1), "chunk");
+                    }
                     // The coordinator outlives what it began.
                     let _ = sender.send(Message::Chunk { key, lane, result });
                 })
@@ -323,9 +327,14 @@ impl Coordinator {
             short => match std::mem::replace(short, Item::Begun) {
                 Item::Batch(tickets) => Box::new(move |scratch| {
                     let (begun, _one) = (Instant::now(), shared.begun.one());
+                    let (first, taken) = (tickets.first().map_or(0, |first| first.index), tickets.len());
                     let plan = |work: &Work, asked| shared.plan_small(work, asked).map(Arc::new);
                     let mut planner = Planner::new(&plan, shared.default_device());
                     let leftover = batch::run(tickets, &mut planner, &**shared.devices.cpu(), scratch);
+                    if let Some(recorder) = shared.recorder.get() {
+                        let jobs = (taken - leftover.rest.len()) as u32;
+                        recorder.on_lane(lane).note(begun, (first, jobs), "batch");
+                    }
                     shared.learn_small(&leftover);
                     let _ = sender.send(Message::BatchEnded { lane, elapsed: begun.elapsed(), leftover });
                 }),
@@ -348,6 +357,7 @@ impl Coordinator {
 /// Counts a job as running, and lets the time run that it was given, with its first chunk or stage.
 fn start_clock(timer: &Timer, begun: &Begun, ticket: &mut Ticket) {
     ticket.has_begun.get_or_insert_with(|| begun.one());
+    ticket.queued = None;
     if let Some(limit) = ticket.timeout.take() {
         timer.watch(&ticket.cancel, limit);
     }

@@ -18,6 +18,7 @@ mod outside;
 mod panics;
 mod queue;
 mod ready;
+mod recorder;
 mod reservation;
 mod running;
 mod shared;

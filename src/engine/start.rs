@@ -14,16 +14,18 @@ use crate::engine::devices::Devices;
 use crate::engine::foreign::Foreign;
 use crate::engine::lanes::{Lanes, is_own_thread, own_thread};
 use crate::engine::message::Message;
+use crate::engine::recorder::Recorder;
 use crate::engine::running::caught;
 use crate::engine::shared::{Planned, Settings, Shared};
 use crate::engine::stage::{irregular, not_on};
 use crate::engine::ticket::Ticket;
 use crate::engine::verify::{self, SkippedRun, Verification};
-use crate::engine::{CancelFlag, OutcomeSink, panics};
+use crate::engine::{CancelFlag, Outcome, OutcomeSink, panics};
 use crate::job::{BindContext, Bound, Cause, DeviceChoice, JobError, JobParams, JobSpec};
 use crate::kernels::{DynKernel, Work};
 use crate::model::{Store, Warning};
 use crate::plan::Plan;
+use crate::timeline::Timeline;
 
 /// A running engine. Dropping it ends it after everything that was submitted.
 pub struct Engine {
@@ -61,7 +63,9 @@ impl Engine {
     /// Submits a job.
     pub fn submit(&self, spec: JobSpec, context: Arc<BindContext>, cancel: CancelFlag, sink: Arc<dyn OutcomeSink>) {
         self.shared.gauge.raise_below(usize::MAX);
-        self.shared.submit(Ticket::new(spec, context, cancel, sink));
+        let mut ticket = Ticket::new(spec, context, cancel, sink);
+        ticket.queued = self.shared.recorder.get().map(Recorder::queue);
+        self.shared.submit(ticket);
     }
 
     /// Runs a closure on a CPU lane. Its panics are the caller's to catch, with [`catch`](crate::engine::catch).
@@ -93,6 +97,23 @@ impl Engine {
     /// Waits until every submitted job has ended and its outcome was delivered.
     pub fn wait(&self) {
         self.shared.gauge.wait_until_zero();
+    }
+
+    /// Takes notes of what it does from now on.
+    pub fn record(&self) {
+        self.shared.recorder.get_or_init(|| Arc::new(Recorder::new()));
+    }
+
+    /// Adds outcomes to the notes, of jobs that have ended just now; where notes are taken.
+    pub fn note_outcomes(&self, outcomes: &[Outcome]) {
+        if let Some(recorder) = self.shared.recorder.get() {
+            recorder.ended(outcomes);
+        }
+    }
+
+    /// What the notes say; `None` where none were taken.
+    pub fn timeline(&self) -> Option<Timeline> {
+        self.shared.recorder.get().map(|recorder| recorder.timeline(self.shared.threads()))
     }
 
     /// How many jobs run just now; of small ones that run in one go on one thread, one.

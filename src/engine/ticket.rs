@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::engine::foreign::Foreign;
+use crate::engine::recorder::Queued;
 use crate::engine::reservation::Reservation;
 use crate::engine::{CancelFlag, Outcome, OutcomeSink, RanOn, Timings, panics};
 use crate::job::{BindContext, DeviceChoice, JobError, JobParams, JobSpec, Terms};
@@ -103,6 +104,8 @@ pub(crate) struct Ticket {
     pub in_memory: bool,
     pub context: Arc<BindContext>,
     pub submitted: Instant,
+    /// There while it waits to begin, in a run of which notes are taken.
+    pub queued: Option<Queued>,
     /// There once it runs by itself, and not as one of a batch.
     pub has_begun: Option<HasBegun>,
     pub cancel: CancelFlag,
@@ -120,7 +123,7 @@ impl Ticket {
         let Terms { timeout, memory_bytes, .. } = terms;
         // A time-out is the job's own.
         let cancel = if timeout.is_some() { cancel.child() } else { cancel };
-        let has_begun = None;
+        let (has_begun, queued) = (None, None);
         Self {
             index,
             id,
@@ -134,6 +137,7 @@ impl Ticket {
             in_memory,
             context,
             submitted,
+            queued,
             has_begun,
             cancel,
             sink,

@@ -63,7 +63,7 @@ impl Weighed {
             (None, Some(Forecast { samples, .. })) => format!("{samples} samples"),
             (None, None) => "cannot be predicted".to_owned(),
         };
-        Candidate { choice: self.choice.clone(), predicted, note }
+        Candidate { choice: self.choice.clone(), predicted, wait_ms: self.wait_ms, note }
     }
 }
 

@@ -79,6 +79,8 @@ pub struct Candidate {
     pub choice: Choice,
     /// How long it was predicted to take, from now to the answer, waiting included; `None` where it could not be taken.
     pub predicted: Option<Prediction>,
+    /// How much of that is waiting for the device, in milliseconds.
+    pub wait_ms: f64,
     /// Where the prediction comes from, or why the choice could not be taken: `12 samples`, `prior`,
     /// `software adapter, not allowed`.
     pub note: String,

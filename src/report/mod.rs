@@ -16,10 +16,12 @@ mod outcome_json;
 mod pace;
 mod page;
 mod progress;
+mod run_page;
 mod run_table;
 mod style;
 mod table;
 mod text_chart;
+mod trace;
 
 #[cfg(feature = "cli")]
 pub use bench::{
@@ -27,7 +29,7 @@ pub use bench::{
     comparison_json, comparison_text, file_json, file_text, machine_json, verdict_json, verdict_lines,
 };
 pub use closely::whole_result;
-pub use explain::{explain, heading, plan_text, predicted};
+pub use explain::{chosen, explain, heading, plan_text, predicted};
 pub use joblog::{JOBLOG_HEAD, write_joblog_line};
 pub use machine::{DeviceReport, device_kind_name, devices_json, devices_text, model_json, model_text};
 pub use memory_table::memory_text;
@@ -35,7 +37,9 @@ pub use outcome_json::{Detail, write_outcome, write_plan};
 pub use pace::{Pace, time_left};
 pub use page::Page;
 pub use progress::{Progress, progress_bar, progress_line};
+pub use run_page::{RunAbout, run_gantt, run_page};
 pub use run_table::{quoted, run_head, run_row, run_summary};
 pub use style::{Style, visible, visible_lines};
 pub use table::{Align, Table};
 pub use text_chart::{TextAxis, TextStyle, text_bars, text_lines};
+pub use trace::{QUEUED_MAX, write_trace};

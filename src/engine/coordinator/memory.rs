@@ -239,6 +239,9 @@ impl Coordinator {
     fn tell_reserved(&self) {
         let (reserved, limit) =
             self.memory.budget.as_ref().map_or((0, u64::MAX), |budget| (budget.reserved_bytes(), budget.limit_bytes()));
+        if let Some(recorder) = self.shared.recorder.get() {
+            recorder.memory(reserved, limit);
+        }
         self.shared.reserved_bytes.store(reserved, Ordering::Relaxed);
         self.shared.room_bytes.store(limit.saturating_sub(reserved), Ordering::Relaxed);
     }
