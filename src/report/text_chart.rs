@@ -56,7 +56,7 @@ fn bar(columns: f64, ascii: bool) -> String {
     }
     let eighths = ((columns * 8.0).round() as usize).max(1);
     let mut bar = "█".repeat(eighths / 8);
-    if eighths % 8 > 0 {
+    if !eighths.is_multiple_of(8) {
         bar.push(EIGHTHS[eighths % 8 - 1]);
     }
     bar

@@ -71,6 +71,7 @@ fn places_can_be_chosen_and_a_missing_gpu_is_an_error() {
 }
 
 #[test]
+#[allow(clippy::print_stderr)]
 fn a_gpu_has_phases_and_a_reason_why_it_loses() {
     let listed = &tandem(&["devices", "--json", "--allow-software-gpu"]).expect(0).json()[0];
     let devices = listed["devices"].as_array().unwrap();
@@ -133,7 +134,7 @@ fn exports_hold_what_was_found_each_in_its_format() {
     }
     let lines: Vec<&str> = csv.lines().collect();
     let columns = lines[0].split(',').count();
-    assert!(lines.len() >= 1 + 4 * 2 && lines.iter().all(|line| line.split(',').count() == columns), "{csv}");
+    assert!(lines.len() > 4 * 2 && lines.iter().all(|line| line.split(',').count() == columns), "{csv}");
     assert!(md.starts_with("# tandem bench\n") && md.contains("| primes | numbers | 4,000 |"), "{md}");
     assert!(
         html.starts_with("<!DOCTYPE html>") && html.contains("<svg") && !html.contains("http://localhost"),

@@ -14,8 +14,11 @@ use crate::report::chart::{
 };
 use crate::report::figures::{counted, rate, time_ms, whole};
 
-/// The parts of a run's time, in their order.
-const PARTS: [(&str, fn(&Run) -> f64); 5] = [
+/// A part of a run's time: its name, and how long it took in milliseconds.
+type Part = (&'static str, fn(&Run) -> f64);
+
+/// The parts, in their order.
+const PARTS: [Part; 5] = [
     ("waiting", |run| run.waiting_ms),
     ("set-up", |run| run.setup_ms),
     ("upload", |run| run.upload_ms),

@@ -61,7 +61,7 @@ fn number(value: f64) -> String {
     let size = value.abs();
     match size {
         0.0 => "0".to_owned(),
-        _ if size >= 1e6 || size < 1e-3 => format!("{value:.2e}"),
+        _ if !(1e-3..1e6).contains(&size) => format!("{value:.2e}"),
         _ if size >= 99.95 => format!("{value:.0}"),
         _ if size >= 9.995 => format!("{value:.1}"),
         _ if size >= 0.995 => format!("{value:.2}"),
