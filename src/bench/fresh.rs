@@ -33,6 +33,11 @@ impl Source for Unknown {
     }
 }
 
+/// The same elements, as a source that no device recognises.
+pub(super) fn unknown(source: Arc<dyn Source>) -> Arc<dyn Source> {
+    Arc::new(Unknown(source))
+}
+
 /// The same kernel over input that is new to every device with every run.
 pub(super) struct Fresh(pub Arc<dyn DynKernel>);
 
@@ -59,7 +64,7 @@ impl DynKernel for Fresh {
 
     fn gpu_work(&self, pass: &DynPass, units: Range<u64>, caps: &GpuCaps) -> Result<Option<GpuWork>, JobError> {
         let work = self.0.gpu_work(pass, units, caps)?;
-        Ok(work.map(|work| work.with_sources(|source| Arc::new(Unknown(source.clone())))))
+        Ok(work.map(|work| work.with_sources(|source| unknown(source.clone()))))
     }
 
     fn gpu_partial(&self, pass: &DynPass, units: Range<u64>, outputs: &[Vec<u32>]) -> Result<DynPartial, JobError> {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use crate::input::{Element, InMemory, Source};
+use crate::input::{Element, Source};
 use crate::job::{Cause, JobError};
 use crate::kernels::{
     Answer, Dispatch, FoldContext, GpuCaps, GpuInput, GpuStep, GpuWork, Integers, Kernel, MAX_LOOP_TRIPS, Next, Shader,
@@ -145,7 +145,7 @@ impl Kernel for Operations {
 /// A look at every number of an input.
 pub(super) struct Reading {
     /// The numbers; a whole number of units.
-    pub source: Arc<InMemory<u64>>,
+    pub source: Arc<dyn Source>,
 }
 
 static READING: LazyLock<Shader> =

@@ -6,10 +6,11 @@ mod kernels;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::bench::fresh::unknown;
 use crate::bench::{Ceiling, Difference, Place, Stand};
 use crate::device::free_memory_bytes;
 use crate::engine::Outcome;
-use crate::input::InMemory;
+use crate::input::{InMemory, Source};
 use crate::job::Cause;
 use crate::kernels::Kernel;
 use crate::runner::Job;
@@ -45,7 +46,8 @@ pub fn probe(stands: &[Stand<'_>], budget: Duration) -> anyhow::Result<Probed> {
     let numbers = wanted.min(room).max(READ_BYTES_MIN) / 8 / NUMBERS * NUMBERS;
     // Other than zero: pages of zeros may all be the same one.
     let numbers: Vec<u64> = (1..=numbers).map(|at| at.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
-    let source = Arc::new(InMemory::new("probe", numbers));
+    // Were it recognised, only the first run would upload, and that one also allocates.
+    let source = unknown(Arc::new(InMemory::new("probe", numbers)));
     let stands: Vec<&Stand<'_>> = stands.iter().filter(|stand| stand.place != Place::Split).collect();
     // Memory, upload, operations.
     let share = budget / (2 * stands.len().max(1)) as u32;
@@ -80,7 +82,7 @@ struct Read {
 /// Bytes a second from memory, and to it where they have to be moved.
 fn read(
     stand: &Stand<'_>,
-    source: &Arc<InMemory<u64>>,
+    source: &Arc<dyn Source>,
     share: Duration,
     expected: &mut Option<String>,
 ) -> anyhow::Result<Option<Read>> {
@@ -101,15 +103,13 @@ fn read(
         }
         let phases = outcome.timings.phases;
         opening_ms += phases.opening.as_secs_f64() * 1e3;
-        // A first run compiles and allocates; where its input then lies on the device, only it has moved any.
+        // A first run compiles and allocates.
         if made > 0 {
             read_s = read_s.min(phases.compute.as_secs_f64());
-        }
-        if phases.upload > Duration::from_millis(1) {
             upload_s = upload_s.min(phases.upload.as_secs_f64());
         }
     }
-    let upload_bytes_per_s = (stand.place.is_gpu() && upload_s.is_finite()).then(|| bytes / upload_s);
+    let upload_bytes_per_s = (stand.place.is_gpu() && upload_s.is_finite() && upload_s > 0.0).then(|| bytes / upload_s);
     let is_known = read_s.is_finite() && read_s > 0.0;
     Ok(is_known.then(|| Read { read_bytes_per_s: bytes / read_s, upload_bytes_per_s, opening_ms }))
 }

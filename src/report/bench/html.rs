@@ -7,7 +7,7 @@ use crate::report::bench::charts::{places, series_name};
 use crate::report::bench::comparison::{change_name, change_percent, outcome};
 use crate::report::bench::files::regret_words;
 use crate::report::bench::machine::at_best;
-use crate::report::bench::rows::{BUSY_MIN, busy_note, ceiling, note};
+use crate::report::bench::rows::{BUSY_MIN, bound_name, busy_note, ceiling, note};
 use crate::report::bench::{percent, place_name, spread, verdict_lines};
 use crate::report::chart::{
     About, Achieved, Axis, Band, BarChart, Ceiling, DataTable, LineChart, Point, Roofline, Series, StackedBars, Unit,
@@ -158,14 +158,14 @@ fn variant(page: &mut Page, report: &Report, verdict: &Verdict, rows: &[Row], nu
     page.table(&format!("{name}: every time"), &table);
 }
 
-/// Where each challenger begins to win; the CPU is what it wins against.
+/// Where the first challenger begins to win; those of others would lie over it.
 fn bands(verdict: &Verdict) -> Vec<Band> {
     let bands = verdict.challenges.iter().filter_map(|challenge| {
         let BreakEven::From(units) = challenge.fresh else { return None };
         let (from, to) = challenge.band_units.unwrap_or((units, units));
         Some(Band { from: from as f64, to: to as f64, label: format!("{} wins from here", challenge.place) })
     });
-    bands.collect()
+    bands.min_by(|a, b| a.from.total_cmp(&b.from)).into_iter().collect()
 }
 
 /// The cells of a time; what holds for the whole row stands with its first one.
@@ -198,7 +198,6 @@ fn largest(report: &Report) -> impl Iterator<Item = &Row> {
 
 fn ceilings(page: &mut Page, report: &Report) {
     page.section("Against what the devices can do");
-    let devices = &report.machine.devices;
     let known: Vec<(&crate::bench::Ceiling, Ceiling)> = report
         .ceilings
         .iter()
@@ -235,8 +234,9 @@ fn ceilings(page: &mut Page, report: &Report) {
     }
     let shares = largest(report).flat_map(|row| {
         let bars = row.cells.iter().filter_map(|cell| {
-            let name = format!("{} {}, {}", row.kind, row.variant, place_name(cell, devices));
-            Some((format!("{name}: {}", ceiling(cell)), cell.limit?.share))
+            let limit = cell.limit?;
+            let bound = bound_name(limit.bound);
+            Some((format!("{} {}, {}: {bound}", row.kind, row.variant, cell.place), limit.share))
         });
         bars.collect::<Vec<_>>()
     });
