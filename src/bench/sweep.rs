@@ -104,8 +104,9 @@ impl<'a> Sweep<'a> {
                 continue;
             }
             let growth = next.map_or(1.0, |next| next as f64 / units as f64);
-            // The least that the next size takes: two runs in each place, one of them for its answer alone.
-            let next_ms = slowest_ms * growth * 2.0 * stands.len() as f64;
+            // The least that the next size takes: one run in each place for its answer alone, and those that count.
+            let runs = 1 + self.effort.runs.unwrap_or(1) + self.effort.warmup.unwrap_or(0);
+            let next_ms = slowest_ms * growth * f64::from(runs) * stands.len() as f64;
             let left_ms = until.saturating_duration_since(Instant::now()).as_secs_f64() * 1e3;
             if bytes * growth > MAX_BYTES
                 || slowest_ms * growth > MAX_RUN_MS
@@ -236,7 +237,9 @@ pub fn calibrate(
     budget: Duration,
     on_row: OnRow<'_>,
 ) -> anyhow::Result<()> {
-    let sweep = Sweep::new(one, all);
+    let mut sweep = Sweep::new(one, all);
+    // A model is better served by more sizes than by more runs of one; it learns from the run that checks the answer too.
+    sweep.effort = Effort { min_time: None, runs: Some(3), warmup: Some(0) };
     let end = Instant::now() + budget;
     let variants: Vec<_> =
         kinds.iter().flat_map(|kind| kind.variants.iter().map(move |variant| (*kind, *variant))).collect();
