@@ -2,7 +2,7 @@
 //! a clock or knows a terminal.
 
 #[cfg(feature = "cli")]
-mod bench_table;
+mod bench;
 pub mod chart;
 mod closely;
 #[cfg(test)]
@@ -24,11 +24,14 @@ mod text_chart;
 mod trace;
 
 #[cfg(feature = "cli")]
-pub use bench_table::{bench_head, bench_json, bench_row, break_even};
+pub use bench::{
+    bench_charts, bench_csv, bench_head, bench_html, bench_json, bench_machine_text, bench_markdown, bench_row,
+    comparison_json, comparison_text, file_json, file_text, machine_json, verdict_json, verdict_lines,
+};
 pub use closely::whole_result;
 pub use explain::{chosen, explain, heading, plan_text, predicted};
 pub use joblog::{JOBLOG_HEAD, write_joblog_line};
-pub use machine::{DeviceReport, devices_json, devices_text, model_json, model_text};
+pub use machine::{DeviceReport, device_kind_name, devices_json, devices_text, model_json, model_text};
 pub use memory_table::memory_text;
 pub use outcome_json::{Detail, write_outcome, write_plan};
 pub use pace::{Pace, time_left};

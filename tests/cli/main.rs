@@ -1,6 +1,7 @@
 //! The program itself: what it prints, where, and how it ends.
 #![cfg(feature = "cli")]
 
+mod bench;
 mod factor_and_fibonacci;
 mod from_multiprocessing;
 mod interruption;
