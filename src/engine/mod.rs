@@ -1,7 +1,7 @@
 //! The only orchestrator: admits jobs, runs them, retries, merges, ends them.
 
 mod attendant;
-mod batch;
+pub(crate) mod batch;
 mod budget;
 mod cancel;
 mod coordinator;
@@ -13,14 +13,15 @@ mod foreign;
 mod gates;
 mod lanes;
 mod message;
+pub(crate) mod order;
 mod outcome;
 mod outside;
 mod panics;
-mod queue;
+pub(crate) mod queue;
 mod ready;
 mod reservation;
 mod running;
-mod shared;
+pub(crate) mod shared;
 mod short;
 mod stage;
 mod start;

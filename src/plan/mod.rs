@@ -4,6 +4,7 @@
 mod candidates;
 mod cost;
 mod crossover;
+mod policy;
 mod probe;
 mod reason;
 mod request;
@@ -11,6 +12,7 @@ mod split;
 mod types;
 mod variants;
 
+pub use policy::Policy;
 pub use request::{DeviceState, PlanError, PlanRequest, Unusable};
 pub(crate) use split::end_together;
 pub use types::{Candidate, Choice, Crossover, Part, Plan, Power, Prediction};
