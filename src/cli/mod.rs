@@ -16,6 +16,7 @@ mod printed;
 mod progress;
 mod run;
 mod signals;
+mod simulate;
 mod single;
 mod status_line;
 mod stopped;
@@ -51,6 +52,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Stopped
         ("calibrate", _) => calibrate::run(matches),
         ("model", _) => model::run(matches),
         ("bench", _) => bench::run(matches),
+        ("simulate", _) => simulate::run(matches),
         ("completions", _) => completions::run(matches),
         (guard::NAME, _) => guard::run(),
         _ => Err(Stopped::usage(format!("unknown subcommand `{name}`: try `tandem --help`"))),

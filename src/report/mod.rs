@@ -15,6 +15,8 @@ mod outcome_json;
 mod pace;
 mod progress;
 mod run_table;
+#[cfg(feature = "cli")]
+mod simulated;
 mod style;
 mod table;
 
@@ -29,5 +31,7 @@ pub use outcome_json::{Detail, write_outcome, write_plan};
 pub use pace::{Pace, time_left};
 pub use progress::{Progress, progress_bar, progress_line};
 pub use run_table::{quoted, run_head, run_row, run_summary};
+#[cfg(feature = "cli")]
+pub use simulated::{SimulatedRow, simulated_json, simulated_text};
 pub use style::{Style, visible, visible_lines};
 pub use table::{Align, Table};

@@ -54,7 +54,7 @@ impl Places {
 }
 
 /// The lines of a job file whose jobs were chosen.
-pub(super) struct Chosen {
+pub(in crate::cli) struct Chosen {
     pub jobs: JobFile<File>,
     pub places: Places,
 }

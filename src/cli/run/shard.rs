@@ -56,7 +56,7 @@ impl Members {
 }
 
 /// A job file of which only a shard is given.
-pub(super) struct Part {
+pub(in crate::cli) struct Part {
     pub jobs: JobFile<File>,
     pub members: Arc<Members>,
 }
