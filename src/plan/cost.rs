@@ -53,7 +53,8 @@ pub(super) fn cpu(request: &PlanRequest<'_>, state: &DeviceState, threads: u32, 
 pub(super) fn gpu(request: &PlanRequest<'_>, state: &DeviceState, units: u64) -> Cost {
     let work = request.work;
     let key = key(work, state, 1);
-    let setup = if state.opened {
+    // Where it is busy, who comes before opens it, and that is within the wait.
+    let setup = if state.opened || !state.busy_for_ms.is_empty() {
         request.model.setup_warm(key).unwrap_or(Forecast::ZERO)
     } else {
         request.model.setup_cold(key).unwrap_or_else(|| Forecast::around(SETUP_MS, 2.0, 0))

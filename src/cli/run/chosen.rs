@@ -9,7 +9,7 @@ use crate::report::visible;
 
 /// The places of jobs in a run: ranges, ascending and apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Places(Vec<Range<u64>>);
+pub(in crate::cli) struct Places(Vec<Range<u64>>);
 
 impl Places {
     /// All places in these ranges.
