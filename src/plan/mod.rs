@@ -4,6 +4,7 @@
 mod candidates;
 mod cost;
 mod crossover;
+pub(crate) mod priors;
 mod probe;
 mod reason;
 mod request;
