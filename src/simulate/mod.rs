@@ -3,6 +3,7 @@
 mod machine;
 mod machine_file;
 mod rates;
+pub mod replay;
 mod this_machine;
 
 pub use machine::{Cpu, Gpu, GpuKind, Machine};
