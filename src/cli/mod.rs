@@ -7,6 +7,7 @@ mod completions;
 mod devices;
 mod flow;
 mod guard;
+mod machine;
 mod map;
 mod merge;
 mod model;
@@ -51,6 +52,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Stopped
         ("devices", _) => devices::run(matches),
         ("calibrate", _) => calibrate::run(matches),
         ("model", _) => model::run(matches),
+        ("machine", _) => machine::run(matches),
         ("bench", _) => bench::run(matches),
         ("simulate", _) => simulate::run(matches),
         ("completions", _) => completions::run(matches),

@@ -3,16 +3,17 @@
 mod jobs;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use crate::cli::Stopped;
 use crate::cli::options::{Options, with_machine_options};
+use crate::cli::single::warn;
 use crate::cli::stopped::FAILED;
 use crate::cli::terminal::{print, stdout_style, tell};
+use crate::cli::{Stopped, machine};
 use crate::job::{parse_bounded, parse_duration};
 use crate::plan::Policy;
 use crate::report::{SimulatedRow, simulated_json, simulated_text, visible};
@@ -152,23 +153,10 @@ fn tell_refused(jobs: &SimJobs, machine: &Machine, run: &Simulated) {
 fn machines(matches: &ArgMatches, options: &Options) -> Result<Vec<Machine>, Stopped> {
     let files: Vec<&PathBuf> = matches.get_many("machine").into_iter().flatten().collect();
     if files.is_empty() {
-        return Ok(vec![this_machine(options)?]);
+        let runner = options.runner().build()?;
+        let here = machine::of_this(&runner, options, "this machine");
+        warn(&runner);
+        return Ok(vec![here]);
     }
-    files.into_iter().map(|path| read(path)).collect()
-}
-
-fn read(path: &Path) -> Result<Machine, Stopped> {
-    let name = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| Stopped::usage(format_args!("{name}: {error}")))?;
-    let machine: Machine = serde_json::from_str(&text)
-        .map_err(|error| Stopped::usage(format_args!("{name}: no machine file: {error}")))?;
-    Ok(machine)
-}
-
-fn this_machine(options: &Options) -> Result<Machine, Stopped> {
-    let threads = options.threads.unwrap_or_else(crate::engine::default_threads);
-    let memory_bytes = crate::device::free_memory_bytes().unwrap_or(8 << 30);
-    let cpu =
-        crate::simulate::Cpu { threads, memory_bytes, speed: 1.0, thread_efficiency: 0.9, speeds: Default::default() };
-    Ok(Machine { schema: 1, name: "this machine".to_owned(), notes: Vec::new(), cpu, gpus: Vec::new() })
+    files.into_iter().map(|path| machine::read(path)).collect()
 }

@@ -31,6 +31,8 @@ mod variants;
 mod verify;
 
 pub(crate) use attendant::attend;
+#[cfg(feature = "cli")]
+pub(crate) use budget::FREE_PART;
 pub use budget::Need;
 pub use cancel::CancelFlag;
 pub(crate) use coordinator::Permit;

@@ -5,6 +5,7 @@ mod candidates;
 mod cost;
 mod crossover;
 mod policy;
+pub(crate) mod priors;
 mod probe;
 mod reason;
 mod request;
@@ -48,6 +49,7 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
         gpus_unknown: request.policy == DeviceChoice::Auto && request.work.gpu && !request.inventory_known,
         probe,
         powers: powers(request, &best.choice),
+        work: request.explain.then(|| Box::new(request.work.clone())),
     })
 }
 

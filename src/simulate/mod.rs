@@ -7,17 +7,23 @@ mod bound;
 mod clock;
 mod job;
 mod machine;
+mod machine_file;
 mod outcome;
 mod queues;
+mod rates;
 mod record;
+pub mod replay;
 mod run;
 mod teach;
+mod this_machine;
 mod truth;
 
 pub use job::{SimJob, SimWork};
 pub use machine::{Cpu, Gpu, GpuKind, Machine};
+pub use machine_file::MachineError;
 pub use outcome::{DeviceUse, Simulated, Waiting};
 pub use run::{Options, simulate};
+pub use this_machine::{Inventory, this_machine};
 
 #[cfg(test)]
 mod tests;
