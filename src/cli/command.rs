@@ -6,7 +6,7 @@ use crate::cli::flow::with_flow_options;
 use crate::cli::options::{memory_arg, with_job_options, with_machine_options};
 use crate::cli::run::output_args;
 use crate::cli::watch::with_watch_options;
-use crate::cli::{bench, guard, merge};
+use crate::cli::{bench, guard, machine, merge, simulate};
 use crate::job::{Shard, kinds, parse_bounded};
 
 const ABOUT: &str =
@@ -55,7 +55,9 @@ pub fn command() -> Command {
             devices(),
             calibrate(),
             model(),
+            machine::command(),
             bench::command(),
+            simulate::command(),
             completions(),
             guard::command(),
         ])

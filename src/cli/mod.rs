@@ -7,6 +7,7 @@ mod completions;
 mod devices;
 mod flow;
 mod guard;
+mod machine;
 mod map;
 mod merge;
 mod model;
@@ -17,6 +18,7 @@ mod printed;
 mod progress;
 mod run;
 mod signals;
+mod simulate;
 mod single;
 mod status_line;
 mod stopped;
@@ -51,7 +53,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Stopped
         ("devices", _) => devices::run(matches),
         ("calibrate", _) => calibrate::run(matches),
         ("model", _) => model::run(matches),
+        ("machine", _) => machine::run(matches),
         ("bench", _) => bench::run(matches),
+        ("simulate", _) => simulate::run(matches),
         ("completions", _) => completions::run(matches),
         (guard::NAME, _) => guard::run(),
         _ => Err(Stopped::usage(format!("unknown subcommand `{name}`: try `tandem --help`"))),

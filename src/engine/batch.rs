@@ -18,13 +18,13 @@ use crate::plan::{Choice, Plan};
 use crate::tasks::{Place, Task};
 
 /// A batch gives back what it has not begun after this long, so that other lanes can share it.
-const BATCH_TIME: Duration = Duration::from_millis(20);
+pub(crate) const BATCH_TIME: Duration = Duration::from_millis(20);
 
 /// A small job that is given so long is not watched: it would have to take a thousand times what was predicted.
 const UNWATCHED: Duration = Duration::from_secs(1);
 
 /// Up to this long, predicted, a job is run where it was bound.
-const SMALL_MS: f64 = 1.0;
+pub(crate) const SMALL_MS: f64 = 1.0;
 
 /// A job that was bound and is too large to run on the spot.
 pub(crate) struct Bound {
@@ -88,7 +88,8 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn is_small(plan: &Plan) -> bool {
+/// Whether a job with this plan is run where it was bound.
+pub(crate) fn is_small(plan: &Plan) -> bool {
     plan.choice == Choice::Cpu { threads: 1 }
         && plan.probe.is_none()
         && plan.candidates.first().and_then(|best| best.predicted).is_some_and(|predicted| predicted.ms <= SMALL_MS)

@@ -13,6 +13,9 @@ use std::time::Duration;
 
 use name::Name;
 
+/// The part of what is free that a run takes where nobody says.
+pub(crate) const FREE_PART: f64 = 0.8;
+
 /// A job that waits is passed by others for so long at most.
 pub(crate) const PASSED_MAX: Duration = Duration::from_secs(60);
 

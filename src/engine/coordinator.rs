@@ -20,13 +20,14 @@ use crate::engine::batch::{self, Bound, Planner};
 use crate::engine::dispatch::{Action, Dispatch, Event, Lanes as DispatchLanes, Ticket as LaneTicket};
 use crate::engine::lanes::{Lanes, Piece};
 use crate::engine::message::{Item, Message, fold_on};
+use crate::engine::order::{OPEN_PER_LANE, WAITING_MAX, order};
 use crate::engine::panics;
 use crate::engine::queue::{Class, Queue};
 use crate::engine::shared::Shared;
 use crate::engine::short::Short;
 use crate::engine::ticket::{Begun, Ticket, deliver};
 use crate::engine::timer::Timer;
-use crate::job::{JobError, PRIORITY_MAX};
+use crate::job::JobError;
 use crate::kernels::Work;
 use crate::plan::Plan;
 
@@ -35,16 +36,6 @@ pub(crate) use limits::Permit;
 use memory::Memory;
 use stages::{OnLanes, Outside};
 use variants::Unsettled;
-
-/// Large jobs of one class that are open at once for every lane: enough to keep lanes busy, few enough to bound what is open.
-const OPEN_PER_LANE: usize = 4;
-
-/// Stages that wait outside all lanes at once, for networks and disks.
-const WAITING_MAX: usize = 64;
-
-/// A large job is passed by short work for as long as it is predicted to take itself, but no longer than this: short
-/// work does not wait for long work, and long work does not wait for ever.
-const PASSED_MS_MAX: f64 = 60_000.0;
 
 pub(crate) struct Coordinator {
     shared: Arc<Shared>,
@@ -226,16 +217,9 @@ impl Coordinator {
         self.next_key
     }
 
-    /// When something of this priority that is predicted to take so long is to have its turn: what is of higher priority first,
-    /// then by the engine's clock.
+    /// When something of this priority that is predicted to take so long is to have its turn, from now.
     fn order(&self, priority: i32, predicted_ms: f64) -> u64 {
-        const CLOCK_BITS: u32 = 52;
-        let passed = Duration::from_secs_f64(predicted_ms.clamp(0.0, PASSED_MS_MAX) / 1e3);
-        let clock_us = u64::try_from((self.begun.elapsed() + passed).as_micros()).unwrap_or(u64::MAX);
-        // A ticket's is twice that of its terms, and one.
-        const RANK_MAX: i32 = 2 * PRIORITY_MAX + 1;
-        let rank = (RANK_MAX - priority.clamp(-RANK_MAX, RANK_MAX)) as u64;
-        rank << CLOCK_BITS | clock_us.min((1 << CLOCK_BITS) - 1)
+        order(self.begun.elapsed(), priority, predicted_ms)
     }
 
     fn admit_short(&mut self, priority: i32, item: Item) {

@@ -1,7 +1,7 @@
 //! The only orchestrator: admits jobs, runs them, retries, merges, ends them.
 
 mod attendant;
-mod batch;
+pub(crate) mod batch;
 mod budget;
 mod cancel;
 mod coordinator;
@@ -13,16 +13,17 @@ mod foreign;
 mod gates;
 mod lanes;
 mod message;
+pub(crate) mod order;
 mod outcome;
 mod outside;
 mod panics;
-mod queue;
+pub(crate) mod queue;
 mod ready;
 mod recorder;
 mod reservation;
 mod running;
 mod seats;
-mod shared;
+pub(crate) mod shared;
 mod short;
 mod stage;
 mod start;
@@ -32,6 +33,8 @@ mod variants;
 mod verify;
 
 pub(crate) use attendant::attend;
+#[cfg(feature = "cli")]
+pub(crate) use budget::FREE_PART;
 pub use budget::Need;
 pub use cancel::CancelFlag;
 pub(crate) use coordinator::Permit;

@@ -9,7 +9,7 @@ use crate::engine::ticket::Ticket;
 use crate::job::DeviceChoice;
 
 /// Jobs that a batch holds at most.
-const BATCH_JOBS: usize = 512;
+pub(crate) const BATCH_JOBS: usize = 512;
 
 /// What a job keeps busy, as far as can be told before it is planned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

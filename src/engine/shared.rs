@@ -319,7 +319,7 @@ impl Inputs {
 }
 
 /// Whether a job is so small that knowing more about it costs more than running it.
-fn is_trivial(work: &Work) -> bool {
+pub(crate) fn is_trivial(work: &Work) -> bool {
     work.prior_ms() < TRIVIAL_MS
 }
 

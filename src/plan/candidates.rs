@@ -63,7 +63,8 @@ impl Weighed {
             (None, Some(Forecast { samples, .. })) => format!("{samples} samples"),
             (None, None) => "cannot be predicted".to_owned(),
         };
-        Candidate { choice: self.choice.clone(), predicted, wait_ms: self.wait_ms, note }
+        let (setup_ms, waiting_ms) = (self.setup_ms, self.wait_ms);
+        Candidate { choice: self.choice.clone(), predicted, setup_ms, waiting_ms, note }
     }
 }
 

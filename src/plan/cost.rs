@@ -3,7 +3,8 @@
 use crate::device::{DeviceId, DeviceKind};
 use crate::kernels::Work;
 use crate::model::{Belief, Forecast, ModelKey};
-use crate::plan::request::{DeviceState, PlanRequest, SETUP_MS};
+use crate::plan::priors::{self, BUS_BYTES_PER_MS, GPU_LATENCY_MS, SETUP_MS, THREAD_EFFICIENCY};
+use crate::plan::request::{DeviceState, PlanRequest};
 use crate::plan::split::end_together;
 use crate::plan::types::Power;
 
@@ -15,14 +16,8 @@ const SCALED_SPREAD: f64 = 1.4;
 const OTHER_COST_SPREAD: f64 = 2.0;
 /// And with jobs that were asked for other things.
 const OTHER_VARIANT_SPREAD: f64 = 3.0;
-/// What a thread more is worth, beside one that works alone.
-const THREAD_EFFICIENCY: f64 = 0.9;
-/// Bytes a millisecond over the bus, until measured: 6 GB/s.
-const BUS_BYTES_PER_MS: f64 = 6e6;
 /// What the first runs on a GPU may cost whatever their size: caches to fill, code to be made ready by the driver.
 const GPU_FIRST_MS: f64 = 20.0;
-/// The latency of a GPU's dispatch and read-back.
-const GPU_LATENCY_MS: f64 = 0.2;
 
 /// The parts of a choice's predicted time.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +48,8 @@ pub(super) fn cpu(request: &PlanRequest<'_>, state: &DeviceState, threads: u32, 
 pub(super) fn gpu(request: &PlanRequest<'_>, state: &DeviceState, units: u64) -> Cost {
     let work = request.work;
     let key = key(work, state, 1);
-    let setup = if state.opened {
+    // Where it is busy, who comes before opens it, and that is within the wait.
+    let setup = if state.opened || !state.busy_for_ms.is_empty() {
         request.model.setup_warm(key).unwrap_or(Forecast::ZERO)
     } else {
         request.model.setup_cold(key).unwrap_or_else(|| Forecast::around(SETUP_MS, 2.0, 0))
@@ -158,12 +154,10 @@ fn spread_of(measured: &Forecast) -> f64 {
 fn gpu_prior(request: &PlanRequest<'_>, state: &DeviceState, units: u64) -> Forecast {
     let Some(cpu) = request.cpu() else { return Forecast::around(f64::NAN, 1.0, 0) };
     let compute = match state.kind {
-        DeviceKind::DiscreteGpu => cpu_pass(request, cpu, 1, units).times(1.0 / 24.0),
-        DeviceKind::VirtualGpu => cpu_pass(request, cpu, 1, units).times(1.0 / 12.0),
-        DeviceKind::IntegratedGpu | DeviceKind::OtherGpu => cpu_pass(request, cpu, 1, units).times(1.0 / 4.0),
         DeviceKind::SoftwareGpu | DeviceKind::Cpu => {
-            cpu_pass(request, cpu, request.cpu_lanes(), units).times(PRIOR_SPREAD)
+            cpu_pass(request, cpu, request.cpu_lanes(), units).times(priors::SOFTWARE_SLOWDOWN)
         }
+        kind => cpu_pass(request, cpu, 1, units).times(1.0 / priors::gpu_threads(kind, 1.0)),
     };
     Forecast::around(compute.ms + GPU_LATENCY_MS, PRIOR_SPREAD, 0)
 }

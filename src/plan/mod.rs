@@ -4,6 +4,8 @@
 mod candidates;
 mod cost;
 mod crossover;
+mod policy;
+pub(crate) mod priors;
 mod probe;
 mod reason;
 mod request;
@@ -11,6 +13,7 @@ mod split;
 mod types;
 mod variants;
 
+pub use policy::Policy;
 pub use request::{DeviceState, PlanError, PlanRequest, Unusable};
 pub(crate) use split::end_together;
 pub use types::{Candidate, Choice, Crossover, Part, Plan, Power, Prediction};
@@ -46,6 +49,7 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
         gpus_unknown: request.policy == DeviceChoice::Auto && request.work.gpu && !request.inventory_known,
         probe,
         powers: powers(request, &best.choice),
+        work: request.explain.then(|| Box::new(request.work.clone())),
     })
 }
 

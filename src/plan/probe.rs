@@ -4,7 +4,8 @@ use crate::device::DeviceId;
 use crate::job::DeviceChoice;
 use crate::plan::candidates::Weighed;
 use crate::plan::cost;
-use crate::plan::request::{DeviceState, PlanRequest, SETUP_MS};
+use crate::plan::priors::SETUP_MS;
+use crate::plan::request::{DeviceState, PlanRequest};
 use crate::plan::types::{Choice, Part};
 
 /// The most of a job's predicted time that a probe may cost.

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use crate::device::DeviceId;
 use crate::job::DeviceChoice;
 use crate::plan::candidates::Weighed;
-use crate::plan::request::{INVENTORY_MS, PlanRequest, SETUP_MS};
+use crate::plan::priors::SETUP_MS;
+use crate::plan::request::{INVENTORY_MS, PlanRequest};
 use crate::plan::types::Part;
 use crate::report::figures::time_ms;
 

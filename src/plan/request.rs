@@ -6,11 +6,10 @@ use crate::device::{DeviceId, DeviceKind};
 use crate::job::DeviceChoice;
 use crate::kernels::Work;
 use crate::model::Model;
+use crate::plan::priors::SETUP_MS;
 
 /// What finding out whether there is a GPU costs: loading the drivers and listing the adapters.
 pub(super) const INVENTORY_MS: f64 = 60.0;
-/// What opening a GPU costs until it has been measured.
-pub(super) const SETUP_MS: f64 = 200.0;
 
 /// Why a device cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! A plan: data that can be printed, stored and replayed.
 
 use crate::device::DeviceId;
+use crate::kernels::Work;
 
 /// Where to run.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,8 +80,10 @@ pub struct Candidate {
     pub choice: Choice,
     /// How long it was predicted to take, from now to the answer, waiting included; `None` where it could not be taken.
     pub predicted: Option<Prediction>,
-    /// How much of that is waiting for the device, in milliseconds.
-    pub wait_ms: f64,
+    /// Opening the device, within the prediction.
+    pub setup_ms: f64,
+    /// Waiting for the device, within the prediction; of a split, not told apart.
+    pub waiting_ms: f64,
     /// Where the prediction comes from, or why the choice could not be taken: `12 samples`, `prior`,
     /// `software adapter, not allowed`.
     pub note: String,
@@ -131,6 +134,8 @@ pub struct Plan {
     pub probe: Option<Part>,
     /// What each device that the job may run on is predicted to do; those of the choice come first.
     pub powers: Vec<Power>,
+    /// How large the job is, where somebody will read the plan; `None` for one that was given.
+    pub work: Option<Box<Work>>,
 }
 
 impl Plan {
@@ -144,6 +149,7 @@ impl Plan {
             gpus_unknown: false,
             probe: None,
             powers: Vec::new(),
+            work: None,
         }
     }
 }

@@ -299,7 +299,7 @@ fn listed(request: &VariantRequest<'_>, best: &VariantState) -> Vec<Candidate> {
             (None, Some(run)) => (Some(of(run)), counted(u64::from(run.samples), "sample", "samples")),
             (None, None) => (None, "not run yet".to_owned()),
         };
-        Candidate { choice: choice(state.device), predicted, wait_ms, note }
+        Candidate { choice: choice(state.device), predicted, setup_ms: 0.0, waiting_ms: wait_ms, note }
     };
     let rest = request.devices.iter().filter(|state| state.device != best.device && has_variant(request, state));
     std::iter::once(best).chain(rest).map(candidate).collect()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::device::{DeviceId, Phases};
 use crate::engine::{Outcome, RanOn, Timings};
 use crate::job::JobError;
-use crate::kernels::Answer;
+use crate::kernels::{Answer, Work};
 use crate::plan::{Candidate, Choice, Crossover, Part, Plan, Power, Prediction};
 use crate::timeline::{JobLine, Span, Timeline, Track};
 
@@ -32,7 +32,8 @@ pub fn plan() -> Plan {
     let candidate = |choice, predicted: Option<[f64; 3]>, note: &str| Candidate {
         choice,
         predicted: predicted.map(|[ms, low_ms, high_ms]| Prediction { ms, low_ms, high_ms }),
-        wait_ms: 0.0,
+        setup_ms: 0.0,
+        waiting_ms: if predicted.is_some() { 250.0 } else { 0.0 },
         note: note.to_owned(),
     };
     let parts = vec![
@@ -58,6 +59,17 @@ pub fn plan() -> Plan {
             chunk_ms: 0.2,
             measured: true,
         }],
+        work: Some(Box::new(Work {
+            kernel: "primes",
+            variant: "range".to_owned(),
+            units: 4_000_000,
+            granularity: 1024,
+            bytes_per_unit: 0.0,
+            bytes_out_per_unit: 8.0,
+            prior_ns_per_unit: 90.5,
+            passes: 1,
+            gpu: true,
+        })),
     }
 }
 

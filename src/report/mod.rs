@@ -18,6 +18,8 @@ mod page;
 mod progress;
 mod run_page;
 mod run_table;
+#[cfg(feature = "cli")]
+mod simulated;
 mod style;
 mod table;
 mod text_chart;
@@ -39,6 +41,8 @@ pub use page::Page;
 pub use progress::{Progress, progress_bar, progress_line};
 pub use run_page::{RunAbout, run_gantt, run_page};
 pub use run_table::{quoted, run_head, run_row, run_summary};
+#[cfg(feature = "cli")]
+pub use simulated::{SimulatedRow, simulated_json, simulated_text};
 pub use style::{Style, visible, visible_lines};
 pub use table::{Align, Table};
 pub use text_chart::{TextAxis, TextStyle, text_bars, text_lines};

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::engine::{Outcome, RanOn};
+use crate::kernels::Work;
 use crate::plan::{Choice, Plan};
 
 /// The number of the outcome format, its `schema`.
@@ -104,10 +105,11 @@ pub fn write_outcome(out: &mut dyn Write, outcome: &Outcome, detail: Detail) -> 
 }
 
 /// Writes a plan as one JSON object, without a line end: `{"choice","reason","candidates":[{"device","threads",
-/// "predicted_ms","low_ms","high_ms","note"}],"crossover":{"device","units","below"}}`.
+/// "predicted_ms","low_ms","high_ms","setup_ms","waiting_ms","note"}],"crossover":{"device","units","below"},"work":{"variant",
+/// "units","granularity","bytes_per_unit","bytes_out_per_unit","prior_ns_per_unit","passes","gpu"}}`.
 ///
 /// `threads` is null for a GPU; the predictions are null for a candidate that could not be taken, and its note says why.
-/// `crossover` is left out where no other choice would win at any size.
+/// `setup_ms` and `waiting_ms` are within the prediction, and left out where there are none. `crossover` is left out where no other choice would win at any size.
 ///
 /// # Errors
 /// Those of `out`.
@@ -133,6 +135,13 @@ pub fn write_plan(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
             }
             None => out.write_all(b",\"predicted_ms\":null,\"low_ms\":null,\"high_ms\":null")?,
         }
+        // What a replay has to tell apart, left out where there is none.
+        for (name, ms) in [(",\"setup_ms\":", candidate.setup_ms), (",\"waiting_ms\":", candidate.waiting_ms)] {
+            if candidate.predicted.is_some() && ms > 0.0 {
+                out.write_all(name.as_bytes())?;
+                write_f64(out, ms)?;
+            }
+        }
         out.write_all(b",\"note\":")?;
         write_string(out, &candidate.note)?;
         out.write_all(b"}")?;
@@ -143,7 +152,26 @@ pub fn write_plan(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
         write_choice(out, &crossover.choice)?;
         write!(out, ",\"units\":\"{}\",\"below\":{}}}", crossover.units, crossover.below)?;
     }
+    if let Some(work) = &plan.work {
+        write_work(out, work)?;
+    }
     out.write_all(b"}")
+}
+
+/// How large the job is: with this, what it takes elsewhere can be predicted later.
+fn write_work(out: &mut dyn Write, work: &Work) -> io::Result<()> {
+    out.write_all(b",\"work\":{\"variant\":")?;
+    write_string(out, &work.variant)?;
+    write!(out, ",\"units\":{},\"granularity\":{}", work.units, work.granularity)?;
+    for (name, value) in [
+        (",\"bytes_per_unit\":", work.bytes_per_unit),
+        (",\"bytes_out_per_unit\":", work.bytes_out_per_unit),
+        (",\"prior_ns_per_unit\":", work.prior_ns_per_unit),
+    ] {
+        out.write_all(name.as_bytes())?;
+        write_f64(out, value)?;
+    }
+    write!(out, ",\"passes\":{},\"gpu\":{}}}", work.passes, work.gpu)
 }
 
 /// The device of a choice, and how many threads of the CPU it takes.
@@ -250,11 +278,13 @@ mod tests {
                 "choice": "gpu:0",
                 "reason": "gpu:0 is predicted to end 3.0x sooner than cpu, 8 threads",
                 "candidates": [
-                    {"device": "gpu:0", "threads": null, "predicted_ms": 2800.0, "low_ms": 2500.0, "high_ms": 3500.0, "note": "12 samples"},
-                    {"device": "cpu", "threads": 8, "predicted_ms": 8400.0, "low_ms": 8000.0, "high_ms": 9000.5, "note": "prior"},
+                    {"device": "gpu:0", "threads": null, "predicted_ms": 2800.0, "low_ms": 2500.0, "high_ms": 3500.0, "waiting_ms": 250.0, "note": "12 samples"},
+                    {"device": "cpu", "threads": 8, "predicted_ms": 8400.0, "low_ms": 8000.0, "high_ms": 9000.5, "waiting_ms": 250.0, "note": "prior"},
                     {"device": "split", "threads": 7, "predicted_ms": null, "low_ms": null, "high_ms": null, "note": "no gain"},
                 ],
                 "crossover": {"device": "cpu", "threads": 1, "units": "40000", "below": true},
+                "work": {"variant": "range", "units": 4_000_000, "granularity": 1024, "bytes_per_unit": 0.0, "bytes_out_per_unit": 8.0,
+                    "prior_ns_per_unit": 90.5, "passes": 1, "gpu": true},
             })
         );
         assert!(!line(&Outcome { plan: None, ..succeeded() }, Detail::FULL).contains("plan"));

@@ -23,6 +23,7 @@ mod resume;
 mod resume_edits;
 mod run_results;
 mod shards;
+mod simulate;
 mod single_jobs;
 mod variants;
 mod watching;

@@ -9,7 +9,7 @@ use crate::report::visible;
 
 /// The places of jobs in a run: ranges, ascending and apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Places(Vec<Range<u64>>);
+pub(in crate::cli) struct Places(Vec<Range<u64>>);
 
 impl Places {
     /// All places in these ranges.
@@ -54,7 +54,7 @@ impl Places {
 }
 
 /// The lines of a job file whose jobs were chosen.
-pub(super) struct Chosen {
+pub(in crate::cli) struct Chosen {
     pub jobs: JobFile<File>,
     pub places: Places,
 }

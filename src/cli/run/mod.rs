@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use clap::ArgMatches;
 
-pub(super) use lines::Line;
-use lines::{JobInput, Lines};
+use lines::Lines;
+pub(super) use lines::{JobInput, Line};
 pub(super) use output::{Opened, Output, Shown, output_args, takes_no_rename};
 pub(super) use streaming::{Jobs, Streaming};
 

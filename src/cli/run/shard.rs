@@ -8,7 +8,7 @@ use crate::report::visible;
 
 /// Which jobs of a job file are in a shard: a bit for each.
 #[derive(Debug, Default)]
-pub(super) struct Members {
+pub(in crate::cli) struct Members {
     bits: Vec<u64>,
     jobs: u64,
 }
@@ -56,7 +56,7 @@ impl Members {
 }
 
 /// A job file of which only a shard is given.
-pub(super) struct Part {
+pub(in crate::cli) struct Part {
     pub jobs: JobFile<File>,
     pub members: Arc<Members>,
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::Coordinator;
 use super::memory::{Parked, wanted_by};
-use super::{Coordinator, OPEN_PER_LANE};
 use crate::device::DeviceError;
 use crate::engine::batch::Bound;
 use crate::engine::dispatch::{Admission, Event, JobReport, Lanes as DispatchLanes, Ticket as LaneTicket};
 use crate::engine::message::{Folded, Item, Large, Message};
+use crate::engine::order::{OPEN_PER_LANE, rough_ms};
 use crate::engine::queue::Class;
 use crate::engine::running::{PassEnd, Running};
 use crate::engine::shared::Planned;
@@ -82,10 +83,8 @@ impl Coordinator {
         }
         self.add_gpus();
         let asked = bound.ticket.device.unwrap_or(self.shared.default_device());
-        // What it takes decides its place in the queue, and so what it waits for. A rough guess will do, and a rough one is
-        // best: jobs that are alike keep their order.
-        let takes_ms = bound.work.prior_ms() / f64::from(self.threads());
-        let order = self.order(bound.ticket.priority, takes_ms.max(1e-3).log2().ceil().exp2());
+        // What it takes decides its place in the queue, and so what it waits for.
+        let order = self.order(bound.ticket.priority, rough_ms(bound.work.prior_ms(), self.threads()));
         if let Some(need) = wanted_by(&bound) {
             return self.park(order, need, Parked::Large(bound));
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::Coordinator;
 use crate::device::{DeviceId, free_memory_bytes};
 use crate::engine::batch::Bound;
-use crate::engine::budget::{Budget, Need};
+use crate::engine::budget::{Budget, FREE_PART, Need};
 use crate::engine::message::Item;
 use crate::engine::reservation::Reservation;
 use crate::engine::seats::{Seat, Seatless};
@@ -18,9 +18,6 @@ use crate::engine::ticket::Ticket;
 use crate::job::{Cause, JobError};
 use crate::report::figures::bytes;
 use crate::tasks::{MemoryUse, Place};
-
-/// The part of what is free that a run takes where nobody says.
-const FREE_PART: f64 = 0.8;
 
 /// How often running programs are looked at while others wait for what they will take.
 pub(super) const LOOK: Duration = Duration::from_millis(100);

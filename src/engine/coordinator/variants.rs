@@ -4,11 +4,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::Coordinator;
 use super::limits::Permit;
-use super::{Coordinator, OPEN_PER_LANE};
 use crate::device::DeviceId;
 use crate::engine::dispatch::{Admission, Event, Ticket as LaneTicket};
 use crate::engine::message::{Held, Item};
+use crate::engine::order::OPEN_PER_LANE;
 use crate::engine::queue::take_out;
 use crate::engine::ready::Ready;
 use crate::engine::seats::Seatless;

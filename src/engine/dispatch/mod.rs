@@ -5,7 +5,8 @@
 //! proportion to its speed, so chunks shrink as the work runs out. Three rules are added. A chunk is never shorter than
 //! its own overhead warrants nor longer than a tenth of a second; a lane takes a chunk only if it would end it before the
 //! others had ended all the rest, so that a slow device never holds the last chunk; and speeds are corrected by the job's
-//! own chunks while it runs. Lanes that one job leaves idle go to the next one in order.
+//! own chunks while it runs. Lanes that one job leaves idle go to the next one in order, and a device that has nothing to do
+//! helps with a job that waits for another.
 //!
 //! What holds after every event: each unit of a pass is folded exactly once; each job ends exactly once; a lane folds at
 //! most one chunk; nothing is in flight on a device that was lost.
@@ -14,6 +15,7 @@ mod backlog;
 mod chunk;
 mod event;
 mod faults;
+mod help;
 mod job;
 mod lanes;
 mod member;
@@ -250,6 +252,9 @@ impl Dispatch {
     fn schedule(&mut self, now: Duration, actions: &mut Vec<Action>) {
         for at in 0..self.machines.len() {
             self.feed(at, false, now, actions);
+        }
+        for at in 0..self.machines.len() {
+            self.help_out(at, now, actions);
         }
         // Every device may have left the rest to the others. Then nobody waits for anything: somebody has to.
         if !self.by_key.is_empty() && self.machines.iter().all(|machine| machine.in_flight == 0) {

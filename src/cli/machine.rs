@@ -1,0 +1,111 @@
+//! `tandem machine export`, and machine files as they are read.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+
+use crate::cli::Stopped;
+use crate::cli::options::{Options, memory_arg, with_machine_options};
+use crate::cli::single::warn;
+use crate::cli::terminal::{print, tell};
+use crate::device::{Device, DeviceInfo, free_memory_bytes};
+use crate::engine::FREE_PART;
+use crate::report::visible;
+use crate::runner::Runner;
+use crate::simulate::{Inventory, Machine, this_machine};
+
+/// What a machine is called that nobody named.
+const NAME: &str = "this machine";
+/// A system that does not tell what is free.
+const UNTOLD_MEMORY_BYTES: u64 = 8 << 30;
+/// Larger files are no machine's.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+const HELP: &str = "\
+The file says what was measured here, as far as the model has learned it (`tandem calibrate` measures every device), and what is
+only a prior. `tandem simulate --machine FILE` runs jobs on it in simulated time.
+
+Example:
+  tandem calibrate && tandem machine export --name desk --output desk.json";
+
+pub(super) fn command() -> Command {
+    let export = Command::new("export").about("Writes this machine's file").after_help(HELP).args([
+        Arg::new("output")
+            .long("output")
+            .value_name("FILE")
+            .help("The file to write; standard output if left out")
+            .value_parser(value_parser!(PathBuf)),
+        Arg::new("name")
+            .long("name")
+            .value_name("NAME")
+            .help("What to call the machine")
+            .default_value(NAME)
+            .value_parser(clap::builder::NonEmptyStringValueParser::new()),
+        memory_arg(),
+    ]);
+    Command::new("machine")
+        .about("Describes this machine in a file, for runs that are simulated")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(with_machine_options(export))
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
+    let Some(("export", matches)) = matches.subcommand() else {
+        return Err(Stopped::usage("export: try `tandem machine --help`"));
+    };
+    let options = Options::read(matches)?;
+    let runner = options.runner().build()?;
+    let name = matches.get_one::<String>("name").map_or(NAME, String::as_str);
+    let machine = of_this(&runner, &options, name);
+    // What this writes, it reads.
+    machine.check().map_err(|error| Stopped::usage(format_args!("this machine cannot be described: {error}")))?;
+    let text = machine.to_json();
+    match matches.get_one::<PathBuf>("output").filter(|path| path.as_os_str() != "-") {
+        Some(path) => {
+            std::fs::write(path, text).map_err(|error| Stopped::failed(format_args!("{}: {error}", path.display())))?;
+            tell(format_args!("written to {}", visible(&path.display().to_string())));
+        }
+        None => print(|out| out.write_all(text.as_bytes()))?,
+    }
+    warn(&runner);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// This machine, by what is there and what was learned. Looks for GPUs.
+pub(super) fn of_this(runner: &Runner, options: &Options, name: &str) -> Machine {
+    let engine = runner.engine();
+    let devices = engine.devices();
+    let gpus: Vec<DeviceInfo> =
+        devices.gpus().gpus.iter().filter(|gpu| gpu.unusable.is_none()).map(|gpu| gpu.device.info().clone()).collect();
+    let free = || free_memory_bytes().map_or(UNTOLD_MEMORY_BYTES, |free| (free as f64 * FREE_PART) as u64);
+    let inventory = Inventory {
+        name,
+        cpu: devices.cpu().info(),
+        threads: engine.settings().threads,
+        memory_bytes: options.memory_bytes.unwrap_or_else(free),
+        gpus: &gpus,
+    };
+    engine.with_store(|store| this_machine(&inventory, store.model()))
+}
+
+/// The machine that this file describes; what it names that no kind of job is, is told.
+pub(super) fn read(path: &Path) -> Result<Machine, Stopped> {
+    let shown = path.display();
+    let wrong = |error: &dyn std::fmt::Display| Stopped::usage(format_args!("{shown}: {error}"));
+    let size = std::fs::metadata(path).map_err(|error| wrong(&error))?;
+    if !size.is_file() || size.len() > FILE_BYTES_MAX {
+        return Err(wrong(&"it is no machine file: `tandem machine export` writes one"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    let machine = Machine::parse(&text).map_err(|error| match error {
+        error @ crate::simulate::MachineError::Unreadable { .. } => Stopped::usage(format_args!("{shown}:{error}")),
+        error => wrong(&error),
+    })?;
+    for unknown in machine.unknown_kinds() {
+        tell(format_args!("warning: {}: {} is no kind of job", visible(&shown.to_string()), visible(&unknown)));
+    }
+    Ok(machine)
+}

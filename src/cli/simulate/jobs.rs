@@ -1,0 +1,187 @@
+//! The jobs of a file as a simulated run takes them: bound, and not run.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cli::Stopped;
+use crate::cli::run::JobInput;
+use crate::cli::terminal::tell;
+use crate::engine::{CancelFlag, Need, catch};
+use crate::job::{BindContext, Bound, Cause, JobError, JobSpec};
+use crate::kernels::Work;
+use crate::report::figures::{counted, time};
+use crate::report::visible;
+use crate::simulate::{SimJob, SimWork};
+use crate::tasks::{Place, Task};
+
+/// Pairs of a job and one that it waits for, at most.
+const PAIRS_MAX: u64 = 50_000_000;
+/// How many wrong lines are named.
+const NAMED_MAX: u64 = 20;
+
+/// The jobs of a file.
+pub(super) struct SimJobs {
+    pub name: String,
+    pub jobs: Vec<SimJob>,
+    /// What was assumed of them.
+    pub assumed: Vec<String>,
+    /// Jobs that cannot be bound.
+    pub left_out: u64,
+}
+
+/// What is counted of jobs, to say what was assumed.
+#[derive(Default)]
+struct Unknown {
+    commands: u64,
+    values: u64,
+    variants: u64,
+    networks: u64,
+}
+
+impl SimJobs {
+    /// Reads and binds all jobs of the file. What cannot be bound is told and left out.
+    pub fn read(path: &Path, command_time: Duration) -> Result<Self, Stopped> {
+        let input = JobInput::new(path);
+        let mut lines = input.open(false, None, &[], &CancelFlag::default())?;
+        let context = BindContext::in_folder(input.base_dir());
+        let mut read = Self { name: input.name().to_owned(), jobs: Vec::new(), assumed: Vec::new(), left_out: 0 };
+        let mut unknown = Unknown::default();
+        // Where each job of the file is in the list; the first one left out makes a difference.
+        let mut places: Vec<Option<u32>> = Vec::new();
+        let mut pairs = 0_u64;
+        for line in &mut lines {
+            let made = match line {
+                Ok(spec) => job(&spec, &context, command_time, &read.jobs, &mut unknown)
+                    .map(|job| (spec.terms.after, job))
+                    .map_err(|error| format!("job `{}`: {}", spec.id, error.message)),
+                Err(bad) => Err(bad.error.message),
+            };
+            match made {
+                Ok((after, mut job)) => {
+                    for range in after {
+                        pairs += range.end.saturating_sub(range.start);
+                        if pairs > PAIRS_MAX {
+                            return Err(Stopped::usage(format_args!(
+                                "{}: its jobs wait for too many others",
+                                read.name
+                            )));
+                        }
+                        let parents = range.filter_map(|parent| *places.get(usize::try_from(parent).ok()?)?);
+                        job.after.extend(parents);
+                    }
+                    places.resize(usize::try_from(job.index).unwrap_or(usize::MAX), None);
+                    places.push(Some(read.jobs.len() as u32));
+                    read.jobs.push(job);
+                }
+                Err(why) => {
+                    read.left_out += 1;
+                    if read.left_out <= NAMED_MAX {
+                        tell(format_args!("left out: {}", visible(&why)));
+                    }
+                }
+            }
+        }
+        if let Some(error) = lines.read_error() {
+            return Err(input.unreadable(&error));
+        }
+        if read.jobs.is_empty() {
+            return Err(Stopped::usage(format_args!("{}: there is no job in it that could be simulated", read.name)));
+        }
+        read.assumed = unknown.said(command_time, read.left_out);
+        Ok(read)
+    }
+}
+
+fn job(
+    spec: &JobSpec,
+    context: &BindContext,
+    command_time: Duration,
+    before: &[SimJob],
+    unknown: &mut Unknown,
+) -> Result<SimJob, JobError> {
+    let mut memory_bytes = spec.terms.memory_bytes.unwrap_or(0);
+    let work = if spec.params.results_of().is_empty() {
+        let bound =
+            catch(|| spec.params.bind(context)).unwrap_or_else(|panic| Err(JobError::new(Cause::Panic, panic)))?;
+        match bound {
+            Bound::Kernel(kernel) => SimWork::Kernel(shared(kernel.work(), before)),
+            Bound::Task(task) => {
+                if memory_bytes == 0 {
+                    memory_bytes = memory_of(&*task);
+                }
+                irregular(&*task, spec.kind, command_time, unknown)
+            }
+        }
+    } else {
+        // What it will have to do is known once others have run.
+        unknown.values += 1;
+        SimWork::Task { ms: command_time.as_secs_f64() * 1e3, waits: false }
+    };
+    Ok(SimJob {
+        index: spec.index,
+        id: spec.id.clone(),
+        kind: spec.kind,
+        work,
+        after: Vec::new(),
+        memory_bytes,
+        device: spec.device,
+        priority: spec.terms.priority,
+    })
+}
+
+/// The work, shared with the job before where it is the same.
+fn shared(work: Work, before: &[SimJob]) -> Arc<Work> {
+    match before.last().map(|job| &job.work) {
+        Some(SimWork::Kernel(last)) if **last == work => last.clone(),
+        _ => Arc::new(work),
+    }
+}
+
+fn irregular(task: &dyn Task, kind: &str, command_time: Duration, unknown: &mut Unknown) -> SimWork {
+    let place = task.place();
+    if kind == "command" {
+        unknown.commands += 1;
+        unknown.variants += u64::from(task.variants().is_some());
+        return SimWork::Task { ms: command_time.as_secs_f64() * 1e3, waits: false };
+    }
+    let waits = place == Place::Waiting;
+    unknown.networks += u64::from(waits);
+    let ms = task.expected_ms();
+    SimWork::Task { ms: if ms.is_finite() { ms.max(0.0) } else { command_time.as_secs_f64() * 1e3 }, waits }
+}
+
+fn memory_of(task: &dyn Task) -> u64 {
+    let need = task.need();
+    match need {
+        Need::Certain(bytes) => bytes,
+        Need::Estimated(bytes) if !need.is_small() => bytes,
+        _ => 0,
+    }
+}
+
+impl Unknown {
+    fn said(&self, command_time: Duration, left_out: u64) -> Vec<String> {
+        let each = time(command_time);
+        let mut said = Vec::new();
+        let mut say = |count: u64, one: &str, many: &str, what: &str| {
+            if count > 0 {
+                said.push(format!("assumed: {} {what}", counted(count, one, many)));
+            }
+        };
+        let takes = format!("taken to last {each} each on any CPU thread (--command-time)");
+        say(self.commands, "command,", "commands,", &takes);
+        say(self.variants, "of them with variants", "of them with variants", "run on the CPU");
+        say(self.values, "job that takes values of others,", "jobs that take values of others,", &takes);
+        say(
+            self.networks,
+            "job that waits for a network or a disk",
+            "jobs that wait for a network or a disk",
+            "only wait",
+        );
+        if left_out > 0 {
+            said.push(format!("assumed: {} left out", counted(left_out, "job is", "jobs are")));
+        }
+        said
+    }
+}

@@ -1,0 +1,100 @@
+//! Idle devices help out. A plan is made when a job is admitted, by what is known then; where devices turn out slower than
+//! they were known to be, jobs wait behind others on one device while another has nothing to do.
+
+use std::time::Duration;
+
+use crate::engine::dispatch::chunk;
+use crate::engine::dispatch::job::Phase;
+use crate::engine::dispatch::member::Standing;
+use crate::engine::dispatch::{Action, Dispatch, Slot};
+use crate::job::DeviceChoice;
+
+impl Dispatch {
+    /// Lets a device that has an idle lane take part in the first job that nobody has begun yet, if it would end a chunk of it
+    /// before those whose job it is had ended all the rest. Only where the device's speed with it was measured, and the job left
+    /// the choice to the planner.
+    pub(super) fn help_out(&mut self, at: usize, now: Duration, actions: &mut Vec<Action>) {
+        while self.machines[at].alive && self.machines[at].idle_lane().is_some() {
+            let mut waiting: Vec<(u64, Slot, usize)> = self
+                .wide
+                .iter()
+                .filter_map(|&slot| {
+                    let job = self.job(slot)?;
+                    let waits = job.begun.is_none() && job.phase == Phase::Folding && job.rest > 0;
+                    if !waits || job.policy != DeviceChoice::Auto || job.probe.is_some() {
+                        return None;
+                    }
+                    let helper = |member: &super::member::Member| {
+                        member.machine == at
+                            && member.standing == Standing::Reserve
+                            && member.measured
+                            && !member.shares_cpu
+                    };
+                    Some((job.order, slot, job.members.iter().position(helper)?))
+                })
+                .collect();
+            waiting.sort_by_key(|(order, ..)| *order);
+            let Some(slot) = waiting.into_iter().find_map(|(_, slot, member)| self.may_help(slot, member, now)) else {
+                return;
+            };
+            self.update_backlog(slot);
+            self.enqueue(slot);
+            self.feed(at, false, now, actions);
+        }
+    }
+
+    /// Lets this member take part where there is a chunk for it now.
+    fn may_help(&mut self, slot: Slot, member: usize, now: Duration) -> Option<Slot> {
+        let Self { jobs, machines, .. } = self;
+        let job = jobs[slot.at].as_mut()?;
+        job.members[member].standing = Standing::Active;
+        if matches!(chunk::next(job, member, machines, false, now), chunk::Next::Take(_)) {
+            return Some(slot);
+        }
+        job.members[member].standing = Standing::Reserve;
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::device::DeviceId;
+    use crate::engine::dispatch::tests::{admission, lanes, power};
+    use crate::engine::dispatch::{Admission, Event};
+
+    /// Two jobs that are both planned for the GPU, which folds ten times as fast as each of the CPU's two threads.
+    fn admitted(change: impl Fn(&mut Admission)) -> Vec<DeviceId> {
+        let (mut dispatch, mut actions) = (Dispatch::new(), Vec::new());
+        for (device, count) in [(DeviceId::Cpu, 2), (DeviceId::Gpu(0), 1)] {
+            dispatch.on(Event::DeviceAdded(lanes(device, count)), Duration::ZERO, &mut actions);
+        }
+        for job in 1..=2 {
+            let powers = [power(DeviceId::Gpu(0), 1, 1000.0), power(DeviceId::Cpu, 2, 100.0)];
+            let mut admission = admission(job, 1_000_000, DeviceChoice::Auto, &[DeviceId::Gpu(0)], &powers);
+            change(&mut admission);
+            dispatch.on(Event::Admitted(admission), Duration::ZERO, &mut actions);
+        }
+        let device = |action: &Action| match action {
+            Action::Fold { ticket, .. } => Some(ticket.device),
+            _ => None,
+        };
+        actions.iter().filter_map(device).collect()
+    }
+
+    #[test]
+    fn an_idle_device_takes_part_in_a_job_that_waits_for_another() {
+        let begun = admitted(|_| {});
+        assert_eq!(begun[0], DeviceId::Gpu(0), "the first one is left alone");
+        assert_eq!(begun[1..], [DeviceId::Cpu, DeviceId::Cpu], "the second one waits");
+    }
+
+    #[test]
+    fn it_does_not_where_somebody_chose_or_its_speed_is_a_guess_or_it_would_be_the_last() {
+        let alone = [DeviceId::Gpu(0)];
+        assert_eq!(admitted(|admission| admission.policy = DeviceChoice::Gpu), alone);
+        assert_eq!(admitted(|admission| admission.powers[1].measured = false), alone);
+        assert_eq!(admitted(|admission| admission.powers[1].setup_ms = 1e9), alone);
+    }
+}

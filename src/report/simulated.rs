@@ -1,0 +1,149 @@
+//! Simulated runs as a table and as JSON.
+
+use serde::Serialize;
+
+use crate::report::figures::{counted, time};
+use crate::report::{Align, Style, Table};
+use crate::simulate::Simulated;
+
+/// A simulated run, and beside what it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct SimulatedRow<'a> {
+    /// The job file.
+    pub jobs: &'a str,
+    /// The machine's name.
+    pub machine: &'a str,
+    /// The policy's name.
+    pub policy: &'a str,
+    /// The seed of what was hidden from the planner, if anything was.
+    pub hidden_truth: Option<u64>,
+    /// What came of it.
+    pub run: &'a Simulated,
+    /// By how much it took longer than the best policy on this machine: 0.05 for 5 %; `None` where only one was tried.
+    pub above_best: Option<f64>,
+    /// What was assumed.
+    pub assumed: &'a [String],
+}
+
+/// The runs of one job file as a table.
+pub fn simulated_text(rows: &[SimulatedRow<'_>], style: Style) -> String {
+    let Some(first) = rows.first() else { return String::new() };
+    let heading = format!("{}: {}", first.jobs, counted(first.run.jobs, "job", "jobs"));
+    let mut text = format!("{}\n", style.strong(&heading));
+    let right = Align::Right;
+    let mut head = vec![("machine", Align::Left), ("policy", Align::Left), ("makespan", right), ("above bound", right)];
+    let compares = rows.iter().any(|row| row.above_best.is_some());
+    if compares {
+        head.push(("above best", right));
+    }
+    head.extend([("work on cpu", right), ("on gpus", right), ("waited", right), ("p95", right)]);
+    let regrets = rows.iter().any(|row| row.run.regret.is_some());
+    if regrets {
+        head.push(("regret", right));
+    }
+    let mut table = Table::new(&head);
+    for row in rows {
+        let run = row.run;
+        let cpu = run.devices.first().map_or(0.0, |device| device.share);
+        let gpus = run.devices.iter().skip(1).map(|device| device.share).sum::<f64>();
+        let mut cells =
+            vec![row.machine.to_owned(), row.policy.to_owned(), time(run.makespan), percent(run.above_bound())];
+        if compares {
+            cells.push(
+                row.above_best
+                    .map_or(String::new(), |above| if above > 0.0 { percent(above) } else { "best".to_owned() }),
+            );
+        }
+        let on_gpus = if run.devices.len() > 1 { percent(gpus) } else { "-".to_owned() };
+        cells.extend([percent(cpu), on_gpus, time(run.waiting.mean), time(run.waiting.p95)]);
+        if regrets {
+            cells.push(run.regret.map_or("-".to_owned(), percent));
+        }
+        table.row(cells);
+    }
+    text.push_str(&table.render("  ", style));
+    text
+}
+
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    match percent {
+        percent if percent >= 999.5 => format!("{:.0}x", share + 1.0),
+        percent if percent >= 9.95 || percent == 0.0 => format!("{percent:.0} %"),
+        percent => format!("{percent:.1} %"),
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    schema: u32,
+    job_file: &'a str,
+    machine: &'a str,
+    policy: &'a str,
+    hidden_truth: Option<u64>,
+    jobs: u64,
+    makespan_ms: f64,
+    lower_bound_ms: f64,
+    above_bound: f64,
+    above_best: Option<f64>,
+    devices: Vec<Device>,
+    waiting_ms: Waiting,
+    regret: Option<f64>,
+    plans: u64,
+    chunks: u64,
+    refused: Vec<Refused<'a>>,
+    assumed: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Device {
+    device: String,
+    busy_ms: f64,
+    share: f64,
+}
+
+#[derive(Serialize)]
+struct Waiting {
+    mean: f64,
+    p95: f64,
+    max: f64,
+}
+
+#[derive(Serialize)]
+struct Refused<'a> {
+    index: u64,
+    why: &'a str,
+}
+
+/// A run as one line of JSON.
+///
+/// # Errors
+/// None that happens: every field can be written.
+pub fn simulated_json(row: &SimulatedRow<'_>) -> serde_json::Result<String> {
+    let run = row.run;
+    let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
+    let line = Line {
+        schema: 1,
+        job_file: row.jobs,
+        machine: row.machine,
+        policy: row.policy,
+        hidden_truth: row.hidden_truth,
+        jobs: run.jobs,
+        makespan_ms: ms(run.makespan),
+        lower_bound_ms: ms(run.lower_bound),
+        above_bound: run.above_bound(),
+        above_best: row.above_best,
+        devices: run
+            .devices
+            .iter()
+            .map(|used| Device { device: used.device.to_string(), busy_ms: ms(used.busy), share: used.share })
+            .collect(),
+        waiting_ms: Waiting { mean: ms(run.waiting.mean), p95: ms(run.waiting.p95), max: ms(run.waiting.max) },
+        regret: run.regret,
+        plans: run.plans,
+        chunks: run.chunks,
+        refused: run.refused.iter().map(|(index, why)| Refused { index: *index, why }).collect(),
+        assumed: row.assumed,
+    };
+    Ok(serde_json::to_string(&line)? + "\n")
+}

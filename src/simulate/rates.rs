@@ -1,0 +1,138 @@
+//! Rates out of the rows of a model: what grows with size told from what does not.
+
+use std::collections::BTreeMap;
+
+use crate::model::Row;
+
+/// A row counts for the rate where what does not grow with size is a smaller part of it than this.
+const FIXED_PART_MAX: f64 = 0.25;
+/// Sizes this many times apart tell what does not grow with size.
+const APART: f64 = 4.0;
+
+/// How a time grows with size: `fixed_ms + units * ms_per_unit`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Line {
+    /// `None` where one size is known, or sizes too near each other.
+    pub fixed_ms: Option<f64>,
+    pub ms_per_unit: f64,
+}
+
+impl Line {
+    /// The line through rows of `(units, ms)`: its beginning from the smallest and the largest, its slope the median over those
+    /// that are not mostly beginning.
+    pub fn through(mut points: Vec<(f64, f64)>) -> Option<Self> {
+        points.retain(|(units, ms)| *units > 0.0 && *ms > 0.0);
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (&(few, short_ms), &(many, long_ms)) = (points.first()?, points.last()?);
+        if many < few * APART || long_ms <= short_ms {
+            return Some(Self { fixed_ms: None, ms_per_unit: long_ms / many });
+        }
+        let fixed_ms = (short_ms - (long_ms - short_ms) / (many - few) * few).max(0.0);
+        let large = points.iter().filter(|(_, ms)| fixed_ms <= FIXED_PART_MAX * ms);
+        let slopes: Vec<f64> = large.map(|(units, ms)| (ms - fixed_ms) / units).collect();
+        let ms_per_unit = median(slopes).unwrap_or((long_ms - fixed_ms) / many);
+        Some(Self { fixed_ms: Some(fixed_ms), ms_per_unit })
+    }
+}
+
+/// The middle one, or the mean of both in the middle.
+pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.retain(|value| value.is_finite());
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        len if len % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
+/// What a model knows of one device.
+#[derive(Debug)]
+pub(super) struct Known<'a> {
+    rows: Vec<&'a Row>,
+    /// How computing grows with size, by kernel, variant, class of cost (its bits) and lanes.
+    curves: BTreeMap<(&'a str, &'a str, u64, u32), Line>,
+}
+
+impl<'a> Known<'a> {
+    /// What these rows say of the device with this fingerprint.
+    pub fn of(rows: &'a [Row], fingerprint: &str) -> Self {
+        let rows: Vec<&Row> = rows.iter().filter(|row| row.device == fingerprint).collect();
+        let mut points: BTreeMap<_, Vec<(f64, f64)>> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.phase == "compute" && !row.kernel.is_empty()) {
+            // Work that tells nothing of its cost has no speed.
+            let Some(prior_ns) = row.prior_ns.filter(|ns| *ns > 0.0) else { continue };
+            let key = (row.kernel.as_str(), row.variant.as_str(), prior_ns.to_bits(), row.lanes.max(1));
+            points.entry(key).or_default().push((row.units, row.ms));
+        }
+        let curves = points.into_iter().filter_map(|(key, points)| Some((key, Line::through(points)?))).collect();
+        Self { rows, curves }
+    }
+
+    /// How many times as fast as the kernels' own account its lanes are together, for one of the curves.
+    fn multiple(prior_ns_bits: u64, line: &Line) -> f64 {
+        f64::from_bits(prior_ns_bits) / 1e6 / line.ms_per_unit
+    }
+
+    /// What a thread more is worth beside one that works alone: the median over what has run on one and on several.
+    pub fn thread_efficiency(&self) -> Option<f64> {
+        let several = self.curves.iter().filter(|((.., lanes), _)| *lanes > 1);
+        let each = several.filter_map(|(&(kernel, variant, cost, lanes), line)| {
+            let one = self.curves.get(&(kernel, variant, cost, 1))?;
+            Some((one.ms_per_unit / line.ms_per_unit - 1.0) / f64::from(lanes - 1))
+        });
+        // Threads that are in each other's way are worth next to nothing, and none is worth more than the first.
+        median(each.collect()).map(|efficiency| efficiency.clamp(0.01, 1.0))
+    }
+
+    /// The speed of a lane by kernel, and by kernel and first word of the variant where a kernel has several: the median over what
+    /// ran on one lane, or else over what ran on several, shared out by their efficiency.
+    pub fn speeds(&self, efficiency: f64) -> BTreeMap<String, f64> {
+        let mut by_base: BTreeMap<(&str, &str), [Vec<f64>; 2]> = BTreeMap::new();
+        for (&(kernel, variant, cost, lanes), line) in &self.curves {
+            let base = variant.split(' ').next().unwrap_or_default();
+            let useful = 1.0 + f64::from(lanes - 1) * efficiency;
+            let speed = Self::multiple(cost, line) / useful;
+            by_base.entry((kernel, base)).or_default()[usize::from(lanes > 1)].push(speed);
+        }
+        let mut by_kernel: BTreeMap<&str, Vec<(&str, f64)>> = BTreeMap::new();
+        for ((kernel, base), [one, several]) in by_base {
+            if let Some(speed) = median(one).or_else(|| median(several)) {
+                by_kernel.entry(kernel).or_default().push((base, speed));
+            }
+        }
+        let mut speeds = BTreeMap::new();
+        for (kernel, of_bases) in by_kernel {
+            for &(base, speed) in of_bases.iter().filter(|(base, _)| !base.is_empty()) {
+                speeds.insert(format!("{kernel} {base}"), speed);
+            }
+            if let Some(speed) = median(of_bases.iter().map(|(_, speed)| *speed).collect()) {
+                speeds.insert(kernel.to_owned(), speed);
+            }
+        }
+        speeds.retain(|_, speed| speed.is_finite() && *speed > 0.0);
+        speeds
+    }
+
+    /// What each chunk costs besides: the median over kernels of what does not grow with size.
+    pub fn latency_ms(&self) -> Option<f64> {
+        median(self.curves.values().filter_map(|line| line.fixed_ms).collect())
+    }
+
+    /// Input moved to it, in bytes a second.
+    pub fn upload_bytes_per_s(&self) -> Option<f64> {
+        let line = Line::through(self.facts("upload").map(|row| (row.units, row.ms)).collect())?;
+        Some(1e3 / line.ms_per_unit).filter(|rate| rate.is_finite() && *rate > 0.0)
+    }
+
+    /// Opening it.
+    pub fn cold_start_ms(&self) -> Option<f64> {
+        median(self.facts("setup").map(|row| row.ms).collect())
+    }
+
+    /// Rows of the device that hold for every kernel.
+    fn facts(&self, phase: &'static str) -> impl Iterator<Item = &&'a Row> {
+        self.rows.iter().filter(move |row| row.kernel.is_empty() && row.phase == phase)
+    }
+}

@@ -1,0 +1,191 @@
+//! What each job of a recording takes in every way that anything is known of.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::job::kind;
+use crate::kernels::Work;
+use crate::plan::{Candidate, Choice};
+use crate::simulate::rates::median;
+use crate::simulate::replay::Ratios;
+use crate::simulate::replay::recording::{Place, RecordedCandidate, RecordedJob, Recording};
+
+/// Where a figure comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// It was measured.
+    Measured,
+    /// It was predicted when the job was planned, and corrected by how such predictions fared in the recording.
+    Corrected,
+    /// It was predicted when the job was planned; nothing of its kind ran there.
+    Predicted,
+    /// The model that has been learned here predicts it.
+    Model,
+}
+
+impl Source {
+    /// In a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Measured => "measured",
+            Self::Corrected => "corrected",
+            Self::Predicted => "predicted",
+            Self::Model => "model",
+        }
+    }
+}
+
+/// One way to run a job.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Way {
+    /// Where.
+    pub place: Place,
+    /// Threads of the CPU; 1 on a GPU.
+    pub threads: u32,
+    /// What it takes once it has begun.
+    pub ms: f64,
+    /// Opening the device, where this job is the first on it; within `ms` where that was measured.
+    pub opening_ms: f64,
+    /// What was believed that it takes, when it was planned.
+    pub believed_ms: f64,
+    /// Where `ms` comes from.
+    pub source: Source,
+}
+
+impl Way {
+    /// As it ran.
+    pub(super) fn measured(job: &RecordedJob, threads: u32) -> Self {
+        let foreseen = job.foreseen();
+        let used = match (foreseen, job.place) {
+            (_, Place::Gpu(_)) | (None, Place::Cpu) => 1,
+            (Some(chosen), _) => chosen.threads,
+            (None, Place::Split) => threads,
+        };
+        Self {
+            place: job.place,
+            threads: used.clamp(1, threads),
+            ms: job.took_ms,
+            opening_ms: 0.0,
+            believed_ms: foreseen.and_then(|chosen| Some(chosen.run_ms? + chosen.setup_ms)).unwrap_or(job.took_ms),
+            source: Source::Measured,
+        }
+    }
+}
+
+/// The ways of every job.
+#[derive(Debug)]
+pub(super) struct Costs<'a> {
+    ways: Vec<Vec<Way>>,
+    /// Whether nothing is known of a job on a GPU, though its kind could run there.
+    blind: Vec<bool>,
+    corrections: BTreeMap<(&'a str, Place), (f64, usize)>,
+}
+
+impl<'a> Costs<'a> {
+    pub fn new(
+        recording: &'a Recording,
+        without: &BTreeSet<u32>,
+        threads: u32,
+        predict: &mut dyn FnMut(&Work) -> Vec<Candidate>,
+    ) -> Self {
+        let mut costs = Self { ways: Vec::new(), blind: Vec::new(), corrections: corrections(recording) };
+        let mut on_gpus = BTreeMap::new();
+        for job in &recording.jobs {
+            let mut ways = costs.recorded(job, threads);
+            let has_gpu_side = || {
+                *on_gpus
+                    .entry(job.kind.as_str())
+                    .or_insert_with(|| kind(&job.kind).is_some_and(|kind| !(kind.shaders)().is_empty()))
+            };
+            let looked_at = job.candidates.iter().any(|candidate| matches!(candidate.place, Place::Gpu(_)))
+                || job.place != Place::Cpu;
+            let mut blind = !looked_at && job.work.as_ref().map_or_else(has_gpu_side, |work| work.gpu);
+            if blind && let Some(work) = &job.work {
+                let found = predict(work);
+                blind = found.is_empty();
+                ways.extend(found.iter().filter_map(of_model));
+            }
+            ways.retain(|way| match way.place {
+                Place::Cpu => true,
+                Place::Gpu(index) => !without.contains(&index),
+                Place::Split => without.is_empty(),
+            });
+            costs.blind.push(blind);
+            costs.ways.push(ways);
+        }
+        costs
+    }
+
+    pub fn of(&self, job: usize) -> &[Way] {
+        &self.ways[job]
+    }
+
+    pub fn is_unknown_on_gpus(&self, job: usize) -> bool {
+        self.blind[job]
+    }
+
+    pub fn corrections(&self) -> impl Iterator<Item = (&str, Place, f64, usize)> {
+        self.corrections.iter().map(|(&(kind, place), &(factor, jobs))| (kind, place, factor, jobs))
+    }
+
+    /// Whatever the recording tells of a job.
+    fn recorded(&self, job: &RecordedJob, threads: u32) -> Vec<Way> {
+        let measured = Way::measured(job, threads);
+        let mut ways = vec![measured];
+        let own = job.foreseen().and_then(|chosen| ratio(job, chosen));
+        for candidate in &job.candidates {
+            let Some(run_ms) = candidate.run_ms else { continue };
+            // A split is a choice of the moment: nobody can say how its parts would have fallen elsewhere.
+            let repeats = candidate.place == measured.place && candidate.threads == measured.threads;
+            if repeats || candidate.place == Place::Split || candidate.threads > threads {
+                continue;
+            }
+            let of_kind = self.corrections.get(&(job.kind.as_str(), candidate.place)).map(|(factor, _)| *factor);
+            // What the job itself took on other threads of the same CPU tells more than others of its kind.
+            let factor = own.filter(|_| candidate.place == job.place).or(of_kind);
+            ways.push(Way {
+                place: candidate.place,
+                threads: if candidate.place == Place::Cpu { candidate.threads } else { 1 },
+                ms: run_ms * factor.unwrap_or(1.0),
+                opening_ms: candidate.setup_ms,
+                believed_ms: run_ms,
+                source: if factor.is_some() { Source::Corrected } else { Source::Predicted },
+            });
+        }
+        ways
+    }
+}
+
+/// What the job took against what was predicted of it, set-up left out of both.
+fn ratio(job: &RecordedJob, chosen: &RecordedCandidate) -> Option<f64> {
+    let ratio = (job.took_ms - job.setup_ms) / chosen.run_ms?;
+    (ratio.is_finite() && ratio > 0.0).then_some(ratio)
+}
+
+/// The middle of these ratios by kind and place.
+fn corrections(recording: &Recording) -> BTreeMap<(&str, Place), (f64, usize)> {
+    let mut ratios = Ratios::new();
+    for job in &recording.jobs {
+        if let Some(ratio) = job.foreseen().and_then(|chosen| ratio(job, chosen)) {
+            ratios.entry((job.kind.as_str(), job.place)).or_default().push(ratio);
+        }
+    }
+    let middle = |(key, ratios): (_, Vec<f64>)| {
+        let jobs = ratios.len();
+        Some((key, (median(ratios)?, jobs)))
+    };
+    ratios.into_iter().filter_map(middle).collect()
+}
+
+/// A GPU by the model.
+fn of_model(candidate: &Candidate) -> Option<Way> {
+    let (Choice::Gpu { index }, Some(predicted)) = (&candidate.choice, candidate.predicted) else { return None };
+    let run_ms = (predicted.ms - candidate.setup_ms - candidate.waiting_ms).max(0.0);
+    Some(Way {
+        place: Place::Gpu(*index),
+        threads: 1,
+        ms: run_ms,
+        opening_ms: candidate.setup_ms,
+        believed_ms: run_ms,
+        source: Source::Model,
+    })
+}

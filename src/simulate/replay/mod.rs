@@ -1,0 +1,174 @@
+//! What a recorded run would have cost otherwise: its jobs, by what the recording says of each, under other policies.
+
+mod costs;
+mod lanes;
+mod recording;
+mod sums;
+
+pub use costs::{Source, Way};
+pub use recording::{Place, RecordedJob, Recording, RecordingError};
+pub use sums::{DeviceSum, Replayed, SourceSum};
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::device::{DeviceId, DeviceKind};
+use crate::job::DeviceChoice;
+use crate::kernels::Work;
+use crate::plan::{Candidate, DeviceState, Policy};
+use costs::Costs;
+use lanes::Lanes;
+use sums::Sums;
+
+/// How a recording is replayed.
+#[derive(Clone, Debug, Default)]
+pub struct ReplayOptions {
+    /// GPUs that are not there, by index.
+    pub without: BTreeSet<u32>,
+    /// Threads of the CPU; as many as the recording tells of where left out.
+    pub threads: Option<u32>,
+}
+
+/// Every job of a recording, with what it takes wherever anything is known of that.
+#[derive(Debug)]
+pub struct Replay<'a> {
+    recording: &'a Recording,
+    costs: Costs<'a>,
+    threads: u32,
+}
+
+impl<'a> Replay<'a> {
+    /// Prices every job. `predict` gives what is believed of work of which the recording tells nothing on a GPU, as candidates of
+    /// a plan; it is asked once for each job of that sort.
+    pub fn new(
+        recording: &'a Recording,
+        options: &ReplayOptions,
+        predict: &mut dyn FnMut(&Work) -> Vec<Candidate>,
+    ) -> Self {
+        let threads = options.threads.unwrap_or(recording.threads).max(1);
+        Self { recording, costs: Costs::new(recording, &options.without, threads, predict), threads }
+    }
+
+    /// Threads of the CPU that the replay has.
+    pub fn threads(&self) -> u32 {
+        self.threads
+    }
+
+    /// By how much what ran was longer than predicted, by kind and device, and over how many jobs: what predictions are
+    /// multiplied by.
+    pub fn corrections(&self) -> impl Iterator<Item = (&str, Place, f64, usize)> {
+        self.costs.corrections()
+    }
+
+    /// What was done, with the times that were measured.
+    pub fn recorded(&self) -> Replayed {
+        self.recorded_but(&BTreeSet::new())
+    }
+
+    fn recorded_but(&self, left_out: &BTreeSet<usize>) -> Replayed {
+        let (mut lanes, mut sums) = (Lanes::new(self.threads), Sums::default());
+        for (_, job) in self.recording.jobs.iter().enumerate().filter(|(at, _)| !left_out.contains(at)) {
+            let way = Way::measured(job, self.threads);
+            let end_ms = lanes.take(&way, job.took_ms);
+            sums.add(&way, job.took_ms, end_ms);
+        }
+        sums.finish(None, Vec::new(), 0, 0.0)
+    }
+
+    /// What this policy would have cost. Jobs are taken in the order of the recording; a policy decides by what was predicted and
+    /// pays what was measured, or else the prediction as corrected.
+    pub fn under(&self, policy: Policy) -> Replayed {
+        let (mut lanes, mut sums) = (Lanes::new(self.threads), Sums::default());
+        let (mut left_out, mut unknown, mut gpu_unknown) = (BTreeSet::new(), Vec::new(), 0);
+        for (turn, job) in self.recording.jobs.iter().enumerate() {
+            let ways = self.costs.of(turn);
+            let told = policy.tells(&size_of(job, ways), turn as u64, &devices(ways));
+            let blind = self.costs.is_unknown_on_gpus(turn);
+            // A policy that would send it to a GPU, had anybody known what it takes there.
+            let misses = blind && matches!(policy, Policy::Gpu | Policy::RoundRobin | Policy::Static);
+            let chosen = if misses { None } else { choose(ways, told, &lanes) };
+            let Some(way) = chosen else {
+                left_out.insert(turn);
+                unknown.push(job.id.clone());
+                continue;
+            };
+            gpu_unknown += u64::from(blind && policy == Policy::Auto);
+            let ms = way.ms + lanes.opening_ms(way);
+            let end_ms = lanes.take(way, ms);
+            sums.add(way, ms, end_ms);
+        }
+        let recorded_ms = self.recorded_but(&left_out).makespan_ms;
+        sums.finish(Some(policy), unknown, gpu_unknown, recorded_ms)
+    }
+}
+
+/// The way that is believed to end first, of those that were told; what takes fewer lanes where several end together.
+fn choose<'w>(ways: &'w [Way], told: DeviceChoice, lanes: &Lanes) -> Option<&'w Way> {
+    let fits = |way: &&Way| match (told, way.place) {
+        (DeviceChoice::Auto, _) | (DeviceChoice::Cpu, Place::Cpu) => true,
+        (DeviceChoice::Gpu, Place::Gpu(_)) => true,
+        (DeviceChoice::GpuIndex(asked), Place::Gpu(index)) => asked == index,
+        _ => false,
+    };
+    // Where it stays on the CPU, it stays on as many threads.
+    let stays = ways.iter().filter(|way| told == DeviceChoice::Cpu && way.source == Source::Measured);
+    let end_ms = |way: &&Way| lanes.start_ms(way) + lanes.opening_ms(way) + way.believed_ms;
+    let first = stays.filter(fits).min_by(|a, b| end_ms(a).total_cmp(&end_ms(b)));
+    first.or_else(|| {
+        let order = |a: &&Way, b: &&Way| end_ms(a).total_cmp(&end_ms(b)).then(a.threads.cmp(&b.threads));
+        ways.iter().filter(fits).min_by(order)
+    })
+}
+
+/// The devices that can take a job, as a policy looks at them.
+fn devices(ways: &[Way]) -> Vec<DeviceState> {
+    let gpus: BTreeSet<u32> = ways
+        .iter()
+        .filter_map(|way| match way.place {
+            Place::Gpu(index) => Some(index),
+            _ => None,
+        })
+        .collect();
+    let state = |id, kind| DeviceState {
+        id,
+        fingerprint: "".into(),
+        kind,
+        unusable: None,
+        lanes: 1,
+        opened: true,
+        busy_for_ms: Vec::new(),
+        memory_bytes: None,
+        max_chunk_bytes: u64::MAX,
+        resident: 0.0,
+    };
+    let cpu = state(DeviceId::Cpu, DeviceKind::Cpu);
+    std::iter::once(cpu)
+        .chain(gpus.into_iter().map(|index| state(DeviceId::Gpu(index), DeviceKind::OtherGpu)))
+        .collect()
+}
+
+/// How large a job is: as its kernel told, or else by what it takes on the CPU.
+fn size_of(job: &RecordedJob, ways: &[Way]) -> Work {
+    let gpu = ways.iter().any(|way| matches!(way.place, Place::Gpu(_)));
+    if let Some(work) = &job.work {
+        return Work { gpu, ..work.clone() };
+    }
+    let on_cpu = ways.iter().filter(|way| way.place == Place::Cpu);
+    let lane_ms = on_cpu.map(|way| way.believed_ms * f64::from(way.threads)).fold(f64::INFINITY, f64::min);
+    Work {
+        kernel: "",
+        variant: String::new(),
+        units: 1,
+        granularity: 1,
+        bytes_per_unit: 0.0,
+        bytes_out_per_unit: 0.0,
+        prior_ns_per_unit: if lane_ms.is_finite() { lane_ms * 1e6 } else { job.took_ms * 1e6 },
+        passes: 1,
+        gpu,
+    }
+}
+
+/// The middle of some ratios for each kind and place.
+type Ratios<'a> = HashMap<(&'a str, Place), Vec<f64>>;
+
+#[cfg(test)]
+mod tests;
