@@ -6,7 +6,7 @@ use crate::cli::flow::with_flow_options;
 use crate::cli::options::{memory_arg, with_job_options, with_machine_options};
 use crate::cli::run::output_args;
 use crate::cli::watch::with_watch_options;
-use crate::cli::{guard, machine, merge};
+use crate::cli::{guard, machine, merge, replay};
 use crate::job::{Shard, kinds, parse_bounded};
 
 const ABOUT: &str =
@@ -56,6 +56,7 @@ pub fn command() -> Command {
             calibrate(),
             model(),
             machine::command(),
+            replay::command(),
             bench(),
             completions(),
             guard::command(),

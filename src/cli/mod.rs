@@ -15,6 +15,7 @@ mod options;
 mod pipe;
 mod printed;
 mod progress;
+mod replay;
 mod run;
 mod signals;
 mod single;
@@ -52,6 +53,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Stopped
         ("calibrate", _) => calibrate::run(matches),
         ("model", _) => model::run(matches),
         ("machine", _) => machine::run(matches),
+        ("replay", _) => replay::run(matches),
         ("bench", _) => bench::run(matches),
         ("completions", _) => completions::run(matches),
         (guard::NAME, _) => guard::run(),

@@ -14,6 +14,8 @@ mod memory_table;
 mod outcome_json;
 mod pace;
 mod progress;
+#[cfg(feature = "cli")]
+mod replay;
 mod run_table;
 mod style;
 mod table;
@@ -28,6 +30,8 @@ pub use memory_table::memory_text;
 pub use outcome_json::{Detail, write_outcome, write_plan};
 pub use pace::{Pace, time_left};
 pub use progress::{Progress, progress_bar, progress_line};
+#[cfg(feature = "cli")]
+pub use replay::{replay_json, replay_text};
 pub use run_table::{quoted, run_head, run_row, run_summary};
 pub use style::{Style, visible, visible_lines};
 pub use table::{Align, Table};
