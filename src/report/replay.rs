@@ -85,8 +85,8 @@ fn of_what_is_unknown(one: &Replayed) -> String {
         );
     }
     if one.gpu_unknown > 0 {
-        let jobs = counted(one.gpu_unknown, "job stays", "jobs stay");
-        text += &format!("{policy}: {jobs} where it ran, since nobody knows what it would take on a gpu\n");
+        let jobs = counted(one.gpu_unknown, "job stays on the cpu", "jobs stay on the cpu");
+        text += &format!("{policy}: {jobs}, since nothing is known of what a gpu would take\n");
     }
     text
 }
