@@ -16,6 +16,8 @@ mod outcome_json;
 mod pace;
 mod page;
 mod progress;
+#[cfg(feature = "cli")]
+mod replay;
 mod run_page;
 mod run_table;
 #[cfg(feature = "cli")]
@@ -39,6 +41,8 @@ pub use outcome_json::{Detail, write_outcome, write_plan};
 pub use pace::{Pace, time_left};
 pub use page::Page;
 pub use progress::{Progress, progress_bar, progress_line};
+#[cfg(feature = "cli")]
+pub use replay::{replay_json, replay_text};
 pub use run_page::{RunAbout, run_gantt, run_page};
 pub use run_table::{quoted, run_head, run_row, run_summary};
 #[cfg(feature = "cli")]

@@ -11,6 +11,7 @@ mod learned_memory;
 #[cfg(all(feature = "links", feature = "image"))]
 mod links_and_image;
 mod machine;
+mod machines;
 mod many_jobs;
 mod map_results;
 mod matrix;
