@@ -92,7 +92,7 @@ impl Record {
     /// A job has ended.
     pub fn ended(&mut self, job: &SimJob, at: u32, ran_on: &str, began_ms: f64, now_ms: f64, plan: &Foreseen) {
         self.jobs += 1;
-        let took_ms = (now_ms - plan.planned_ms).max(0.0);
+        let took_ms = (now_ms - began_ms).max(0.0);
         let regret_ms = plan.best_other_ms.map_or(0.0, |other| (took_ms - other).max(0.0));
         if plan.best_other_ms.is_some() {
             self.regret.lost_ms += regret_ms;
@@ -173,10 +173,9 @@ impl Record {
 /// What was foreseen of a job.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Foreseen {
-    pub planned_ms: f64,
     /// How long it takes, waiting left out.
     pub predicted_ms: Option<f64>,
-    /// When the best of the other choices was predicted to end, from when it was planned.
+    /// How long the best of the other choices was predicted to take, waiting left out.
     pub best_other_ms: Option<f64>,
 }
 

@@ -319,9 +319,12 @@ impl<'a> Run<'a> {
     }
 
     fn foreseen(&self, plan: &Plan) -> Foreseen {
-        let ms = |at: usize| plan.candidates.get(at)?.predicted.map(|predicted| predicted.ms);
+        let ms = |at: usize| {
+            let candidate = plan.candidates.get(at)?;
+            candidate.predicted.map(|predicted| (predicted.ms - candidate.waiting_ms).max(0.0))
+        };
         let best_other_ms = (1..plan.candidates.len()).filter_map(ms).min_by(f64::total_cmp);
-        Foreseen { planned_ms: self.clock.now_ms(), predicted_ms: ms(0), best_other_ms }
+        Foreseen { predicted_ms: ms(0), best_other_ms }
     }
 
     /// A job cannot run as it asks, and those that wait for it neither.
@@ -419,7 +422,7 @@ impl<'a> Run<'a> {
                 self.places.push(place);
                 let index = self.jobs[job as usize].index;
                 self.record.waited(place, [begin_ms, now_ms], index);
-                let foreseen = Foreseen { planned_ms: begin_ms, ..Foreseen::default() };
+                let foreseen = Foreseen::default();
                 self.finish(job, "none", begin_ms, &foreseen);
             }
             Busy::Chunk { ticket, key, units, begin_ms, mut phases, resident } => {

@@ -217,7 +217,7 @@ impl<'a> Run<'a> {
         }
         for (at, job) in batch.jobs.iter().enumerate() {
             let began_ms = batch.began_ms + each_ms * at as f64;
-            let foreseen = Foreseen { planned_ms: began_ms, ..Foreseen::default() };
+            let foreseen = Foreseen::default();
             self.finish(*job, "cpu", began_ms, &foreseen);
         }
     }
