@@ -73,6 +73,7 @@ fn what_decides_and_what_renders_sees_no_clock_file_or_environment() {
     nobody(&offences("src/plan", &impure, &[]));
     nobody(&offences("src/engine/dispatch", &impure, &[]));
     nobody(&offences("src/report", &impure, &[]));
+    nobody(&offences("src/timeline", &impure, &[]));
     nobody(&offences("src/model", &impure, &["src/model/store.rs"]));
 }
 

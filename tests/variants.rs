@@ -290,3 +290,19 @@ fn a_lost_gpu_fails_what_asked_for_it_and_the_others_run_on_the_cpu() {
     let gpu = &plan(&outcome).candidates[1];
     assert_eq!(gpu.note, "failed in this run, set aside");
 }
+
+#[test]
+fn jobs_that_wait_for_a_gpu_keep_no_memory_from_those_that_could_run_on_the_cpu() {
+    let gpu: Arc<dyn Device> = Arc::new(NullDevice::new(NullSpec::gpu(0, 100.0)));
+    let builder = Runner::builder().threads(2).model(Location::Nowhere).memory_bytes(1 << 30).gpus(vec![gpu]);
+    let runner = builder.build().unwrap();
+    let job = |line: &str| Job::parse(line).unwrap();
+    let on_gpu = r#"{"kind":"command","variants":{"gpu":["sleep","2"]},"memory":"300MiB"}"#;
+    let on_gpu: Vec<_> = (0..3).map(|_| runner.submit(job(on_gpu))).collect();
+    std::thread::sleep(Duration::from_millis(300));
+    let begun = std::time::Instant::now();
+    let on_cpu = runner.submit(job(r#"{"kind":"command","argv":["true"],"memory":"300MiB"}"#)).wait();
+    assert_eq!(on_cpu.ran_on, CPU);
+    assert!(begun.elapsed() < Duration::from_millis(1200), "it waited for a gpu: {:?}", begun.elapsed());
+    assert!(on_gpu.into_iter().all(|job| job.wait().ran_on == GPU_0));
+}

@@ -1,13 +1,36 @@
-//! Devices against each other, over sizes: every kind and variant of the registry, on made-up jobs.
+//! Devices against each other, over sizes: every kind and variant of the registry, on made-up jobs; and whole job files.
 //!
-//! A timing is the median of several runs after one that warms up (opens the device, compiles shaders, uploads what stays
-//! there), from when a worker takes the job to its answer. Before a device is timed, its answer is compared with that of
-//! one CPU thread. Irregular jobs are timed many at once, on one thread and on all.
+//! A timing is from a job's submission to its answer; its data is new to every device each time. Before a place is timed, its
+//! answer is compared with that of one CPU thread; then places take turns. What a run came to is a [`Report`], which holds the
+//! raw timings, and what follows from them is computed by pure functions: medians and intervals (`statistics`), break-even
+//! sizes and why ([`Verdict`]), how close to the device's ceiling ([`Limit`]), what has become slower ([`Comparison`]).
+//! Irregular jobs are timed many at once, on one thread and on all.
 
+mod baseline;
+mod crossover;
+#[cfg(test)]
+pub(crate) mod examples;
+mod fresh;
+mod job_file;
 mod measure;
+mod place;
+mod probe;
+mod report;
+mod roofline;
+mod sizes;
+mod statistics;
+mod subject;
 mod sweep;
-mod tasks;
+#[cfg(test)]
+pub(crate) mod testing;
 
-pub use measure::{Difference, Measurer};
-pub use sweep::{BreakEven, Row, Time, calibrate, sweep};
-pub use tasks::time_tasks;
+pub use baseline::{Change, Compared, Comparison, Incomparable, Key};
+pub use crossover::{BreakEven, Challenge, Lost, Parallel, Reason, Verdict};
+pub use job_file::{FileBench, FileComparison, FileRun, Mode};
+pub use measure::{Difference, Effort, Stand};
+pub use place::Place;
+pub use probe::{Probed, probe};
+pub use report::{Ceiling, Cell, DeviceDescription, Machine, Report, Row, Run, SCHEMA, Settings};
+pub use roofline::{Bound, Limit, limit};
+pub use sizes::Sizes;
+pub use sweep::{OnRow, Sweep, calibrate, every_place, stand};

@@ -1,163 +1,235 @@
-//! Every kind, variant, device and size, within a stated time.
+//! Every kind, variant, place and size, within a stated time.
 
 use std::time::{Duration, Instant};
 
-use crate::bench::Measurer;
-use crate::device::DeviceId;
+use crate::bench::measure::{Name, measure};
+use crate::bench::subject::{KernelSubject, Subject, TaskSubject};
+use crate::bench::{Ceiling, Effort, Place, Row, Sizes, Stand, limit};
+use crate::device::free_memory_bytes;
 use crate::job::Kind;
+use crate::kernels::{KERNELS, Work};
 use crate::runner::Runner;
 
-/// Sizes grow by this factor.
-const STEP: u64 = 8;
-const SMALLEST_UNITS: u64 = 1 << 9;
-/// No made-up job is larger than this, in bytes of input.
+/// No made-up job is larger than this where nobody asked for its size, in bytes of input.
 const MAX_BYTES: f64 = (512_u64 << 20) as f64;
 /// A single run that would take longer ends the sizes of a variant.
 const MAX_RUN_MS: f64 = 4_000.0;
+/// A row takes at least about this share of the time of its variant.
+const ROW_SHARE_MIN: u32 = 16;
 
-/// How long one size took on one device.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Time {
-    /// Where.
-    pub device: DeviceId,
-    /// Threads that were allowed; 1 for a GPU.
-    pub lanes: u32,
-    /// The median, in milliseconds.
-    pub ms: f64,
-}
+/// How many irregular jobs run together: at least so many for each thread, and no more than this in all.
+const MIN_JOBS_PER_THREAD: usize = 4;
+const MAX_JOBS: usize = 256;
 
-/// One size of one variant, on every device.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// Which kind.
-    pub kind: &'static str,
-    /// Which variant.
-    pub variant: &'static str,
-    /// How many units.
-    pub units: u64,
-    /// How many bytes of input.
-    pub bytes: f64,
-    /// One thread, all threads, each GPU.
-    pub times: Vec<Time>,
-}
-
-impl Row {
-    fn best_ms(&self, wanted: impl Fn(&Time) -> bool) -> Option<f64> {
-        self.times.iter().filter(|time| wanted(time)).map(|time| time.ms).min_by(f64::total_cmp)
-    }
-
-    /// How many times faster this is than the fastest of the CPU's times.
-    pub fn ratio_to_cpu(&self, ms: f64) -> Option<f64> {
-        self.best_ms(|time| time.device == DeviceId::Cpu).map(|cpu_ms| cpu_ms / ms)
-    }
-}
-
-/// From which size on a GPU beats the CPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BreakEven {
-    /// From about this many units on, between two sizes that were measured.
-    From(u64),
-    /// At every size that was measured.
-    Always,
-    /// At none.
-    Never,
-    /// There is no GPU to compare with.
-    NoGpu,
-}
-
-impl BreakEven {
-    /// Of the rows of one variant, ascending in size. Between two sizes the times are taken to follow a power of the size.
-    pub fn of(rows: &[Row]) -> Self {
-        let pairs: Vec<(f64, f64)> = rows
-            .iter()
-            .filter_map(|row| {
-                let cpu_ms = row.best_ms(|time| time.device == DeviceId::Cpu)?;
-                let gpu_ms = row.best_ms(|time| time.device != DeviceId::Cpu)?;
-                Some(((row.units as f64).ln(), (gpu_ms / cpu_ms).ln()))
-            })
-            .collect();
-        let Some(&(_, last)) = pairs.last() else { return Self::NoGpu };
-        if last >= 0.0 {
-            return Self::Never;
-        }
-        match pairs.iter().rposition(|&(_, slower)| slower >= 0.0) {
-            None => Self::Always,
-            Some(at) => {
-                let ((x0, y0), (x1, y1)) = (pairs[at], pairs[at + 1]);
-                Self::From((x0 + (x1 - x0) * y0 / (y0 - y1)).exp().round() as u64)
-            }
-        }
-    }
+/// Where and how much is measured.
+#[derive(Clone, Debug)]
+pub struct Sweep<'a> {
+    /// A runner of one thread, whose answers are what others are compared with.
+    pub oracle: &'a Runner,
+    /// Every place.
+    pub stands: Vec<Stand<'a>>,
+    /// Which sizes of kernels.
+    pub sizes: Sizes,
+    /// How much of each.
+    pub effort: Effort,
+    /// What each place can do at best, as far as known.
+    pub ceilings: Vec<Ceiling>,
 }
 
 /// What a sweep tells as it goes.
 pub type OnRow<'a> = &'a mut dyn FnMut(&Row) -> anyhow::Result<()>;
 
-/// Times the variants of `kind` on one thread (`one`), on all threads and on every usable GPU (`all`), over sizes, until
-/// `until` or until a size takes seconds. Gives the rows of each variant, each row as soon as it is there.
-///
-/// # Errors
-/// Where a job fails, an answer differs, or `on_row` fails.
-pub fn sweep(
-    kind: &'static Kind,
-    variant: &'static str,
-    one: &Runner,
-    all: &Runner,
-    until: Instant,
-    on_row: OnRow<'_>,
-) -> anyhow::Result<Vec<Row>> {
-    let places = places(one, all);
-    let budget = until.saturating_duration_since(Instant::now());
-    let mut rows: Vec<Row> = Vec::new();
-    let mut units = SMALLEST_UNITS;
-    loop {
-        let mut measurer = Measurer::new(kind, variant, units)?;
-        let bytes = measurer.work().bytes_per_unit * measurer.work().units as f64;
-        let mut row = Row { kind: kind.name, variant, units: measurer.work().units, bytes, times: Vec::new() };
-        for &(runner, device, lanes) in &places {
-            if device != DeviceId::Cpu && !measurer.work().gpu {
+impl<'a> Sweep<'a> {
+    /// Over one thread, which is `one`'s, all threads and every usable GPU of `all`; sizes by powers, for as long as the time is.
+    pub fn new(one: &'a Runner, all: &'a Runner) -> Self {
+        let places = every_place(all).into_iter().filter(|place| *place != Place::Split);
+        Self {
+            oracle: one,
+            stands: places.map(|place| stand(one, all, place)).collect(),
+            sizes: Sizes::Growing,
+            effort: Effort { min_time: None, runs: None, warmup: None },
+            ceilings: Vec::new(),
+        }
+    }
+
+    /// Times one variant over sizes, until about `until`. Gives its rows, each as soon as it is there.
+    ///
+    /// # Errors
+    /// Where a job fails, an answer differs, or `on_row` fails.
+    pub fn variant(
+        &self,
+        kind: &'static Kind,
+        variant: &'static str,
+        until: Instant,
+        on_row: OnRow<'_>,
+    ) -> anyhow::Result<Vec<Row>> {
+        if KERNELS.iter().any(|kernel| kernel.name == kind.name) {
+            self.kernel(kind, variant, until, on_row)
+        } else {
+            self.tasks(kind, variant, until, on_row)
+        }
+    }
+
+    fn kernel(
+        &self,
+        kind: &'static Kind,
+        variant: &'static str,
+        until: Instant,
+        on_row: OnRow<'_>,
+    ) -> anyhow::Result<Vec<Row>> {
+        let budget = until.saturating_duration_since(Instant::now());
+        let mut rows: Vec<Row> = Vec::new();
+        let mut next = self.sizes.first();
+        while let Some(units) = next {
+            self.check_memory(kind, variant, units)?;
+            let left = until.saturating_duration_since(Instant::now());
+            // Small sizes leave most of theirs to larger ones.
+            let share = (left / self.sizes.left_from(units)).max(budget / ROW_SHARE_MIN);
+            let mut subject = KernelSubject::new(kind, variant, units)?;
+            let work = subject.work().clone();
+            let capable = |stand: &&Stand<'_>| stand.place.is_cpu() || work.gpu;
+            let stands: Vec<Stand<'_>> = self.stands.iter().filter(capable).copied().collect();
+            if stands.is_empty() {
+                return Ok(rows);
+            }
+            let begun = Instant::now();
+            let row = self.row(kind, variant, &mut subject, &stands, share, Some(&work))?;
+            let took = begun.elapsed();
+            on_row(&row)?;
+            let slowest_ms = row.cells.iter().map(|cell| cell.median_ms).fold(0.0, f64::max);
+            let bytes = work.bytes_per_unit * work.units as f64;
+            rows.push(row);
+            next = self.sizes.after(units.max(work.units));
+            if self.sizes != Sizes::Growing {
                 continue;
             }
-            // No device of any size takes more than a small part of the time.
-            let ms = measurer.time_ms(runner, device, (budget / 50).max(Duration::from_millis(5)))?;
-            row.times.push(Time { device, lanes, ms });
+            let growth = next.map_or(1.0, |next| next as f64 / units as f64);
+            // The least that the next size takes: one run in each place for its answer alone, and those that count.
+            let runs = 1 + self.effort.runs.unwrap_or(1) + self.effort.warmup.unwrap_or(0);
+            let next_ms = slowest_ms * growth * f64::from(runs) * stands.len() as f64;
+            let left_ms = until.saturating_duration_since(Instant::now()).as_secs_f64() * 1e3;
+            if bytes * growth > MAX_BYTES
+                || slowest_ms * growth > MAX_RUN_MS
+                || next_ms.max(took.as_secs_f64() * 1e3 * 0.5) > left_ms
+            {
+                return Ok(rows);
+            }
         }
+        Ok(rows)
+    }
+
+    /// Refuses a size whose made-up data has no room.
+    fn check_memory(&self, kind: &'static Kind, variant: &'static str, units: u64) -> anyhow::Result<()> {
+        const SMALL: u64 = 64;
+        let Some(free) = free_memory_bytes().filter(|_| self.sizes != Sizes::Growing && units > SMALL) else {
+            return Ok(());
+        };
+        let work = KernelSubject::new(kind, variant, SMALL)?.work().clone();
+        let bytes = (work.bytes_per_unit + work.bytes_out_per_unit) * units as f64;
+        // The data is made up once, and a copy of it is under way to a device.
+        anyhow::ensure!(
+            bytes * 2.0 < free as f64,
+            "{} {variant}, {units} units: the made-up data takes {:.0} bytes, and {free} bytes are free: leave this size out of \
+             --sizes",
+            kind.name,
+            bytes * 2.0
+        );
+        Ok(())
+    }
+
+    fn tasks(
+        &self,
+        kind: &'static Kind,
+        variant: &'static str,
+        until: Instant,
+        on_row: OnRow<'_>,
+    ) -> anyhow::Result<Vec<Row>> {
+        let stands: Vec<Stand<'_>> = self.stands.iter().filter(|stand| stand.place.is_cpu()).copied().collect();
+        if stands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let budget = until.saturating_duration_since(Instant::now());
+        let mut subject = TaskSubject::new(kind, variant);
+        subject.run(self.oracle, Place::Thread, false)?;
+        let (each, _) = subject.run(self.oracle, Place::Thread, false)?;
+        // A twenty-fifth of the time for all of them on one thread leaves enough for ten runs of each.
+        let fitting = (budget.as_secs_f64() * 1e3 / 25.0 / each.ms.max(1e-6)) as usize;
+        let threads = stands.iter().map(|stand| stand.lanes as usize).max().unwrap_or(1);
+        let least = (MIN_JOBS_PER_THREAD * threads).min(MAX_JOBS);
+        subject.grow(fitting.clamp(least, MAX_JOBS));
+        let row = self.row(kind, variant, &mut subject, &stands, budget / 2, None)?;
         on_row(&row)?;
-        let slowest_ms = row.times.iter().map(|time| time.ms).fold(0.0, f64::max);
-        let next = measurer.work().units.saturating_mul(STEP);
-        rows.push(row);
-        // The next size takes some STEP times as long, on each device, at least twice.
-        let next_ms = slowest_ms * STEP as f64 * 2.0 * places.len() as f64;
-        let left = until.saturating_duration_since(Instant::now());
-        let stuck = next <= units;
-        if stuck
-            || bytes * STEP as f64 > MAX_BYTES
-            || slowest_ms * STEP as f64 > MAX_RUN_MS
-            || next_ms > left.as_secs_f64() * 1e3
-        {
-            return Ok(rows);
+        Ok(vec![row])
+    }
+
+    fn row(
+        &self,
+        kind: &'static Kind,
+        variant: &'static str,
+        subject: &mut dyn Subject,
+        stands: &[Stand<'_>],
+        share: Duration,
+        work: Option<&Work>,
+    ) -> anyhow::Result<Row> {
+        let name = Name { kind: kind.name, variant };
+        let found = measure(subject, name, self.oracle, stands, &self.effort, share)?;
+        let units = subject.units();
+        let mut row = Row {
+            kind: kind.name.to_owned(),
+            variant: variant.to_owned(),
+            units,
+            bytes: work.map_or(0.0, |work| work.bytes_per_unit * units as f64 * f64::from(work.passes.max(1))),
+            operations: work.and((kind.operations_per_unit)(variant)).map(|each| each * units as f64),
+            others_busy_cpus: found.others_busy_cpus,
+            cells: found.cells,
+        };
+        let limits: Vec<_> = row
+            .cells
+            .iter()
+            .map(|cell| {
+                let ceiling = self.ceilings.iter().find(|ceiling| ceiling.place == cell.place)?;
+                limit(&row, cell, ceiling)
+            })
+            .collect();
+        for (cell, limit) in row.cells.iter_mut().zip(limits) {
+            cell.limit = limit;
         }
-        units = next;
+        Ok(row)
     }
 }
 
-/// Where jobs are timed: who runs them, the device, the threads.
-fn places<'a>(one: &'a Runner, all: &'a Runner) -> Vec<(&'a Runner, DeviceId, u32)> {
-    let threads = all.engine().settings().threads;
-    let mut places = vec![(one, DeviceId::Cpu, 1)];
-    if threads > 1 {
-        places.push((all, DeviceId::Cpu, threads));
+/// Where jobs can be timed: one thread, all of them, each usable GPU, all together.
+pub fn every_place(all: &Runner) -> Vec<Place> {
+    let mut places = vec![Place::Thread];
+    if all.engine().settings().threads > 1 {
+        places.push(Place::Cpu);
     }
-    let gpus = all.engine().devices().usable();
-    places.extend(gpus.iter().map(|gpu| gpu.info().id).filter(|&id| id != DeviceId::Cpu).map(|id| (all, id, 1)));
+    let before = places.len();
+    places.extend(all.engine().devices().usable().iter().filter_map(|device| match device.info().id {
+        crate::device::DeviceId::Gpu(index) => Some(Place::Gpu(index)),
+        crate::device::DeviceId::Cpu => None,
+    }));
+    if places.len() > before {
+        places.push(Place::Split);
+    }
     places
+}
+
+/// Who runs jobs in this place.
+pub fn stand<'a>(one: &'a Runner, all: &'a Runner, place: Place) -> Stand<'a> {
+    match place {
+        Place::Thread => Stand { place, runner: one, lanes: 1 },
+        Place::Cpu => Stand { place, runner: all, lanes: all.engine().settings().threads },
+        Place::Gpu(_) => Stand { place, runner: all, lanes: 1 },
+        Place::Split => Stand { place, runner: all, lanes: all.engine().settings().threads },
+    }
 }
 
 /// Runs made-up jobs of every kind and variant on one thread (`one`), all threads and every usable GPU (`all`) until the
 /// time is up, smallest sizes first, so that both runners learn. Gives each row as soon as it is there.
 ///
 /// # Errors
-/// As [`sweep`].
+/// As [`Sweep::variant`].
 pub fn calibrate(
     kinds: &[&'static Kind],
     one: &Runner,
@@ -165,6 +237,9 @@ pub fn calibrate(
     budget: Duration,
     on_row: OnRow<'_>,
 ) -> anyhow::Result<()> {
+    let mut sweep = Sweep::new(one, all);
+    // A model is better served by more sizes than by more runs of one; it learns from the run that checks the answer too.
+    sweep.effort = Effort { min_time: None, runs: Some(3), warmup: Some(0) };
     let end = Instant::now() + budget;
     let variants: Vec<_> =
         kinds.iter().flat_map(|kind| kind.variants.iter().map(move |variant| (*kind, *variant))).collect();
@@ -172,7 +247,7 @@ pub fn calibrate(
         // What one variant leaves is shared by those after it.
         let now = Instant::now();
         let share = end.saturating_duration_since(now) / (variants.len() - i) as u32;
-        sweep(kind, variant, one, all, now + share, on_row)?;
+        sweep.variant(kind, variant, now + share, on_row)?;
     }
     Ok(())
 }
@@ -183,52 +258,49 @@ mod tests {
     use crate::job::kind;
     use crate::model::Location;
 
-    fn row(units: u64, cpu_ms: f64, gpu_ms: Option<f64>) -> Row {
-        let mut times = vec![
-            Time { device: DeviceId::Cpu, lanes: 1, ms: cpu_ms * 2.0 },
-            Time { device: DeviceId::Cpu, lanes: 4, ms: cpu_ms },
-        ];
-        times.extend(gpu_ms.map(|ms| Time { device: DeviceId::Gpu(0), lanes: 1, ms }));
-        Row { kind: "k", variant: "v", units, bytes: 0.0, times }
-    }
-
-    #[test]
-    fn the_break_even_size_lies_where_the_times_cross() {
-        let rows = [row(100, 1.0, Some(4.0)), row(10_000, 100.0, Some(25.0))];
-        // The ratio goes from 4 to 1/4 over two decades: it is 1 in their middle.
-        assert_eq!(BreakEven::of(&rows), BreakEven::From(1000));
-        assert_eq!(BreakEven::of(&rows[..1]), BreakEven::Never);
-        assert_eq!(BreakEven::of(&rows[1..]), BreakEven::Always);
-        assert_eq!(BreakEven::of(&[row(1, 1.0, None)]), BreakEven::NoGpu);
-        assert_eq!(BreakEven::of(&[]), BreakEven::NoGpu);
-        // Once more slower at the end: it never pays for good.
-        assert_eq!(BreakEven::of(&[row(1, 2.0, Some(1.0)), row(2, 1.0, Some(2.0))]), BreakEven::Never);
-    }
-
-    #[test]
-    fn ratios_are_against_the_fastest_of_the_cpu() {
-        assert_eq!(row(1, 10.0, Some(5.0)).ratio_to_cpu(5.0), Some(2.0));
+    fn runner(threads: u32) -> Runner {
+        Runner::builder().threads(threads).model(Location::Nowhere).build().unwrap()
     }
 
     #[test]
     fn a_sweep_keeps_to_its_time_and_its_sizes_grow() {
-        let runner = |threads| Runner::builder().threads(threads).model(Location::Nowhere).build().unwrap();
+        let (one, two) = (runner(1), runner(2));
         let begun = Instant::now();
         let mut seen = Vec::new();
-        let rows = sweep(
-            kind("primes").unwrap(),
-            "numbers",
-            &runner(1),
-            &runner(2),
-            begun + Duration::from_millis(300),
-            &mut |row| {
+        let sweep = Sweep::new(&one, &two);
+        let rows = sweep
+            .variant(kind("primes").unwrap(), "numbers", begun + Duration::from_millis(300), &mut |row| {
                 seen.push(row.units);
                 Ok(())
-            },
-        )
-        .unwrap();
+            })
+            .unwrap();
         assert!(seen.is_sorted() && seen.len() == rows.len() && !rows.is_empty());
-        assert!(rows.iter().all(|row| row.times.len() == 2));
+        assert!(rows.iter().all(|row| row.cells.len() >= 2));
         assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn sizes_that_were_asked_for_are_all_measured() {
+        let (one, two) = (runner(1), runner(2));
+        let mut sweep = Sweep::new(&one, &two);
+        sweep.sizes = Sizes::parse("100,7000").unwrap();
+        sweep.effort.runs = Some(2);
+        let rows = sweep.variant(kind("stats").unwrap(), "i32", Instant::now(), &mut |_| Ok(())).unwrap();
+        assert!(rows.iter().map(|row| row.units).eq([100, 7000]));
+        assert!(rows.iter().flat_map(|row| &row.cells).all(|cell| cell.runs.len() == 2));
+        sweep.sizes = Sizes::parse("1e15").unwrap();
+        let error = sweep.variant(kind("stats").unwrap(), "i32", Instant::now(), &mut |_| Ok(())).unwrap_err();
+        assert!(error.to_string().contains("leave this size out of --sizes"), "{error}");
+    }
+
+    #[test]
+    fn irregular_jobs_are_timed_many_at_once_on_the_cpu_alone() {
+        let (one, three) = (runner(1), runner(3));
+        let mut sweep = Sweep::new(&one, &three);
+        sweep.effort.runs = Some(2);
+        let until = Instant::now() + Duration::from_millis(200);
+        let rows = sweep.variant(kind("factor").unwrap(), "u64", until, &mut |_| Ok(())).unwrap();
+        assert!((12..=MAX_JOBS as u64).contains(&rows[0].units), "{rows:?}");
+        assert!(rows[0].cells.iter().map(|cell| cell.lanes).eq([1, 3]));
     }
 }

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use crate::bench::calibrate;
+use crate::bench::{calibrate, every_place};
 use crate::cli::Stopped;
-use crate::cli::bench::{budget, show, stopped, tell_devices};
+use crate::cli::bench::{budget, descriptions, show_row, stopped, tell_devices};
 use crate::cli::options::Options;
 use crate::cli::single::warn;
 use crate::cli::terminal::{print, stdout_style, tell};
@@ -23,7 +23,9 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     if !options.json {
         print(|out| write!(out, "{}", bench_head(stdout_style())))?;
     }
-    calibrate(KERNELS, &one, &all, budget(matches), &mut |row| show(row, options.json)).map_err(stopped)?;
+    let devices = descriptions(&all, &every_place(&all));
+    calibrate(KERNELS, &one, &all, budget(matches), &mut |row| show_row(row, &devices, options.json))
+        .map_err(stopped)?;
     for runner in [&one, &all] {
         warn(runner);
     }

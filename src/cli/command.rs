@@ -6,7 +6,7 @@ use crate::cli::flow::with_flow_options;
 use crate::cli::options::{memory_arg, with_job_options, with_machine_options};
 use crate::cli::run::output_args;
 use crate::cli::watch::with_watch_options;
-use crate::cli::{guard, machine, merge, simulate};
+use crate::cli::{bench, guard, machine, merge, replay, simulate};
 use crate::job::{Shard, kinds, parse_bounded};
 
 const ABOUT: &str =
@@ -56,8 +56,9 @@ pub fn command() -> Command {
             calibrate(),
             model(),
             machine::command(),
-            bench(),
+            bench::command(),
             simulate::command(),
+            replay::command(),
             completions(),
             guard::command(),
         ])
@@ -157,27 +158,6 @@ fn model() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands([show, reset].map(with_machine_options))
-}
-
-fn bench() -> Command {
-    let names: Vec<&str> = kinds().map(|kind| kind.name).collect();
-    let kinds = Arg::new("kinds")
-        .value_name("KIND")
-        .help("The kinds to measure; all if left out")
-        .num_args(0..)
-        .value_parser(clap::builder::PossibleValuesParser::new(names));
-    let budget = Arg::new("budget")
-        .long("budget")
-        .value_name("SECONDS")
-        .help("How long to measure at most")
-        .default_value("60")
-        .allow_negative_numbers(true)
-        .value_parser(|text: &str| parse_bounded(text, 1..=60));
-    with_machine_options(
-        Command::new("bench")
-            .about("Compares CPU and GPU over sizes, and one thread with all: time, throughput, ratio, break-even size")
-            .args([kinds, budget]),
-    )
 }
 
 fn completions() -> Command {

@@ -12,9 +12,11 @@ mod map;
 mod merge;
 mod model;
 mod options;
+mod pictures;
 mod pipe;
 mod printed;
 mod progress;
+mod replay;
 mod run;
 mod signals;
 mod simulate;
@@ -53,6 +55,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Stopped
         ("calibrate", _) => calibrate::run(matches),
         ("model", _) => model::run(matches),
         ("machine", _) => machine::run(matches),
+        ("replay", _) => replay::run(matches),
         ("bench", _) => bench::run(matches),
         ("simulate", _) => simulate::run(matches),
         ("completions", _) => completions::run(matches),

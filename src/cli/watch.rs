@@ -1,4 +1,4 @@
-//! Watching a run of many jobs: its log, its progress.
+//! Watching a run of many jobs: its log, its progress, its pictures.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::cli::Stopped;
+use crate::cli::pictures::{Pictures, picture_args};
 use crate::cli::progress::ProgressShown;
 use crate::cli::status_line::Above;
 use crate::cli::terminal::is_terminal;
@@ -28,13 +29,15 @@ pub(super) fn with_watch_options(command: Command) -> Command {
         .long("progress")
         .help("Show on standard error how far the run has come: a bar on a terminal, else a line now and then")
         .action(ArgAction::SetTrue);
-    command.args([joblog, progress].map(|arg| arg.help_heading(HEADING)))
+    let all = [joblog, progress].into_iter().chain(picture_args());
+    command.args(all.map(|arg| arg.help_heading(HEADING)))
 }
 
 /// Who watches a run.
 pub(super) struct Watching {
     joblog: Option<Log>,
     progress: Option<ProgressShown>,
+    pictures: Pictures,
 }
 
 /// The job log's file, which is left as it is until the run is known to begin; and the log, from then on.
@@ -79,11 +82,14 @@ impl Watching {
         taken: impl Fn(&Path) -> Option<&'static str>,
     ) -> Result<Self, Stopped> {
         let joblog = match matches.get_one::<PathBuf>("joblog") {
-            Some(path) => Some(Log::open(path, taken)?),
+            Some(path) => Some(Log::open(path, &taken)?),
             None => None,
         };
+        let log = joblog.as_ref().map(|log| log.path.clone());
+        let taken = |path: &Path| taken(path).or_else(|| (log.as_deref() == Some(path)).then_some("the job log"));
+        let pictures = Pictures::begin(matches, runner, taken)?;
         let progress = matches.get_flag("progress").then(|| ProgressShown::begin(runner, total()));
-        Ok(Self { joblog, progress })
+        Ok(Self { joblog, progress, pictures })
     }
 
     /// All jobs were read, and there were so many.
@@ -110,6 +116,7 @@ impl Watching {
     ) -> Result<Arc<dyn RunResults>, Stopped> {
         let mut watchers = others;
         watchers.extend(self.progress.iter().map(ProgressShown::watcher));
+        watchers.extend(self.pictures.watcher());
         if let Some(joblog) = &mut self.joblog {
             joblog.begin(goes_on)?;
             watchers.extend(joblog.log.clone().map(|log| log as Arc<dyn Watcher>));
@@ -120,12 +127,14 @@ impl Watching {
     /// Ends the watch, when all results are written.
     ///
     /// # Errors
-    /// Where the log is not whole.
+    /// Where the log is not whole, or a picture cannot be written.
     pub fn finish(self) -> Result<(), Stopped> {
         drop(self.progress);
-        let Some(Log { path, log: Some(log), .. }) = self.joblog else { return Ok(()) };
-        log.finish().map_err(|error| {
+        let drawn = self.pictures.finish();
+        let Some(Log { path, log: Some(log), .. }) = self.joblog else { return drawn };
+        let logged = log.finish().map_err(|error| {
             Stopped::failed(format_args!("--joblog: {}: {error}; the results are whole", path.display()))
-        })
+        });
+        logged.and(drawn)
     }
 }

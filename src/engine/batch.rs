@@ -215,6 +215,8 @@ fn begin(
         leftover.bound.push(Bound { ticket, kernel, work, opening });
         return Begun::Left;
     };
+    let mut ticket = ticket;
+    ticket.queued = None;
     let result = caught(|| run_whole(&**kernel, work.units, cpu, scratch));
     Begun::Ended(Ended { ticket, opening, result, plan: Some(plan) })
 }

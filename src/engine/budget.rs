@@ -169,10 +169,16 @@ impl Budget {
         Ok(())
     }
 
-    /// The next job that may begin now, of those that `has_place` tells of, by their keys, that they would find one; what it needs
-    /// is reserved by this. `free_bytes` is what the machine has free, where it has just been looked at, and at those that run:
-    /// more of a name of which little is known begin only then.
-    pub fn begin(&mut self, now: Duration, free_bytes: Option<u64>, has_place: impl Fn(u64) -> bool) -> Option<u64> {
+    /// The next job that may begin now, of those that `has_place` tells of, by their keys, that they would find one, and that
+    /// `takes_seat` once their memory is there; what it needs is reserved by this. `free_bytes` is what the machine has free, where
+    /// it has just been looked at, and at those that run: more of a name of which little is known begin only then.
+    pub fn begin(
+        &mut self,
+        now: Duration,
+        free_bytes: Option<u64>,
+        has_place: impl Fn(u64) -> bool,
+        mut takes_seat: impl FnMut(u64) -> bool,
+    ) -> Option<u64> {
         let room = self.limit_bytes.saturating_sub(self.reserved_bytes);
         let mut found = None;
         for (turn, waiting) in self.waiting.iter().take(LOOK_AHEAD) {
@@ -181,12 +187,12 @@ impl Budget {
                 continue;
             }
             match self.fit(&waiting.need, room, now, free_bytes) {
-                Fit::Now(bytes) => {
+                Fit::Now(bytes) if takes_seat(turn.1) => {
                     found = Some((*turn, bytes));
                     break;
                 }
                 Fit::NoRoom if now.saturating_sub(waiting.since) >= PASSED_MAX => return None,
-                Fit::NoRoom | Fit::NotYet => {}
+                Fit::Now(_) | Fit::NoRoom | Fit::NotYet => {}
             }
         }
         let (turn, bytes) = found?;

@@ -129,7 +129,6 @@ impl Coordinator {
                 self.cancel();
             }
             self.admit_due();
-            self.tell_held_back();
             self.fill();
         }
     }
@@ -207,8 +206,8 @@ impl Coordinator {
                 }
             }
             Message::Released { key, succeeded, peak_bytes } => self.released(key, succeeded, peak_bytes),
-            // Whoever waits for it is looked at after every message.
-            Message::PlaceFree => {}
+            // Those of a group that wait for it are looked at after every message.
+            Message::PlaceFree => self.begin_parked(None),
             Message::Close => self.closing = true,
         }
     }
@@ -294,12 +293,16 @@ impl Coordinator {
             Item::Large(large) => {
                 start_clock(&self.timer, &shared.begun, &mut large.ticket);
                 large.begun = true;
-                let running = large.running.clone();
+                let (running, index) = (large.running.clone(), large.ticket.index);
                 Box::new(move |scratch| {
+                    let begun = Instant::now();
                     let result = match shared.devices.get(lane.device) {
                         Some(device) => fold_on(&running, &*device, units, scratch),
                         None => Err(DeviceError::Lost("it is not there".to_owned())),
                     };
+                    if let Some(recorder) = shared.recorder.get() {
+                        recorder.on_lane(lane).note(begun, (index, 1), "chunk");
+                    }
                     // The coordinator outlives what it began.
                     let _ = sender.send(Message::Chunk { key, lane, result });
                 })
@@ -307,9 +310,14 @@ impl Coordinator {
             short => match std::mem::replace(short, Item::Begun) {
                 Item::Batch(tickets) => Box::new(move |scratch| {
                     let (begun, _one) = (Instant::now(), shared.begun.one());
+                    let (first, taken) = (tickets.first().map_or(0, |first| first.index), tickets.len());
                     let plan = |work: &Work, asked| shared.plan_small(work, asked).map(Arc::new);
                     let mut planner = Planner::new(&plan, shared.default_device());
                     let leftover = batch::run(tickets, &mut planner, &**shared.devices.cpu(), scratch);
+                    if let Some(recorder) = shared.recorder.get() {
+                        let jobs = (taken - leftover.rest.len()) as u32;
+                        recorder.on_lane(lane).note(begun, (first, jobs), "batch");
+                    }
                     shared.learn_small(&leftover);
                     let _ = sender.send(Message::BatchEnded { lane, elapsed: begun.elapsed(), leftover });
                 }),
@@ -332,6 +340,7 @@ impl Coordinator {
 /// Counts a job as running, and lets the time run that it was given, with its first chunk or stage.
 fn start_clock(timer: &Timer, begun: &Begun, ticket: &mut Ticket) {
     ticket.has_begun.get_or_insert_with(|| begun.one());
+    ticket.queued = None;
     if let Some(limit) = ticket.timeout.take() {
         timer.watch(&ticket.cancel, limit);
     }

@@ -41,7 +41,7 @@ pub(crate) enum Message {
     Searched,
     /// A job has given back its share of the memory.
     Released { key: u64, succeeded: bool, peak_bytes: Option<u64> },
-    /// One of those of which only so many run at once has ended.
+    /// One of those of which only so many run at once has ended, or is not under way any more.
     PlaceFree,
     /// Nobody submits any more: end when all is done.
     Close,

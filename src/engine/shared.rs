@@ -1,8 +1,8 @@
 //! What the coordinator, the lanes and the runner share.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crossbeam_channel::Sender;
 
@@ -11,6 +11,7 @@ use crate::engine::batch::Leftover;
 use crate::engine::devices::{Devices, Found};
 use crate::engine::dispatch::DeviceRun;
 use crate::engine::message::Message;
+use crate::engine::recorder::Recorder;
 use crate::engine::running::caught;
 use crate::engine::ticket::{Begun, Gauge, Ticket};
 use crate::engine::variants::Trials;
@@ -58,10 +59,10 @@ pub(crate) struct Shared {
     /// What of the memory is spoken for, in bytes, and what is left.
     pub reserved_bytes: AtomicU64,
     pub room_bytes: AtomicU64,
-    /// Jobs that can begin only when others have ended.
-    pub held_back: AtomicUsize,
     /// How variants of jobs fare of which nothing is known.
     pub trials: Trials,
+    /// Takes notes of the run, where somebody wants them.
+    pub recorder: OnceLock<Arc<Recorder>>,
     inbox: Mutex<Vec<Ticket>>,
     aside: Mutex<HashMap<DeviceId, String>>,
 }
@@ -82,8 +83,8 @@ impl Shared {
             sender,
             reserved_bytes: AtomicU64::new(0),
             room_bytes: AtomicU64::new(u64::MAX),
-            held_back: AtomicUsize::new(0),
             trials: Trials::default(),
+            recorder: OnceLock::new(),
             inbox: Mutex::default(),
             aside: Mutex::default(),
         }
@@ -332,8 +333,6 @@ fn after_losses(policy: DeviceChoice, states: &[DeviceState]) -> DeviceChoice {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::device::{NullDevice, NullSpec};
     use crate::engine::{Found, FoundGpu};

@@ -139,6 +139,7 @@ impl Staged {
     /// nobody's. Gives the job back where more is to come; the
     /// outcome of one that has ended is delivered.
     pub fn run(mut self, room_bytes: u64) -> Option<Self> {
+        self.ticket.queued = None;
         let begun = Instant::now();
         let (place, spent_before) = (self.place, self.spent);
         let mut is_first = spent_before.is_zero();

@@ -14,16 +14,18 @@ use crate::engine::devices::Devices;
 use crate::engine::foreign::Foreign;
 use crate::engine::lanes::{Lanes, is_own_thread, own_thread};
 use crate::engine::message::Message;
+use crate::engine::recorder::Recorder;
 use crate::engine::running::caught;
 use crate::engine::shared::{Planned, Settings, Shared};
 use crate::engine::stage::{irregular, not_on};
 use crate::engine::ticket::Ticket;
 use crate::engine::verify::{self, SkippedRun, Verification};
-use crate::engine::{CancelFlag, OutcomeSink, panics};
+use crate::engine::{CancelFlag, Outcome, OutcomeSink, Seat, Seats, panics};
 use crate::job::{BindContext, Bound, Cause, DeviceChoice, JobError, JobParams, JobSpec};
 use crate::kernels::{DynKernel, Work};
 use crate::model::{Store, Warning};
 use crate::plan::Plan;
+use crate::timeline::Timeline;
 
 /// A running engine. Dropping it ends it after everything that was submitted.
 pub struct Engine {
@@ -61,7 +63,30 @@ impl Engine {
     /// Submits a job.
     pub fn submit(&self, spec: JobSpec, context: Arc<BindContext>, cancel: CancelFlag, sink: Arc<dyn OutcomeSink>) {
         self.shared.gauge.raise_below(usize::MAX);
-        self.shared.submit(Ticket::new(spec, context, cancel, sink));
+        self.submit_ticket(Ticket::new(spec, context, cancel, sink, None));
+    }
+
+    /// The same of a job that has a seat among those of its run.
+    pub(crate) fn submit_seated(
+        &self,
+        spec: JobSpec,
+        context: Arc<BindContext>,
+        cancel: CancelFlag,
+        sink: Arc<dyn OutcomeSink>,
+        seat: Option<Seat>,
+    ) {
+        self.shared.gauge.raise_below(usize::MAX);
+        self.submit_ticket(Ticket::new(spec, context, cancel, sink, seat));
+    }
+
+    fn submit_ticket(&self, mut ticket: Ticket) {
+        ticket.queued = self.shared.recorder.get().map(Recorder::queue);
+        self.shared.submit(ticket);
+    }
+
+    /// Seats for a run of which so many jobs may be under way at once.
+    pub(crate) fn seats(&self, max: usize) -> Seats {
+        Seats::new(max, self.shared.sender.clone())
     }
 
     /// Runs a closure on a CPU lane. Its panics are the caller's to catch, with [`catch`](crate::engine::catch).
@@ -95,6 +120,23 @@ impl Engine {
         self.shared.gauge.wait_until_zero();
     }
 
+    /// Takes notes of what it does from now on.
+    pub fn record(&self) {
+        self.shared.recorder.get_or_init(|| Arc::new(Recorder::new()));
+    }
+
+    /// Adds outcomes to the notes, of jobs that have ended just now; where notes are taken.
+    pub fn note_outcomes(&self, outcomes: &[Outcome]) {
+        if let Some(recorder) = self.shared.recorder.get() {
+            recorder.ended(outcomes);
+        }
+    }
+
+    /// Takes what the notes say so far; `None` where none were taken.
+    pub fn timeline(&self) -> Option<Timeline> {
+        self.shared.recorder.get().map(|recorder| recorder.timeline(self.shared.threads()))
+    }
+
     /// How many jobs run just now; of small ones that run in one go on one thread, one.
     pub fn running_jobs(&self) -> usize {
         self.shared.begun.count()
@@ -113,12 +155,6 @@ impl Engine {
     /// How much of the memory budget is spoken for, in bytes.
     pub fn reserved_bytes(&self) -> u64 {
         self.shared.reserved_bytes.load(Ordering::Relaxed)
-    }
-
-    /// How many jobs have been submitted that can begin only when others have ended, for want of memory or of a place among
-    /// those of which only so many run at once.
-    pub(crate) fn held_back(&self) -> usize {
-        self.shared.held_back.load(Ordering::Relaxed)
     }
 
     /// Devices that failed and were set aside, and why.

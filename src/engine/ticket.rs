@@ -5,8 +5,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::engine::foreign::Foreign;
+use crate::engine::recorder::Queued;
 use crate::engine::reservation::Reservation;
-use crate::engine::{CancelFlag, Outcome, OutcomeSink, RanOn, Timings, panics};
+use crate::engine::{CancelFlag, Outcome, OutcomeSink, RanOn, Seat, Timings, panics};
 use crate::job::{BindContext, DeviceChoice, JobError, JobParams, JobSpec, Terms};
 use crate::plan::Plan;
 
@@ -98,11 +99,15 @@ pub(crate) struct Ticket {
     pub memory_bytes: Option<u64>,
     /// What it holds of the memory, once it does.
     pub reserved: Option<Reservation>,
+    /// Its seat among those of its run that may be under way at once; `None` where there may be as many as there is room for.
+    pub seat: Option<Seat>,
     pub params: Foreign<Box<dyn JobParams>>,
     /// Whether opening it costs next to nothing.
     pub in_memory: bool,
     pub context: Arc<BindContext>,
     pub submitted: Instant,
+    /// There while it waits to begin, in a run of which notes are taken.
+    pub queued: Option<Queued>,
     /// There once it runs by itself, and not as one of a batch.
     pub has_begun: Option<HasBegun>,
     pub cancel: CancelFlag,
@@ -111,7 +116,13 @@ pub(crate) struct Ticket {
 
 impl Ticket {
     /// A job that was submitted just now.
-    pub fn new(spec: JobSpec, context: Arc<BindContext>, cancel: CancelFlag, sink: Arc<dyn OutcomeSink>) -> Self {
+    pub fn new(
+        spec: JobSpec,
+        context: Arc<BindContext>,
+        cancel: CancelFlag,
+        sink: Arc<dyn OutcomeSink>,
+        seat: Option<Seat>,
+    ) -> Self {
         let JobSpec { index, id, kind, device, params, terms, content: _ } = spec;
         let (params, submitted) = (Foreign::new(params), Instant::now());
         // Asked once, and here: it is foreign code, which may panic.
@@ -120,7 +131,7 @@ impl Ticket {
         let Terms { timeout, memory_bytes, .. } = terms;
         // A time-out is the job's own.
         let cancel = if timeout.is_some() { cancel.child() } else { cancel };
-        let has_begun = None;
+        let (has_begun, queued) = (None, None);
         Self {
             index,
             id,
@@ -130,10 +141,12 @@ impl Ticket {
             timeout,
             memory_bytes,
             reserved: None,
+            seat,
             params,
             in_memory,
             context,
             submitted,
+            queued,
             has_begun,
             cancel,
             sink,
@@ -143,6 +156,13 @@ impl Ticket {
     /// Whether it is not to begin any more.
     pub fn is_refused(&self) -> bool {
         self.cancel.is_cancelled() || self.cancel.is_draining()
+    }
+
+    /// It waits for others to end, and is not under way meanwhile.
+    pub fn leave_seat(&mut self) {
+        if let Some(seat) = &mut self.seat {
+            seat.leave();
+        }
     }
 
     /// The outcome of this job where it never ran.

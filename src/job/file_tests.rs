@@ -29,6 +29,7 @@ static ECHO: Kind = Kind {
     parse: |text| Ok(Box::new(serde_json::from_str::<Echo>(text)?)),
     aside: &[],
     sample: |_| Box::new(Echo { id: None, kind: serde::de::IgnoredAny, device: None, values: Vec::new() }),
+    operations_per_unit: |_| None,
     shaders: Vec::new,
     #[cfg(feature = "cli")]
     command: || clap::Command::new("echo"),

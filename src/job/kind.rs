@@ -49,6 +49,9 @@ pub struct Kind {
     pub aside: &'static [Aside],
     /// Makes up a typical job in memory.
     pub sample: fn(&Sample) -> Box<dyn JobParams>,
+    /// How many integer operations of 64 bits a unit of such a job takes, for a variant, as its algorithm is written: what a
+    /// benchmark holds against the rate of the device. `None` where nobody has counted, or something else bounds it.
+    pub operations_per_unit: fn(variant: &str) -> Option<f64>,
     /// Every shader that it may run, in every form; none for a task. Tests validate them, and a device's measurements are kept
     /// under their hash.
     pub shaders: fn() -> Vec<Shader>,

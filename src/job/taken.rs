@@ -244,6 +244,7 @@ mod tests {
         parse: |text| Ok(Box::new(Line(text.to_owned()))),
         aside: &[],
         sample: |_| Box::new(Line(String::new())),
+        operations_per_unit: |_| None,
         shaders: Vec::new,
         #[cfg(feature = "cli")]
         command: || clap::Command::new("line"),

@@ -136,6 +136,15 @@ impl GpuWork {
         self.steps
     }
 
+    /// The same work over other sources of the same elements: what it was checked for still holds.
+    #[cfg(feature = "cli")]
+    pub(crate) fn with_sources(mut self, other: impl Fn(&Arc<dyn Source>) -> Arc<dyn Source>) -> Self {
+        for input in self.steps.iter_mut().filter_map(|step| step.input.as_mut()) {
+            input.source = other(&input.source);
+        }
+        self
+    }
+
     /// Whether it runs without checks.
     #[cfg(feature = "gpu")]
     pub(crate) fn is_trusted(&self) -> bool {

@@ -9,6 +9,7 @@ use crate::engine::{Outcome, RanOn, Timings};
 use crate::job::JobError;
 use crate::kernels::{Answer, Work};
 use crate::plan::{Candidate, Choice, Crossover, Part, Plan, Power, Prediction};
+use crate::timeline::{JobLine, Span, Timeline, Track};
 
 #[derive(Debug)]
 pub struct Count(pub u64);
@@ -109,4 +110,50 @@ pub fn failed() -> Outcome {
         plan: None,
         hash: None,
     }
+}
+
+/// A run of so many jobs on so many threads of the CPU, a GPU and a place to wait.
+pub fn timeline(threads: usize, jobs: usize) -> Timeline {
+    let ms = |ms: f64| Duration::from_secs_f64(ms / 1e3);
+    let mut tracks: Vec<Track> =
+        (0..threads).map(|lane| Track { name: format!("cpu {lane}"), device: Some(DeviceId::Cpu) }).collect();
+    tracks.push(Track { name: "gpu:0".to_owned(), device: Some(DeviceId::Gpu(0)) });
+    tracks.push(Track { name: "waiting 1".to_owned(), device: None });
+    let mut timeline = Timeline { tracks, budget_bytes: Some(4 << 30), ..Timeline::default() };
+    let mut free = vec![0.0; threads + 2];
+    for job in 0..jobs {
+        let track = job % free.len();
+        let (begin, took) = (free[track], 1.0 + (job * 7919 % 13) as f64);
+        free[track] = begin + took + 0.5;
+        let (gpu, failed) = (track == threads, job % 50 == 49);
+        timeline.spans.push(Span {
+            track: track as u32,
+            begin: ms(begin),
+            end: ms(begin + took),
+            job: job as u64,
+            jobs: 1,
+            what: if gpu { "chunk" } else { "compute" },
+        });
+        timeline.jobs.push(JobLine {
+            index: job as u64,
+            id: format!("job <{job}> & \"more\"").into(),
+            kind: ["stats", "primes", "factor"][job % 3],
+            cause: failed.then_some("timeout"),
+            ran_on: if gpu { "gpu:0" } else { "cpu" }.to_owned(),
+            submitted: ms(0.0),
+            queued: ms(begin),
+            ended: ms(begin + took),
+            predicted_ms: (!failed).then_some(took * 1.1),
+            achieved_ms: took,
+            regret_ms: if job % 20 == 0 { took / 3.0 } else { 0.0 },
+            reason: (job % 20 == 0).then(|| format!("reason of <{job}>").into()),
+        });
+        timeline.memory.push((ms(begin), (job as u64 % 9) << 28));
+        timeline.queue.push((ms(begin), (jobs - job) as u64));
+    }
+    timeline.spans.sort_by_key(|span| span.begin);
+    timeline.memory.sort_by_key(|(at, _)| *at);
+    timeline.queue.sort_by_key(|(at, _)| *at);
+    timeline.makespan = timeline.spans.iter().map(|span| span.end).max().unwrap_or_default();
+    timeline
 }

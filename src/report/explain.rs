@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::engine::{Outcome, RanOn};
-use crate::plan::{Choice, Plan, Prediction};
+use crate::plan::{Candidate, Choice, Plan, Prediction};
 use crate::report::Style;
 use crate::report::figures::{counted, time, time_ms};
 use crate::report::style::{visible, visible_lines};
@@ -118,11 +118,16 @@ pub fn plan_text(plan: &Plan, style: Style) -> String {
 
 /// What the chosen candidate was predicted to take.
 pub fn predicted(plan: &Plan) -> Option<Prediction> {
+    chosen(plan)?.predicted
+}
+
+/// The candidate that was chosen.
+pub fn chosen(plan: &Plan) -> Option<&Candidate> {
     let same = |choice: &Choice| match (choice, &plan.choice) {
         (Choice::Split { .. }, Choice::Split { .. }) => true,
         (a, b) => a == b,
     };
-    plan.candidates.iter().find(|candidate| same(&candidate.choice))?.predicted
+    plan.candidates.iter().find(|candidate| same(&candidate.choice))
 }
 
 /// ` (12 % more, within the interval)`.

@@ -21,7 +21,8 @@ pub struct DeviceReport {
     pub samples: u64,
 }
 
-const fn kind_name(kind: DeviceKind) -> &'static str {
+/// What a kind of hardware is called.
+pub const fn device_kind_name(kind: DeviceKind) -> &'static str {
     match kind {
         DeviceKind::Cpu => "cpu",
         DeviceKind::DiscreteGpu => "discrete gpu",
@@ -42,7 +43,7 @@ pub fn devices_text(devices: &[DeviceReport], diagnosis: Option<&str>, style: St
         let mut line = |name: &str, value: &str| {
             let _ = writeln!(text, "  {name:<width$}  {}", visible(value));
         };
-        line("kind", kind_name(info.kind));
+        line("kind", device_kind_name(info.kind));
         line("driver", &info.driver);
         if info.kind == DeviceKind::Cpu {
             line("threads", &info.lanes.to_string());
@@ -82,7 +83,7 @@ pub fn devices_json(devices: &[DeviceReport], diagnosis: Option<&str>) -> serde_
             json!({
                 "device": info.id.to_string(),
                 "name": info.name,
-                "kind": kind_name(info.kind),
+                "kind": device_kind_name(info.kind),
                 "software": info.is_software(),
                 "driver": info.driver,
                 "fingerprint": info.fingerprint,

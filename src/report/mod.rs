@@ -2,7 +2,8 @@
 //! a clock or knows a terminal.
 
 #[cfg(feature = "cli")]
-mod bench_table;
+mod bench;
+pub mod chart;
 mod closely;
 #[cfg(test)]
 pub(crate) mod examples;
@@ -13,25 +14,40 @@ mod machine;
 mod memory_table;
 mod outcome_json;
 mod pace;
+mod page;
 mod progress;
+#[cfg(feature = "cli")]
+mod replay;
+mod run_page;
 mod run_table;
 #[cfg(feature = "cli")]
 mod simulated;
 mod style;
 mod table;
+mod text_chart;
+mod trace;
 
 #[cfg(feature = "cli")]
-pub use bench_table::{bench_head, bench_json, bench_row, break_even};
+pub use bench::{
+    bench_charts, bench_csv, bench_head, bench_html, bench_json, bench_machine_text, bench_markdown, bench_row,
+    comparison_json, comparison_text, file_json, file_text, machine_json, verdict_json, verdict_lines,
+};
 pub use closely::whole_result;
-pub use explain::{explain, heading, plan_text, predicted};
+pub use explain::{chosen, explain, heading, plan_text, predicted};
 pub use joblog::{JOBLOG_HEAD, write_joblog_line};
-pub use machine::{DeviceReport, devices_json, devices_text, model_json, model_text};
+pub use machine::{DeviceReport, device_kind_name, devices_json, devices_text, model_json, model_text};
 pub use memory_table::memory_text;
 pub use outcome_json::{Detail, write_outcome, write_plan};
 pub use pace::{Pace, time_left};
+pub use page::Page;
 pub use progress::{Progress, progress_bar, progress_line};
+#[cfg(feature = "cli")]
+pub use replay::{replay_json, replay_text};
+pub use run_page::{RunAbout, run_gantt, run_page};
 pub use run_table::{quoted, run_head, run_row, run_summary};
 #[cfg(feature = "cli")]
 pub use simulated::{SimulatedRow, simulated_json, simulated_text};
 pub use style::{Style, visible, visible_lines};
 pub use table::{Align, Table};
+pub use text_chart::{TextAxis, TextStyle, text_bars, text_lines};
+pub use trace::{QUEUED_MAX, write_trace};

@@ -4,7 +4,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::engine::flow::{FlowOptions, Verdict};
-use crate::engine::{CancelFlag, Foreign, Outcome, OutcomeSink, catch};
+use crate::engine::{CancelFlag, Foreign, Outcome, OutcomeSink, Seat, Seats, catch};
 use crate::job::{BindContext, JobHash, JobSpec};
 use crate::runner::Runner;
 use crate::runner::inputs::hash_of;
@@ -15,6 +15,9 @@ const UNDER_WAY_MAX: usize = 8192;
 
 /// Jobs that are read ahead, at most, where no more may be under way: those of higher priority among them begin first.
 const AHEAD_MAX: usize = 8192;
+
+/// Jobs that are let in for each that may be under way: as many under way, and twice as many that wait for memory.
+const LET_IN: usize = 3;
 
 /// Jobs that wait for others or for another try, at most, before reading waits.
 const WAITING_MAX: usize = 65_536;
@@ -81,8 +84,9 @@ impl Runner {
         let run = cancel.child();
         let under_way_max = options.jobs.unwrap_or(UNDER_WAY_MAX).clamp(1, UNDER_WAY_MAX);
         let router = Arc::new(Router::new(options.flow, sink));
-        let stream =
-            Stream { runner: self, context: Arc::new(context), timeout: options.timeout, run, under_way_max, router };
+        let seats = (under_way_max < UNDER_WAY_MAX).then(|| self.engine.seats(under_way_max));
+        let (context, timeout) = (Arc::new(context), options.timeout);
+        let stream = Stream { runner: self, context, timeout, run, under_way_max, seats, router };
         stream.run(&mut jobs, cancel)
     }
 }
@@ -94,6 +98,8 @@ struct Stream<'a> {
     timeout: Option<Duration>,
     run: CancelFlag,
     under_way_max: usize,
+    /// Those that may be under way at once, where not as many as there is room for.
+    seats: Option<Seats>,
     router: Arc<Router>,
 }
 
@@ -116,7 +122,7 @@ struct Reading {
 
 /// What the thread that reads jobs does next.
 enum Turn {
-    Begin(JobSpec),
+    Begin(JobSpec, Option<Seat>),
     Read,
     Over(Streamed),
 }
@@ -127,7 +133,7 @@ impl Stream<'_> {
         let mut told = Ending::No;
         loop {
             match self.next_turn(&mut reading, cancel, &mut told) {
-                Turn::Begin(spec) => self.begin(self.router.lock(), spec),
+                Turn::Begin(spec, seat) => self.begin(self.router.lock(), spec, seat),
                 Turn::Read => match jobs() {
                     Incoming::Job(spec) => self.take_in(spec),
                     Incoming::Ended(outcome) => self.router.pass_bad_line(outcome),
@@ -160,15 +166,20 @@ impl Stream<'_> {
                 state = self.router.give_up(state, stopped);
             } else {
                 let now = self.router.begun.elapsed();
-                // Not ever more of them: those that come after, and go on with what others have begun, would wait for all.
-                let held_back = self.runner.engine.held_back().min(2 * self.under_way_max);
                 while let Some(job) = state.flow.due(now) {
                     state.put_ready(job);
                 }
-                let is_full = state.under_way >= (self.under_way_max + held_back).min(UNDER_WAY_MAX);
-                if !is_full && let Some(spec) = state.next_ready() {
+                // Those that were let in and wait for memory, or for their like, have no seat, so that others go on beside them. Not
+                // ever more of them: those that come after, and go on with what others have begun, would wait for all.
+                let lets_in = state.under_way < (self.under_way_max * LET_IN).min(UNDER_WAY_MAX);
+                let is_full = !lets_in || self.seats.as_ref().is_some_and(|seats| !seats.has_free());
+                if !is_full
+                    && state.ready() > 0
+                    && let Some(seat) = self.seat()
+                    && let Some(spec) = state.next_ready()
+                {
                     state.under_way += 1;
-                    return Turn::Begin(spec);
+                    return Turn::Begin(spec, seat);
                 }
                 let reads_ahead = self.under_way_max < UNDER_WAY_MAX && state.ready() < AHEAD_MAX && !reading.is_dry;
                 if !reading.is_over && (!is_full || reads_ahead) && state.flow.waiting() < WAITING_MAX {
@@ -194,6 +205,12 @@ impl Stream<'_> {
         }
     }
 
+    /// A seat for one more job; nothing where none is free.
+    #[expect(clippy::option_option, reason = "a run without seats has room for all")]
+    fn seat(&self) -> Option<Option<Seat>> {
+        self.seats.as_ref().map_or(Some(None), |seats| seats.take().map(Some))
+    }
+
     /// Takes in a job that was read.
     fn take_in(&self, mut spec: JobSpec) {
         spec.terms.timeout = spec.terms.timeout.or(self.timeout);
@@ -207,7 +224,7 @@ impl Stream<'_> {
             }
             Verdict::Begin => {
                 state.under_way += 1;
-                self.begin(state, spec);
+                self.begin(state, spec, None);
             }
             Verdict::Wait => _ = state.kept.insert(index, Foreign::new(spec)),
             Verdict::Skip(parent) => {
@@ -221,7 +238,7 @@ impl Stream<'_> {
 
     /// Begins a job, which counts as under way; or ends it, where its outcome is there from an earlier run. Only now have
     /// those ended that write its inputs, so that only now can be told whether it still is the job that it was.
-    fn begin<'a>(&'a self, mut state: MutexGuard<'a, State>, mut spec: JobSpec) {
+    fn begin<'a>(&'a self, mut state: MutexGuard<'a, State>, mut spec: JobSpec, seat: Option<Seat>) {
         if let Some(content) = spec.content {
             let mut parents: Vec<JobHash> = spec.terms.after.iter().map(|group| state.hash_of_all(group)).collect();
             // What follows looks at files and at somebody else's code.
@@ -239,7 +256,7 @@ impl Stream<'_> {
             spec = state.keep_for_tries(spec);
         }
         drop(state);
-        self.submit(spec);
+        self.submit(spec, seat);
     }
 
     /// Gives a job the values that it takes from the results of others; which files it reads may be among them. Whether that
@@ -255,7 +272,8 @@ impl Stream<'_> {
         }
     }
 
-    fn submit(&self, spec: JobSpec) {
-        self.runner.engine.submit(spec, self.context.clone(), self.run.clone(), self.router.clone());
+    fn submit(&self, spec: JobSpec, seat: Option<Seat>) {
+        let (context, cancel) = (self.context.clone(), self.run.clone());
+        self.runner.engine.submit_seated(spec, context, cancel, self.router.clone(), seat);
     }
 }

@@ -47,6 +47,11 @@ pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
     }
 }
 
+/// The number with four digits that count: more would pretend to more than a measurement tells.
+pub(super) fn rounded(value: f64) -> f64 {
+    format!("{value:.3e}").parse().unwrap_or(value)
+}
+
 /// What a model knows of one device.
 #[derive(Debug)]
 pub(super) struct Known<'a> {
@@ -112,6 +117,7 @@ impl<'a> Known<'a> {
             }
         }
         speeds.retain(|_, speed| speed.is_finite() && *speed > 0.0);
+        speeds.values_mut().for_each(|speed| *speed = rounded(*speed));
         speeds
     }
 

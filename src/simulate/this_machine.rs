@@ -6,8 +6,11 @@ use crate::device::{DeviceInfo, DeviceKind};
 use crate::model::{Model, Row};
 use crate::plan::priors;
 use crate::simulate::machine_file::SCHEMA;
-use crate::simulate::rates::{Known, median};
+use crate::simulate::rates::{Known, median, rounded};
 use crate::simulate::{Cpu, Gpu, GpuKind, Machine};
+
+/// Threads that are worth less than this have not been measured alone.
+const BUSY: f64 = 0.1;
 
 /// What is known of a machine without measuring.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +40,10 @@ pub fn this_machine(inventory: &Inventory<'_>, model: &Model) -> Machine {
 
 fn cpu(inventory: &Inventory<'_>, known: &Known<'_>, notes: &mut Vec<String>) -> Cpu {
     let (efficiency, whence) = match known.thread_efficiency() {
-        Some(measured) => (measured, "measured"),
+        Some(measured) if measured < BUSY => {
+            (rounded(measured), "measured, and so low that other programs must have kept the cpu busy")
+        }
+        Some(measured) => (rounded(measured), "measured"),
         None => (priors::THREAD_EFFICIENCY, "a prior"),
     };
     let speeds = known.speeds(efficiency);
@@ -47,7 +53,7 @@ fn cpu(inventory: &Inventory<'_>, known: &Known<'_>, notes: &mut Vec<String>) ->
     Cpu {
         threads: inventory.threads.max(1),
         memory_bytes: inventory.memory_bytes.max(1),
-        speed: speed.unwrap_or(1.0),
+        speed: speed.map_or(1.0, rounded),
         thread_efficiency: efficiency,
         speeds,
     }
@@ -62,17 +68,12 @@ fn gpu(info: &DeviceInfo, rows: &[Row], cpu: &Cpu, notes: &mut Vec<String>) -> G
         } else {
             assumed.push(name)
         }
-        found.unwrap_or(prior)
+        found.map_or(prior, rounded)
     };
     let upload = figure("upload_bytes_per_s", known.upload_bytes_per_s(), priors::BUS_BYTES_PER_MS * 1e3);
     let cold_start_ms = figure("cold_start_ms", known.cold_start_ms(), priors::SETUP_MS);
     let latency_ms = figure("latency_ms", known.latency_ms(), priors::GPU_LATENCY_MS);
-    let memory = figure(
-        "memory_bytes",
-        info.memory_bytes.map(|bytes| bytes as f64),
-        // A GPU that does not say shares the memory with the CPU, as far as anybody can tell.
-        cpu.memory_bytes as f64,
-    );
+
     let speeds = known.speeds(1.0);
     let speed = usual(&speeds);
     let threads = 1.0 + f64::from(cpu.threads - 1) * cpu.thread_efficiency;
@@ -97,13 +98,14 @@ fn gpu(info: &DeviceInfo, rows: &[Row], cpu: &Cpu, notes: &mut Vec<String>) -> G
             DeviceKind::VirtualGpu => GpuKind::Virtual,
             DeviceKind::SoftwareGpu | DeviceKind::Cpu => GpuKind::Software,
         },
-        memory_bytes: (memory as u64).max(1),
+        // A GPU that does not say shares the memory with the CPU, as far as anybody can tell.
+        memory_bytes: info.memory_bytes.unwrap_or(cpu.memory_bytes).max(1),
         max_chunk_bytes: info.max_chunk_bytes.max(1),
         upload_bytes_per_s: upload,
         readback_bytes_per_s: upload,
         cold_start_ms,
         latency_ms,
-        speed: speed.unwrap_or(prior),
+        speed: rounded(speed.unwrap_or(prior)),
         speeds,
     }
 }

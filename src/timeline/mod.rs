@@ -1,10 +1,17 @@
 //! What a run did when: who worked on which job from when to when, and how memory and queue went meanwhile. A real run
 //! records one, a simulated one makes one; reports and traces are drawn from either. Times count from the begin of the run.
 
+mod levels;
+mod line;
+mod thin;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::device::DeviceId;
+
+pub use levels::Levels;
+pub use thin::join_neighbours;
 
 /// All of it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,6 +22,8 @@ pub struct Timeline {
     pub spans: Vec<Span>,
     /// The jobs, in the order of their places in the run; of a run that was stopped, those that had an outcome.
     pub jobs: Vec<JobLine>,
+    /// How many jobs have no line, of a run of millions; those that failed have theirs as long as there are not millions of them too.
+    pub unlisted: u64,
     /// How much memory was spoken for, in bytes, whenever that changed.
     pub memory: Vec<(Duration, u64)>,
     /// How much memory jobs might take together, in bytes, where that is known.
@@ -23,6 +32,15 @@ pub struct Timeline {
     pub queue: Vec<(Duration, u64)>,
     /// How long all of it took.
     pub makespan: Duration,
+    /// Neighbouring spans that are together no longer than this were joined, since there were so many; zero where all are told apart.
+    pub joined: Duration,
+}
+
+impl Timeline {
+    /// The job of this index.
+    pub fn job(&self, index: u64) -> Option<&JobLine> {
+        self.jobs.binary_search_by_key(&index, |job| job.index).ok().map(|at| &self.jobs[at])
+    }
 }
 
 /// One who works on one thing at a time: a thread of the CPU, a GPU's queue, a place of those who wait outside.
@@ -74,6 +92,8 @@ pub struct JobLine {
     pub predicted_ms: Option<f64>,
     /// What that took.
     pub achieved_ms: f64,
-    /// How much sooner the best of the other choices was predicted to end than this really did; 0 where none was.
+    /// How much longer it took than the best of the other choices was predicted to take, waiting left out; 0 where none was.
     pub regret_ms: f64,
+    /// Why its plan chose what it chose, and which other choice was predicted to be better; `None` where nothing is regretted.
+    pub reason: Option<Arc<str>>,
 }

@@ -1,4 +1,4 @@
-//! Devices, the model, benchmarks, completions.
+//! Devices, the model, completions.
 
 use crate::program::{file, tandem, tandem_with};
 
@@ -39,38 +39,6 @@ fn what_a_run_took_is_learned_shown_and_forgotten() {
     assert!(tandem_with(&["model", "reset"], &kept).expect(0).err.ends_with("forgotten\n"));
     assert!(tandem_with(&["model", "reset"], &kept).expect(0).err.ends_with("there was nothing to forget\n"));
     assert!(tandem_with(&["model", "show"], &kept).expect(0).out.contains("nothing measured yet"));
-}
-
-#[test]
-fn a_bench_keeps_to_its_time_and_times_every_variant() {
-    let begun = std::time::Instant::now();
-    let rows = tandem(&["bench", "primes", "--budget", "2", "--json"]).expect(0).json();
-    assert!(begun.elapsed().as_secs() < 30);
-    for variant in ["numbers", "range"] {
-        let row =
-            rows.iter().find(|row| row["variant"] == variant).unwrap_or_else(|| panic!("no {variant} in {rows:?}"));
-        assert_eq!((&row["times"][0]["device"], &row["times"][0]["lanes"]), (&"cpu".into(), &1.into()));
-        assert!(row["times"][0]["ms"].as_f64().unwrap() > 0.0);
-    }
-    let text = tandem(&["bench", "primes", "--budget", "1"]).expect(0).out;
-    assert!(text.starts_with("kind ") && text.contains("primes numbers: "), "{text}");
-}
-
-#[test]
-fn a_bench_times_irregular_jobs_on_one_thread_and_on_all() {
-    let kinds = ["factor", "fibonacci"];
-    let args = [&["bench"][..], &kinds, &["--budget", "2", "--threads", "2", "--json"]].concat();
-    let rows = tandem(&args).expect(0).json();
-    for kind in kinds {
-        let row = rows.iter().find(|row| row["kind"] == kind).unwrap_or_else(|| panic!("no {kind} in {rows:?}"));
-        let times = row["times"].as_array().unwrap();
-        assert!(times.iter().map(|time| time["lanes"].as_u64().unwrap()).eq([1, 2]), "{row}");
-        assert!(
-            times.iter().all(|time| time["device"] == "cpu" && time["units_per_s"].as_f64().unwrap() > 0.0),
-            "{row}"
-        );
-        assert!(row["units"].as_u64().unwrap() >= 8, "{row}");
-    }
 }
 
 #[test]

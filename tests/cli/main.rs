@@ -1,6 +1,7 @@
 //! The program itself: what it prints, where, and how it ends.
 #![cfg(feature = "cli")]
 
+mod bench;
 mod factor_and_fibonacci;
 mod from_multiprocessing;
 mod interruption;
@@ -10,10 +11,12 @@ mod learned_memory;
 #[cfg(all(feature = "links", feature = "image"))]
 mod links_and_image;
 mod machine;
+mod machines;
 mod many_jobs;
 mod map_results;
 mod matrix;
 mod memory;
+mod pictures;
 mod program;
 #[path = "../support/random.rs"]
 mod random;

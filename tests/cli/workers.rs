@@ -91,7 +91,10 @@ fn a_worker_that_ends_before_it_has_read_its_next_job_fails_none() {
     // One that has read of its job may have done some of it.
     let script = "read -r line; echo $line; sleep 0.2; head -c 1 > /dev/null; exit 3";
     let ended = run(&(0..3).map(|n| job(script, 1, &n.to_string(), "")).collect::<String>(), &[]).expect(1);
-    assert_eq!(causes(&ended), ["ok", "exit_code", "ok"]);
+    // Which of the first two the worker is asked first is left to two threads.
+    let mut causes = causes(&ended);
+    causes.sort();
+    assert_eq!(causes, ["exit_code", "ok", "ok"], "{ended:?}");
 }
 
 #[test]

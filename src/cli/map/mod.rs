@@ -18,6 +18,7 @@ use program::Program;
 use crate::cli::Stopped;
 use crate::cli::flow::flow_options;
 use crate::cli::options::Options;
+use crate::cli::pictures;
 use crate::cli::pipe::Polled;
 use crate::cli::printed::{printed, used_up};
 use crate::cli::run::{Jobs, Line, Opened, Output, Shown, Streaming};
@@ -44,7 +45,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     };
     let flow = flow_options(matches);
     let first = matches.get_one("first").copied();
-    let mut builder = options.runner_of_many().explain(first.is_some());
+    let mut builder = options.runner_of_many().explain(first.is_some() || pictures::are_wanted(matches));
     if let Some(jobs) = flow.jobs {
         builder = builder.processes(jobs);
     }

@@ -23,6 +23,7 @@ pub(super) use streaming::{Jobs, Streaming};
 use crate::cli::Stopped;
 use crate::cli::flow::flow_options;
 use crate::cli::options::Options;
+use crate::cli::pictures;
 use crate::cli::pipe::Polled;
 use crate::cli::single::warn;
 use crate::cli::terminal::{is_terminal, stderr_style, tell};
@@ -58,7 +59,14 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let cancel = CancelFlag::default();
     let lines = asked.input.open(asked.strict, asked.shard, &asked.only, &cancel)?;
     let explained = asked.options.explain || asked.options.dry_run || asked.table || asked.first.is_some();
+    // What is drawn of a run compares choices.
+    let explained = explained || pictures::are_wanted(matches);
     let is_run = !asked.options.dry_run && !asked.options.verify;
+    if !is_run && pictures::are_wanted(matches) {
+        return Err(Stopped::usage(
+            "--report and --trace draw a run, which --dry-run and --verify are not: leave one out",
+        ));
+    }
     let builder = if is_run { asked.options.runner_of_many() } else { asked.options.runner() };
     let mut builder = builder.explain(explained);
     if let Some(jobs) = asked.flow.jobs {

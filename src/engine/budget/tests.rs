@@ -12,7 +12,7 @@ fn ms(ms: u64) -> Duration {
 
 /// All that may begin at this moment.
 fn begun(budget: &mut Budget, now: Duration) -> Vec<u64> {
-    std::iter::from_fn(|| budget.begin(now, Some(u64::MAX), |_| true)).collect()
+    std::iter::from_fn(|| budget.begin(now, Some(u64::MAX), |_| true, |_| true)).collect()
 }
 
 #[test]
@@ -111,10 +111,10 @@ fn more_of_a_name_of_which_little_is_known_begin_only_when_it_was_looked_at_what
     let mut budget = Budget::new(4 * GIB);
     budget.hear(&name, 100 << 20, 3);
     sixteen(&mut budget, &name);
-    assert_eq!(budget.begin(ms(0), None, |_| true), Some(0));
-    assert_eq!(budget.begin(ms(0), None, |_| true), None);
-    assert_eq!(budget.begin(ms(0), Some(100 << 20), |_| true), None, "no two runs are quite the same");
-    assert_eq!(budget.begin(ms(0), Some(200 << 20), |_| true), Some(1));
+    assert_eq!(budget.begin(ms(0), None, |_| true, |_| true), Some(0));
+    assert_eq!(budget.begin(ms(0), None, |_| true, |_| true), None);
+    assert_eq!(budget.begin(ms(0), Some(100 << 20), |_| true, |_| true), None, "no two runs are quite the same");
+    assert_eq!(budget.begin(ms(0), Some(200 << 20), |_| true, |_| true), Some(1));
 }
 
 #[test]
@@ -158,18 +158,35 @@ fn unknown_programs_that_keep_still_are_joined_by_ever_more_as_far_as_memory_is_
     assert_eq!(at(&mut budget, ms(1200)), 2);
     assert_eq!(at(&mut budget, ms(2000)), 4);
     assert_eq!(at(&mut budget, ms(4000)), 8);
-    assert_eq!(budget.begin(ms(8000), Some(GIB), |_| true), None, "another of its kind would not fit what is free");
-    assert_eq!(budget.begin(ms(8000), Some(2 * GIB), |_| true), Some(16));
+    assert_eq!(
+        budget.begin(ms(8000), Some(GIB), |_| true, |_| true),
+        None,
+        "another of its kind would not fit what is free"
+    );
+    assert_eq!(budget.begin(ms(8000), Some(2 * GIB), |_| true, |_| true), Some(16));
 }
 
 #[test]
 fn what_would_find_no_place_waits_without_memory_and_keeps_nobody_back() {
     let mut budget = Budget::new(100);
     (0..4).for_each(|key| budget.ask(key, key, Need::Certain(40), ms(0)).unwrap());
-    assert_eq!(budget.begin(PASSED_MAX, None, |key| key >= 2), Some(2));
-    assert_eq!(budget.begin(PASSED_MAX, None, |_| false), None);
+    assert_eq!(budget.begin(PASSED_MAX, None, |key| key >= 2, |_| true), Some(2));
+    assert_eq!(budget.begin(PASSED_MAX, None, |_| false, |_| true), None);
     assert_eq!(budget.reserved_bytes(), 40);
-    assert_eq!(budget.begin(PASSED_MAX, None, |_| true), Some(0));
+    assert_eq!(budget.begin(PASSED_MAX, None, |_| true, |_| true), Some(0));
+}
+
+#[test]
+fn who_gets_no_seat_takes_no_memory_and_is_asked_only_once_it_fits() {
+    let mut budget = Budget::new(100);
+    for (key, bytes) in [(0, 100), (1, 60), (2, 60), (3, 50)] {
+        budget.ask(key, key, Need::Certain(bytes), ms(0)).unwrap();
+    }
+    assert_eq!(budget.begin(ms(0), None, |_| true, |key| key == 2), Some(2));
+    assert_eq!(budget.reserved_bytes(), 60);
+    assert_eq!(budget.begin(ms(0), None, |_| true, |_| panic!("none fits")), None);
+    budget.end(2, None, true);
+    assert_eq!(budget.begin(ms(0), None, |_| true, |_| true), Some(0));
 }
 
 #[test]
@@ -182,7 +199,7 @@ fn what_waits_no_more_leaves_no_trace() {
     assert_eq!(budget.end(7, None, true), None, "it never held any");
     budget.end(0, None, true);
     assert!(budget.is_idle() && !budget.wants_looks());
-    assert_eq!(budget.begin(ms(20), Some(u64::MAX), |_| true), None);
+    assert_eq!(budget.begin(ms(20), Some(u64::MAX), |_| true, |_| true), None);
 }
 
 proptest! {

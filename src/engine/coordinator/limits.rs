@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
+use crate::engine::Seat;
 use crate::engine::message::Message;
 use crate::engine::queue::take_out;
 use crate::engine::stage::Staged;
@@ -65,6 +66,7 @@ impl Limits {
             staged.permit = Some(group.permit(sender));
             return Some(staged);
         }
+        staged.ticket.leave_seat();
         let priority = staged.ticket.priority;
         let at = group.waiting.partition_point(|other| other.ticket.priority >= priority);
         group.waiting.insert(at, staged);
@@ -76,12 +78,16 @@ impl Limits {
         let mut due = Vec::new();
         self.groups.retain(|_, group| {
             while group.running() < group.max
+                && group
+                    .waiting
+                    .front_mut()
+                    .is_some_and(|next| next.ticket.seat.as_mut().is_none_or(Seat::take_or_wish))
                 && let Some(mut staged) = group.waiting.pop_front()
             {
                 staged.permit = Some(group.permit(sender));
                 due.push(staged);
             }
-            group.running() > 0
+            group.running() > 0 || !group.waiting.is_empty()
         });
         due
     }
@@ -89,11 +95,6 @@ impl Limits {
     /// Whether none waits.
     pub fn is_idle(&self) -> bool {
         self.groups.values().all(|group| group.waiting.is_empty())
-    }
-
-    /// How many wait.
-    pub fn waiting(&self) -> usize {
-        self.groups.values().map(|group| group.waiting.len()).sum()
     }
 
     /// Takes out what is not to go on.

@@ -1,5 +1,6 @@
 //! Jobs that need memory worth speaking of wait here until the budget has it for them.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,7 +10,9 @@ use super::Coordinator;
 use crate::device::{DeviceId, free_memory_bytes};
 use crate::engine::batch::Bound;
 use crate::engine::budget::{Budget, FREE_PART, Need};
+use crate::engine::message::Item;
 use crate::engine::reservation::Reservation;
+use crate::engine::seats::{Seat, Seatless};
 use crate::engine::stage::Staged;
 use crate::engine::ticket::Ticket;
 use crate::job::{Cause, JobError};
@@ -65,6 +68,8 @@ pub(super) struct Memory {
     looked: Option<Instant>,
     /// How long those are expected to run that were settled on a device and wait here, in milliseconds.
     settled_ms: HashMap<DeviceId, f64>,
+    /// Those that wait for nothing but a seat and wish for one.
+    wishing: Vec<u64>,
 }
 
 impl Memory {
@@ -140,30 +145,72 @@ impl Coordinator {
         parked.ticket().reserved = Some(reservation);
         self.memory.insert(key, order, parked);
         self.begin_parked(None);
+        // Only now, so that what finds its memory at once does not have to find a seat again.
+        if let Some(seat) = seat_of(&mut self.memory.parked, key) {
+            seat.leave();
+        }
     }
 
-    /// The next job that waits and has its memory now, where it would not only wait elsewhere with it. (Those that do so end some
-    /// time, which is when this is asked again.)
+    /// The next job that waits and has its memory now, and a seat, where it would not only wait elsewhere with them. (Those that do
+    /// so end some time, which is when this is asked again.)
     fn next_parked(&mut self, free_bytes: Option<u64>) -> Option<u64> {
         let now = self.begun.elapsed();
         let ready_max = self.threads() as usize * READY_PER_LANE;
         let lanes_are_taken = self.on_lanes.next.reserved() >= ready_max;
         let (waiting, processes) = (&self.waiting, self.processes.as_ref());
-        let Memory { budget, parked, .. } = &mut self.memory;
+        let awaited_gpus = self.awaited_gpus();
+        let Memory { budget, parked, wishing, .. } = &mut self.memory;
+        let parked = RefCell::new(parked);
         let has_place = |key: u64| {
+            let parked = parked.borrow();
             let Some((_, Parked::Stage(staged))) = parked.get(&key) else { return true };
             match (staged.place(), processes) {
                 (Place::Process, Some(processes)) => !processes.is_taken(),
                 (Place::Compute | Place::Process, _) => !lanes_are_taken,
                 (Place::Waiting, _) => !waiting.is_taken(),
-                (Place::Gpu(_), _) => true,
+                (Place::Gpu(index), _) => !awaited_gpus.contains(&index),
             }
         };
-        budget.as_mut()?.begin(now, free_bytes, has_place)
+        let (mut seatless, mut still_wishing) = (Seatless::default(), Vec::new());
+        let takes_seat = |key: u64| {
+            let mut parked = parked.borrow_mut();
+            let Some(seat) = seat_of(&mut parked, key) else { return true };
+            let has_one = seatless.take_or_wish(seat);
+            if seat.is_wished() {
+                still_wishing.push(key);
+            }
+            has_one
+        };
+        let next = budget.as_mut()?.begin(now, free_bytes, has_place, takes_seat);
+        if next.is_some() {
+            wishing.append(&mut still_wishing);
+        } else {
+            // Of the others, what they need has gone to somebody else meanwhile.
+            for key in std::mem::replace(wishing, still_wishing) {
+                if !wishing.contains(&key)
+                    && let Some(seat) = seat_of(&mut parked.borrow_mut(), key)
+                {
+                    seat.leave();
+                }
+            }
+        }
+        next
+    }
+
+    /// The GPUs that somebody waits for who has his memory: one for each is enough, as one runs there at a time.
+    fn awaited_gpus(&self) -> Vec<u32> {
+        let index = |item: &Item| match item {
+            Item::OnGpu(staged) if staged.ticket.reserved.is_some() => match staged.place() {
+                Place::Gpu(index) => Some(index),
+                _ => None,
+            },
+            _ => None,
+        };
+        self.items.values().filter_map(index).collect()
     }
 
     /// Begins what waits and has its memory now.
-    fn begin_parked(&mut self, free_bytes: Option<u64>) {
+    pub(super) fn begin_parked(&mut self, free_bytes: Option<u64>) {
         while let Some(key) = self.next_parked(free_bytes) {
             let begins = self.memory.parked.remove(&key);
             if let Some((_, parked)) = &begins {
@@ -176,7 +223,6 @@ impl Coordinator {
             }
         }
         self.tell_reserved();
-        self.tell_held_back();
     }
 
     /// A job has given back what it held.
@@ -226,19 +272,21 @@ impl Coordinator {
         }
     }
 
-    /// Tells how many jobs can begin only when others have ended: they are not under way.
-    pub(super) fn tell_held_back(&self) {
-        let held_back = self.memory.parked.len() + self.limits.waiting();
-        self.shared.held_back.store(held_back, Ordering::Relaxed);
-    }
-
     /// Keeps what others read of the budget up to date.
     fn tell_reserved(&self) {
         let (reserved, limit) =
             self.memory.budget.as_ref().map_or((0, u64::MAX), |budget| (budget.reserved_bytes(), budget.limit_bytes()));
+        if let Some(recorder) = self.shared.recorder.get() {
+            recorder.memory(reserved, limit);
+        }
         self.shared.reserved_bytes.store(reserved, Ordering::Relaxed);
         self.shared.room_bytes.store(limit.saturating_sub(reserved), Ordering::Relaxed);
     }
+}
+
+/// The seat of a job that waits, where those of its run are counted.
+fn seat_of(parked: &mut HashMap<u64, (u64, Parked)>, key: u64) -> Option<&mut Seat> {
+    parked.get_mut(&key).and_then(|(_, parked)| parked.ticket().seat.as_mut())
 }
 
 /// What a bound job has to be given of the memory: what it says, or room for the answer that it gathers; `None` where that is

@@ -241,6 +241,10 @@ impl Shift {
             // A program has all of its GPU's memory. What drivers do is not ours: it may panic.
             let _ = panics::catch(|| gpu.release_memory());
         }
+        let spot = self.shared.recorder.get().map(|recorder| match self.held {
+            Held::Lane(lane) | Held::Gpu(lane) => recorder.on_lane(lane),
+            Held::Nothing(_) => recorder.outside(),
+        });
         let mut next = Some(first);
         while let Some(mut staged) = next {
             start_clock(&self.timer, &self.shared.begun, &mut staged.ticket);
@@ -248,15 +252,30 @@ impl Shift {
             if staged.ticket.reserved.is_some() && staged.at_once().is_none() {
                 staged.ticket.context.workers.make_room(room_bytes);
             }
-            match staged.run(room_bytes) {
+            let (stage, job) = (Instant::now(), staged.ticket.index);
+            let rest = staged.run(room_bytes);
+            if let Some(spot) = &spot {
+                spot.note(stage, (job, 1), name(self.place));
+            }
+            match rest {
                 Some(staged) => _ = self.sender.send(Message::Staged(Box::new(staged))),
                 None => self.shared.ended(1),
             }
             let goes_on = self.limit.is_none_or(|limit| begun.elapsed() < limit);
             next = if goes_on { self.next.pop_of(self.place) } else { None };
         }
+        drop(spot);
         // The coordinator outlives what it began.
         let _ = self.sender.send(Message::ShiftEnded { held: self.held, elapsed: begun.elapsed() });
+    }
+}
+
+/// What a stage does in this place, in a word.
+fn name(place: Place) -> &'static str {
+    match place {
+        Place::Compute => "compute",
+        Place::Process | Place::Gpu(_) => "program",
+        Place::Waiting => "wait",
     }
 }
 

@@ -12,6 +12,7 @@ use crate::engine::message::{Held, Item};
 use crate::engine::order::OPEN_PER_LANE;
 use crate::engine::queue::take_out;
 use crate::engine::ready::Ready;
+use crate::engine::seats::Seatless;
 use crate::engine::shared::Planned;
 use crate::engine::stage::Staged;
 use crate::engine::variants::{Settled, device_of};
@@ -64,7 +65,9 @@ impl Unsettled {
 
 impl Coordinator {
     /// Lets a job wait until it is settled on a variant.
-    pub(super) fn admit_unsettled(&mut self, staged: Staged) {
+    pub(super) fn admit_unsettled(&mut self, mut staged: Staged) {
+        // Those that are settled may wait for a seat: they would wait for ever for one that waits for them.
+        staged.ticket.leave_seat();
         self.unsettled.push(staged);
         self.settle_due();
     }
@@ -112,8 +115,12 @@ impl Coordinator {
             self.unsettled.settled() < (threads + gpus) * OPEN_PER_LANE,
             self.unsettled.on_gpus() < gpus.max(1) * OPEN_PER_LANE,
         ];
-        let mut looked_at = self.unsettled.waiting.iter().take(LOOK_AHEAD);
-        let at = looked_at.position(|staged| has_room[usize::from(for_gpu(staged))])?;
+        let mut seatless = Seatless::default();
+        let mut looked_at = self.unsettled.waiting.iter_mut().take(LOOK_AHEAD);
+        let at = looked_at.position(|staged| {
+            let has_room = has_room[usize::from(for_gpu(staged))];
+            has_room && staged.ticket.seat.as_mut().is_none_or(|seat| seatless.take_or_wish(seat))
+        })?;
         self.unsettled.waiting.remove(at)
     }
 

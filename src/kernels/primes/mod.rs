@@ -11,6 +11,7 @@ mod list;
 mod number_range;
 mod numbers;
 mod numbers_answer;
+mod operations;
 mod params;
 mod pieces;
 mod primality;
@@ -45,6 +46,7 @@ pub static KIND: Kind = Kind {
     parse: |text| Ok(Box::new(params::parse(text)?)),
     aside: &[],
     sample: |asked| Box::new(sample::sample(asked)),
+    operations_per_unit: operations::per_unit,
     shaders: gpu::shaders,
     #[cfg(feature = "cli")]
     command: args::command,

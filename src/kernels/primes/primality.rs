@@ -10,7 +10,7 @@
 //! | 2^64 | 2, 325, 9375, 28178, 450775, 9780504, 1795265022 | Sinclair 2011, verified against Feitsma's list of all base-2 pseudoprimes below 2^64 (miller-rabin.appspot.com) |
 
 /// The odd primes that numbers are divided by before any strong test.
-const TRIAL_PRIMES: [u64; 17] = [3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61];
+pub(super) const TRIAL_PRIMES: [u64; 17] = [3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61];
 
 /// The least odd number that the strong tests decide: above all small bases.
 const QUEUE_MIN: u64 = 64 * 64;

@@ -48,6 +48,8 @@ pub static KIND: Kind = Kind {
     parse: json::parse,
     aside: &[],
     sample: sample::sample,
+    // Memory bounds it on every machine; how many operations a vector unit does for an element is its own affair.
+    operations_per_unit: |_| None,
     shaders: gpu::shaders,
     #[cfg(feature = "cli")]
     command: args::command,

@@ -43,7 +43,7 @@ pub struct Way {
     pub threads: u32,
     /// What it takes once it has begun.
     pub ms: f64,
-    /// Opening the device, where this job is the first on it; within `ms` where that was measured.
+    /// Opening the device, which the first job on it pays besides.
     pub opening_ms: f64,
     /// What was believed that it takes, when it was planned.
     pub believed_ms: f64,
@@ -65,7 +65,7 @@ impl Way {
             threads: used.clamp(1, threads),
             ms: job.took_ms,
             opening_ms: 0.0,
-            believed_ms: foreseen.and_then(|chosen| Some(chosen.run_ms? + chosen.setup_ms)).unwrap_or(job.took_ms),
+            believed_ms: foreseen.and_then(|chosen| chosen.run_ms).unwrap_or(job.took_ms),
             source: Source::Measured,
         }
     }
@@ -78,6 +78,8 @@ pub(super) struct Costs<'a> {
     /// Whether nothing is known of a job on a GPU, though its kind could run there.
     blind: Vec<bool>,
     corrections: BTreeMap<(&'a str, Place), (f64, usize)>,
+    /// What opening each GPU took, and the job that did it.
+    openings: BTreeMap<Place, (usize, f64)>,
 }
 
 impl<'a> Costs<'a> {
@@ -87,10 +89,15 @@ impl<'a> Costs<'a> {
         threads: u32,
         predict: &mut dyn FnMut(&Work) -> Vec<Candidate>,
     ) -> Self {
-        let mut costs = Self { ways: Vec::new(), blind: Vec::new(), corrections: corrections(recording) };
+        let mut costs = Self {
+            ways: Vec::new(),
+            blind: Vec::new(),
+            corrections: corrections(recording),
+            openings: openings(recording),
+        };
         let mut on_gpus = BTreeMap::new();
-        for job in &recording.jobs {
-            let mut ways = costs.recorded(job, threads);
+        for (at, job) in recording.jobs.iter().enumerate() {
+            let mut ways = costs.recorded(at, job, threads);
             let has_gpu_side = || {
                 *on_gpus
                     .entry(job.kind.as_str())
@@ -128,8 +135,12 @@ impl<'a> Costs<'a> {
     }
 
     /// Whatever the recording tells of a job.
-    fn recorded(&self, job: &RecordedJob, threads: u32) -> Vec<Way> {
-        let measured = Way::measured(job, threads);
+    fn recorded(&self, at: usize, job: &RecordedJob, threads: u32) -> Vec<Way> {
+        let mut measured = Way::measured(job, threads);
+        if let Some(&(opener, opening_ms)) = self.openings.get(&job.place) {
+            measured.opening_ms = opening_ms;
+            measured.ms -= if at == opener { opening_ms } else { 0.0 };
+        }
         let mut ways = vec![measured];
         let own = job.foreseen().and_then(|chosen| ratio(job, chosen));
         for candidate in &job.candidates {
@@ -146,7 +157,7 @@ impl<'a> Costs<'a> {
                 place: candidate.place,
                 threads: if candidate.place == Place::Cpu { candidate.threads } else { 1 },
                 ms: run_ms * factor.unwrap_or(1.0),
-                opening_ms: candidate.setup_ms,
+                opening_ms: self.openings.get(&candidate.place).map_or(candidate.setup_ms, |(_, ms)| *ms),
                 believed_ms: run_ms,
                 source: if factor.is_some() { Source::Corrected } else { Source::Predicted },
             });
@@ -159,6 +170,18 @@ impl<'a> Costs<'a> {
 fn ratio(job: &RecordedJob, chosen: &RecordedCandidate) -> Option<f64> {
     let ratio = (job.took_ms - job.setup_ms) / chosen.run_ms?;
     (ratio.is_finite() && ratio > 0.0).then_some(ratio)
+}
+
+/// The job that opened each GPU: the one with the longest set-up, which is taken to be that.
+fn openings(recording: &Recording) -> BTreeMap<Place, (usize, f64)> {
+    let mut openings: BTreeMap<Place, (usize, f64)> = BTreeMap::new();
+    for (at, job) in recording.jobs.iter().enumerate().filter(|(_, job)| matches!(job.place, Place::Gpu(_))) {
+        let longest = openings.entry(job.place).or_insert((at, job.setup_ms));
+        if job.setup_ms > longest.1 {
+            *longest = (at, job.setup_ms);
+        }
+    }
+    openings
 }
 
 /// The middle of these ratios by kind and place.

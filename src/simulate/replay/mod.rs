@@ -84,7 +84,7 @@ impl<'a> Replay<'a> {
             let told = policy.tells(&size_of(job, ways), turn as u64, &devices(ways));
             let blind = self.costs.is_unknown_on_gpus(turn);
             // A policy that would send it to a GPU, had anybody known what it takes there.
-            let misses = blind && matches!(policy, Policy::Gpu | Policy::RoundRobin | Policy::Static);
+            let misses = blind && sends_to_a_gpu(policy, &size_of(job, ways), turn as u64);
             let chosen = if misses { None } else { choose(ways, told, &lanes) };
             let Some(way) = chosen else {
                 left_out.insert(turn);
@@ -99,6 +99,13 @@ impl<'a> Replay<'a> {
         let recorded_ms = self.recorded_but(&left_out).makespan_ms;
         sums.finish(Some(policy), unknown, gpu_unknown, recorded_ms)
     }
+}
+
+/// Whether the policy would send a job of this size to a GPU that could take it.
+fn sends_to_a_gpu(policy: Policy, work: &Work, turn: u64) -> bool {
+    let able = Work { gpu: true, ..work.clone() };
+    let told = policy.tells(&able, turn, &[state(DeviceId::Cpu), state(DeviceId::Gpu(0))]);
+    !matches!(told, DeviceChoice::Auto | DeviceChoice::Cpu)
 }
 
 /// The way that is believed to end first, of those that were told; what takes fewer lanes where several end together.
@@ -128,10 +135,16 @@ fn devices(ways: &[Way]) -> Vec<DeviceState> {
             _ => None,
         })
         .collect();
-    let state = |id, kind| DeviceState {
+
+    std::iter::once(DeviceId::Cpu).chain(gpus.into_iter().map(DeviceId::Gpu)).map(state).collect()
+}
+
+/// A device that takes whatever it is given.
+fn state(id: DeviceId) -> DeviceState {
+    DeviceState {
         id,
         fingerprint: "".into(),
-        kind,
+        kind: if id == DeviceId::Cpu { DeviceKind::Cpu } else { DeviceKind::OtherGpu },
         unusable: None,
         lanes: 1,
         opened: true,
@@ -139,11 +152,7 @@ fn devices(ways: &[Way]) -> Vec<DeviceState> {
         memory_bytes: None,
         max_chunk_bytes: u64::MAX,
         resident: 0.0,
-    };
-    let cpu = state(DeviceId::Cpu, DeviceKind::Cpu);
-    std::iter::once(cpu)
-        .chain(gpus.into_iter().map(|index| state(DeviceId::Gpu(index), DeviceKind::OtherGpu)))
-        .collect()
+    }
 }
 
 /// How large a job is: as its kernel told, or else by what it takes on the CPU.

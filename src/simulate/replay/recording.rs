@@ -210,11 +210,10 @@ impl Recording {
             return Err(format!("it cannot have taken {took_ms} ms"));
         }
         let kind_name = line.kind.unwrap_or_default();
+        self.unplanned += u64::from(line.plan.is_none());
         let plan = line.plan.unwrap_or(PlanIn { candidates: Vec::new(), work: None });
         let candidates: Vec<RecordedCandidate> = plan.candidates.into_iter().filter_map(candidate).collect();
-        if candidates.is_empty() {
-            self.unplanned += 1;
-        }
+
         let on_cpu = candidates.iter().filter(|candidate| candidate.place != Place::Split);
         self.threads = on_cpu.map(|candidate| candidate.threads).fold(self.threads, u32::max);
         let work = plan.work.and_then(|work| known_work(&kind_name, work));

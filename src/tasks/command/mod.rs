@@ -42,6 +42,7 @@ pub static KIND: Kind = Kind {
     // How many workers share the questions, and what the model calls them.
     aside: &[Aside::ValueOf("workers"), Aside::Field("name")],
     sample: params::sample,
+    operations_per_unit: |_| None,
     shaders: Vec::new,
     #[cfg(feature = "cli")]
     command: args::command,

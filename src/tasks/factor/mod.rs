@@ -34,6 +34,7 @@ pub static KIND: Kind = Kind {
     parse: |text| Ok(Box::new(params::parse(text)?)),
     aside: &[],
     sample: |asked| Box::new(sample::sample(asked)),
+    operations_per_unit: |_| None,
     shaders: Vec::new,
     #[cfg(feature = "cli")]
     command: args::command,

@@ -1,0 +1,95 @@
+//! Job files on each device.
+
+use crate::bench::{FileComparison, Mode};
+use crate::report::bench::percent;
+use crate::report::figures::{counted, time_ms, whole};
+use crate::report::{Align, Style, Table, visible};
+
+const fn mode_words(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Cpu => "on the cpu",
+        Mode::Gpu => "on gpus",
+        Mode::Auto => "auto",
+    }
+}
+
+/// A job file's makespans, and what leaving the choice to tandem cost or gained.
+pub fn file_text(found: &FileComparison, style: Style) -> String {
+    let (left, right) = (Align::Left, Align::Right);
+    let head = [
+        ("jobs", left),
+        ("makespan", right),
+        ("from", right),
+        ("to", right),
+        ("sure", right),
+        ("runs", right),
+        ("failed", right),
+    ];
+    let mut table = Table::new(&head);
+    for run in &found.runs {
+        table.row([
+            mode_words(run.mode).to_owned(),
+            time_ms(run.median_ms),
+            time_ms(run.low_ms),
+            time_ms(run.high_ms),
+            if run.runs_ms.len() > 1 { percent(run.confidence) } else { "-".to_owned() },
+            whole(run.runs_ms.len() as u64),
+            whole(run.failed),
+        ]);
+    }
+    let title = format!("{}: {}", visible(&found.file), counted(found.jobs, "job", "jobs"));
+    format!("{}\n{}{}\n", style.strong(&title), table.render("  ", style), regret_words(found))
+}
+
+/// What leaving the choice to tandem cost or gained, and why there is no run on GPUs where there is none.
+pub(super) fn regret_words(found: &FileComparison) -> String {
+    let mut text = match found.regret() {
+        Some((ms, share)) if ms > 0.0 => {
+            format!("auto takes {} ({}) longer than the best of the forced runs", time_ms(ms), percent(share))
+        }
+        Some((ms, share)) => {
+            format!("auto is {} ({}) faster than the best of the forced runs", time_ms(-ms), percent(-share))
+        }
+        None => "there is nothing to hold auto against".to_owned(),
+    };
+    if found.is_regret_unclear() {
+        text += ", which may be chance";
+    }
+    if !found.runs.iter().any(|run| run.mode == Mode::Gpu) {
+        text += if found.without_gpu == found.jobs {
+            "; no job has a gpu side"
+        } else {
+            "; there is no usable gpu to force jobs onto"
+        };
+    } else if found.without_gpu > 0 {
+        text += &format!("; {} without a gpu side ran on the cpu", counted(found.without_gpu, "job", "jobs"));
+    }
+    if let Some(failed) = found.runs.iter().map(|run| run.failed).max().filter(|failed| *failed > 0) {
+        text += &format!(
+            "; {} failed: their time counts, and their results are not compared",
+            counted(failed, "job", "jobs")
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{FileRun, examples};
+
+    #[test]
+    fn a_job_file_is_told_with_its_regret() {
+        let mut found = examples::report().files.remove(0);
+        let text = file_text(&found, Style::PLAIN);
+        assert!(text.starts_with("jobs.jsonl: 5 jobs\n"), "{text}");
+        assert!(text.ends_with(
+            "auto takes 4.00 ms (5.0 %) longer than the best of the forced runs; 1 job without a gpu side ran on the cpu\n"
+        ));
+        found.runs.remove(1);
+        found.runs[1] = FileRun::new(Mode::Auto, vec![90.0], 2);
+        assert!(file_text(&found, Style::PLAIN).contains(
+            "auto is 10.0 ms (10 %) faster than the best of the forced runs, which may be chance; there is no usable gpu to force jobs onto; 2 jobs failed"
+        ));
+    }
+}

@@ -1,0 +1,307 @@
+//! A benchmark as one page that needs nothing else: what to use, time against size, where the time goes, and how close to the
+//! device's ceiling.
+
+use crate::bench::{BreakEven, Cell, Comparison, Report, Row, Run, Verdict};
+use crate::report::Page;
+use crate::report::bench::charts::{places, series_name};
+use crate::report::bench::comparison::{change_name, change_percent, outcome};
+use crate::report::bench::files::regret_words;
+use crate::report::bench::machine::at_best;
+use crate::report::bench::rows::{BUSY_MIN, bound_name, busy_note, ceiling, note};
+use crate::report::bench::{percent, place_name, spread, verdict_lines};
+use crate::report::chart::{
+    About, Achieved, Axis, Band, BarChart, Ceiling, DataTable, LineChart, Point, Roofline, Series, StackedBars, Unit,
+};
+use crate::report::figures::{counted, rate, time_ms, whole};
+
+/// A part of a run's time: its name, and how long it took in milliseconds.
+type Part = (&'static str, fn(&Run) -> f64);
+
+/// The parts, in their order.
+const PARTS: [Part; 5] = [
+    ("waiting", |run| run.waiting_ms),
+    ("set-up", |run| run.setup_ms),
+    ("upload", |run| run.upload_ms),
+    ("compute", |run| run.compute_ms),
+    ("read-back", |run| run.readback_ms),
+];
+
+/// The whole page; with a comparison, that comes first.
+pub fn bench_html(report: &Report, comparison: Option<(&Comparison, f64)>) -> String {
+    let lead = "Which device to use at which size, and why: measured on one thread, all threads, GPUs and all of them together.";
+    let mut page = Page::new("tandem bench", lead);
+    if let Some((found, max_regression)) = comparison {
+        compared(&mut page, found, max_regression);
+    }
+    page.section("What to use");
+    for line in report.verdicts.iter().flat_map(|verdict| verdict_lines(verdict, &report.machine.devices)) {
+        page.paragraph(&line);
+    }
+    for file in &report.files {
+        page.paragraph(&format!("{}, {}: {}", file.file, counted(file.jobs, "job", "jobs"), regret_words(file)));
+    }
+    machine(&mut page, report);
+    for (number, verdict) in report.verdicts.iter().enumerate() {
+        let is_its = |row: &&Row| row.kind == verdict.kind && row.variant == verdict.variant;
+        let rows: Vec<Row> = report.rows.iter().filter(is_its).cloned().collect();
+        page.section(&format!("{} {}", verdict.kind, verdict.variant));
+        variant(&mut page, report, verdict, &rows, number);
+    }
+    if !report.rows.is_empty() {
+        ceilings(&mut page, report);
+    }
+    for (number, file) in report.files.iter().enumerate() {
+        page.section(&file.file);
+        let about = About::new(
+            &format!("file-{number}"),
+            format!("Makespan of {}", file.file),
+            "How long all of its jobs took, by where they were made to run; auto leaves that to tandem. Shorter is faster.",
+        );
+        let bars = file.runs.iter().map(|run| (run.mode.to_string(), run.median_ms)).collect();
+        page.figure(&BarChart { about, label: "makespan".to_owned(), unit: Unit::Ms, bars }.draw());
+    }
+    page.finish()
+}
+
+fn machine(page: &mut Page, report: &Report) {
+    page.section("Machine");
+    let built = if report.optimised { "" } else { ", built without optimisation" };
+    page.facts([
+        ("tandem", format!("{}{built}", report.tandem)),
+        ("system", format!("{} {}", report.machine.os, report.machine.arch)),
+        ("threads", whole(u64::from(report.machine.threads))),
+    ]);
+    let mut table = DataTable::new(["device", "what", "kind", "driver", "at best"]);
+    for device in &report.machine.devices {
+        let its = report.ceilings.iter().filter(|ceiling| ceiling.place.device().to_string() == device.device);
+        let its: Vec<String> = its.map(|ceiling| format!("{}: {}", ceiling.place, at_best(ceiling))).collect();
+        let software = if device.software { ": shaders run on the CPU's own cores" } else { "" };
+        table.row([
+            device.device.clone(),
+            device.name.clone(),
+            format!("{}{software}", device.kind),
+            device.driver.clone(),
+            its.join("; "),
+        ]);
+    }
+    page.table("Devices, and what each can do at best by a probe in the same run", &table);
+    if let Some(why) = &report.machine.no_gpu {
+        page.paragraph(why);
+    }
+}
+
+fn variant(page: &mut Page, report: &Report, verdict: &Verdict, rows: &[Row], number: usize) {
+    let devices = &report.machine.devices;
+    let name = format!("{} {}", verdict.kind, verdict.variant);
+    if rows.len() > 1 {
+        let series = places(rows).into_iter().map(|place| Series {
+            name: series_name(rows, place, devices),
+            points: rows
+                .iter()
+                .filter_map(|row| {
+                    let cell = row.cell(place)?;
+                    let interval = Some((cell.low_ms, cell.high_ms));
+                    Some(Point { x: row.units as f64, y: cell.median_ms, interval })
+                })
+                .collect(),
+        });
+        let chart = LineChart {
+            about: About::new(
+                &format!("time-{number}"),
+                format!("{name}: time against size"),
+                "Medians with their intervals; lower is faster. A band is where two cannot be told apart; to its right the other wins.",
+            ),
+            x: Axis::log("units", Unit::Count),
+            y: Axis::log("time", Unit::Ms),
+            series: series.collect(),
+            bands: bands(verdict),
+        };
+        page.figure(&chart.draw());
+    }
+    if let Some(largest) = rows.last() {
+        let chart = StackedBars {
+            about: About::new(
+                &format!("phases-{number}"),
+                format!("{name}: where the time goes, {} units", whole(largest.units)),
+                "The median of each part of a run; the first run, which also opens the device and compiles shaders, is not among \
+                 them.",
+            ),
+            label: "time".to_owned(),
+            unit: Unit::Ms,
+            parts: PARTS.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            rows: largest
+                .cells
+                .iter()
+                .map(|cell| (place_name(cell, devices), PARTS.iter().map(|(_, part)| cell.phase_ms(part)).collect()))
+                .collect(),
+        };
+        page.figure(&chart.draw());
+    }
+    let mut table = DataTable::new([
+        "units",
+        "where",
+        "median",
+        "+-",
+        "units/s",
+        "to cpu",
+        "to one thread",
+        "of its ceiling",
+        "runs",
+        "first run",
+        "note",
+    ]);
+    for row in rows {
+        for (at, cell) in row.cells.iter().enumerate() {
+            table.row(time(row, cell, at == 0, report));
+        }
+    }
+    page.table(&format!("{name}: every time"), &table);
+}
+
+/// Where the first challenger begins to win; those of others would lie over it.
+fn bands(verdict: &Verdict) -> Vec<Band> {
+    let bands = verdict.challenges.iter().filter_map(|challenge| {
+        let BreakEven::From(units) = challenge.fresh else { return None };
+        let (from, to) = challenge.band_units.unwrap_or((units, units));
+        Some(Band { from: from as f64, to: to as f64, label: format!("{} wins from here", challenge.place) })
+    });
+    bands.min_by(|a, b| a.from.total_cmp(&b.from)).into_iter().collect()
+}
+
+/// The cells of a time; what holds for the whole row stands with its first one.
+fn time(row: &Row, cell: &Cell, is_first: bool, report: &Report) -> Vec<String> {
+    let ratio = |ratio: Option<f64>| ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}x"));
+    let busy = row.others_busy_cpus.filter(|busy| *busy >= BUSY_MIN && is_first).map(busy_note);
+    let notes: Vec<String> = note(cell).into_iter().chain(busy).collect();
+    vec![
+        whole(row.units),
+        place_name(cell, &report.machine.devices),
+        time_ms(cell.median_ms),
+        percent(spread(cell)),
+        rate(row.units_per_s(cell)),
+        ratio(row.ratio_to_cpu(cell)),
+        ratio(row.ratio_to_thread(cell)),
+        ceiling(cell),
+        whole(cell.runs.len() as u64),
+        time_ms(cell.cold.ms),
+        notes.join("; "),
+    ]
+}
+
+/// The largest size of each variant.
+fn largest(report: &Report) -> impl Iterator<Item = &Row> {
+    report.verdicts.iter().filter_map(|verdict| {
+        let is_its = |row: &&Row| row.kind == verdict.kind && row.variant == verdict.variant;
+        report.rows.iter().rfind(is_its)
+    })
+}
+
+fn ceilings(page: &mut Page, report: &Report) {
+    page.section("Against what the devices can do");
+    let known: Vec<(&crate::bench::Ceiling, Ceiling)> = report
+        .ceilings
+        .iter()
+        .filter_map(|ceiling| {
+            let (bytes_per_s, ops_per_s) = (ceiling.read_bytes_per_s?, ceiling.operations_per_s?);
+            Some((ceiling, Ceiling { name: ceiling.place.to_string(), bytes_per_s, ops_per_s }))
+        })
+        .collect();
+    let points = largest(report).flat_map(|row| {
+        row.cells.iter().filter_map(|cell| {
+            let at = known.iter().position(|(ceiling, _)| ceiling.place == cell.place)?;
+            Some(Achieved {
+                name: format!("{} {}, {}", row.kind, row.variant, cell.place),
+                ceiling: at,
+                ops_per_byte: cell.limit?.operations_per_byte?,
+                ops_per_s: row.operations? / cell.median_ms * 1e3,
+            })
+        })
+    });
+    let points: Vec<Achieved> = points.collect();
+    if !points.is_empty() {
+        let chart = Roofline {
+            about: About::new(
+                "roofline",
+                "Roofline",
+                "Integer operations a second against how many there are for a byte of input, at the largest size of each variant whose \
+                 kind counts its operations and has input.",
+            ),
+            operations: "multiply-adds of 64 bits".to_owned(),
+            ceilings: known.iter().map(|(_, ceiling)| ceiling.clone()).collect(),
+            points,
+        };
+        page.figure(&chart.draw());
+    }
+    let shares = largest(report).flat_map(|row| {
+        let bars = row.cells.iter().filter_map(|cell| {
+            let limit = cell.limit?;
+            let bound = bound_name(limit.bound);
+            Some((format!("{} {}, {}: {bound}", row.kind, row.variant, cell.place), limit.share))
+        });
+        bars.collect::<Vec<_>>()
+    });
+    let about = About::new(
+        "ceiling",
+        "Share of the ceiling",
+        "The time at best, by the slower of reading and computing and by the upload before it, as a share of the time that was taken: \
+         the largest size of each variant. Above 100 % where data fits a cache, or vector units do several operations at once.",
+    );
+    let chart = BarChart { about, label: "share".to_owned(), unit: Unit::Share, bars: shares.collect() };
+    page.figure(&chart.draw());
+}
+
+fn compared(page: &mut Page, found: &Comparison, max_regression: f64) {
+    page.section("Against the baseline");
+    page.paragraph(&outcome(found, max_regression));
+    for warning in &found.warnings {
+        page.paragraph(warning);
+    }
+    let mut table = DataTable::new(["kind", "variant", "units", "where", "then", "now", "change", "p", "verdict"]);
+    for row in &found.compared {
+        table.row([
+            row.key.kind.clone(),
+            row.key.variant.clone(),
+            whole(row.key.units),
+            row.key.place.clone(),
+            time_ms(row.old_ms),
+            time_ms(row.new_ms),
+            change_percent(row),
+            format!("{:.3}", row.p),
+            change_name(row.change).to_owned(),
+        ]);
+    }
+    page.table("Every time of both", &table);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Bound, Limit, examples};
+
+    #[test]
+    fn a_page_has_its_charts_and_text_from_outside_is_no_markup() {
+        let mut report = examples::report();
+        report.rows[1].operations = Some(1e8);
+        report.rows[1].cells[2].limit =
+            Some(Limit { bound: Bound::Operations, share: 0.4, operations_per_byte: Some(25.0) });
+        report.files[0].file = "<script>".to_owned();
+        let comparison = Comparison::of(&report, &report, 0.1).unwrap();
+        let page = bench_html(&report, Some((&comparison, 0.1)));
+        for needed in
+            ["time-0", "phases-0", "roofline", "ceiling", "file-0", "gpu:0 wins from about", "Against the baseline"]
+        {
+            assert!(page.contains(needed), "{needed}");
+        }
+        assert!(!page.contains("<script") && page.contains("A &lt;GPU&gt; &amp; co") || page.contains("A &lt;GPU"));
+        assert_eq!(page.matches("<svg").count(), 5);
+    }
+
+    #[test]
+    fn a_report_of_job_files_alone_is_a_page_too() {
+        let mut report = examples::report();
+        report.rows.clear();
+        report.verdicts.clear();
+        let page = bench_html(&report, None);
+        assert!(page.contains("file-0") && !page.contains("roofline"));
+    }
+}

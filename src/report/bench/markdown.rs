@@ -1,0 +1,167 @@
+//! A benchmark as Markdown, ready for a pull request.
+
+use std::fmt::Write;
+
+use crate::bench::{Comparison, Report, Row};
+use crate::report::bench::comparison::{change_name, change_percent, outcome};
+use crate::report::bench::files::regret_words;
+use crate::report::bench::machine::at_best;
+use crate::report::bench::rows::{BUSY_MIN, busy_note, ceiling, note};
+use crate::report::bench::{percent, place_name, spread, verdict_lines};
+use crate::report::figures::{counted, rate, time_ms, whole};
+use crate::report::visible;
+
+/// What was found, first: a sentence for each variant, then the tables. With a comparison, that comes before all.
+pub fn bench_markdown(report: &Report, comparison: Option<(&Comparison, f64)>) -> String {
+    let mut text = "# tandem bench\n\n".to_owned();
+    if let Some((found, max_regression)) = comparison {
+        compared(&mut text, found, max_regression);
+    }
+    for line in report.verdicts.iter().flat_map(|verdict| verdict_lines(verdict, &report.machine.devices)) {
+        let _ = writeln!(text, "- {}", safe(&line));
+    }
+    for file in &report.files {
+        let _ = writeln!(text, "- {}, {}: {}", safe(&file.file), counted(file.jobs, "job", "jobs"), regret_words(file));
+    }
+    text += "\n## Machine\n\n| device | what | driver | at best |\n|---|---|---|---|\n";
+    for device in &report.machine.devices {
+        let ceilings = report.ceilings.iter().filter(|ceiling| {
+            ceiling.place.to_string() == device.device || (device.device == "cpu" && ceiling.place.is_cpu())
+        });
+        let ceilings: Vec<String> =
+            ceilings.map(|ceiling| format!("{}: {}", ceiling.place, at_best(ceiling))).collect();
+        let software = if device.software { ", **software**" } else { "" };
+        let (name, driver) = (safe(&device.name), safe(&device.driver));
+        let _ = writeln!(
+            text,
+            "| {} | {name} ({}{software}) | {driver} | {} |",
+            device.device,
+            device.kind,
+            ceilings.join("; ")
+        );
+    }
+    let built = if report.optimised { "" } else { ", **built without optimisation**" };
+    let _ = writeln!(
+        text,
+        "\ntandem {}, {} {}, {} threads{built}.",
+        safe(&report.tandem),
+        report.machine.os,
+        report.machine.arch,
+        report.machine.threads
+    );
+    if !report.rows.is_empty() {
+        text += "\n## Times\n\n| kind | variant | units | where | median | +- | units/s | to cpu | to one thread | of its ceiling \
+                 | runs | note |\n|---|---|--:|---|--:|--:|--:|--:|--:|--:|--:|---|\n";
+        for row in &report.rows {
+            times(&mut text, row, report);
+        }
+    }
+    for file in &report.files {
+        let _ = writeln!(text, "\n## {}\n\n| jobs | makespan | from | to | runs | failed |", safe(&file.file));
+        text += "|---|--:|--:|--:|--:|--:|\n";
+        for run in &file.runs {
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} | {} | {} |",
+                run.mode,
+                time_ms(run.median_ms),
+                time_ms(run.low_ms),
+                time_ms(run.high_ms),
+                run.runs_ms.len(),
+                run.failed
+            );
+        }
+    }
+    text
+}
+
+fn times(text: &mut String, row: &Row, report: &Report) {
+    let ratio = |ratio: Option<f64>| ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}x"));
+    for (at, cell) in row.cells.iter().enumerate() {
+        // It is told once a row.
+        let is_first = at == 0;
+        let busy = row.others_busy_cpus.filter(|busy| *busy >= BUSY_MIN && is_first).map(busy_note);
+        let notes: Vec<String> = note(cell).into_iter().chain(busy).collect();
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            safe(&row.kind),
+            safe(&row.variant),
+            whole(row.units),
+            place_name(cell, &report.machine.devices),
+            time_ms(cell.median_ms),
+            percent(spread(cell)),
+            rate(row.units_per_s(cell)),
+            ratio(row.ratio_to_cpu(cell)),
+            ratio(row.ratio_to_thread(cell)),
+            ceiling(cell),
+            cell.runs.len(),
+            notes.join("; ")
+        );
+    }
+}
+
+fn compared(text: &mut String, found: &Comparison, max_regression: f64) {
+    let _ = writeln!(text, "**{}**\n", outcome(found, max_regression));
+    for warning in &found.warnings {
+        let _ = writeln!(text, "> {}\n", safe(warning));
+    }
+    *text += "<details><summary>Against the baseline</summary>\n\n| kind | variant | units | where | then | now | change | p | |\n\
+              |---|---|--:|---|--:|--:|--:|--:|---|\n";
+    for row in &found.compared {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} | {} | {:.3} | {} |",
+            safe(&row.key.kind),
+            safe(&row.key.variant),
+            whole(row.key.units),
+            row.key.place,
+            time_ms(row.old_ms),
+            time_ms(row.new_ms),
+            change_percent(row),
+            row.p,
+            change_name(row.change)
+        );
+    }
+    *text += "\n</details>\n\n";
+}
+
+/// Text from outside, which is to be no markup.
+fn safe(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in visible(text).chars() {
+        match c {
+            '<' => safe.push_str("&lt;"),
+            '&' => safe.push_str("&amp;"),
+            '|' | '*' | '_' | '`' | '[' | ']' | '\\' | '#' => safe.extend(['\\', c]),
+            _ => safe.push(c),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::examples;
+
+    #[test]
+    fn a_report_begins_with_what_it_comes_to_and_its_tables_are_whole() {
+        let report = examples::report();
+        let comparison = Comparison::of(&report, &report, 0.1).unwrap();
+        let text = bench_markdown(&report, Some((&comparison, 0.1)));
+        assert!(text.starts_with("# tandem bench\n\n**none of 9 times has regressed by more than 10 %"), "{text}");
+        assert!(text.contains("- stats f32: gpu:0 wins from about n = 100,000 on"), "{text}");
+        assert!(text.contains("A &lt;GPU> &amp; co"), "names are no markup: {text}");
+        // Each line of a table has as many cells as its head.
+        let mut columns = None;
+        for line in text.lines() {
+            let count = line.starts_with('|').then(|| line.replace("\\|", "").matches('|').count());
+            if let (Some(before), Some(now)) = (columns, count) {
+                assert_eq!(before, now, "{line}");
+            }
+            columns = count;
+        }
+        assert_eq!(safe("a|b*c_d`<x>"), "a\\|b\\*c\\_d\\`&lt;x>");
+    }
+}

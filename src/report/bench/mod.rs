@@ -1,0 +1,54 @@
+//! What `tandem bench` and `tandem calibrate` found: rows as they come, what follows from them, and whole reports as files.
+
+mod charts;
+mod comparison;
+mod csv;
+mod files;
+mod html;
+mod json;
+mod machine;
+mod markdown;
+mod rows;
+mod words;
+
+pub use charts::bench_charts;
+pub use comparison::comparison_text;
+pub use csv::bench_csv;
+pub use files::file_text;
+pub use html::bench_html;
+pub use json::{bench_json, comparison_json, file_json, machine_json, verdict_json};
+pub use machine::bench_machine_text;
+pub use markdown::bench_markdown;
+pub use rows::{bench_head, bench_row};
+pub use words::verdict_lines;
+
+use crate::bench::{Cell, DeviceDescription, Place};
+
+/// What a row calls a place: `cpu, 8 threads`, `gpu:0 software`.
+fn place_name(cell: &Cell, devices: &[DeviceDescription]) -> String {
+    match (cell.place, cell.lanes) {
+        (Place::Thread, _) | (Place::Cpu, 1) => "cpu, 1 thread".to_owned(),
+        (Place::Cpu, lanes) => format!("cpu, {lanes} threads"),
+        (place, _) if is_software(place, devices) => format!("{place} software"),
+        (place, _) => place.to_string(),
+    }
+}
+
+/// Whether a place is a GPU in name only.
+fn is_software(place: Place, devices: &[DeviceDescription]) -> bool {
+    place.is_gpu() && devices.iter().any(|device| device.software && device.device == place.to_string())
+}
+
+/// A share in per cent, with as many digits as it has meaning: `0.83 %`, `8.3 %`, `83 %`, `830 %`.
+fn percent(share: f64) -> String {
+    match (share * 100.0).abs() {
+        size if size < 0.995 => format!("{:.2} %", share * 100.0),
+        size if size < 9.95 => format!("{:.1} %", share * 100.0),
+        _ => format!("{:.0} %", share * 100.0),
+    }
+}
+
+/// How far the interval of a median reaches, as a share of it.
+fn spread(cell: &Cell) -> f64 {
+    (cell.high_ms - cell.median_ms).max(cell.median_ms - cell.low_ms) / cell.median_ms
+}

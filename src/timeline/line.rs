@@ -1,0 +1,88 @@
+//! What an outcome and its plan tell of a job.
+
+use std::time::Duration;
+
+use super::JobLine;
+use crate::engine::Outcome;
+use crate::plan::{Candidate, Plan};
+use crate::report::chosen;
+use crate::report::figures::time_ms;
+
+impl JobLine {
+    /// The line of a job that ended `ended` after the begin of the run.
+    ///
+    /// Its regret is how much longer it took than the best of the other choices was predicted to take, waiting left out of both:
+    /// a choice that was not allowed (`--device cpu` leaves out the GPUs) counts as well.
+    pub fn of(outcome: &Outcome, ended: Duration) -> Self {
+        let timings = &outcome.timings;
+        let achieved_ms = timings.predictable().as_secs_f64() * 1e3;
+        // How long something took that did not come to its end says nothing of a prediction.
+        let plan = outcome.plan.as_deref().filter(|_| outcome.result.is_ok());
+        let other = plan.and_then(best_other);
+        let regret_ms = other.map_or(0.0, |(_, other_ms)| (achieved_ms - other_ms).max(0.0));
+        let reason = |plan: &Plan| {
+            let (other, other_ms) = other.filter(|_| regret_ms > 0.0)?;
+            let (reason, takes) = (&plan.reason, time_ms(other_ms));
+            let reason = if reason.is_empty() { String::new() } else { format!("{reason}; ") };
+            Some(format!("{reason}{} was predicted to take {takes} once it begins", other.choice).into())
+        };
+        Self {
+            index: outcome.index,
+            id: outcome.id.clone(),
+            kind: outcome.kind,
+            cause: outcome.result.as_ref().err().map(|error| error.cause.name()),
+            ran_on: outcome.ran_on.to_string(),
+            submitted: ended.saturating_sub(timings.total),
+            queued: timings.queued,
+            ended,
+            predicted_ms: plan.and_then(chosen).and_then(runs_ms),
+            achieved_ms,
+            regret_ms,
+            reason: plan.and_then(reason),
+        }
+    }
+}
+
+/// How long a choice is predicted to take once it has begun, in milliseconds.
+fn runs_ms(candidate: &Candidate) -> Option<f64> {
+    candidate.predicted.map(|predicted| (predicted.ms - candidate.wait_ms).max(0.0))
+}
+
+/// The best of the choices that were not taken, and how long it is predicted to take, in milliseconds.
+fn best_other(plan: &Plan) -> Option<(&Candidate, f64)> {
+    let taken = chosen(plan)?;
+    let others = plan.candidates.iter().filter(|other| !std::ptr::eq(*other, taken));
+    others.filter_map(|other| Some((other, runs_ms(other)?))).min_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::report::examples::{failed, plan, succeeded};
+
+    #[test]
+    fn a_line_sets_what_it_took_beside_its_prediction_and_the_best_of_the_others() {
+        // It took 3002 ms on gpu:0, for which 2800 were predicted, and 8400 for the CPU.
+        let line = JobLine::of(&succeeded(), Duration::from_secs(5));
+        assert_eq!((line.predicted_ms, line.regret_ms, line.cause), (Some(2800.0), 0.0, None));
+        assert_eq!(line.reason, None);
+        assert!((line.achieved_ms - 3003.0).abs() < 0.01, "{}", line.achieved_ms);
+        assert_eq!(line.submitted, Duration::from_secs(5) - succeeded().timings.total);
+        let mut worse = plan();
+        worse.candidates[1].predicted.as_mut().unwrap().ms = 2900.0;
+        worse.candidates[1].wait_ms = 1000.0;
+        let line = JobLine::of(&Outcome { plan: Some(Arc::new(worse)), ..succeeded() }, Duration::from_secs(5));
+        assert!((line.regret_ms - (line.achieved_ms - 1900.0)).abs() < 1e-9, "{}", line.regret_ms);
+        let reason = "gpu:0 is predicted to end 3.0x sooner than cpu, 8 threads; cpu, 8 threads was predicted to take 1.90 s once it begins";
+        assert_eq!(line.reason.as_deref(), Some(reason));
+    }
+
+    #[test]
+    fn a_job_that_failed_has_its_cause_and_no_prediction() {
+        let line = JobLine::of(&failed(), Duration::from_secs(1));
+        assert_eq!((line.cause, line.predicted_ms, line.regret_ms), (Some("bad_input"), None, 0.0));
+        assert_eq!(line.ran_on, "none");
+    }
+}
