@@ -57,6 +57,9 @@ fn unit_ms(work: &Work, device: DeviceId, first: bool, truth: &Truth<'_>) -> f64
     unit_ms + upload + work.bytes_out_per_unit.max(0.0) / gpu.readback_bytes_per_s.max(1.0) * 1e3
 }
 
+/// What a job adds, in milliseconds: the place of its load, and how much on each device.
+type Adds = Vec<(usize, Vec<f64>)>;
+
 /// All work, in any fractions on any devices.
 fn shared_out(jobs: &[SimJob], truth: &Truth<'_>) -> f64 {
     let devices = devices(truth);
@@ -64,7 +67,7 @@ fn shared_out(jobs: &[SimJob], truth: &Truth<'_>) -> f64 {
     // What is alike differs in its units only, so it is one.
     let mut alike: HashMap<(&str, &str, [u64; 3], u64), usize> = HashMap::new();
     let mut loads: Vec<Vec<f64>> = Vec::new();
-    let mut last: Option<(&std::sync::Arc<Work>, Option<DeviceChoice>, Vec<(usize, Vec<f64>)>)> = None;
+    let mut last: Option<(&std::sync::Arc<Work>, Option<DeviceChoice>, Adds)> = None;
     let mut tasks_ms = 0.0;
     for job in jobs {
         let work = match &job.work {

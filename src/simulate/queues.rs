@@ -60,9 +60,9 @@ impl Gates {
         let mut begins = vec![0_u32; jobs.len() + 1];
         // A job waits only for jobs before it, so that no circle makes the run endless.
         let parents_of = |at: usize| jobs[at].after.iter().map(|parent| *parent as usize).filter(move |p| *p < at);
-        for at in 0..jobs.len() {
+        for (at, waits_for) in parents.iter_mut().enumerate() {
             for parent in parents_of(at) {
-                parents[at] += 1;
+                *waits_for += 1;
                 begins[parent + 1] += 1;
             }
         }

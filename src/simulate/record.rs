@@ -113,6 +113,7 @@ impl Record {
                 predicted_ms: plan.predicted_ms,
                 achieved_ms: now_ms - began_ms,
                 regret_ms,
+                reason: None,
             });
         }
     }

@@ -64,7 +64,7 @@ pub(super) fn teach(machine: &Machine, devices: &[DeviceState], jobs: &[SimJob])
             SimWork::Task { .. } => None,
         })
         .collect();
-    works.sort_by(|a, b| b.units.cmp(&a.units));
+    works.sort_by_key(|work| std::cmp::Reverse(work.units));
     for work in works {
         if seen.insert((work.kernel, work.variant.as_str(), CostClass::of(work.prior_ns_per_unit))) {
             largest.push(work);

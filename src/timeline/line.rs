@@ -45,7 +45,7 @@ impl JobLine {
 
 /// How long a choice is predicted to take once it has begun, in milliseconds.
 fn runs_ms(candidate: &Candidate) -> Option<f64> {
-    candidate.predicted.map(|predicted| (predicted.ms - candidate.wait_ms).max(0.0))
+    candidate.predicted.map(|predicted| (predicted.ms - candidate.waiting_ms).max(0.0))
 }
 
 /// The best of the choices that were not taken, and how long it is predicted to take, in milliseconds.
@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(line.submitted, Duration::from_secs(5) - succeeded().timings.total);
         let mut worse = plan();
         worse.candidates[1].predicted.as_mut().unwrap().ms = 2900.0;
-        worse.candidates[1].wait_ms = 1000.0;
+        worse.candidates[1].waiting_ms = 1000.0;
         let line = JobLine::of(&Outcome { plan: Some(Arc::new(worse)), ..succeeded() }, Duration::from_secs(5));
         assert!((line.regret_ms - (line.achieved_ms - 1900.0)).abs() < 1e-9, "{}", line.regret_ms);
         let reason = "gpu:0 is predicted to end 3.0x sooner than cpu, 8 threads; cpu, 8 threads was predicted to take 1.90 s once it begins";
