@@ -91,6 +91,36 @@ mod tests {
     }
 
     #[test]
+    fn a_device_that_was_opened_for_one_job_helps_with_those_that_were_planned_before() {
+        use crate::device::Phases;
+        // Opening takes longer than all that waits; once it is done, the device is ten times as fast as the thread.
+        let helps = |opening: Duration| {
+            let (mut dispatch, mut actions) = (Dispatch::new(), Vec::new());
+            for (device, count) in [(DeviceId::Cpu, 1), (DeviceId::Gpu(0), 1)] {
+                dispatch.on(Event::DeviceAdded(lanes(device, count)), Duration::ZERO, &mut actions);
+            }
+            let cold = crate::plan::Power { setup_ms: 5000.0, ..power(DeviceId::Gpu(0), 1, 1000.0) };
+            let powers = [power(DeviceId::Cpu, 1, 100.0), cold];
+            let forced = admission(1, 1000, DeviceChoice::Gpu, &[DeviceId::Gpu(0)], &powers);
+            dispatch.on(Event::Admitted(forced), Duration::ZERO, &mut actions);
+            let Some(Action::Fold { ticket, .. }) = actions.first() else { panic!("{actions:?}") };
+            let ticket = *ticket;
+            for job in 2..=3 {
+                let admission = admission(job, 100_000, DeviceChoice::Auto, &[DeviceId::Cpu], &powers);
+                dispatch.on(Event::Admitted(admission), Duration::ZERO, &mut actions);
+            }
+            actions.clear();
+            let phases = Phases { opening, setup: Duration::from_secs(5), ..Phases::default() };
+            dispatch.on(Event::ChunkDone { ticket, phases, resident: false }, Duration::from_secs(1), &mut actions);
+            actions.iter().any(
+                |action| matches!(action, Action::Fold { job: 3, ticket, .. } if ticket.device == DeviceId::Gpu(0)),
+            )
+        };
+        assert!(helps(Duration::from_secs(5)));
+        assert!(!helps(Duration::ZERO), "it was not this chunk that opened it");
+    }
+
+    #[test]
     fn it_does_not_where_somebody_chose_or_its_speed_is_a_guess_or_it_would_be_the_last() {
         let alone = [DeviceId::Gpu(0)];
         assert_eq!(admitted(|admission| admission.policy = DeviceChoice::Gpu), alone);

@@ -207,6 +207,9 @@ impl Dispatch {
         now: Duration,
         actions: &mut Vec<Action>,
     ) {
+        if !phases.opening.is_zero() {
+            self.opened(flight, phases.opening);
+        }
         let Some(job) = self.job_mut(flight.job) else { return };
         job.folded(flight, phases, resident, now);
         let promoted = job.promote_probe(flight);
@@ -217,6 +220,17 @@ impl Dispatch {
         self.update_backlog(flight.job);
         if promoted {
             self.enqueue(flight.job);
+        }
+    }
+
+    /// A device was opened by this chunk: nobody who was planned before has to open it any more.
+    fn opened(&mut self, flight: &Flight, opening: Duration) {
+        let member = |job: &Job| job.members.get(flight.member).map(|member| member.machine);
+        let Some(at) = self.job(flight.job).and_then(member) else { return };
+        let opening_ms = opening.as_secs_f64() * 1e3;
+        let members = self.jobs.iter_mut().flatten().flat_map(|job| &mut job.members);
+        for member in members.filter(|member| member.machine == at) {
+            member.setup_ms = (member.setup_ms - opening_ms).max(0.0);
         }
     }
 
