@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use crate::engine::dispatch::chunk;
-use crate::engine::dispatch::job::Phase;
-use crate::engine::dispatch::member::Standing;
+use crate::engine::dispatch::job::{Job, Phase};
+use crate::engine::dispatch::member::{Member, Standing};
 use crate::engine::dispatch::{Action, Dispatch, Slot};
 use crate::job::DeviceChoice;
 
 impl Dispatch {
-    /// Lets a device that has an idle lane take part in the first job that nobody has begun yet, if it would end a chunk of it
+    /// Lets a device that has an idle lane take part in the first job that waits for others to end, if it would end a chunk of it
     /// before those whose job it is had ended all the rest. Only where the device's speed with it was measured, and the job left
     /// the choice to the planner.
     pub(super) fn help_out(&mut self, at: usize, now: Duration, actions: &mut Vec<Action>) {
@@ -20,17 +20,15 @@ impl Dispatch {
                 .iter()
                 .filter_map(|&slot| {
                     let job = self.job(slot)?;
-                    let waits = job.begun.is_none() && job.phase == Phase::Folding && job.rest > 0;
-                    if !waits || job.policy != DeviceChoice::Auto || job.probe.is_some() {
+                    let waits = job.begun.is_none() || self.stands_behind_others(job);
+                    if !waits || job.phase != Phase::Folding || job.rest == 0 || job.policy != DeviceChoice::Auto {
                         return None;
                     }
-                    let helper = |member: &super::member::Member| {
-                        member.machine == at
-                            && member.standing == Standing::Reserve
-                            && member.measured
-                            && !member.shares_cpu
-                    };
-                    Some((job.order, slot, job.members.iter().position(helper)?))
+                    let is_probed = |member| job.probe.as_ref().is_some_and(|probe| probe.member == member);
+                    let member = job.members.iter().position(|member| member.machine == at)?;
+                    let Member { standing, measured, shares_cpu, .. } = job.members[member];
+                    let able = standing == Standing::Reserve && measured && !shares_cpu && !is_probed(member);
+                    able.then_some((job.order, slot, member))
                 })
                 .collect();
             waiting.sort_by_key(|(order, ..)| *order);
@@ -41,6 +39,13 @@ impl Dispatch {
             self.enqueue(slot);
             self.feed(at, false, now, actions);
         }
+    }
+
+    /// Whether a job's turn has come on none of its devices, though one of their lanes may have had nothing better to do than
+    /// a chunk of it.
+    fn stands_behind_others(&self, job: &Job) -> bool {
+        let mut own = job.members.iter().filter(|member| member.takes_part());
+        own.all(|member| !self.machines[member.machine].is_next(job.uid))
     }
 
     /// Lets this member take part where there is a chunk for it now.
