@@ -9,10 +9,13 @@ use crate::engine::dispatch::member::{Member, Standing};
 use crate::engine::dispatch::{Action, Dispatch, Slot};
 use crate::job::DeviceChoice;
 
+/// A device helps with a job that others are at work on where it would take so many times less for what is left.
+const FAR_FASTER: f64 = 2.0;
+
 impl Dispatch {
-    /// Lets a device that has an idle lane take part in the first job that waits for others to end, if it would end a chunk of it
-    /// before those whose job it is had ended all the rest. Only where the device's speed with it was measured, and the job left
-    /// the choice to the planner.
+    /// Lets a device that has an idle lane take part in the first job that waits for others to end, or that it would end far earlier
+    /// by itself, if it would end a chunk of it before those whose job it is had ended all the rest. Only where the device's speed
+    /// with it was measured, and the job left the choice to the planner.
     pub(super) fn help_out(&mut self, at: usize, now: Duration, actions: &mut Vec<Action>) {
         while self.machines[at].alive && self.machines[at].idle_lane().is_some() {
             let mut waiting: Vec<(u64, Slot, usize)> = self
@@ -20,15 +23,15 @@ impl Dispatch {
                 .iter()
                 .filter_map(|&slot| {
                     let job = self.job(slot)?;
-                    let waits = job.begun.is_none() || self.stands_behind_others(job);
-                    if !waits || job.phase != Phase::Folding || job.rest == 0 || job.policy != DeviceChoice::Auto {
+                    if job.phase != Phase::Folding || job.rest == 0 || job.policy != DeviceChoice::Auto {
                         return None;
                     }
                     let is_probed = |member| job.probe.as_ref().is_some_and(|probe| probe.member == member);
                     let member = job.members.iter().position(|member| member.machine == at)?;
-                    let Member { standing, measured, shares_cpu, .. } = job.members[member];
-                    let able = standing == Standing::Reserve && measured && !shares_cpu && !is_probed(member);
-                    able.then_some((job.order, slot, member))
+                    let helper = &job.members[member];
+                    let able = helper.standing == Standing::Reserve && helper.measured && !helper.shares_cpu;
+                    let waits = || job.begun.is_none() || self.stands_behind_others(job) || is_far_faster(helper, job);
+                    (able && !is_probed(member) && waits()).then_some((job.order, slot, member))
                 })
                 .collect();
             waiting.sort_by_key(|(order, ..)| *order);
@@ -59,6 +62,15 @@ impl Dispatch {
         job.members[member].standing = Standing::Reserve;
         None
     }
+}
+
+/// Whether this device would end by itself, in a fraction of the time, what is left for those whose job it is. It was busy or closed
+/// when the job was planned, then. A device that would gain less is left out, as the planner left it out.
+fn is_far_faster(helper: &Member, job: &Job) -> bool {
+    let (own_ms, _) = job.pending();
+    let units = own_ms * job.power();
+    let ms = helper.setup_ms + helper.chunk_ms + units / (helper.units_per_ms * f64::from(helper.lanes));
+    ms * FAR_FASTER < own_ms
 }
 
 #[cfg(test)]
