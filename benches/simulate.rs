@@ -171,8 +171,8 @@ impl Dice {
     /// A prime of 50 bits: factors of which Pollard's method takes long.
     fn prime(&mut self) -> u64 {
         loop {
-            let n = (1 << 49) + self.below(1 << 49) | 1;
-            if (3..).step_by(2).take_while(|d| d * d <= n).all(|d| n % d != 0) {
+            let n = ((1 << 49) + self.below(1 << 49)) | 1;
+            if (3..).step_by(2).take_while(|d| d * d <= n).all(|d| !n.is_multiple_of(d)) {
                 return n;
             }
         }

@@ -272,11 +272,14 @@ fn what_was_opened_and_has_not_begun_does_not_begin_once_a_run_drains() {
 
 #[test]
 fn jobs_that_are_alike_begin_in_their_order() {
-    let jobs = "{\"kind\":\"primes\",\"range\":[0,\"3e7\"],\"device\":\"cpu\"}\n".repeat(8);
+    let jobs = "{\"kind\":\"primes\",\"range\":[0,\"1e8\"],\"device\":\"cpu\"}\n".repeat(8);
     let (_folder, path) = file("jobs.jsonl", &jobs);
     let ended = tandem(&["run", &path, "--threads", "1", "--json"]).expect(0);
     // Told by how long each waited: outcomes that follow close on each other may be delivered either way round.
     let queued: Vec<f64> =
         ended.json().iter().map(|outcome| outcome["timings_ms"]["queued"].as_f64().unwrap()).collect();
-    assert!(queued.len() == 8 && queued.is_sorted(), "{queued:?}");
+    // While the answer of one is made up, the next is under way: that is less than half a job.
+    let half_ms = queued.iter().copied().fold(0.0, f64::max) / 14.0;
+    let is_in_order = queued.is_sorted_by(|before, after| *before < after + half_ms);
+    assert!(queued.len() == 8 && is_in_order, "{queued:?}");
 }
