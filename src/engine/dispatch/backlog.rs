@@ -101,6 +101,12 @@ impl Dispatch {
 /// Lets so many lanes do `lane_ms` of lane time between them: those that the job `has` already, or else those that are free
 /// first.
 fn occupy(free_ms: &mut [f64], lanes: u32, lane_ms: f64, has: impl Fn(usize) -> bool) {
+    if lanes as usize >= free_ms.len() {
+        if let Some(end_ms) = end_together(free_ms, lane_ms) {
+            free_ms.iter_mut().for_each(|ms| *ms = ms.max(end_ms));
+        }
+        return;
+    }
     let mut places: Vec<usize> = (0..free_ms.len()).collect();
     places.sort_by(|&a, &b| has(b).cmp(&has(a)).then(free_ms[a].total_cmp(&free_ms[b])));
     places.truncate(lanes.max(1) as usize);

@@ -137,6 +137,33 @@ mod tests {
         assert!(!helps(Duration::ZERO), "it was not this chunk that opened it");
     }
 
+    /// Whether a GPU that has been busy joins a job that the CPU has begun, where it is so many times as fast as its one thread.
+    fn joins(times: f64) -> bool {
+        let (mut dispatch, mut actions) = (Dispatch::new(), Vec::new());
+        for (device, count) in [(DeviceId::Cpu, 1), (DeviceId::Gpu(0), 1)] {
+            dispatch.on(Event::DeviceAdded(lanes(device, count)), Duration::ZERO, &mut actions);
+        }
+        let powers = [power(DeviceId::Cpu, 1, 100.0), power(DeviceId::Gpu(0), 1, 100.0 * times)];
+        let before = admission(1, 1000, DeviceChoice::Gpu, &[DeviceId::Gpu(0)], &powers);
+        dispatch.on(Event::Admitted(before), Duration::ZERO, &mut actions);
+        let Some(Action::Fold { ticket, .. }) = actions.first() else { panic!("{actions:?}") };
+        let ticket = *ticket;
+        let begun = admission(2, 1_000_000, DeviceChoice::Auto, &[DeviceId::Cpu], &powers);
+        dispatch.on(Event::Admitted(begun), Duration::ZERO, &mut actions);
+        actions.clear();
+        let done = Event::ChunkDone { ticket, phases: crate::device::Phases::default(), resident: false };
+        dispatch.on(done, Duration::from_millis(10), &mut actions);
+        let on_gpu =
+            |action: &Action| matches!(action, Action::Fold { job: 2, ticket, .. } if ticket.device != DeviceId::Cpu);
+        actions.iter().any(on_gpu)
+    }
+
+    #[test]
+    fn a_device_joins_a_job_under_way_only_where_it_would_end_it_far_earlier() {
+        assert!(joins(3.0));
+        assert!(!joins(1.5), "the planner decides about splits");
+    }
+
     #[test]
     fn it_does_not_where_somebody_chose_or_its_speed_is_a_guess_or_it_would_be_the_last() {
         let alone = [DeviceId::Gpu(0)];
