@@ -16,7 +16,7 @@ use crate::simulate::run::{Item, Run};
 use crate::simulate::{SimJob, SimWork};
 
 /// A job that would take one thread so many times what a small one may is none, whatever will be learned of its kind.
-const LARGE: f64 = 50.0;
+const LARGE: f64 = 8.0;
 /// Plans of small jobs that are kept.
 const PLANS_MAX: usize = 64;
 
