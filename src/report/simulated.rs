@@ -46,8 +46,12 @@ pub fn simulated_text(rows: &[SimulatedRow<'_>], style: Style) -> String {
         let run = row.run;
         let cpu = run.devices.first().map_or(0.0, |device| device.share);
         let gpus = run.devices.iter().skip(1).map(|device| device.share).sum::<f64>();
-        let mut cells =
-            vec![row.machine.to_owned(), row.policy.to_owned(), time(run.makespan), percent(run.above_bound())];
+        let mut cells = vec![
+            machine_name(rows, row.machine).to_owned(),
+            row.policy.to_owned(),
+            time(run.makespan),
+            percent(run.above_bound()),
+        ];
         if compares {
             cells.push(
                 row.above_best
@@ -63,6 +67,14 @@ pub fn simulated_text(rows: &[SimulatedRow<'_>], style: Style) -> String {
     }
     text.push_str(&table.render("  ", style));
     text
+}
+
+/// A machine's name without what stands in brackets behind it, where that tells it from the others.
+fn machine_name<'a>(rows: &[SimulatedRow<'_>], name: &'a str) -> &'a str {
+    let short = |name: &'a str| name.split(" (").next().filter(|short| !short.is_empty()).unwrap_or(name);
+    let own = short(name);
+    let is_other = |row: &SimulatedRow<'_>| row.machine != name && row.machine.split(" (").next() == Some(own);
+    if rows.iter().any(is_other) { name } else { own }
 }
 
 fn percent(share: f64) -> String {

@@ -1,6 +1,5 @@
 //! Job files in simulated time.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::program::{file, tandem, write};
@@ -69,39 +68,28 @@ fn the_table_names_every_policy_and_the_best_and_is_the_same_each_time() {
     assert_eq!(tandem(&args).expect(0).out, ended.out);
 }
 
-/// The planner knows rates that are up to 30 % off, and one device or none slows down half-way. `docs/scheduling.md` says where
-/// auto is not within 5 % of the best, and why.
+/// The planner knows rates that are up to 30 % off, and one device or none slows down half-way.
 #[test]
-fn auto_is_the_best_policy_or_close_to_it_more_often_than_any_other_though_the_truth_is_hidden() {
-    let (folder, _) = file("x", "");
-    let machines = [
-        machine(folder.path(), "runner", 4, 0.8, &[]),
-        machine(folder.path(), "laptop", 8, 0.6, &[(6.0, 40e9, 250.0)]),
-        machine(folder.path(), "workstation", 16, 0.8, &[(60.0, 20e9, 300.0)]),
-        machine(folder.path(), "two-cards", 16, 0.8, &[(60.0, 20e9, 300.0), (20.0, 10e9, 300.0)]),
-        machine(folder.path(), "server", 32, 0.85, &[(300.0, 50e9, 600.0)]),
-    ];
+fn auto_is_the_best_policy_or_within_a_twentieth_of_it_on_every_example_though_the_truth_is_hidden() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/machines");
+    let machines = ["ci-runner", "h100-server", "laptop-integrated", "workstation"];
+    let machines = machines.map(|name| format!("{folder}/{name}.json"));
     let files = ["uniform", "irregular", "mixed"].map(example);
-    let mut close: BTreeMap<String, u32> = BTreeMap::new();
+    let mut others_above = 0.0_f64;
     for seed in ["1", "2", "3"] {
         let mut args = vec!["simulate"];
         args.extend(files.iter().map(String::as_str));
         machines.iter().for_each(|machine| args.extend(["--machine", machine]));
         args.extend(["--policy", "all", "--hidden-truth", seed, "--json"]);
         let lines = tandem(&args).expect(0).json();
-        assert_eq!(lines.len(), 3 * 5 * 5);
+        assert_eq!(lines.len(), 3 * 4 * 5);
         for line in &lines {
             let (policy, above) = (line["policy"].as_str().unwrap(), line["above_best"].as_f64().unwrap());
-            *close.entry(policy.to_owned()).or_default() += u32::from(above <= 0.05);
-            // Where all is over within two seconds, what is left on the slower device at the end weighs most.
-            let is_long = line["makespan_ms"].as_f64().unwrap() > 2000.0;
-            let most = if is_long { 0.06 } else { 0.6 };
-            assert!(policy != "auto" || above <= most, "seed {seed}: {above}: {line}");
+            assert!(policy != "auto" || above <= 0.05, "seed {seed}: {above}: {line}");
+            others_above = others_above.max(above);
         }
     }
-    let auto = close["auto"];
-    assert!(auto >= 33, "{close:?} of 45");
-    assert!(close.iter().all(|(policy, count)| policy == "auto" || *count < auto), "{close:?}");
+    assert!(others_above > 1.0, "the policies differ: {others_above}");
 }
 
 #[test]

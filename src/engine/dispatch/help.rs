@@ -4,15 +4,18 @@
 use std::time::Duration;
 
 use crate::engine::dispatch::chunk;
-use crate::engine::dispatch::job::Phase;
-use crate::engine::dispatch::member::Standing;
+use crate::engine::dispatch::job::{Job, Phase};
+use crate::engine::dispatch::member::{Member, Standing};
 use crate::engine::dispatch::{Action, Dispatch, Slot};
 use crate::job::DeviceChoice;
 
+/// A device helps with a job that others are at work on where it would take so many times less for what is left.
+const FAR_FASTER: f64 = 2.0;
+
 impl Dispatch {
-    /// Lets a device that has an idle lane take part in the first job that nobody has begun yet, if it would end a chunk of it
-    /// before those whose job it is had ended all the rest. Only where the device's speed with it was measured, and the job left
-    /// the choice to the planner.
+    /// Lets a device that has an idle lane take part in the first job that waits for others to end, or that it would end far earlier
+    /// by itself, if it would end a chunk of it before those whose job it is had ended all the rest. Only where the device's speed
+    /// with it was measured, and the job left the choice to the planner.
     pub(super) fn help_out(&mut self, at: usize, now: Duration, actions: &mut Vec<Action>) {
         while self.machines[at].alive && self.machines[at].idle_lane().is_some() {
             let mut waiting: Vec<(u64, Slot, usize)> = self
@@ -20,17 +23,15 @@ impl Dispatch {
                 .iter()
                 .filter_map(|&slot| {
                     let job = self.job(slot)?;
-                    let waits = job.begun.is_none() && job.phase == Phase::Folding && job.rest > 0;
-                    if !waits || job.policy != DeviceChoice::Auto || job.probe.is_some() {
+                    if job.phase != Phase::Folding || job.rest == 0 || job.policy != DeviceChoice::Auto {
                         return None;
                     }
-                    let helper = |member: &super::member::Member| {
-                        member.machine == at
-                            && member.standing == Standing::Reserve
-                            && member.measured
-                            && !member.shares_cpu
-                    };
-                    Some((job.order, slot, job.members.iter().position(helper)?))
+                    let is_probed = |member| job.probe.as_ref().is_some_and(|probe| probe.member == member);
+                    let member = job.members.iter().position(|member| member.machine == at)?;
+                    let helper = &job.members[member];
+                    let able = helper.standing == Standing::Reserve && helper.measured && !helper.shares_cpu;
+                    let waits = || job.begun.is_none() || self.stands_behind_others(job) || is_far_faster(helper, job);
+                    (able && !is_probed(member) && waits()).then_some((job.order, slot, member))
                 })
                 .collect();
             waiting.sort_by_key(|(order, ..)| *order);
@@ -41,6 +42,13 @@ impl Dispatch {
             self.enqueue(slot);
             self.feed(at, false, now, actions);
         }
+    }
+
+    /// Whether a job's turn has come on none of its devices, though one of their lanes may have had nothing better to do than
+    /// a chunk of it.
+    fn stands_behind_others(&self, job: &Job) -> bool {
+        let mut own = job.members.iter().filter(|member| member.takes_part());
+        own.all(|member| !self.machines[member.machine].is_next(job.uid))
     }
 
     /// Lets this member take part where there is a chunk for it now.
@@ -54,6 +62,15 @@ impl Dispatch {
         job.members[member].standing = Standing::Reserve;
         None
     }
+}
+
+/// Whether this device would end by itself, in a fraction of the time, what is left for those whose job it is. It was busy or closed
+/// when the job was planned, then. A device that would gain less is left out, as the planner left it out.
+fn is_far_faster(helper: &Member, job: &Job) -> bool {
+    let (own_ms, _) = job.pending();
+    let units = own_ms * job.power();
+    let ms = helper.setup_ms + helper.chunk_ms + units / (helper.units_per_ms * f64::from(helper.lanes));
+    ms * FAR_FASTER < own_ms
 }
 
 #[cfg(test)]
@@ -113,11 +130,38 @@ mod tests {
             let phases = Phases { opening, setup: Duration::from_secs(5), ..Phases::default() };
             dispatch.on(Event::ChunkDone { ticket, phases, resident: false }, Duration::from_secs(1), &mut actions);
             actions.iter().any(
-                |action| matches!(action, Action::Fold { job: 3, ticket, .. } if ticket.device == DeviceId::Gpu(0)),
+                |action| matches!(action, Action::Fold { job: 2..=3, ticket, .. } if ticket.device == DeviceId::Gpu(0)),
             )
         };
         assert!(helps(Duration::from_secs(5)));
         assert!(!helps(Duration::ZERO), "it was not this chunk that opened it");
+    }
+
+    /// Whether a GPU that has been busy joins a job that the CPU has begun, where it is so many times as fast as its one thread.
+    fn joins(times: f64) -> bool {
+        let (mut dispatch, mut actions) = (Dispatch::new(), Vec::new());
+        for (device, count) in [(DeviceId::Cpu, 1), (DeviceId::Gpu(0), 1)] {
+            dispatch.on(Event::DeviceAdded(lanes(device, count)), Duration::ZERO, &mut actions);
+        }
+        let powers = [power(DeviceId::Cpu, 1, 100.0), power(DeviceId::Gpu(0), 1, 100.0 * times)];
+        let before = admission(1, 1000, DeviceChoice::Gpu, &[DeviceId::Gpu(0)], &powers);
+        dispatch.on(Event::Admitted(before), Duration::ZERO, &mut actions);
+        let Some(Action::Fold { ticket, .. }) = actions.first() else { panic!("{actions:?}") };
+        let ticket = *ticket;
+        let begun = admission(2, 1_000_000, DeviceChoice::Auto, &[DeviceId::Cpu], &powers);
+        dispatch.on(Event::Admitted(begun), Duration::ZERO, &mut actions);
+        actions.clear();
+        let done = Event::ChunkDone { ticket, phases: crate::device::Phases::default(), resident: false };
+        dispatch.on(done, Duration::from_millis(10), &mut actions);
+        let on_gpu =
+            |action: &Action| matches!(action, Action::Fold { job: 2, ticket, .. } if ticket.device != DeviceId::Cpu);
+        actions.iter().any(on_gpu)
+    }
+
+    #[test]
+    fn a_device_joins_a_job_under_way_only_where_it_would_end_it_far_earlier() {
+        assert!(joins(3.0));
+        assert!(!joins(1.5), "the planner decides about splits");
     }
 
     #[test]
