@@ -7,7 +7,7 @@ use crate::model::Row;
 /// A row counts for the rate where what does not grow with size is a smaller part of it than this.
 const FIXED_PART_MAX: f64 = 0.25;
 /// What ran on one lane goes before what ran on several, unless it was less than this part of it.
-const TELLING_PART: f64 = 0.1;
+const TELLING_PART: f64 = 0.5;
 /// Sizes this many times apart tell what does not grow with size.
 const APART: f64 = 4.0;
 
@@ -114,7 +114,7 @@ impl<'a> Known<'a> {
     }
 
     /// The speed of a lane by kernel, and by kernel and first word of the variant where a kernel has several: the median over what
-    /// ran on one lane, or, where that was next to nothing, over what ran on several, shared out by their efficiency.
+    /// ran on one lane, or, where that was little beside it, over what ran on several, shared out by their efficiency.
     pub fn speeds(&self, efficiency: f64) -> BTreeMap<String, f64> {
         let mut by_base: BTreeMap<(&str, &str), [Vec<(f64, f64)>; 2]> = BTreeMap::new();
         for (&(kernel, variant, cost, lanes), (line, ms)) in &self.curves {
