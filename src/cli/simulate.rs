@@ -22,7 +22,7 @@ use crate::simulate::{Machine, Options as Asked, Simulated, simulate};
 use jobs::SimJobs;
 
 /// With more jobs than this the regret is left out, for which all choices of every job are kept.
-const REGRET_JOBS_MAX: usize = 100_000;
+const REGRET_JOBS_MAX: usize = 10_000;
 
 const HELP: &str = "\
 No job is run: the files are read and their inputs looked at, and the planner and the dispatcher of `tandem run` are given a

@@ -6,6 +6,8 @@ use crate::model::Row;
 
 /// A row counts for the rate where what does not grow with size is a smaller part of it than this.
 const FIXED_PART_MAX: f64 = 0.25;
+/// What ran on one lane goes before what ran on several, unless it was less than this part of it.
+const TELLING_PART: f64 = 0.5;
 /// Sizes this many times apart tell what does not grow with size.
 const APART: f64 = 4.0;
 
@@ -47,6 +49,21 @@ pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
     }
 }
 
+/// The middle one by weight: half of all weight lies on either side.
+fn weighted_median(mut values: Vec<(f64, f64)>) -> Option<f64> {
+    values.retain(|(value, weight)| value.is_finite() && *weight > 0.0);
+    values.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let half = values.iter().map(|(_, weight)| weight).sum::<f64>() / 2.0;
+    let mut sum = 0.0;
+    values
+        .into_iter()
+        .find(|(_, weight)| {
+            sum += weight;
+            sum >= half
+        })
+        .map(|(value, _)| value)
+}
+
 /// The number with four digits that count: more would pretend to more than a measurement tells.
 pub(super) fn rounded(value: f64) -> f64 {
     format!("{value:.3e}").parse().unwrap_or(value)
@@ -56,8 +73,9 @@ pub(super) fn rounded(value: f64) -> f64 {
 #[derive(Debug)]
 pub(super) struct Known<'a> {
     rows: Vec<&'a Row>,
-    /// How computing grows with size, by kernel, variant, class of cost (its bits) and lanes.
-    curves: BTreeMap<(&'a str, &'a str, u64, u32), Line>,
+    /// How computing grows with size, by kernel, variant, class of cost (its bits) and lanes; and the longest time that went into
+    /// it, in milliseconds: what took longer tells more.
+    curves: BTreeMap<(&'a str, &'a str, u64, u32), (Line, f64)>,
 }
 
 impl<'a> Known<'a> {
@@ -71,7 +89,11 @@ impl<'a> Known<'a> {
             let key = (row.kernel.as_str(), row.variant.as_str(), prior_ns.to_bits(), row.lanes.max(1));
             points.entry(key).or_default().push((row.units, row.ms));
         }
-        let curves = points.into_iter().filter_map(|(key, points)| Some((key, Line::through(points)?))).collect();
+        let curve = |points: Vec<(f64, f64)>| {
+            let longest_ms = points.iter().map(|(_, ms)| *ms).fold(0.0, f64::max);
+            Some((Line::through(points)?, longest_ms))
+        };
+        let curves = points.into_iter().filter_map(|(key, points)| Some((key, curve(points)?))).collect();
         Self { rows, curves }
     }
 
@@ -83,27 +105,30 @@ impl<'a> Known<'a> {
     /// What a thread more is worth beside one that works alone: the median over what has run on one and on several.
     pub fn thread_efficiency(&self) -> Option<f64> {
         let several = self.curves.iter().filter(|((.., lanes), _)| *lanes > 1);
-        let each = several.filter_map(|(&(kernel, variant, cost, lanes), line)| {
-            let one = self.curves.get(&(kernel, variant, cost, 1))?;
-            Some((one.ms_per_unit / line.ms_per_unit - 1.0) / f64::from(lanes - 1))
+        let each = several.filter_map(|(&(kernel, variant, cost, lanes), (line, ms))| {
+            let (one, one_ms) = self.curves.get(&(kernel, variant, cost, 1))?;
+            Some(((one.ms_per_unit / line.ms_per_unit - 1.0) / f64::from(lanes - 1), ms.min(*one_ms)))
         });
         // Threads that are in each other's way are worth next to nothing, and none is worth more than the first.
-        median(each.collect()).map(|efficiency| efficiency.clamp(0.01, 1.0))
+        weighted_median(each.collect()).map(|efficiency| efficiency.clamp(0.01, 1.0))
     }
 
     /// The speed of a lane by kernel, and by kernel and first word of the variant where a kernel has several: the median over what
-    /// ran on one lane, or else over what ran on several, shared out by their efficiency.
+    /// ran on one lane, or, where that was little beside it, over what ran on several, shared out by their efficiency.
     pub fn speeds(&self, efficiency: f64) -> BTreeMap<String, f64> {
-        let mut by_base: BTreeMap<(&str, &str), [Vec<f64>; 2]> = BTreeMap::new();
-        for (&(kernel, variant, cost, lanes), line) in &self.curves {
+        let mut by_base: BTreeMap<(&str, &str), [Vec<(f64, f64)>; 2]> = BTreeMap::new();
+        for (&(kernel, variant, cost, lanes), (line, ms)) in &self.curves {
             let base = variant.split(' ').next().unwrap_or_default();
             let useful = 1.0 + f64::from(lanes - 1) * efficiency;
             let speed = Self::multiple(cost, line) / useful;
-            by_base.entry((kernel, base)).or_default()[usize::from(lanes > 1)].push(speed);
+            by_base.entry((kernel, base)).or_default()[usize::from(lanes > 1)].push((speed, ms * f64::from(lanes)));
         }
         let mut by_kernel: BTreeMap<&str, Vec<(&str, f64)>> = BTreeMap::new();
         for ((kernel, base), [one, several]) in by_base {
-            if let Some(speed) = median(one).or_else(|| median(several)) {
+            let weight = |speeds: &[(f64, f64)]| speeds.iter().map(|(_, ms)| ms).sum::<f64>();
+            let is_telling = weight(&one) >= TELLING_PART * weight(&several);
+            let (first, second) = if is_telling { (one, several) } else { (several, one) };
+            if let Some(speed) = weighted_median(first).or_else(|| weighted_median(second)) {
                 by_kernel.entry(kernel).or_default().push((base, speed));
             }
         }
@@ -123,7 +148,7 @@ impl<'a> Known<'a> {
 
     /// What each chunk costs besides: the median over kernels of what does not grow with size.
     pub fn latency_ms(&self) -> Option<f64> {
-        median(self.curves.values().filter_map(|line| line.fixed_ms).collect())
+        median(self.curves.values().filter_map(|(line, _)| line.fixed_ms).collect())
     }
 
     /// Input moved to it, in bytes a second.

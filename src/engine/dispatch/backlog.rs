@@ -101,12 +101,23 @@ impl Dispatch {
 /// Lets so many lanes do `lane_ms` of lane time between them: those that the job `has` already, or else those that are free
 /// first.
 fn occupy(free_ms: &mut [f64], lanes: u32, lane_ms: f64, has: impl Fn(usize) -> bool) {
-    let mut places: Vec<usize> = (0..free_ms.len()).collect();
-    places.sort_by(|&a, &b| has(b).cmp(&has(a)).then(free_ms[a].total_cmp(&free_ms[b])));
-    places.truncate(lanes.max(1) as usize);
-    let taken: Vec<f64> = places.iter().map(|&place| free_ms[place]).collect();
+    if lanes as usize >= free_ms.len() {
+        if let Some(end_ms) = end_together(free_ms, lane_ms) {
+            free_ms.iter_mut().for_each(|ms| *ms = ms.max(end_ms));
+        }
+        return;
+    }
+    // Which lanes, and not in which order: there may be many of both lanes and jobs.
+    let mut places: Vec<(bool, f64, usize)> =
+        free_ms.iter().enumerate().map(|(place, &ms)| (!has(place), ms, place)).collect();
+    let count = lanes.max(1) as usize;
+    if count < places.len() {
+        places.select_nth_unstable_by(count - 1, |a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
+        places.truncate(count);
+    }
+    let taken: Vec<f64> = places.iter().map(|&(_, ms, _)| ms).collect();
     if let Some(end_ms) = end_together(&taken, lane_ms) {
-        for place in places {
+        for (.., place) in places {
             free_ms[place] = free_ms[place].max(end_ms);
         }
     }

@@ -15,6 +15,8 @@ use crate::simulate::record::{Foreseen, Record};
 use crate::simulate::run::{Item, Run};
 use crate::simulate::{SimJob, SimWork};
 
+/// A job that would take one thread so many times what a small one may is none, whatever will be learned of its kind.
+const LARGE: f64 = 8.0;
 /// Plans of small jobs that are kept.
 const PLANS_MAX: usize = 64;
 
@@ -77,7 +79,8 @@ impl<'a> Run<'a> {
         let jobs: &'a [SimJob] = self.jobs;
         let job = &jobs[at as usize];
         let SimWork::Kernel(work) = &job.work else { return None };
-        if job.memory_bytes > 0 {
+        let speed = self.truth.machine().cpu.speed_of(work.kernel, &work.variant);
+        if job.memory_bytes > 0 || work.prior_ms() > LARGE * SMALL_MS * speed {
             return None;
         }
         let told = self.told[at as usize];
