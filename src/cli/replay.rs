@@ -24,6 +24,7 @@ const HELP: &str = "\
 RESULTS.jsonl is what `tandem run JOBS --explain --output FILE` writes, or prints with --json: with --explain, each line says what was
 predicted of every device. A job that stays where it ran costs what was measured; elsewhere, what was predicted there, times how such
 predictions fared in this run. Of what the lines tell nothing, the model learned on this machine is asked.
+--threads is for the policies, as many as the plans name if left out; TANDEM_THREADS counts only for running.
 
 Examples:
   tandem run jobs.jsonl --explain --output r.jsonl && tandem replay r.jsonl
@@ -71,7 +72,9 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         let named = if named.is_empty() { "no gpu".to_owned() } else { named.join(", ") };
         return Err(Stopped::usage(format_args!("--without gpu:{absent}: the recording names {named}")));
     }
-    let replayed = ReplayOptions { without, threads: options.threads };
+    // What the environment says of this machine says nothing of the recorded one.
+    let threads = options.threads.filter(|_| matches.contains_id("threads"));
+    let replayed = ReplayOptions { without, threads };
     // GPUs are looked for only if some job has to be asked about.
     let mut learned: Option<Learned> = None;
     let mut failed = None;
