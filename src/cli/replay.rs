@@ -16,14 +16,15 @@ use crate::device::Device;
 use crate::job::DeviceChoice;
 use crate::kernels::Work;
 use crate::plan::{self, Candidate, Choice, DeviceState, PlanRequest, Policy, Unusable};
-use crate::report::{replay_json, replay_text};
+use crate::report::{replay_json, replay_text, unplanned};
 use crate::runner::Runner;
 use crate::simulate::replay::{Recording, Replay, ReplayOptions, Replayed};
 
 const HELP: &str = "\
-RESULTS.jsonl is what `tandem run JOBS --explain --json` prints or writes with --output: with --explain, each line says what was predicted
-of every device. A job that stays where it ran costs what was measured; elsewhere, what was predicted there, times how such
+RESULTS.jsonl is what `tandem run JOBS --explain --output FILE` writes, or prints with --json: with --explain, each line says what was
+predicted of every device. A job that stays where it ran costs what was measured; elsewhere, what was predicted there, times how such
 predictions fared in this run. Of what the lines tell nothing, the model learned on this machine is asked.
+--threads is for the policies, as many as the plans name if left out; TANDEM_THREADS counts only for running.
 
 Examples:
   tandem run jobs.jsonl --explain --output r.jsonl && tandem replay r.jsonl
@@ -66,7 +67,14 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let recording = read(path)?;
     let policies = matches.get_many("policy").map_or_else(|| Policy::ALL.to_vec(), |given| given.copied().collect());
     let without: BTreeSet<u32> = matches.get_many("without").into_iter().flatten().copied().collect();
-    let replayed = ReplayOptions { without, threads: options.threads };
+    if let Some(absent) = without.difference(&recording.gpus).next() {
+        let named: Vec<String> = recording.gpus.iter().map(|index| format!("gpu:{index}")).collect();
+        let named = if named.is_empty() { "no gpu".to_owned() } else { named.join(", ") };
+        return Err(Stopped::usage(format_args!("--without gpu:{absent}: the recording names {named}")));
+    }
+    // What the environment says of this machine says nothing of the recorded one.
+    let threads = options.threads.filter(|_| matches.contains_id("threads"));
+    let replayed = ReplayOptions { without, threads };
     // GPUs are looked for only if some job has to be asked about.
     let mut learned: Option<Learned> = None;
     let mut failed = None;
@@ -83,12 +91,9 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     if let Some(error) = failed {
         return Err(error.into());
     }
-    if recording.unplanned > 0 {
-        tell(format_args!(
-            "warning: {} of {} jobs have no plan to tell what they would take elsewhere: record with --explain",
-            recording.unplanned,
-            recording.jobs.len()
-        ));
+    // Among JSON it would be no JSON.
+    if let Some(unplanned) = unplanned(&recording).filter(|_| options.json) {
+        tell(format_args!("warning: {unplanned}"));
     }
     let others: Vec<Replayed> = policies.into_iter().map(|policy| replay.under(policy)).collect();
     print(|out| {

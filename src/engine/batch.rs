@@ -257,6 +257,7 @@ fn outcomes(ended: Vec<Ended>, begun: Instant, now: Instant, tasks: Duration) ->
                 phases: Phases { setup: opening, compute: share, ..Phases::default() },
                 opening,
                 total: now.saturating_duration_since(ticket.submitted),
+                ..Timings::default()
             };
             let ran_on = if plan.is_some() { RanOn::One(DeviceId::Cpu) } else { RanOn::Nowhere };
             ticket.ended(result, ran_on, timings, 1, plan)

@@ -40,6 +40,7 @@ pub use cancel::CancelFlag;
 pub(crate) use coordinator::Permit;
 pub use crowd::threads_beside;
 pub use devices::{Devices, Found, FoundGpu, Search, default_threads};
+pub(crate) use dispatch::LANES_MAX;
 pub(crate) use foreign::Foreign;
 pub use outcome::{Outcome, OutcomeSink, RanOn, Timings};
 pub use panics::catch;

@@ -40,6 +40,8 @@ pub struct Timings {
     pub phases: Phases,
     /// How much of `phases.setup` was opening the job's own input, which no plan predicts.
     pub opening: Duration,
+    /// From the begin of the engine to its submission: by this the jobs of a run lie beside each other.
+    pub submitted: Duration,
     /// From its submission to its end.
     pub total: Duration,
 }

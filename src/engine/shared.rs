@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
@@ -50,6 +51,8 @@ pub(crate) enum Planned<P = Plan> {
 
 /// What the coordinator, the lanes and the runner share.
 pub(crate) struct Shared {
+    /// When it began: submissions count from here.
+    pub created: Instant,
     pub settings: Settings,
     pub devices: Devices,
     pub store: Mutex<Store>,
@@ -75,6 +78,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Shared {
     pub fn new(settings: Settings, devices: Devices, store: Store, sender: Sender<Message>) -> Self {
         Self {
+            created: Instant::now(),
             settings,
             devices,
             store: Mutex::new(store),

@@ -212,7 +212,7 @@ fn end(
     let queued = total.saturating_sub(opening).saturating_sub(spent);
     let device = settled.as_ref().map_or(DeviceId::Cpu, |settled| settled.device);
     let ran_on = if spent.is_zero() { RanOn::Nowhere } else { RanOn::One(device) };
-    let timings = Timings { queued, phases, opening, total };
+    let timings = Timings { queued, phases, opening, total, ..Timings::default() };
     // Before anybody hears of it, so that who goes on by it finds it learned.
     if let Some(settled) = &mut settled {
         settled.ended(result.as_ref().err(), spent);

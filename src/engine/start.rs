@@ -80,6 +80,7 @@ impl Engine {
     }
 
     fn submit_ticket(&self, mut ticket: Ticket) {
+        ticket.submitted_after = ticket.submitted.saturating_duration_since(self.shared.created);
         ticket.queued = self.shared.recorder.get().map(Recorder::queue);
         self.shared.submit(ticket);
     }

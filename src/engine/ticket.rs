@@ -106,6 +106,8 @@ pub(crate) struct Ticket {
     pub in_memory: bool,
     pub context: Arc<BindContext>,
     pub submitted: Instant,
+    /// How long the engine had been there then.
+    pub submitted_after: Duration,
     /// There while it waits to begin, in a run of which notes are taken.
     pub queued: Option<Queued>,
     /// There once it runs by itself, and not as one of a batch.
@@ -146,6 +148,7 @@ impl Ticket {
             in_memory,
             context,
             submitted,
+            submitted_after: Duration::ZERO,
             queued,
             has_begun,
             cancel,
@@ -183,6 +186,7 @@ impl Ticket {
     ) -> (Outcome, Arc<dyn OutcomeSink>) {
         // Whatever was not spent on it was spent waiting: for a lane, for others of its batch, between its chunks.
         timings.queued = timings.total.saturating_sub(timings.phases.total());
+        timings.submitted = self.submitted_after;
         let Self { index, id, kind, .. } = self;
         if let Some(mut reserved) = self.reserved {
             reserved.succeeded = result.is_ok();

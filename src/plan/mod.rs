@@ -47,6 +47,7 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
         candidates: listed(request, &weighed, best),
         crossover,
         gpus_unknown: request.policy == DeviceChoice::Auto && request.work.gpu && !request.inventory_known,
+        gpus_known: request.inventory_known,
         probe,
         powers: powers(request, &best.choice),
         work: request.explain.then(|| Box::new(request.work.clone())),

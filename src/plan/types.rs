@@ -130,6 +130,8 @@ pub struct Plan {
     pub crossover: Option<Crossover>,
     /// Whether a GPU might have been weighed too, had one been looked for.
     pub gpus_unknown: bool,
+    /// Whether the GPUs of the machine had been looked for when it was made: a GPU that is not among the candidates is not there.
+    pub gpus_known: bool,
     /// Units at the start of the first pass to run elsewhere, in order to learn; bounded to a few per cent of the time.
     pub probe: Option<Part>,
     /// What each device that the job may run on is predicted to do; those of the choice come first.
@@ -147,6 +149,7 @@ impl Plan {
             candidates: Vec::new(),
             crossover: None,
             gpus_unknown: false,
+            gpus_known: false,
             probe: None,
             powers: Vec::new(),
             work: None,

@@ -49,6 +49,7 @@ pub fn plan() -> Plan {
             candidate(Choice::Split { parts }, None, "no gain"),
         ],
         gpus_unknown: false,
+        gpus_known: true,
         crossover: Some(Crossover { choice: Choice::Cpu { threads: 1 }, units: 40_000, below: true }),
         probe: None,
         powers: vec![Power {
@@ -90,6 +91,7 @@ pub fn succeeded() -> Outcome {
                 readback: Duration::ZERO,
             },
             opening: Duration::ZERO,
+            submitted: Duration::from_millis(2),
             total: Duration::from_micros(3_004_500),
         },
         attempts: 2,

@@ -42,7 +42,7 @@ pub use pace::{Pace, time_left};
 pub use page::Page;
 pub use progress::{Progress, progress_bar, progress_line};
 #[cfg(feature = "cli")]
-pub use replay::{replay_json, replay_text};
+pub use replay::{replay_json, replay_text, unplanned};
 pub use run_page::{RunAbout, run_gantt, run_page};
 pub use run_table::{quoted, run_head, run_row, run_summary};
 #[cfg(feature = "cli")]

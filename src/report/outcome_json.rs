@@ -33,6 +33,8 @@ impl Detail {
 /// `{"schema":1,"index","id","kind","hash","status":"succeeded|failed","result":{…} or "error":{"cause","message"},"device":
 /// "cpu"|"gpu:0"|"split"|null,"timings_ms":{"queued","setup","upload","compute","readback","total"},"attempts":1,"plan":{…}}`
 ///
+/// With the plan, `timings_ms` has `"opening"`, opening the input, which is within `setup`, and `"submitted"`, since the begin of the engine.
+///
 /// `device` is null where the job failed before anything ran it, `kind` where a line went wrong before it gave one. `hash` is
 /// there where a later run may look for it.
 ///
@@ -92,6 +94,13 @@ pub fn write_outcome(out: &mut dyn Write, outcome: &Outcome, detail: Detail) -> 
             out.write_all(name.as_bytes())?;
             write_ms(out, time)?;
         }
+        if detail.plan {
+            // What a replay needs besides: what no plan predicts, and where the job lies among the others.
+            for (name, time) in [(",\"opening\":", times.opening), (",\"submitted\":", times.submitted)] {
+                out.write_all(name.as_bytes())?;
+                write_ms(out, time)?;
+            }
+        }
         out.write_all(b"},\"attempts\":")?;
         out.write_all(digits.format(outcome.attempts).as_bytes())?;
     }
@@ -106,10 +115,11 @@ pub fn write_outcome(out: &mut dyn Write, outcome: &Outcome, detail: Detail) -> 
 
 /// Writes a plan as one JSON object, without a line end: `{"choice","reason","candidates":[{"device","threads",
 /// "predicted_ms","low_ms","high_ms","setup_ms","waiting_ms","note"}],"crossover":{"device","units","below"},"work":{"variant",
-/// "units","granularity","bytes_per_unit","bytes_out_per_unit","prior_ns_per_unit","passes","gpu"}}`.
+/// "units","granularity","bytes_per_unit","bytes_out_per_unit","prior_ns_per_unit","passes","gpu"},"gpus_known":true}`.
 ///
 /// `threads` is null for a GPU; the predictions are null for a candidate that could not be taken, and its note says why.
-/// `setup_ms` and `waiting_ms` are within the prediction, and left out where there are none. `crossover` is left out where no other choice would win at any size.
+/// `setup_ms` and `waiting_ms` are within the prediction, and left out where there are none. `crossover` is left out where no other choice would win at any size,
+/// `gpus_known` where no GPU had been looked for.
 ///
 /// # Errors
 /// Those of `out`.
@@ -154,6 +164,9 @@ pub fn write_plan(out: &mut dyn Write, plan: &Plan) -> io::Result<()> {
     }
     if let Some(work) = &plan.work {
         write_work(out, work)?;
+    }
+    if plan.gpus_known {
+        out.write_all(b",\"gpus_known\":true")?;
     }
     out.write_all(b"}")
 }
@@ -285,8 +298,10 @@ mod tests {
                 "crossover": {"device": "cpu", "threads": 1, "units": "40000", "below": true},
                 "work": {"variant": "range", "units": 4_000_000, "granularity": 1024, "bytes_per_unit": 0.0, "bytes_out_per_unit": 8.0,
                     "prior_ns_per_unit": 90.5, "passes": 1, "gpu": true},
+                "gpus_known": true,
             })
         );
+        assert_eq!((&parsed["timings_ms"]["opening"], &parsed["timings_ms"]["submitted"]), (&0.into(), &2.into()));
         assert!(!line(&Outcome { plan: None, ..succeeded() }, Detail::FULL).contains("plan"));
     }
 

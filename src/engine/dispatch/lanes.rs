@@ -9,7 +9,7 @@ use crate::engine::dispatch::backlog::Narrow;
 use crate::engine::dispatch::{Lanes, Slot};
 
 /// More lanes than any machine has: a guard against nonsense.
-const LANES_MAX: u32 = 4096;
+pub(crate) const LANES_MAX: u32 = 4096;
 
 /// A chunk being folded.
 #[derive(Clone, Debug)]

@@ -28,6 +28,7 @@ use crate::device::DeviceId;
 use crate::job::{Cause, JobError};
 
 pub use event::{Action, Admission, Event, Lanes, Ticket};
+pub(crate) use lanes::LANES_MAX;
 pub use report::{DeviceRun, JobReport};
 
 use job::{Job, Phase};

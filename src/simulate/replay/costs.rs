@@ -6,14 +6,15 @@ use crate::job::kind;
 use crate::kernels::Work;
 use crate::plan::{Candidate, Choice};
 use crate::simulate::rates::median;
-use crate::simulate::replay::Ratios;
 use crate::simulate::replay::recording::{Place, RecordedCandidate, RecordedJob, Recording};
 
 /// Where a figure comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
-    /// It was measured.
+    /// It was measured, with its lanes to itself.
     Measured,
+    /// It was measured while others were on its lanes: its share of that time.
+    Shared,
     /// It was predicted when the job was planned, and corrected by how such predictions fared in the recording.
     Corrected,
     /// It was predicted when the job was planned; nothing of its kind ran there.
@@ -27,6 +28,7 @@ impl Source {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Measured => "measured",
+            Self::Shared => "shared",
             Self::Corrected => "corrected",
             Self::Predicted => "predicted",
             Self::Model => "model",
@@ -52,23 +54,28 @@ pub struct Way {
 }
 
 impl Way {
-    /// As it ran.
+    /// As it ran, on a machine with so many threads. What does not tell its own is taken to have had all of them.
     pub(super) fn measured(job: &RecordedJob, threads: u32) -> Self {
-        let foreseen = job.foreseen();
-        let used = match (foreseen, job.place) {
-            (_, Place::Gpu(_)) | (None, Place::Cpu) => 1,
-            (Some(chosen), _) => chosen.threads,
-            (None, Place::Split) => threads,
-        };
         Self {
             place: job.place,
-            threads: used.clamp(1, threads),
-            ms: job.took_ms,
+            threads: job.threads.unwrap_or(threads),
+            ms: job.alone_ms,
             opening_ms: 0.0,
-            believed_ms: foreseen.and_then(|chosen| chosen.run_ms).unwrap_or(job.took_ms),
-            source: Source::Measured,
+            believed_ms: job.foreseen().and_then(|chosen| chosen.run_ms).unwrap_or(job.alone_ms),
+            source: if job.is_shared { Source::Shared } else { Source::Measured },
         }
     }
+}
+
+/// By how much jobs of a kind took longer on a device than was predicted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Correction {
+    /// What took so many times as long as predicted, opening devices and inputs left out of both.
+    pub factor: f64,
+    /// Over how many jobs this is the median.
+    pub jobs: usize,
+    /// Whether these are shares of what was measured, since none of the kind had its lanes to itself.
+    pub is_shared: bool,
 }
 
 /// The ways of every job.
@@ -77,7 +84,7 @@ pub(super) struct Costs<'a> {
     ways: Vec<Vec<Way>>,
     /// Whether nothing is known of a job on a GPU, though its kind could run there.
     blind: Vec<bool>,
-    corrections: BTreeMap<(&'a str, Place), (f64, usize)>,
+    corrections: BTreeMap<(&'a str, Place), Correction>,
     /// What opening each GPU took, and the job that did it.
     openings: BTreeMap<Place, (usize, f64)>,
 }
@@ -96,6 +103,7 @@ impl<'a> Costs<'a> {
             openings: openings(recording),
         };
         let mut on_gpus = BTreeMap::new();
+        let none_is_left = recording.gpus_known && usable_gpus(recording).is_subset(without);
         for (at, job) in recording.jobs.iter().enumerate() {
             let mut ways = costs.recorded(at, job, threads);
             let has_gpu_side = || {
@@ -105,12 +113,13 @@ impl<'a> Costs<'a> {
             };
             let looked_at = job.candidates.iter().any(|candidate| matches!(candidate.place, Place::Gpu(_)))
                 || job.place != Place::Cpu;
-            let mut blind = !looked_at && job.work.as_ref().map_or_else(has_gpu_side, |work| work.gpu);
+            let mut blind = !looked_at && !none_is_left && job.work.as_ref().map_or_else(has_gpu_side, |work| work.gpu);
             if blind && let Some(work) = &job.work {
                 let found = predict(work);
                 blind = found.is_empty();
                 ways.extend(found.iter().filter_map(of_model));
             }
+            ways.retain(|way| way.threads <= threads);
             ways.retain(|way| match way.place {
                 Place::Cpu => true,
                 Place::Gpu(index) => !without.contains(&index),
@@ -130,8 +139,8 @@ impl<'a> Costs<'a> {
         self.blind[job]
     }
 
-    pub fn corrections(&self) -> impl Iterator<Item = (&str, Place, f64, usize)> {
-        self.corrections.iter().map(|(&(kind, place), &(factor, jobs))| (kind, place, factor, jobs))
+    pub fn corrections(&self) -> impl Iterator<Item = (&str, Place, Correction)> {
+        self.corrections.iter().map(|(&(kind, place), &correction)| (kind, place, correction))
     }
 
     /// Whatever the recording tells of a job.
@@ -139,7 +148,7 @@ impl<'a> Costs<'a> {
         let mut measured = Way::measured(job, threads);
         if let Some(&(opener, opening_ms)) = self.openings.get(&job.place) {
             measured.opening_ms = opening_ms;
-            measured.ms -= if at == opener { opening_ms } else { 0.0 };
+            measured.ms = (measured.ms - if at == opener { opening_ms } else { 0.0 }).max(0.0);
         }
         let mut ways = vec![measured];
         let own = job.foreseen().and_then(|chosen| ratio(job, chosen));
@@ -147,16 +156,17 @@ impl<'a> Costs<'a> {
             let Some(run_ms) = candidate.run_ms else { continue };
             // A split is a choice of the moment: nobody can say how its parts would have fallen elsewhere.
             let repeats = candidate.place == measured.place && candidate.threads == measured.threads;
-            if repeats || candidate.place == Place::Split || candidate.threads > threads {
+            if repeats || candidate.place == Place::Split {
                 continue;
             }
-            let of_kind = self.corrections.get(&(job.kind.as_str(), candidate.place)).map(|(factor, _)| *factor);
+            let of_kind = self.corrections.get(&(job.kind.as_str(), candidate.place)).map(|of_kind| of_kind.factor);
             // What the job itself took on other threads of the same CPU tells more than others of its kind.
             let factor = own.filter(|_| candidate.place == job.place).or(of_kind);
             ways.push(Way {
                 place: candidate.place,
                 threads: if candidate.place == Place::Cpu { candidate.threads } else { 1 },
-                ms: run_ms * factor.unwrap_or(1.0),
+                // Its input has to be opened there too, and is in no prediction.
+                ms: run_ms * factor.unwrap_or(1.0) + job.opening_ms,
                 opening_ms: self.openings.get(&candidate.place).map_or(candidate.setup_ms, |(_, ms)| *ms),
                 believed_ms: run_ms,
                 source: if factor.is_some() { Source::Corrected } else { Source::Predicted },
@@ -168,7 +178,7 @@ impl<'a> Costs<'a> {
 
 /// What the job took against what was predicted of it, set-up left out of both.
 fn ratio(job: &RecordedJob, chosen: &RecordedCandidate) -> Option<f64> {
-    let ratio = (job.took_ms - job.setup_ms) / chosen.run_ms?;
+    let ratio = (job.alone_ms - job.setup_ms - job.opening_ms) / chosen.run_ms?;
     (ratio.is_finite() && ratio > 0.0).then_some(ratio)
 }
 
@@ -184,19 +194,31 @@ fn openings(recording: &Recording) -> BTreeMap<Place, (usize, f64)> {
     openings
 }
 
-/// The middle of these ratios by kind and place.
-fn corrections(recording: &Recording) -> BTreeMap<(&str, Place), (f64, usize)> {
-    let mut ratios = Ratios::new();
+/// The middle of these ratios by kind and place; of jobs that had their lanes to themselves, where there are any.
+fn corrections(recording: &Recording) -> BTreeMap<(&str, Place), Correction> {
+    let mut ratios: BTreeMap<(&str, Place), [Vec<f64>; 2]> = BTreeMap::new();
     for job in &recording.jobs {
         if let Some(ratio) = job.foreseen().and_then(|chosen| ratio(job, chosen)) {
-            ratios.entry((job.kind.as_str(), job.place)).or_default().push(ratio);
+            let of_kind = ratios.entry((job.kind.as_str(), job.place)).or_default();
+            of_kind[usize::from(job.is_shared)].push(ratio);
         }
     }
-    let middle = |(key, ratios): (_, Vec<f64>)| {
+    let middle = |(key, [alone, shared]): (_, [Vec<f64>; 2])| {
+        let is_shared = alone.is_empty();
+        let ratios = if is_shared { shared } else { alone };
         let jobs = ratios.len();
-        Some((key, (median(ratios)?, jobs)))
+        Some((key, Correction { factor: median(ratios)?, jobs, is_shared }))
     };
     ratios.into_iter().filter_map(middle).collect()
+}
+
+/// The GPUs that something ran on or could have.
+fn usable_gpus(recording: &Recording) -> BTreeSet<u32> {
+    let of_job = |job: &'_ RecordedJob| {
+        let weighed = job.candidates.iter().filter(|candidate| candidate.run_ms.is_some());
+        weighed.map(|candidate| candidate.place).chain([job.place]).filter_map(Place::gpu).collect::<Vec<_>>()
+    };
+    recording.jobs.iter().flat_map(of_job).collect()
 }
 
 /// A GPU by the model.

@@ -65,3 +65,35 @@ impl Lanes {
         self.cpu_ms[behind - taken..behind].fill(end_ms);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::replay::Source;
+
+    #[test]
+    fn lanes_are_taken_as_a_naive_list_scheduler_takes_them() {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut below = |n: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % n
+        };
+        for threads in [1_u32, 2, 3, 8] {
+            let (mut lanes, mut naive) = (Lanes::new(threads), vec![0.0_f64; threads as usize]);
+            for _ in 0..500 {
+                let way = Way {
+                    place: Place::Cpu,
+                    threads: 1 + below(u64::from(threads)) as u32,
+                    ms: below(10) as f64,
+                    opening_ms: 0.0,
+                    believed_ms: 0.0,
+                    source: Source::Measured,
+                };
+                naive.sort_by(f64::total_cmp);
+                let end_ms = naive[way.threads as usize - 1] + way.ms;
+                naive[..way.threads as usize].fill(end_ms);
+                assert_eq!(lanes.take(&way, way.ms), end_ms);
+            }
+        }
+    }
+}

@@ -3,15 +3,17 @@
 mod costs;
 mod lanes;
 mod recording;
+mod sharing;
 mod sums;
 
-pub use costs::{Source, Way};
+pub use costs::{Correction, Source, Way};
 pub use recording::{Place, RecordedJob, Recording, RecordingError};
-pub use sums::{DeviceSum, Replayed, SourceSum};
+pub use sums::{DeviceSum, Replayed, SourceSum, Which};
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use crate::device::{DeviceId, DeviceKind};
+use crate::engine::LANES_MAX;
 use crate::job::DeviceChoice;
 use crate::kernels::Work;
 use crate::plan::{Candidate, DeviceState, Policy};
@@ -24,7 +26,7 @@ use sums::Sums;
 pub struct ReplayOptions {
     /// GPUs that are not there, by index.
     pub without: BTreeSet<u32>,
-    /// Threads of the CPU; as many as the recording tells of where left out.
+    /// Threads of the CPU that the policies have; as many as the recording tells of where left out.
     pub threads: Option<u32>,
 }
 
@@ -33,7 +35,7 @@ pub struct ReplayOptions {
 pub struct Replay<'a> {
     recording: &'a Recording,
     costs: Costs<'a>,
-    threads: u32,
+    threads: Option<u32>,
 }
 
 impl<'a> Replay<'a> {
@@ -44,41 +46,44 @@ impl<'a> Replay<'a> {
         options: &ReplayOptions,
         predict: &mut dyn FnMut(&Work) -> Vec<Candidate>,
     ) -> Self {
-        let threads = options.threads.unwrap_or(recording.threads).max(1);
-        Self { recording, costs: Costs::new(recording, &options.without, threads, predict), threads }
+        let threads = options.threads.or(recording.threads).map(|threads| threads.clamp(1, LANES_MAX));
+        let costs = Costs::new(recording, &options.without, threads.unwrap_or(1), predict);
+        Self { recording, costs, threads }
     }
 
-    /// Threads of the CPU that the replay has.
-    pub fn threads(&self) -> u32 {
+    /// Threads of the CPU that the policies have; `None` where neither the recording nor the options tell.
+    pub fn threads(&self) -> Option<u32> {
         self.threads
     }
 
-    /// By how much what ran was longer than predicted, by kind and device, and over how many jobs: what predictions are
-    /// multiplied by.
-    pub fn corrections(&self) -> impl Iterator<Item = (&str, Place, f64, usize)> {
+    /// By how much what ran was longer than predicted, by kind and device: what predictions are multiplied by.
+    pub fn corrections(&self) -> impl Iterator<Item = (&str, Place, Correction)> {
         self.costs.corrections()
     }
 
-    /// What was done, with the times that were measured.
+    /// What was done, by the clock: whatever the options say, on the machine that it was done on.
     pub fn recorded(&self) -> Replayed {
-        self.recorded_but(&BTreeSet::new())
+        let makespan_ms = Some(self.recording.makespan_ms());
+        Replayed { which: Which::Recorded, makespan_ms, ..self.repeated() }
     }
 
-    fn recorded_but(&self, left_out: &BTreeSet<usize>) -> Replayed {
-        let (mut lanes, mut sums) = (Lanes::new(self.threads), Sums::default());
-        for (_, job) in self.recording.jobs.iter().enumerate().filter(|(at, _)| !left_out.contains(at)) {
-            let way = Way::measured(job, self.threads);
-            let end_ms = lanes.take(&way, job.took_ms);
-            sums.add(&way, job.took_ms, end_ms);
+    /// What was done, on the machine that it was done on and counted as the policies are: this they are compared with.
+    pub fn repeated(&self) -> Replayed {
+        let threads = self.recording.threads;
+        let (mut lanes, mut sums) = (Lanes::new(threads.unwrap_or(1)), Sums::default());
+        for job in &self.recording.jobs {
+            let way = Way::measured(job, threads.unwrap_or(1));
+            let end_ms = lanes.take(&way, way.ms);
+            sums.add(&way, way.ms, end_ms);
         }
-        sums.finish(None, Vec::new(), 0, 0.0)
+        sums.finish(Which::Repeated, threads)
     }
 
     /// What this policy would have cost. Jobs are taken in the order of the recording; a policy decides by what was predicted and
     /// pays what was measured, or else the prediction as corrected.
     pub fn under(&self, policy: Policy) -> Replayed {
-        let (mut lanes, mut sums) = (Lanes::new(self.threads), Sums::default());
-        let (mut left_out, mut unknown, mut gpu_unknown) = (BTreeSet::new(), Vec::new(), 0);
+        let (mut lanes, mut sums) = (Lanes::new(self.threads.unwrap_or(1)), Sums::default());
+        let (mut unknown, mut gpu_unknown) = (Vec::new(), 0);
         for (turn, job) in self.recording.jobs.iter().enumerate() {
             let ways = self.costs.of(turn);
             let told = policy.tells(&size_of(job, ways), turn as u64, &devices(ways));
@@ -87,7 +92,6 @@ impl<'a> Replay<'a> {
             let misses = blind && sends_to_a_gpu(policy, &size_of(job, ways), turn as u64);
             let chosen = if misses { None } else { choose(ways, told, &lanes) };
             let Some(way) = chosen else {
-                left_out.insert(turn);
                 unknown.push(job.id.clone());
                 continue;
             };
@@ -96,8 +100,9 @@ impl<'a> Replay<'a> {
             let end_ms = lanes.take(way, ms);
             sums.add(way, ms, end_ms);
         }
-        let recorded_ms = self.recorded_but(&left_out).makespan_ms;
-        sums.finish(Some(policy), unknown, gpu_unknown, recorded_ms)
+        // Over other jobs, times are not compared.
+        let recorded_ms = if unknown.is_empty() { self.repeated().makespan_ms } else { None };
+        Replayed { recorded_ms, unknown, gpu_unknown, ..sums.finish(Which::Under(policy), self.threads) }
     }
 }
 
@@ -117,7 +122,8 @@ fn choose<'w>(ways: &'w [Way], told: DeviceChoice, lanes: &Lanes) -> Option<&'w 
         _ => false,
     };
     // Where it stays on the CPU, it stays on as many threads.
-    let stays = ways.iter().filter(|way| told == DeviceChoice::Cpu && way.source == Source::Measured);
+    let stays =
+        ways.iter().filter(|way| told == DeviceChoice::Cpu && matches!(way.source, Source::Measured | Source::Shared));
     let end_ms = |way: &&Way| lanes.start_ms(way) + lanes.opening_ms(way) + way.believed_ms;
     let first = stays.filter(fits).min_by(|a, b| end_ms(a).total_cmp(&end_ms(b)));
     first.or_else(|| {
@@ -170,14 +176,11 @@ fn size_of(job: &RecordedJob, ways: &[Way]) -> Work {
         granularity: 1,
         bytes_per_unit: 0.0,
         bytes_out_per_unit: 0.0,
-        prior_ns_per_unit: if lane_ms.is_finite() { lane_ms * 1e6 } else { job.took_ms * 1e6 },
+        prior_ns_per_unit: if lane_ms.is_finite() { lane_ms * 1e6 } else { job.alone_ms * 1e6 },
         passes: 1,
         gpu,
     }
 }
-
-/// The middle of some ratios for each kind and place.
-type Ratios<'a> = HashMap<(&'a str, Place), Vec<f64>>;
 
 #[cfg(test)]
 mod tests;

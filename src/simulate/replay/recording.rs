@@ -1,11 +1,23 @@
 //! A recording: outcome lines as a run with `--explain` writes them.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufRead};
 
 use serde::Deserialize;
 
+use crate::engine::LANES_MAX;
 use crate::job::{DeviceChoice, kind};
 use crate::kernels::Work;
+use crate::simulate::replay::sharing::{self, Span};
+
+/// Longer than this, in milliseconds, nothing takes: more than thirty years.
+const TIME_MAX_MS: f64 = 1e12;
+
+/// No unit of a job has more bytes or takes more nanoseconds than this.
+const FIGURE_MAX: f64 = 1e18;
+
+/// What of a job's time is missing when it is shared out with others on its lanes, at least, for it to count as shared.
+const SHARED_MIN: f64 = 0.02;
 
 /// Where a job runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +49,14 @@ impl Place {
             _ => None,
         }
     }
+
+    /// The index, where it is a GPU.
+    pub(super) fn gpu(self) -> Option<u32> {
+        match self {
+            Self::Gpu(index) => Some(index),
+            _ => None,
+        }
+    }
 }
 
 /// A choice that was weighed when a job was planned.
@@ -60,10 +80,22 @@ pub struct RecordedJob {
     pub kind: String,
     /// Where it ran.
     pub place: Place,
-    /// What it took, waiting left out.
+    /// Threads of the CPU that it ran on, 1 on a GPU; `None` where its plan does not tell.
+    pub threads: Option<u32>,
+    /// When it was submitted, in milliseconds since the first job was.
+    pub submitted_ms: f64,
+    /// When it ended, counted alike.
+    pub ended_ms: f64,
+    /// What was measured, in milliseconds, waiting left out. Others may have been on its lanes meanwhile.
     pub took_ms: f64,
-    /// The set-up within that.
+    /// What it takes with its lanes to itself, in milliseconds: where others were on them, its share of the time.
+    pub alone_ms: f64,
+    /// Whether that is a good deal less than what was measured.
+    pub is_shared: bool,
+    /// Opening its device, within both, in milliseconds.
     pub setup_ms: f64,
+    /// Opening its own input, within both, in milliseconds, which no plan predicts.
+    pub opening_ms: f64,
     /// How large it was, if its kernel told.
     pub work: Option<Work>,
     /// The chosen one first.
@@ -82,8 +114,12 @@ impl RecordedJob {
 pub struct Recording {
     /// Those that succeeded.
     pub jobs: Vec<RecordedJob>,
-    /// Threads of the CPU, by what the plans name; 1 where they name none.
-    pub threads: u32,
+    /// Threads of the CPU, the most that a plan names; `None` where none does.
+    pub threads: Option<u32>,
+    /// The GPUs that it names, by index.
+    pub gpus: BTreeSet<u32>,
+    /// Whether GPUs had been looked for when some plan was made: there is none but those.
+    pub gpus_known: bool,
     /// Jobs that failed, which tell nothing of what they would have taken.
     pub failed: u64,
     /// Jobs without a plan, of which nothing but where they ran is known.
@@ -127,6 +163,8 @@ struct TimingsIn {
     queued: f64,
     #[serde(default)]
     setup: f64,
+    opening: Option<f64>,
+    submitted: Option<f64>,
     total: f64,
 }
 
@@ -135,6 +173,8 @@ struct PlanIn {
     #[serde(default)]
     candidates: Vec<CandidateIn>,
     work: Option<WorkIn>,
+    #[serde(default)]
+    gpus_known: bool,
 }
 
 #[derive(Deserialize)]
@@ -164,10 +204,10 @@ impl Recording {
     /// Reads outcome lines.
     ///
     /// # Errors
-    /// Where a line is no outcome with its circumstances (but for a last one without its end, which is left out), or there is no job
-    /// that ran. The error begins as what follows the file's name.
+    /// Where a line is no outcome with its circumstances (but for a last one without its end, which is left out), has a figure that cannot
+    /// be, or there is no job that ran. The error begins as what follows the file's name.
     pub fn read(input: &mut dyn BufRead) -> Result<Self, RecordingError> {
-        let mut recording = Self { threads: 1, ..Self::default() };
+        let mut recording = Self::default();
         let (mut number, mut text) = (0, Vec::new());
         loop {
             text.clear();
@@ -187,7 +227,18 @@ impl Recording {
         if recording.jobs.is_empty() {
             return Err(RecordingError::Empty("there is no job in it that ran to its end"));
         }
+        let first_ms = recording.jobs.iter().map(|job| job.submitted_ms).fold(f64::INFINITY, f64::min);
+        for job in &mut recording.jobs {
+            job.submitted_ms -= first_ms;
+            job.ended_ms = (job.ended_ms - first_ms).max(job.took_ms);
+        }
+        recording.share_out();
         Ok(recording)
+    }
+
+    /// When the last job ended, in milliseconds since the first submission.
+    pub fn makespan_ms(&self) -> f64 {
+        self.jobs.iter().map(|job| job.ended_ms).fold(0.0, f64::max)
     }
 
     fn add(&mut self, text: &[u8]) -> Result<(), String> {
@@ -203,47 +254,121 @@ impl Recording {
             line.timings_ms.ok_or("it does not say how long it took: leave out --results-only when recording")?;
         let device = line.device.ok_or("it does not say where it ran")?;
         let place = Place::parse(&device).ok_or_else(|| format!("`{device}` is no device"))?;
-        let (took_ms, setup_ms) = (times.total - times.queued, times.setup);
+        let total_ms = time_ms("total", times.total)?;
         // Rounded to the nanosecond, differences may fall short of zero by one.
-        let sane = |ms: f64| ms.is_finite() && ms >= -1e-5;
-        if !sane(took_ms) || !sane(setup_ms) {
-            return Err(format!("it cannot have taken {took_ms} ms"));
+        let took_ms = total_ms - time_ms("queued", times.queued)?;
+        if took_ms < -1e-5 {
+            return Err(format!("timings_ms: it was queued for longer than the {total_ms:?} ms that it took in all"));
         }
+        let took_ms = took_ms.max(0.0);
+        let setup_ms = time_ms("setup", times.setup)?.min(took_ms);
+        // Where a line does not tell them apart, there is no device to open on the CPU, and another file to open is rare on a GPU.
+        let unsaid_ms = if place == Place::Cpu { setup_ms } else { 0.0 };
+        let opening_ms = times.opening.map_or(Ok(unsaid_ms), |ms| time_ms("opening", ms))?.min(setup_ms);
+        let submitted_ms = times.submitted.map_or(Ok(0.0), |ms| time_ms("submitted", ms))?;
         let kind_name = line.kind.unwrap_or_default();
         self.unplanned += u64::from(line.plan.is_none());
-        let plan = line.plan.unwrap_or(PlanIn { candidates: Vec::new(), work: None });
-        let candidates: Vec<RecordedCandidate> = plan.candidates.into_iter().filter_map(candidate).collect();
+        let is_planned = line.plan.is_some();
+        let plan = line.plan.unwrap_or(PlanIn { candidates: Vec::new(), work: None, gpus_known: false });
+        let mut candidates = Vec::with_capacity(plan.candidates.len());
+        for read in plan.candidates {
+            candidates.extend(candidate(read)?);
+        }
+        let work = plan.work.map(|work| known_work(&kind_name, work)).transpose()?.flatten();
 
-        let on_cpu = candidates.iter().filter(|candidate| candidate.place != Place::Split);
-        self.threads = on_cpu.map(|candidate| candidate.threads).fold(self.threads, u32::max);
-        let work = plan.work.and_then(|work| known_work(&kind_name, work));
+        // What is no kernel tells of its own threads alone, and not of how many there are.
+        let on_cpu = candidates.iter().filter(|candidate| candidate.place == Place::Cpu);
+        self.threads = on_cpu.map(|candidate| candidate.threads).fold(self.threads, |most, now| most.max(Some(now)));
+        let gpus = candidates.iter().map(|candidate| candidate.place).chain([place]).filter_map(Place::gpu);
+        let gpus_before = self.gpus.len();
+        self.gpus.extend(gpus);
+        self.gpus_known |= plan.gpus_known || self.gpus.len() > gpus_before;
+        let threads = match (place, candidates.first()) {
+            (Place::Gpu(_), _) => Some(1),
+            (_, Some(chosen)) if chosen.place == place => Some(chosen.threads),
+            // What is planned with nothing to weigh runs whole, on one thread.
+            (Place::Cpu, None) if is_planned => Some(1),
+            _ => None,
+        };
         self.jobs.push(RecordedJob {
             id: line.id,
             kind: kind_name,
             place,
-            took_ms: took_ms.max(0.0),
-            setup_ms: setup_ms.clamp(0.0, took_ms.max(0.0)),
+            threads,
+            submitted_ms,
+            ended_ms: submitted_ms + total_ms,
+            took_ms,
+            alone_ms: took_ms,
+            is_shared: false,
+            setup_ms: setup_ms - opening_ms,
+            opening_ms,
             work,
             candidates,
         });
         Ok(())
     }
+
+    /// Finds what each job takes alone.
+    fn share_out(&mut self) {
+        let lanes = self.threads.unwrap_or(1);
+        // A split is on every device; its own share is that of the CPU.
+        let gpus: Vec<Place> = self.gpus.iter().map(|&index| Place::Gpu(index)).collect();
+        for (device, lanes) in gpus.into_iter().map(|gpu| (gpu, 1)).chain([(Place::Cpu, lanes)]) {
+            let there = |job: &RecordedJob| job.place == device || job.place == Place::Split;
+            let on: Vec<usize> = (0..self.jobs.len()).filter(|&at| there(&self.jobs[at])).collect();
+            let span = |&at: &usize| {
+                let job = &self.jobs[at];
+                let lanes = if device == Place::Cpu { job.threads.unwrap_or(lanes) } else { 1 };
+                Span { begin_ms: job.ended_ms - job.took_ms, end_ms: job.ended_ms, lanes }
+            };
+            let spans: Vec<Span> = on.iter().map(span).collect();
+            for (at, alone_ms) in on.into_iter().zip(sharing::alone_ms(&spans, lanes)) {
+                let job = &mut self.jobs[at];
+                job.is_shared = alone_ms < job.took_ms * (1.0 - SHARED_MIN);
+                // Nobody knows how to share lanes of which nobody knows how many there are.
+                if job.place != Place::Cpu || self.threads.is_some() {
+                    job.alone_ms = alone_ms.min(job.took_ms);
+                }
+            }
+        }
+    }
 }
 
-fn candidate(read: CandidateIn) -> Option<RecordedCandidate> {
+/// A time that can be.
+fn time_ms(name: &str, ms: f64) -> Result<f64, String> {
+    let can_be = (0.0..=TIME_MAX_MS).contains(&ms);
+    can_be.then_some(ms).ok_or_else(|| format!("{name}: {ms:?} ms is no time: it is from 0 to {TIME_MAX_MS:e}"))
+}
+
+/// A candidate; `None` where its device is none of this version.
+fn candidate(read: CandidateIn) -> Result<Option<RecordedCandidate>, String> {
     let CandidateIn { device, threads, predicted_ms, setup_ms, waiting_ms } = read;
-    let sane = |ms: f64| if ms.is_finite() { ms.max(0.0) } else { 0.0 };
-    let (setup_ms, waiting_ms) = (sane(setup_ms), sane(waiting_ms));
-    let run_ms = predicted_ms.filter(|ms| ms.is_finite()).map(|ms| (ms - waiting_ms - setup_ms).max(0.0));
-    Some(RecordedCandidate { place: Place::parse(&device)?, threads: threads.unwrap_or(1).max(1), run_ms, setup_ms })
+    let threads = threads.unwrap_or(1);
+    if !(1..=LANES_MAX).contains(&threads) {
+        return Err(format!("plan: {threads} threads are not possible: they are from 1 to {LANES_MAX}"));
+    }
+    let (setup_ms, waiting_ms) = (time_ms("setup_ms", setup_ms)?, time_ms("waiting_ms", waiting_ms)?);
+    let predicted_ms = predicted_ms.map(|ms| time_ms("predicted_ms", ms)).transpose()?;
+    if predicted_ms == Some(0.0) {
+        return Err("predicted_ms: nothing takes no time at all".to_owned());
+    }
+    let run_ms = predicted_ms.map(|ms| (ms - waiting_ms - setup_ms).max(0.0));
+    Ok(Place::parse(&device).map(|place| RecordedCandidate { place, threads, run_ms, setup_ms }))
 }
 
 /// The work, if its kernel is one of this build.
-fn known_work(name: &str, work: WorkIn) -> Option<Work> {
+fn known_work(name: &str, work: WorkIn) -> Result<Option<Work>, String> {
     let WorkIn { variant, units, granularity, bytes_per_unit, bytes_out_per_unit, prior_ns_per_unit, passes, gpu } =
         work;
-    let kernel = kind(name)?.name;
-    Some(Work {
+    let sane = |figure: f64| (0.0..=FIGURE_MAX).contains(&figure);
+    if granularity == 0 || passes == 0 || ![bytes_per_unit, bytes_out_per_unit, prior_ns_per_unit].into_iter().all(sane)
+    {
+        return Err(format!(
+            "work: granularity and passes are from 1, figures of a unit from 0 to {FIGURE_MAX:e}, and one of them is not"
+        ));
+    }
+    let kernel = kind(name).map(|kind| kind.name);
+    Ok(kernel.map(|kernel| Work {
         kernel,
         variant,
         units,
@@ -253,5 +378,5 @@ fn known_work(name: &str, work: WorkIn) -> Option<Work> {
         prior_ns_per_unit,
         passes,
         gpu,
-    })
+    }))
 }
