@@ -25,7 +25,7 @@ mod sweep;
 pub(crate) mod testing;
 
 pub use baseline::{Change, Compared, Comparison, Incomparable, Key};
-pub use crossover::{BreakEven, Challenge, Lost, Parallel, Reason, Verdict};
+pub use crossover::{BreakEven, Challenge, Lost, Parallel, Reason, Standing, ToldApart, Verdict};
 pub use job_file::{FileBench, FileComparison, FileRun, Mode};
 pub use measure::{Difference, Effort, Stand};
 pub use place::Place;

@@ -1,7 +1,7 @@
 //! A benchmark as one page that needs nothing else: what to use, time against size, where the time goes, and how close to the
 //! device's ceiling.
 
-use crate::bench::{BreakEven, Cell, Comparison, Report, Row, Run, Verdict};
+use crate::bench::{BreakEven, Cell, Comparison, Report, Row, Run, ToldApart, Verdict};
 use crate::report::Page;
 use crate::report::bench::charts::{places, series_name};
 use crate::report::bench::comparison::{change_name, change_percent, outcome};
@@ -161,7 +161,7 @@ fn variant(page: &mut Page, report: &Report, verdict: &Verdict, rows: &[Row], nu
 /// Where the first challenger begins to win; those of others would lie over it.
 fn bands(verdict: &Verdict) -> Vec<Band> {
     let bands = verdict.challenges.iter().filter_map(|challenge| {
-        let BreakEven::From(units) = challenge.fresh else { return None };
+        let (BreakEven::From(units), ToldApart::Largest) = (challenge.fresh, challenge.told_apart) else { return None };
         let (from, to) = challenge.band_units.unwrap_or((units, units));
         Some(Band { from: from as f64, to: to as f64, label: format!("{} wins from here", challenge.place) })
     });
