@@ -181,7 +181,11 @@ fn stretch(report: &Value, factor: f64) -> Value {
 fn a_baseline_that_was_much_faster_fails_the_bench_and_a_slower_one_does_not() {
     let (folder, _, report) = small_report();
     let ended = against(&folder, &stretch(&report, 1e-6), &[]).expect(1);
-    assert!(ended.out.contains("regressed by more than 10 %") && ended.out.contains("  <0.001  regressed"), "{}", ended.out);
+    assert!(
+        ended.out.contains("regressed by more than 10 %") && ended.out.contains("  <0.001  regressed"),
+        "{}",
+        ended.out
+    );
     let ended = against(&folder, &stretch(&report, 1e6), &["--max-regression", "10%"]).expect(0);
     assert!(ended.out.contains("none of ") && ended.out.contains("  faster\n"), "{}", ended.out);
     let mut other = stretch(&report, 1e6);

@@ -117,7 +117,10 @@ fn what_cannot_be_written_is_told_before_anything_runs() {
 fn a_failure_to_write_is_an_error_and_the_results_are_whole() {
     let (_folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"numbers\":[97]}\n");
     let ended = tandem(&["run", &path, "--trace", "/dev/full"]).expect(1);
-    assert!(ended.err.contains("--trace: /dev/full cannot be written: ") && ended.err.contains("the results are whole"), "{ended:?}");
+    assert!(
+        ended.err.contains("--trace: /dev/full cannot be written: ") && ended.err.contains("the results are whole"),
+        "{ended:?}"
+    );
     assert_eq!(ended.json().len(), 1);
 }
 

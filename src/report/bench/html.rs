@@ -1,7 +1,7 @@
 //! A benchmark as one page that needs nothing else: what to use, time against size, where the time goes, and how close to the
 //! device's ceiling.
 
-use crate::bench::{BreakEven, Comparison, Report, Row, Run, ToldApart, Verdict};
+use crate::bench::{BreakEven, Cell, Comparison, Report, Row, Run, ToldApart, Verdict};
 use crate::report::Page;
 use crate::report::bench::charts::{places, series_name};
 use crate::report::bench::comparison::{HEAD, cells, machine_lines, outcome};
@@ -123,17 +123,13 @@ fn variant(page: &mut Page, report: &Report, verdict: &Verdict, rows: &[Row], nu
             about: About::new(
                 &format!("phases-{number}"),
                 format!("{name}: where the time goes, {} units", whole(largest.units)),
-                "The median of each part of a run; the first run, which also opens the device and compiles shaders, is not among \
-                 them.",
+                "The median of a run, in the shares of the medians of its parts: these alone need not add up to it. The first run, which also \
+                 opens the device and compiles shaders, is not among them.",
             ),
             label: "time".to_owned(),
             unit: Unit::Ms,
             parts: PARTS.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            rows: largest
-                .cells
-                .iter()
-                .map(|cell| (place_name(cell, devices), PARTS.iter().map(|(_, part)| cell.phase_ms(part)).collect()))
-                .collect(),
+            rows: largest.cells.iter().map(|cell| (place_name(cell, devices), parts(cell))).collect(),
         };
         page.figure(&chart.draw());
     }
@@ -157,6 +153,13 @@ fn variant(page: &mut Page, report: &Report, verdict: &Verdict, rows: &[Row], nu
         }
     }
     page.table(&format!("{name}: every time"), &table);
+}
+
+/// How long each part of a run took in milliseconds, in the shares of their medians, together the median of the whole.
+fn parts(cell: &Cell) -> Vec<f64> {
+    let medians: Vec<f64> = PARTS.iter().map(|(_, part)| cell.phase_ms(part)).collect();
+    let sum: f64 = medians.iter().sum();
+    if sum > 0.0 { medians.into_iter().map(|ms| ms / sum * cell.median_ms).collect() } else { medians }
 }
 
 /// Where the first challenger begins to win; those of others would lie over it.
@@ -272,5 +275,21 @@ mod tests {
         report.verdicts.clear();
         let page = bench_html(&report, None);
         assert!(page.contains("file-0") && !page.contains("roofline"));
+    }
+
+    #[test]
+    fn the_parts_of_a_bar_add_up_to_the_median_that_the_table_shows() {
+        let run = |upload_ms: f64, compute_ms: f64| Run {
+            ms: upload_ms + compute_ms,
+            upload_ms,
+            compute_ms,
+            ..Run::default()
+        };
+        // The medians of the parts are 1 and 1, and that of the whole is 9.
+        let runs = vec![run(1.0, 8.0), run(8.0, 1.0), run(1.0, 1.0), run(9.0, 1.0), run(1.0, 9.0)];
+        let cell = Cell::new(crate::bench::Place::Gpu(0), 1, runs[0], runs.clone());
+        assert_eq!((cell.phase_ms(|run| run.upload_ms), cell.median_ms), (1.0, 9.0));
+        let parts = parts(&cell);
+        assert!((parts.iter().sum::<f64>() - 9.0).abs() < 1e-12 && parts[2] == parts[3], "{parts:?}");
     }
 }
