@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn the_same_program_is_hardly_ever_accused() {
         let seed = 11;
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let (mut significant, mut regressed) = (0, 0);
         for _ in 0..200 {
             let (old, new) = (noisy(&mut random, 10, &|_| 1.0), noisy(&mut random, 10, &|_| 1.0));
@@ -361,7 +361,7 @@ mod tests {
     #[test]
     fn what_is_a_fifth_slower_is_found_and_nothing_else() {
         let seed = 12;
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let old = noisy(&mut random, 10, &|_| 1.0);
         let new = noisy(&mut random, 10, &|at| if at % 10 == 3 { 1.2 } else { 1.0 });
         let found = Comparison::of(&old, &new, 0.1).unwrap();
@@ -389,7 +389,7 @@ mod tests {
     #[test]
     fn a_machine_that_is_slower_on_one_of_the_days_accuses_nobody_and_hides_nobody() {
         let seed = 14;
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let old = with_ceilings(noisy(&mut random, 10, &|_| 1.0), 1.0);
         let factor = |at: usize| if at % 10 == 3 { 1.2 * 1.2 } else { 1.2 };
         let timed = noisy(&mut random, 10, &factor);
@@ -413,7 +413,7 @@ mod tests {
 
     #[test]
     fn what_waking_a_thread_takes_is_no_regression() {
-        let mut random = Random(15);
+        let mut random = Random::new(15);
         let short = |report: Report| {
             let mut report = report;
             let runs = report.rows.iter_mut().flat_map(|row| &mut row.cells).flat_map(|cell| &mut cell.runs);
@@ -444,7 +444,7 @@ mod tests {
 
     #[test]
     fn too_few_runs_are_said_to_be_too_few() {
-        let mut random = Random(13);
+        let mut random = Random::new(13);
         let (old, new) = (noisy(&mut random, 3, &|_| 1.0), noisy(&mut random, 3, &|_| 2.0));
         let found = Comparison::of(&old, &new, 0.1).unwrap();
         assert!(found.compared.iter().filter(|row| row.change == Change::TooFewRuns).count() > 30);

@@ -365,13 +365,13 @@ mod tests {
         timeline.budget_bytes = Some(3 << 30);
         let near = memory(&timeline).svg();
         assert!(
-            near.contains("class=\"limit\"") && near.contains("They may take 3.00 GiB; at most 2.00 GiB, 67 % of it"),
+            near.contains("class=\"limit\"") && near.contains("They may take 3.00 GiB; at most 2.00 GiB, 66.7 % of it"),
             "{near}"
         );
         timeline.budget_bytes = Some(300 << 30);
         let far = memory(&timeline).svg();
         assert!(
-            !far.contains("class=\"limit\"") && far.contains("They may take 300 GiB; at most 2.00 GiB, 0.67 % of it"),
+            !far.contains("class=\"limit\"") && far.contains("They may take 300 GiB; at most 2.00 GiB, 0.667 % of it"),
             "{far}"
         );
     }
