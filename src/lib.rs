@@ -25,6 +25,9 @@ pub mod input;
 // Arithmetic that rounds once.
 pub mod exact;
 
+// Random numbers from a seed.
+mod random;
+
 // What can be computed, exactly and in chunks.
 pub mod kernels;
 

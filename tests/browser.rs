@@ -104,6 +104,9 @@ for (const svg of document.querySelectorAll('svg.chart')) {
     }
     found.charts[svg.querySelector('title').id] = chart;
 }
+const tables = [...document.querySelectorAll('.wide')].filter((wide) => wide.querySelector('table') && wide.clientWidth > 0);
+found.tables = tables.length;
+found.cut = tables.filter((wide) => wide.scrollWidth > wide.clientWidth + 1).map((wide) => wide.getAttribute('aria-label'));
 found.background = getComputedStyle(document.documentElement).backgroundColor;
 found.scrolls = document.documentElement.scrollWidth - document.documentElement.clientWidth;
 const pre = document.createElement('pre');
@@ -172,12 +175,43 @@ fn a_report_is_legible_in_light_and_dark_wide_and_narrow_and_asks_for_nothing() 
         let found = look(&browser, &text, folder.path(), dark, width);
         assert_eq!(wrong(&found), Vec::<String>::new(), "dark {dark}, {width} wide: {found:#}");
         let jobs = found["charts"]["predictions-title"]["drawn"]["mark"].as_u64().unwrap();
+        assert!(found["tables"].as_u64() > Some(3), "tables were looked at: {found:#}");
+        if width == 1200 {
+            assert_eq!(found["cut"], serde_json::json!([]), "tables are as wide as the page");
+        }
         // Each of 40 jobs with a prediction, and the markers of the legend.
         assert!((41..=44).contains(&jobs), "{jobs}");
         backgrounds.push(found["background"].as_str().unwrap().to_owned());
     }
     assert_eq!(backgrounds[0], "rgb(255, 255, 255)");
     assert_ne!(backgrounds[0], backgrounds[1], "dark is dark");
+}
+
+#[test]
+fn a_page_of_a_benchmark_is_legible_and_its_tables_are_not_cut() {
+    let Some(browser) = browser() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("bench.html");
+    let output = Command::new(env!("CARGO_BIN_EXE_tandem"))
+        .args(["bench", "primes", "--sizes", "500,4000,30000", "--runs", "3", "--threads", "2", "--export"])
+        .arg(&page)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = std::fs::read_to_string(&page).unwrap();
+    let found = look(&browser, &text, folder.path(), false, 1200);
+    assert_eq!((&found["resources"], &found["cut"]), (&0.into(), &serde_json::json!([])), "{found:#}");
+    let charts = found["charts"].as_object().unwrap();
+    assert!(charts.contains_key("time-0-title") && charts.contains_key("phases-1-title"), "{found:#}");
+    for (name, chart) in charts {
+        let empty = serde_json::json!([]);
+        assert_eq!((&chart["overlaps"], &chart["outside"]), (&empty, &empty), "{name}");
+        assert!(chart["width"].as_f64() > Some(300.0), "{name}");
+    }
+    // A cell that cannot wrap is noticed.
+    let wide = text.replacen("<td>", &format!("<td style=\"white-space:nowrap\">{}", "wide ".repeat(99)), 1);
+    assert_ne!(look(&browser, &wide, folder.path(), false, 1200)["cut"], serde_json::json!([]));
 }
 
 #[test]

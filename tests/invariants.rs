@@ -31,9 +31,19 @@ fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |value| value.parse().expect("a number"))
 }
 
-/// What a job does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Conduct {
+/// What a job does, and all that there is.
+macro_rules! conducts {
+    ($($name:ident),* $(,)?) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        enum Conduct {
+            $($name),*
+        }
+
+        const CONDUCTS: &[Conduct] = &[$($name),*];
+    };
+}
+
+conducts! {
     SmallKernel,
     LargeKernel,
     KernelPanics,
@@ -58,27 +68,6 @@ use Conduct::*;
 
 /// Workers need a Unix system.
 const CONDUCTS_HERE: usize = if cfg!(unix) { CONDUCTS.len() } else { CONDUCTS.len() - 2 };
-
-const CONDUCTS: [Conduct; 18] = [
-    SmallKernel,
-    LargeKernel,
-    KernelPanics,
-    ParametersPanicWhenDropped,
-    CannotBeBound,
-    TaskPanics,
-    TaskPanicsWhenDropped,
-    TaskPanicsOverItsNeed,
-    TaskTakesMemory,
-    StagesTakeTurns,
-    NeverFits,
-    TakesTooLong,
-    EitherVariant,
-    VariantPanics,
-    PanicsWhenSettled,
-    CannotBeSettled,
-    WorkerAnswers,
-    WorkerEnds,
-];
 
 impl Conduct {
     /// How it ends where nothing comes between: `None` is success.

@@ -1,21 +1,33 @@
 //! A benchmark against an earlier one: what has become slower. Pure.
 
+use std::fmt;
+
+use crate::bench::shift::Shift;
 use crate::bench::statistics::{holm, median, slower_p};
-use crate::bench::{Place, Report, SCHEMA};
+use crate::bench::{Mode, Place, Report, SCHEMA, Sizes};
+use crate::kernels::KERNELS;
 
 /// How often chance alone may call anything at all slower, over the whole comparison.
 const LEVEL: f64 = 0.05;
+
+/// What two runs of one program differ by, however short they are, in milliseconds: it wakes a thread or two, and how long that
+/// takes depends on which cores sleep.
+const WAKING_MS: f64 = 0.02;
 
 /// What has become of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Slower by more than is allowed, and not by chance.
     Regressed,
+    /// Slower by more than is allowed, and no more so than the machine itself.
+    AsMachine,
     /// Slower not by chance, but by no more than is allowed.
-    Slower,
+    SlowerWithin,
     /// Chance explains the difference.
     Same,
-    /// Faster, not by chance.
+    /// Faster not by chance, but by no more than a regression would be allowed.
+    FasterWithin,
+    /// Faster by more than that, and not by chance.
     Faster,
     /// Slower by more than is allowed, but with so few runs that even the clearest difference could be chance.
     TooFewRuns,
@@ -30,8 +42,11 @@ pub struct Compared {
     pub old_ms: f64,
     /// See there.
     pub new_ms: f64,
-    /// The chance of such a slowdown, or where it is faster of such a gain, corrected for the number of comparisons.
+    /// The chance of such a slowdown, or where it is faster of such a gain, corrected for the number of comparisons and, where the
+    /// machine has moved, for that.
     pub p: f64,
+    /// CPUs that others kept busy then and now, where the system tells.
+    pub others_busy_cpus: [Option<f64>; 2],
     /// What has become of it.
     pub change: Change,
 }
@@ -45,8 +60,58 @@ pub struct Key {
     pub variant: String,
     /// How large; the number of jobs of a job file.
     pub units: u64,
-    /// The place, or how a job file was run: `thread`, `cpu`, `gpu:0`, `split`, `auto`.
-    pub place: String,
+    /// Where.
+    pub at: At,
+}
+
+/// Where a time was taken. As text: `thread`, `cpu`, `gpu:0`, `split`; of a job file `cpu`, `gpu`, `auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum At {
+    /// A place, and how many threads of the CPU it has.
+    Place(Place, u32),
+    /// Where the jobs of a file were made to run.
+    Mode(Mode),
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Place(place, _) => place.fmt(f),
+            Self::Mode(mode) => mode.fmt(f),
+        }
+    }
+}
+
+/// What a benchmark is going to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// Which kinds.
+    pub kinds: &'a [&'static str],
+    /// Which sizes of kernels.
+    pub sizes: &'a Sizes,
+    /// Where, and with how many threads.
+    pub places: &'a [(Place, u32)],
+    /// Which job files.
+    pub files: &'a [&'a str],
+}
+
+impl Scope<'_> {
+    /// Whether a report has anything that this could measure too.
+    pub fn meets(&self, report: &Report) -> bool {
+        let is_kernel = |kind: &str| KERNELS.iter().any(|kernel| kernel.name == kind);
+        let rows = report.rows.iter().any(|row| {
+            self.kinds.contains(&row.kind.as_str())
+                && (!is_kernel(&row.kind) || self.sizes.may_hold(row.units))
+                && row.cells.iter().any(|cell| self.places.contains(&as_compared(cell.place, cell.lanes)))
+        });
+        rows || report.files.iter().any(|file| self.files.contains(&file.file.as_str()))
+    }
+}
+
+/// A place and its threads as they are compared: what is one thing in both.
+fn as_compared(place: Place, lanes: u32) -> (Place, u32) {
+    // How many threads share in a split is a warning about the machine.
+    if place == Place::Cpu { (place, lanes) } else { (place, 1) }
 }
 
 /// A benchmark against an earlier one.
@@ -58,6 +123,8 @@ pub struct Comparison {
     pub only_old: Vec<Key>,
     /// What only the later one has.
     pub only_new: Vec<Key>,
+    /// How the times of each place have moved together.
+    pub shifts: Vec<Shift>,
     /// Why the two may not be comparable.
     pub warnings: Vec<String>,
 }
@@ -69,7 +136,7 @@ pub enum Incomparable {
     #[error("it has schema {found}, and this tandem reads schema {SCHEMA}: make it anew with this version")]
     Schema {
         /// The number that it has.
-        found: u32,
+        found: u64,
     },
     /// Nothing is the same.
     #[error("the two have no row in common: run the same kinds and sizes (--sizes) in the same places (--devices)")]
@@ -77,53 +144,51 @@ pub enum Incomparable {
 }
 
 impl Comparison {
-    /// Compares `new` with `old`; a time has regressed where its median has grown by a share of more than `max_regression`, and
-    /// the runs themselves lie higher than chance would put them. That is judged by the one-sided test of Mann and Whitney on
-    /// the raw runs, since timings are no normal distribution, and corrected by Holm's method, so that a comparison of
-    /// hundreds of unchanged times raises a false alarm no more often than once in twenty.
+    /// Compares `new` with `old`; a time has regressed where its median has grown by a share of more than `max_regression` and by
+    /// more than waking a thread takes, and the runs themselves lie higher than chance would put them. That is judged by the
+    /// one-sided test of Mann and Whitney on the raw runs, since timings are no normal distribution, and corrected by Holm's
+    /// method, so that a comparison of hundreds of unchanged times raises a false alarm no more often than once in twenty. What
+    /// the machine itself is slower by is taken off the new runs first, as far as [`Shift`] knows of it; what it is faster by, before
+    /// anything counts as faster.
     ///
     /// # Errors
     /// Where the two cannot be compared.
     pub fn of(old: &Report, new: &Report, max_regression: f64) -> Result<Self, Incomparable> {
         if old.schema != SCHEMA {
-            return Err(Incomparable::Schema { found: old.schema });
+            return Err(Incomparable::Schema { found: old.schema.into() });
         }
         let (before, after) = (times(old), times(new));
-        let known = |times: &[(Key, Vec<f64>)], key: &Key| times.iter().any(|(other, _)| other == key);
-        let only = |times: &[(Key, Vec<f64>)], others: &[(Key, Vec<f64>)]| -> Vec<Key> {
-            times.iter().map(|(key, _)| key).filter(|key| !known(others, key)).cloned().collect()
+        let only = |times: &[Time], others: &[Time]| -> Vec<Key> {
+            let is_alone = |key: &&Key| !others.iter().any(|other| other.key == **key);
+            times.iter().map(|time| &time.key).filter(is_alone).cloned().collect()
         };
-        let both: Vec<(&Key, &[f64], &[f64])> = after
-            .iter()
-            .filter_map(|(key, new)| {
-                let (_, old) = before.iter().find(|(other, _)| other == key)?;
-                Some((key, &old[..], &new[..]))
-            })
-            .collect();
+        let both: Vec<(&Time, &Time)> =
+            after.iter().filter_map(|new| Some((before.iter().find(|old| old.key == new.key)?, new))).collect();
         if both.is_empty() {
             return Err(Incomparable::NothingInCommon);
         }
-        let slower = holm(&both.iter().map(|(_, old, new)| slower_p(old, new)).collect::<Vec<_>>());
-        let faster = holm(&both.iter().map(|(_, old, new)| slower_p(new, old)).collect::<Vec<_>>());
-        let compared = both.iter().zip(slower.iter().zip(&faster)).map(|((key, old, new), (&slower, &faster))| {
-            let (old_ms, new_ms) = (median(old), median(new));
-            let over = new_ms > old_ms * (1.0 + max_regression);
-            let change = if slower <= LEVEL && new_ms > old_ms {
-                if over { Change::Regressed } else { Change::Slower }
-            } else if faster <= LEVEL && new_ms < old_ms {
-                Change::Faster
-            } else if over && clearest_p(old.len(), new.len()) * both.len() as f64 > LEVEL {
-                Change::TooFewRuns
-            } else {
-                Change::Same
-            };
-            Compared { key: (*key).clone(), old_ms, new_ms, p: if new_ms >= old_ms { slower } else { faster }, change }
-        });
-        let compared = compared.collect();
+        let shifts = shifts(&both, old, new);
+        let pairs: Vec<Pair> = both.iter().map(|(old, new)| Pair::new(old, new, &shifts)).collect();
+        let slower = holm(&pairs.iter().map(|pair| slower_p(&pair.old, &pair.if_slower)).collect::<Vec<_>>());
+        let faster = holm(&pairs.iter().map(|pair| slower_p(&pair.if_faster, &pair.old)).collect::<Vec<_>>());
+        let compared =
+            both.iter().zip(&pairs).zip(slower.into_iter().zip(faster)).map(|(((old, new), pair), chances)| {
+                let (old_ms, new_ms) = (median(&old.runs_ms), median(&new.runs_ms));
+                let (slower, faster) = chances;
+                Compared {
+                    key: new.key.clone(),
+                    old_ms,
+                    new_ms,
+                    p: if new_ms >= old_ms { slower } else { faster },
+                    others_busy_cpus: [old.others_busy_cpus, new.others_busy_cpus],
+                    change: pair.change(chances, max_regression, both.len()),
+                }
+            });
         Ok(Self {
-            compared,
+            compared: compared.collect(),
             only_old: only(&before, &after),
             only_new: only(&after, &before),
+            shifts,
             warnings: warnings(old, new),
         })
     }
@@ -139,22 +204,90 @@ fn clearest_p(old: usize, new: usize) -> f64 {
     (1..=new).fold(1.0, |orders, i| orders * i as f64 / (old + i) as f64)
 }
 
-/// Every time of a report, with its raw runs.
-fn times(report: &Report) -> Vec<(Key, Vec<f64>)> {
+/// A time of a report, with its raw runs in milliseconds.
+struct Time {
+    key: Key,
+    runs_ms: Vec<f64>,
+    others_busy_cpus: Option<f64>,
+}
+
+/// Every time of a report.
+fn times(report: &Report) -> Vec<Time> {
     let of_rows = report.rows.iter().flat_map(|row| {
         row.cells.iter().map(|cell| {
-            let place =
-                if cell.place == Place::Cpu { format!("cpu, {} threads", cell.lanes) } else { cell.place.to_string() };
-            (Key { kind: row.kind.clone(), variant: row.variant.clone(), units: row.units, place }, cell.times_ms())
+            let (place, lanes) = as_compared(cell.place, cell.lanes);
+            let at = At::Place(place, lanes);
+            let key = Key { kind: row.kind.clone(), variant: row.variant.clone(), units: row.units, at };
+            Time { key, runs_ms: cell.times_ms(), others_busy_cpus: row.others_busy_cpus }
         })
     });
     let of_files = report.files.iter().flat_map(|file| {
         file.runs.iter().map(|run| {
-            let place = run.mode.to_string();
-            (Key { kind: "file".to_owned(), variant: file.file.clone(), units: file.jobs, place }, run.runs_ms.clone())
+            let at = At::Mode(run.mode);
+            let key = Key { kind: "file".to_owned(), variant: file.file.clone(), units: file.jobs, at };
+            Time { key, runs_ms: run.runs_ms.clone(), others_busy_cpus: None }
         })
     });
     of_rows.chain(of_files).collect()
+}
+
+/// How the times of each place have moved.
+fn shifts(both: &[(&Time, &Time)], old: &Report, new: &Report) -> Vec<Shift> {
+    let place = |time: &Time| if let At::Place(place, _) = time.key.at { Some(place) } else { None };
+    let mut places: Vec<Place> = both.iter().filter_map(|(_, new)| place(new)).collect();
+    places.sort_unstable();
+    places.dedup();
+    let of = |at: Place| {
+        let here = both.iter().filter(|(_, new)| place(new) == Some(at));
+        let medians: Vec<(f64, f64)> = here.map(|(old, new)| (median(&old.runs_ms), median(&new.runs_ms))).collect();
+        Shift::of(at, &medians, &old.ceilings, &new.ceilings)
+    };
+    places.into_iter().filter_map(of).collect()
+}
+
+/// The runs of a time as they are held against each other, in milliseconds.
+struct Pair {
+    old: Vec<f64>,
+    new: Vec<f64>,
+    /// The new ones without what the machine is slower by...
+    if_slower: Vec<f64>,
+    /// ...and without what it is faster by: a shift never makes a claim stronger.
+    if_faster: Vec<f64>,
+}
+
+impl Pair {
+    fn new(old: &Time, new: &Time, shifts: &[Shift]) -> Self {
+        let shift = shifts.iter().find(|shift| matches!(new.key.at, At::Place(place, _) if place == shift.place));
+        let ratio = shift.map_or(1.0, Shift::machine_ratio);
+        let without = |ratio: f64| new.runs_ms.iter().map(|ms| ms / ratio).collect();
+        Self {
+            old: old.runs_ms.clone(),
+            new: new.runs_ms.clone(),
+            if_slower: without(ratio.max(1.0)),
+            if_faster: without(ratio.min(1.0)),
+        }
+    }
+
+    /// What has become of it, by the chances that it is no slower and no faster, among so many comparisons.
+    fn change(&self, (slower, faster): (f64, f64), max_regression: f64, comparisons: usize) -> Change {
+        let [old, new, if_slower, if_faster] =
+            [&self.old, &self.new, &self.if_slower, &self.if_faster].map(|ms| median(ms));
+        let over = |less: f64, more: f64| more > less * (1.0 + max_regression) && more - less > WAKING_MS;
+        let regressed = over(old, if_slower);
+        if slower <= LEVEL && regressed {
+            Change::Regressed
+        } else if regressed && clearest_p(self.old.len(), self.new.len()) * comparisons as f64 > LEVEL {
+            Change::TooFewRuns
+        } else if !regressed && over(old, new) && slower_p(&self.old, &self.new) * comparisons as f64 <= LEVEL {
+            Change::AsMachine
+        } else if slower <= LEVEL && if_slower > old {
+            Change::SlowerWithin
+        } else if faster <= LEVEL && if_faster < old {
+            if over(if_faster, old) { Change::Faster } else { Change::FasterWithin }
+        } else {
+            Change::Same
+        }
+    }
 }
 
 fn warnings(old: &Report, new: &Report) -> Vec<String> {
@@ -212,7 +345,7 @@ mod tests {
     #[test]
     fn the_same_program_is_hardly_ever_accused() {
         let seed = 11;
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let (mut significant, mut regressed) = (0, 0);
         for _ in 0..200 {
             let (old, new) = (noisy(&mut random, 10, &|_| 1.0), noisy(&mut random, 10, &|_| 1.0));
@@ -228,7 +361,7 @@ mod tests {
     #[test]
     fn what_is_a_fifth_slower_is_found_and_nothing_else() {
         let seed = 12;
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let old = noisy(&mut random, 10, &|_| 1.0);
         let new = noisy(&mut random, 10, &|at| if at % 10 == 3 { 1.2 } else { 1.0 });
         let found = Comparison::of(&old, &new, 0.1).unwrap();
@@ -237,14 +370,81 @@ mod tests {
         assert_eq!(variants, ["v3", "v13", "v23", "v33"], "seed {seed}");
         let allowed = Comparison::of(&old, &new, 0.3).unwrap();
         assert_eq!(allowed.regressions(), 0, "as much as that is allowed");
-        assert_eq!(allowed.compared.iter().filter(|row| row.change == Change::Slower).count(), 4);
+        assert_eq!(allowed.compared.iter().filter(|row| row.change == Change::SlowerWithin).count(), 4);
         let back = Comparison::of(&new, &old, 0.1).unwrap();
         assert_eq!(back.compared.iter().filter(|row| row.change == Change::Faster).count(), 4);
     }
 
+    /// `report` with ceilings of one thread that are so many times what they were.
+    fn with_ceilings(mut report: Report, factor: f64) -> Report {
+        report.ceilings = vec![crate::bench::Ceiling {
+            place: Place::Thread,
+            read_bytes_per_s: Some(1e10 * factor),
+            upload_bytes_per_s: None,
+            operations_per_s: Some(1e9 * factor),
+        }];
+        report
+    }
+
+    #[test]
+    fn a_machine_that_is_slower_on_one_of_the_days_accuses_nobody_and_hides_nobody() {
+        let seed = 14;
+        let mut random = Random::new(seed);
+        let old = with_ceilings(noisy(&mut random, 10, &|_| 1.0), 1.0);
+        let factor = |at: usize| if at % 10 == 3 { 1.2 * 1.2 } else { 1.2 };
+        let timed = noisy(&mut random, 10, &factor);
+        let of = |found: &Comparison, change| found.compared.iter().filter(|row| row.change == change).count();
+        // The probe is slower by as much.
+        let found = Comparison::of(&old, &with_ceilings(timed.clone(), 1.0 / 1.2), 0.1).unwrap();
+        let regressed = found.compared.iter().filter(|row| row.change == Change::Regressed);
+        let variants: Vec<&str> = regressed.map(|row| row.key.variant.as_str()).collect();
+        assert_eq!(variants, ["v3", "v13", "v23", "v33"], "seed {seed}");
+        assert!(of(&found, Change::AsMachine) > 30, "seed {seed}: {found:?}");
+        let shift = found.shifts[0];
+        assert!(shift.is_worth_telling() && (shift.machine_ratio() - 1.2).abs() < 0.02, "{shift:?}");
+        // The probe is as fast as it was: then all of them are slower, and that is the program.
+        let found = Comparison::of(&old, &with_ceilings(timed, 1.0), 0.1).unwrap();
+        assert_eq!(of(&found, Change::Regressed), 40, "seed {seed}");
+        // Then the baseline is the slow one: nothing is faster but by what it gains beyond that.
+        let fast = with_ceilings(noisy(&mut random, 10, &|_| 1.0), 1.0);
+        let slow = with_ceilings(noisy(&mut random, 10, &factor), 1.0 / 1.2);
+        assert_eq!(of(&Comparison::of(&slow, &fast, 0.1).unwrap(), Change::Faster), 4, "seed {seed}");
+    }
+
+    #[test]
+    fn what_waking_a_thread_takes_is_no_regression() {
+        let mut random = Random::new(15);
+        let short = |report: Report| {
+            let mut report = report;
+            let runs = report.rows.iter_mut().flat_map(|row| &mut row.cells).flat_map(|cell| &mut cell.runs);
+            runs.for_each(|run| run.ms /= 200.0);
+            report
+        };
+        let (old, new) = (noisy(&mut random, 10, &|_| 1.0), noisy(&mut random, 10, &|_| 1.3));
+        assert_eq!(Comparison::of(&old, &new, 0.1).unwrap().regressions(), 40, "10 ms and 13 ms");
+        let found = Comparison::of(&short(old.clone()), &short(new), 0.1).unwrap();
+        assert_eq!(found.regressions(), 0, "50 us and 65 us");
+        assert!(found.compared.iter().all(|row| row.change == Change::SlowerWithin), "{found:?}");
+        let twice = noisy(&mut random, 10, &|_| 2.0);
+        assert_eq!(Comparison::of(&short(old), &short(twice), 0.1).unwrap().regressions(), 40, "50 us and 100 us");
+    }
+
+    #[test]
+    fn what_has_nothing_in_common_is_known_before_anything_is_measured() {
+        let report = examples::report();
+        let scope = Scope { kinds: &["stats"], sizes: &Sizes::Growing, places: &[(Place::Cpu, 8)], files: &[] };
+        assert!(scope.meets(&report));
+        let (there, elsewhere) = (Sizes::parse("7,1e4").unwrap(), Sizes::parse("7").unwrap());
+        assert!(Scope { sizes: &there, ..scope }.meets(&report));
+        assert!(!Scope { sizes: &elsewhere, ..scope }.meets(&report));
+        assert!(!Scope { kinds: &["primes"], ..scope }.meets(&report));
+        assert!(!Scope { places: &[(Place::Cpu, 4), (Place::Gpu(1), 1)], ..scope }.meets(&report));
+        assert!(Scope { places: &[], files: &["jobs.jsonl"], ..scope }.meets(&report));
+    }
+
     #[test]
     fn too_few_runs_are_said_to_be_too_few() {
-        let mut random = Random(13);
+        let mut random = Random::new(13);
         let (old, new) = (noisy(&mut random, 3, &|_| 1.0), noisy(&mut random, 3, &|_| 2.0));
         let found = Comparison::of(&old, &new, 0.1).unwrap();
         assert!(found.compared.iter().filter(|row| row.change == Change::TooFewRuns).count() > 30);

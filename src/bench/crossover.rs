@@ -39,6 +39,70 @@ impl BreakEven {
     }
 }
 
+/// At which sizes two can be told apart: where the intervals of their medians do not meet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToldApart {
+    /// At the largest that was measured, so that a break-even size says something.
+    #[default]
+    Largest,
+    /// At some, and not at the largest.
+    Smaller,
+    /// At none.
+    Never,
+}
+
+/// How a challenger stands against another over all sizes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Standing {
+    /// From which size on it is faster by the medians.
+    pub break_even: BreakEven,
+    /// Between which sizes the two cannot be told apart: from where it may win by the intervals of the medians to where it
+    /// surely does. `None` where there is no such size.
+    pub band_units: Option<(u64, u64)>,
+    /// At which sizes the two can be told apart.
+    pub told_apart: ToldApart,
+    /// How many times as fast it is at best, and at how many units.
+    pub best: (f64, u64),
+}
+
+impl Standing {
+    /// Of rows ascending in size, each with the cells of the challenger and of the other; `None` where there are none.
+    fn of(pairs: &[(&Row, &Cell, &Cell)]) -> Option<Self> {
+        let of = |challenger: fn(&Cell) -> f64, other: fn(&Cell) -> f64| {
+            BreakEven::of(pairs.iter().map(|(row, cell, held)| (row.units, challenger(cell), other(held))))
+        };
+        let early = of(|cell| cell.low_ms, |other| other.high_ms)?;
+        let late = of(|cell| cell.high_ms, |other| other.low_ms)?;
+        let unclear =
+            |(_, cell, other): &(&Row, &Cell, &Cell)| cell.low_ms < other.high_ms && other.low_ms < cell.high_ms;
+        let told_apart = if !pairs.last().is_some_and(unclear) {
+            ToldApart::Largest
+        } else if pairs.iter().all(unclear) {
+            ToldApart::Never
+        } else {
+            ToldApart::Smaller
+        };
+        let (least, most) = (pairs.first()?.0.units, pairs.last()?.0.units);
+        let band_units = match (early, late) {
+            (BreakEven::Never, _) | (_, BreakEven::Always) => None,
+            // It surely wins at some smaller size, and what lies between is no single band.
+            (BreakEven::Always, BreakEven::Never) if told_apart != ToldApart::Never => None,
+            (early, late) => {
+                let edge = |found, otherwise| if let BreakEven::From(units) = found { units } else { otherwise };
+                Some((edge(early, least), edge(late, most)))
+            }
+        };
+        let ratios = pairs.iter().map(|(row, cell, other)| (other.median_ms / cell.median_ms, row.units));
+        Some(Self {
+            break_even: of(|cell| cell.median_ms, |other| other.median_ms)?,
+            band_units,
+            told_apart,
+            best: ratios.max_by(|a, b| a.0.total_cmp(&b.0))?,
+        })
+    }
+}
+
 /// Why a GPU does not win at a size.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -84,7 +148,7 @@ pub enum Reason {
 /// Where it loses, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lost {
-    /// The largest size that was measured at which it loses, in units.
+    /// The largest size that was measured at which it surely loses, in units.
     pub units: u64,
     /// How long it took there.
     pub gpu_ms: f64,
@@ -101,9 +165,11 @@ pub struct Challenge {
     pub place: Place,
     /// From which size on it wins, its input uploaded anew for each job.
     pub fresh: BreakEven,
-    /// Between which sizes the two cannot be told apart: from where it may win by the intervals of the medians to where it
-    /// surely does. `None` where there is no such size.
+    /// As [`Standing::band_units`].
     pub band_units: Option<(u64, u64)>,
+    /// At which sizes it and the CPU can be told apart; earlier reports do not say.
+    #[serde(default)]
+    pub told_apart: ToldApart,
     /// From which size on it wins where its input lies on it already.
     pub resident: BreakEven,
     /// From which size on it wins where it is set up first: the only job of a program.
@@ -137,8 +203,30 @@ pub struct Parallel {
     pub threads: u32,
     /// From which size on they win.
     pub break_even: BreakEven,
+    /// As [`Standing::band_units`]; earlier reports do not say.
+    #[serde(default)]
+    pub band_units: Option<(u64, u64)>,
+    /// At which sizes they and one thread can be told apart; earlier reports do not say.
+    #[serde(default)]
+    pub told_apart: ToldApart,
     /// How many times as fast they are at best, and at how many units.
     pub best: (f64, u64),
+}
+
+impl Parallel {
+    /// How all threads stand against one.
+    pub fn standing(&self) -> Standing {
+        let Self { break_even, band_units, told_apart, best, .. } = *self;
+        Standing { break_even, band_units, told_apart, best }
+    }
+}
+
+impl Challenge {
+    /// How it stands against the CPU, its input uploaded anew for each job.
+    pub fn standing(&self) -> Standing {
+        let Self { fresh: break_even, band_units, told_apart, best, .. } = *self;
+        Standing { break_even, band_units, told_apart, best }
+    }
 }
 
 impl Verdict {
@@ -161,13 +249,9 @@ impl Verdict {
 fn parallel(rows: &[Row]) -> Option<Parallel> {
     let pairs: Vec<(&Row, &Cell, &Cell)> =
         rows.iter().filter_map(|row| Some((row, row.cell(Place::Cpu)?, row.cell(Place::Thread)?))).collect();
-    let break_even = BreakEven::of(pairs.iter().map(|(row, all, one)| (row.units, all.median_ms, one.median_ms)))?;
-    let ratios = pairs.iter().map(|(row, all, one)| (one.median_ms / all.median_ms, row.units));
-    Some(Parallel {
-        threads: pairs.iter().map(|(_, all, _)| all.lanes).max()?,
-        break_even,
-        best: ratios.max_by(|a, b| a.0.total_cmp(&b.0))?,
-    })
+    let Standing { break_even, band_units, told_apart, best } = Standing::of(&pairs)?;
+    let threads = pairs.iter().map(|(_, all, _)| all.lanes).max()?;
+    Some(Parallel { threads, break_even, band_units, told_apart, best })
 }
 
 fn challenge(rows: &[Row], place: Place, devices: &[DeviceDescription]) -> Option<Challenge> {
@@ -184,32 +268,23 @@ fn challenge(rows: &[Row], place: Place, devices: &[DeviceDescription]) -> Optio
         devices.iter().filter(|device| device.device == place.device().to_string()).collect();
     let opening_ms = devices.iter().filter_map(|device| device.opening_ms).chain(opened).fold(0.0, f64::max);
     let software = place.is_gpu() && devices.iter().any(|device| device.software);
-    let early = of(&|gpu| gpu.low_ms, &|cpu| cpu.high_ms)?;
-    let late = of(&|gpu| gpu.high_ms, &|cpu| cpu.low_ms)?;
-    let (least, most) = (pairs.first()?.0.units, pairs.last()?.0.units);
-    let band_units = match (early, late) {
-        (BreakEven::Never, _) | (_, BreakEven::Always) => None,
-        (early, late) => {
-            let edge = |found, otherwise| if let BreakEven::From(units) = found { units } else { otherwise };
-            Some((edge(early, least), edge(late, most)))
-        }
-    };
-    let ratios = pairs.iter().map(|(row, gpu, cpu)| (cpu.median_ms / gpu.median_ms, row.units));
+    let Standing { break_even, band_units, told_apart, best } = Standing::of(&pairs)?;
     Some(Challenge {
         place,
-        fresh: of(&median, &median)?,
+        fresh: break_even,
         band_units,
+        told_apart,
         resident: of(&|gpu| (gpu.median_ms - gpu.phase_ms(|run| run.upload_ms)).max(f64::MIN_POSITIVE), &median)?,
         cold: of(&|gpu| gpu.median_ms + opening_ms + setup_ms, &median)?,
         opening_ms,
-        best: ratios.max_by(|a, b| a.0.total_cmp(&b.0))?,
+        best,
         lost: lost(&pairs, place, software),
     })
 }
 
-/// The largest size at which the CPU wins, and why.
+/// The largest size at which the CPU surely wins, and why.
 fn lost(pairs: &[(&Row, &Cell, &Cell)], place: Place, software: bool) -> Option<Lost> {
-    let (row, gpu, cpu) = pairs.iter().rfind(|(_, gpu, cpu)| gpu.median_ms >= cpu.median_ms)?;
+    let (row, gpu, cpu) = pairs.iter().rfind(|(_, gpu, cpu)| gpu.low_ms >= cpu.high_ms)?;
     let cpu_ms = cpu.median_ms;
     let [upload_ms, compute_ms, readback_ms, setup_ms] = [
         gpu.phase_ms(|run| run.upload_ms),
@@ -294,5 +369,32 @@ mod tests {
         let row = |units, one, all| examples::row("k", "v", units, &[(Place::Thread, one), (Place::Cpu, all)]);
         let found = Verdict::of(&[row(100, 1.0, 4.0), row(10_000, 100.0, 25.0)], &[]).unwrap().parallel.unwrap();
         assert_eq!((found.threads, found.break_even, found.best), (8, BreakEven::From(1000), (4.0, 10_000)));
+    }
+    /// Verdicts of cells with medians, and intervals that reach as far as `reach` times the median to both sides.
+    fn held_against_one(times: &[(u64, f64, f64)], reach: f64) -> Parallel {
+        let row = |&(units, one, all): &(u64, f64, f64)| {
+            let mut row = examples::row("k", "v", units, &[(Place::Thread, one), (Place::Cpu, all)]);
+            for cell in &mut row.cells {
+                (cell.low_ms, cell.high_ms) = (cell.median_ms * (1.0 - reach), cell.median_ms * (1.0 + reach));
+            }
+            row
+        };
+        Verdict::of(&times.iter().map(row).collect::<Vec<_>>(), &[]).unwrap().parallel.unwrap()
+    }
+
+    #[test]
+    fn where_intervals_meet_two_cannot_be_told_apart() {
+        // By the medians all threads win at both sizes, by three in a thousand.
+        let even = [(100, 1.003, 1.0), (10_000, 100.3, 100.0)];
+        let found = held_against_one(&even, 0.02);
+        assert_eq!((found.break_even, found.told_apart), (BreakEven::Always, ToldApart::Never));
+        assert_eq!(found.band_units, Some((100, 10_000)));
+        let sure = held_against_one(&even, 0.0001);
+        assert_eq!((sure.told_apart, sure.band_units), (ToldApart::Largest, None), "narrow intervals tell them apart");
+        let late = held_against_one(&[(100, 1.0, 4.0), (10_000, 100.0, 99.0)], 0.02);
+        assert_eq!(late.told_apart, ToldApart::Smaller);
+        assert!(matches!(late.band_units, Some((from, 10_000)) if from > 5_000), "{late:?}");
+        let once = held_against_one(&[(100, 4.0, 1.0), (10_000, 100.0, 99.0)], 0.02);
+        assert_eq!((once.told_apart, once.band_units), (ToldApart::Smaller, None));
     }
 }

@@ -19,7 +19,7 @@ use crate::runner::{Incoming, Runner, StreamOptions};
 const USUAL_RUNS: u32 = 5;
 
 /// Where the jobs of a file run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// All on the CPU.

@@ -17,6 +17,7 @@ mod place;
 mod probe;
 mod report;
 mod roofline;
+mod shift;
 mod sizes;
 mod statistics;
 mod subject;
@@ -24,13 +25,14 @@ mod sweep;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use baseline::{Change, Compared, Comparison, Incomparable, Key};
-pub use crossover::{BreakEven, Challenge, Lost, Parallel, Reason, Verdict};
+pub use baseline::{At, Change, Compared, Comparison, Incomparable, Key, Scope};
+pub use crossover::{BreakEven, Challenge, Lost, Parallel, Reason, Standing, ToldApart, Verdict};
 pub use job_file::{FileBench, FileComparison, FileRun, Mode};
 pub use measure::{Difference, Effort, Stand};
 pub use place::Place;
 pub use probe::{Probed, probe};
 pub use report::{Ceiling, Cell, DeviceDescription, Machine, Report, Row, Run, SCHEMA, Settings};
 pub use roofline::{Bound, Limit, limit};
+pub use shift::Shift;
 pub use sizes::Sizes;
 pub use sweep::{OnRow, Sweep, calibrate, every_place, stand};

@@ -44,6 +44,14 @@ impl Sizes {
         Ok(Self::Given(sizes))
     }
 
+    /// Whether this could be one of them.
+    pub(super) fn may_hold(&self, units: u64) -> bool {
+        match self {
+            Self::Growing => true,
+            Self::Given(sizes) => sizes.contains(&units),
+        }
+    }
+
     /// The first one.
     pub(super) fn first(&self) -> Option<u64> {
         match self {

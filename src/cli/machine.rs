@@ -10,6 +10,7 @@ use crate::cli::Stopped;
 use crate::cli::options::{Options, memory_arg, with_machine_options};
 use crate::cli::single::warn;
 use crate::cli::terminal::{print, tell};
+use crate::cli::whole_file;
 use crate::device::{Device, DeviceInfo, free_memory_bytes};
 use crate::engine::FREE_PART;
 use crate::report::visible;
@@ -57,15 +58,17 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         return Err(Stopped::usage("export: try `tandem machine --help`"));
     };
     let options = Options::read(matches)?;
+    let output = matches.get_one::<PathBuf>("output").filter(|path| path.as_os_str() != "-");
+    output.map_or(Ok(()), |path| whole_file::check("--output", path))?;
     let runner = options.runner().build()?;
     let name = matches.get_one::<String>("name").map_or(NAME, String::as_str);
     let machine = of_this(&runner, &options, name);
     // What this writes, it reads.
     machine.check().map_err(|error| Stopped::usage(format_args!("this machine cannot be described: {error}")))?;
     let text = machine.to_json();
-    match matches.get_one::<PathBuf>("output").filter(|path| path.as_os_str() != "-") {
+    match output {
         Some(path) => {
-            std::fs::write(path, text).map_err(|error| Stopped::failed(format_args!("{}: {error}", path.display())))?;
+            whole_file::write("--output", path, "", |out| out.write_all(text.as_bytes()))?;
             tell(format_args!("written to {}", visible(&path.display().to_string())));
         }
         None => print(|out| out.write_all(text.as_bytes()))?,

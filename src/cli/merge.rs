@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::cli::Stopped;
-use crate::cli::run::takes_no_rename;
 use crate::cli::stopped::FAILED;
 use crate::cli::terminal::tell;
+use crate::cli::whole_file::takes_no_rename;
 use crate::report::figures::{counted, whole};
 use crate::results::{Merged, merge, merge_to_file};
 

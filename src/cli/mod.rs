@@ -27,6 +27,7 @@ mod terminal;
 mod total;
 mod verify;
 mod watch;
+mod whole_file;
 
 pub use command::command;
 pub use stopped::Stopped;

@@ -1,15 +1,13 @@
 //! Pictures of a run: its report and its trace, written when it has ended.
 
-use std::fs::OpenOptions;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
 use clap::{Arg, ArgMatches, value_parser};
 
-use crate::cli::Stopped;
-use crate::cli::run::takes_no_rename;
+use crate::cli::{Stopped, whole_file};
 use crate::device::Device;
 use crate::engine::Outcome;
 use crate::report::{RunAbout, quoted, run_gantt, run_page, write_trace};
@@ -90,7 +88,7 @@ impl Pictures {
                 let (option, path) = (form.option(), path.display());
                 return Err(Stopped::usage(format_args!("{option}: {path} is {what}: name another file")));
             }
-            check(path).map_err(|error| failed(*form, path, &error, ""))?;
+            whole_file::check(form.option(), path)?;
         }
         if !files.is_empty() {
             runner.engine().record();
@@ -113,8 +111,8 @@ impl Pictures {
         runner.engine().wait();
         let Some(timeline) = runner.engine().timeline() else { return Ok(()) };
         let write = |(form, path): &(Form, PathBuf)| {
-            write_to(path, |out| write_form(*form, &timeline, &runner, out))
-                .map_err(|error| failed(*form, path, &error, "; the results are whole"))
+            let draw = |out: &mut dyn Write| write_form(*form, &timeline, &runner, out);
+            whole_file::write(form.option(), path, "; the results are whole", draw)
         };
         let written: Vec<Result<(), Stopped>> = self.files.iter().map(write).collect();
         written.into_iter().collect()
@@ -131,10 +129,6 @@ fn form_of_report(path: &Path) -> Result<Form, Stopped> {
             path.display()
         ))),
     }
-}
-
-fn failed(form: Form, path: &Path, error: &io::Error, besides: &str) -> Stopped {
-    Stopped::failed(format_args!("{}: {}: {error}{besides}", form.option(), path.display()))
 }
 
 fn write_form(form: Form, timeline: &Timeline, runner: &Runner, out: &mut dyn Write) -> io::Result<()> {
@@ -158,70 +152,12 @@ fn about(runner: &Runner) -> RunAbout {
     RunAbout { title: "A run of tandem".to_owned(), lead: command, facts }
 }
 
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Beside the file, whose place it takes at the end; with the rights that new files have.
-fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".tandem-").suffix(".part");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder(path))
-}
-
-/// Whether a file can be written, without touching what is there.
-fn check(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Err(io::Error::other("a folder: name a file in it"));
-    }
-    if takes_no_rename(path) {
-        return OpenOptions::new().write(true).open(path).map(drop);
-    }
-    beside(path).map(drop)
-}
-
-/// Writes a file whole, or leaves what is there.
-fn write_to(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    if takes_no_rename(path) {
-        let mut out = BufWriter::new(OpenOptions::new().write(true).open(path)?);
-        write(&mut out)?;
-        return out.flush();
-    }
-    let mut out = BufWriter::with_capacity(1 << 18, beside(path)?);
-    write(&mut out)?;
-    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.persist(path).map(drop).map_err(|error| error.error)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_replaced_whole_or_left_as_it_was() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("run.html");
-        std::fs::write(&path, "before").unwrap();
-        check(&path).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "before");
-        let torn = |out: &mut dyn Write| {
-            out.write_all(b"half")?;
-            Err(io::ErrorKind::StorageFull.into())
-        };
-        assert!(write_to(&path, torn).is_err());
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "before");
-        write_to(&path, |out| out.write_all(b"after")).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "after");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
-    }
-
-    #[test]
-    fn what_cannot_be_written_is_told_before() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(check(folder.path()).is_err());
-        assert!(check(&folder.path().join("missing/run.html")).is_err());
+    fn the_ending_of_a_report_says_what_to_draw() {
         assert!(form_of_report(Path::new("run.pdf")).is_err());
         assert_eq!(form_of_report(Path::new("a/b.SVG")).unwrap(), Form::Svg);
     }

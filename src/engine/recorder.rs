@@ -16,6 +16,9 @@ const SPANS_MAX: usize = 1 << 21;
 /// Jobs that have a line, at most, and so many again that failed.
 const JOBS_MAX: usize = 1 << 21;
 
+/// Jobs that failed of which it is kept what went wrong; of more, only why.
+const MESSAGES_MAX: usize = 1000;
+
 /// Whose time a span is: a lane of a device, or a place of those who wait outside all lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Spot {
@@ -38,6 +41,7 @@ pub(crate) struct Recorder {
 struct Jobs {
     lines: Vec<JobLine>,
     unlisted: u64,
+    messages: usize,
 }
 
 #[derive(Debug, Default)]
@@ -144,7 +148,7 @@ impl Recorder {
         let places: Vec<u32> = spots.iter().map(place).collect();
         spans.iter_mut().for_each(|span| span.track = places[span.track as usize]);
         spans.sort_by_key(|span| (span.begin, span.track));
-        let Jobs { lines: mut jobs, unlisted } = std::mem::take(&mut *lock(&self.jobs));
+        let Jobs { lines: mut jobs, unlisted, .. } = std::mem::take(&mut *lock(&self.jobs));
         jobs.sort_by_key(|job| job.index);
         let last = spans.iter().map(|span| span.end).chain(jobs.iter().map(|job| job.ended)).max();
         let several =
@@ -174,7 +178,12 @@ impl Jobs {
     fn note(&mut self, outcome: &Outcome, ended: Duration, most: usize) {
         let is_listed = self.lines.len() < most || (outcome.result.is_err() && self.lines.len() < 2 * most);
         if is_listed {
-            self.lines.push(JobLine::of(outcome, ended));
+            let mut line = JobLine::of(outcome, ended);
+            self.messages += usize::from(line.message.is_some());
+            if self.messages > MESSAGES_MAX {
+                line.message = None;
+            }
+            self.lines.push(line);
         } else {
             self.unlisted += 1;
         }
@@ -248,6 +257,14 @@ mod tests {
         (0..10).for_each(|_| jobs.note(&bad, Duration::ZERO, 4));
         assert_eq!((jobs.lines.len(), jobs.unlisted), (8, 12));
         assert_eq!(jobs.lines.iter().filter(|line| line.cause.is_some()).count(), 4);
+    }
+
+    #[test]
+    fn of_very_many_failures_only_the_causes_are_kept() {
+        let (mut jobs, bad) = (Jobs::default(), crate::report::examples::failed());
+        (0..MESSAGES_MAX + 5).for_each(|_| jobs.note(&bad, Duration::ZERO, usize::MAX / 4));
+        assert_eq!(jobs.lines.iter().filter(|line| line.message.is_some()).count(), MESSAGES_MAX);
+        assert!(jobs.lines.iter().all(|line| line.cause.is_some()));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::engine::running::{PassEnd, Running};
 use crate::input::Scratch;
 use crate::job::{Cause, JobError};
 use crate::kernels::{Answer, DynKernel};
+use crate::random::SplitMix64;
 
 /// One run of a verification.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +73,7 @@ pub(crate) fn verify(
     let work = kernel.work();
     let units = work.units;
     let granularity = work.granularity.max(1);
-    let mut random = SplitMix(seed);
+    let mut random = Cuts(SplitMix64(seed));
     let mut found = Verification { runs: Vec::new(), skipped: Vec::new(), seed };
     let mut add = |label: String, assigned: Vec<(Arc<dyn Device>, u32, Cut)>| -> Result<bool, JobError> {
         match run(kernel, granularity, assigned)? {
@@ -221,16 +222,12 @@ fn hash(answer: &dyn Answer) -> Result<String, JobError> {
     Ok(hasher.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): enough to choose cuts.
-struct SplitMix(u64);
+/// Enough to choose cuts.
+struct Cuts(SplitMix64);
 
-impl SplitMix {
+impl Cuts {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.next_u64()
     }
 
     /// Random cuts of `0..units`, at multiples of `granularity`, in random order.
@@ -256,7 +253,7 @@ mod tests {
     #[test]
     fn cuts_cover_every_unit_once_and_begin_at_granules() {
         for seed in 0..200 {
-            let mut random = SplitMix(seed);
+            let mut random = Cuts(SplitMix64(seed));
             let units = random.next() % 1000;
             let mut ranges = random.cut(units, 64);
             ranges.sort_by_key(|range| range.start);

@@ -141,6 +141,7 @@ pub fn timeline(threads: usize, jobs: usize) -> Timeline {
             id: format!("job <{job}> & \"more\"").into(),
             kind: ["stats", "primes", "factor"][job % 3],
             cause: failed.then_some("timeout"),
+            message: failed.then(|| "it ran for longer than <1 s>".into()),
             ran_on: if gpu { "gpu:0" } else { "cpu" }.to_owned(),
             submitted: ms(0.0),
             queued: ms(begin),

@@ -13,12 +13,14 @@ figure{margin:1.4em 0 2em}.wide{overflow-x:auto}.chart{display:block;width:100%;
 details{margin:.3em 0}summary{cursor:pointer;color:var(--soft)}\
 a:focus-visible,summary:focus-visible,.wide:focus-visible{outline:2px solid var(--s0);outline-offset:2px}\
 table{border-collapse:collapse;font-size:.9rem;margin:.5em 0}caption{text-align:left;color:var(--soft);padding:.2em 0}\
-th,td{text-align:left;padding:.2em .9em .2em 0;border-bottom:1px solid var(--grid);vertical-align:top;white-space:nowrap;\
-font-variant-numeric:tabular-nums}th{font-weight:600}tbody th{font-weight:400;white-space:normal;overflow-wrap:anywhere;\
-min-width:6rem;max-width:24rem}td:last-child{white-space:normal;max-width:34rem}td.long{min-width:18rem}\
+th,td{text-align:left;padding:.2em .8em .2em 0;border-bottom:1px solid var(--grid);vertical-align:top;white-space:nowrap;\
+font-variant-numeric:tabular-nums}th{font-weight:600}thead th{white-space:normal}tbody th{font-weight:400;white-space:normal;overflow-wrap:anywhere;\
+min-width:4rem;max-width:24rem}td:last-child{white-space:normal;max-width:34rem}td.text{white-space:normal;overflow-wrap:anywhere}\
+td.long{min-width:9rem}\
 dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(12rem,1fr));gap:.6em 1.5em;margin:1em 0}\
 dt{color:var(--soft);font-size:.85rem}dd{margin:0;font-size:1.1rem;overflow-wrap:anywhere}\
-@media print{.wide{overflow:visible}.chart{min-width:0}figure{break-inside:avoid}body{max-width:none}}";
+@media print{.wide{overflow:visible}.chart{min-width:0}table{font-size:.7rem}th,td,td.long,tbody th{white-space:normal;min-width:0;\
+overflow-wrap:anywhere;padding-right:.5em}figure{break-inside:avoid}body{max-width:none}}";
 
 /// A page as it grows.
 #[derive(Clone, Debug)]

@@ -163,11 +163,18 @@ fn level(name: &str, changes: &[(Duration, u64)]) -> Vec<Level> {
 }
 
 fn memory(timeline: &Timeline) -> Figure {
+    let peak = timeline.memory.iter().map(|(_, level)| *level).max().unwrap_or(0);
+    let of_budget = timeline.budget_bytes.map_or_else(String::new, |budget| {
+        let share = Unit::Share.show(peak as f64 / budget.max(1) as f64);
+        format!(" They may take {}; at most {}, {share} of it, were reserved.", bytes(budget), bytes(peak))
+    });
     let chart = StepChart {
         about: About::new(
             "memory",
             "Memory reserved by jobs",
-            "What jobs had reserved of the memory that they may take together; small jobs reserve none.",
+            format!(
+                "What jobs had reserved of the memory that they may take together; small jobs reserve none.{of_budget}"
+            ),
         ),
         label: "memory".to_owned(),
         unit: Unit::Bytes,
@@ -234,6 +241,9 @@ fn regret(page: &mut Page, timeline: &Timeline) {
     ]);
     let mut worst: Vec<&JobLine> = timeline.jobs.iter().filter(|job| job.regret_ms > 0.0).collect();
     worst.sort_by(|a, b| b.regret_ms.total_cmp(&a.regret_ms).then(a.index.cmp(&b.index)));
+    if weighed == 0 {
+        return page.paragraph("Nothing was predicted, so that nothing can be held against what jobs took.");
+    }
     if worst.is_empty() {
         return page.paragraph("No job took longer than another choice was predicted to take.");
     }
@@ -267,7 +277,7 @@ fn failures(page: &mut Page, jobs: &[JobLine]) {
     let mut table = DataTable::new(["cause", "jobs"]);
     causes.iter().for_each(|(cause, count)| table.row([(*cause).to_owned(), whole(*count)]));
     page.table("Causes", &table);
-    let mut table = DataTable::new(["job", "kind", "cause", "ran on", "took", "waited"]);
+    let mut table = DataTable::new(["job", "kind", "cause", "ran on", "took", "waited", "what went wrong"]);
     for (job, cause) in failed.iter().take(FAILED_MAX) {
         let took = time_ms(job.achieved_ms);
         table.row([
@@ -277,6 +287,7 @@ fn failures(page: &mut Page, jobs: &[JobLine]) {
             job.ran_on.clone(),
             took,
             time(job.queued),
+            job.message.as_deref().unwrap_or("the results say it").to_owned(),
         ]);
     }
     let rest = failed.len().saturating_sub(FAILED_MAX);
@@ -328,5 +339,40 @@ mod tests {
         let table = &page[page.find("Jobs with the largest regret").unwrap()..];
         assert!(table.contains(&time_ms(worst)) && table.contains("reason of &lt;"));
         assert_eq!(table.matches("reason of").count(), 5);
+    }
+
+    #[test]
+    fn a_failure_says_what_went_wrong() {
+        let page = run_page(&timeline(2, 100), &RunAbout::default());
+        assert_eq!(page.matches("<td>it ran for longer than &lt;1 s&gt;</td>").count(), 2);
+    }
+
+    #[test]
+    fn where_nothing_was_predicted_nothing_is_praised() {
+        let mut timeline = timeline(2, 100);
+        timeline.jobs.iter_mut().for_each(|job| (job.predicted_ms, job.regret_ms) = (None, 0.0));
+        let page = run_page(&timeline, &RunAbout::default());
+        assert!(page.contains("Nothing was predicted") && !page.contains("No job took longer"));
+        timeline.jobs[0].predicted_ms = Some(1.0);
+        let page = run_page(&timeline, &RunAbout::default());
+        assert!(!page.contains("Nothing was predicted") && page.contains("No job took longer"));
+    }
+
+    #[test]
+    fn memory_is_drawn_to_the_scale_of_what_was_reserved_and_the_budget_is_told() {
+        // At most 2 GiB.
+        let mut timeline = timeline(2, 100);
+        timeline.budget_bytes = Some(3 << 30);
+        let near = memory(&timeline).svg();
+        assert!(
+            near.contains("class=\"limit\"") && near.contains("They may take 3.00 GiB; at most 2.00 GiB, 66.7 % of it"),
+            "{near}"
+        );
+        timeline.budget_bytes = Some(300 << 30);
+        let far = memory(&timeline).svg();
+        assert!(
+            !far.contains("class=\"limit\"") && far.contains("They may take 300 GiB; at most 2.00 GiB, 0.667 % of it"),
+            "{far}"
+        );
     }
 }

@@ -12,7 +12,8 @@ use crate::job::EarlierResults;
 use crate::report::{Detail, write_outcome};
 use crate::results::Tally;
 use crate::results::file::{Arrivals, ResultsFile};
-use crate::results::sink::{Pipeline, RunResults};
+use crate::results::pipeline::Pipeline;
+use crate::results::sink::RunResults;
 use crate::results::sorted::Entry;
 
 /// How long until one looks again for an outcome that is still on its way to the disk.

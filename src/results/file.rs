@@ -11,8 +11,9 @@ use crate::job::JobHash;
 use crate::results::Tally;
 use crate::results::claim::{claim, end_of_links, named, with_suffix};
 use crate::results::journal::{Journal, Kept, RESUMES, Source};
+use crate::results::pipeline::{PIECE_BYTES, Pipeline, Queue};
 use crate::results::rendered::{Afterwards, Bytes, Rendered};
-use crate::results::sink::{OfWritten, PIECE_BYTES, Pipeline, Queue, Render, RunResults};
+use crate::results::sink::{OfWritten, Render, RunResults};
 use crate::results::sorted::{Entry, write_sorted};
 use crate::results::synced::{Synced, sync_folder};
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::results::claim::{claim, end_of_links, named, with_suffix};
 use crate::results::line::{HEAD_BYTES, Head};
-use crate::results::sink::PIECE_BYTES;
+use crate::results::pipeline::PIECE_BYTES;
 
 /// Of each shard so much is read at once: there may be a thousand.
 const BUFFER_BYTES: usize = 32 << 10;

@@ -9,6 +9,7 @@ mod journal;
 mod line;
 mod merge;
 mod ordered;
+mod pipeline;
 mod rendered;
 mod sink;
 mod sorted;

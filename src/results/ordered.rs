@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
+use crate::results::pipeline::{PIECE_BYTES, Queue};
 use crate::results::rendered::{Afterwards, Bytes, Rendered, append_from};
-use crate::results::sink::{PIECE_BYTES, Queue};
 
 /// Outcomes on their way into the order of the jobs: the next one due leaves at once, the others wait in memory, and past
 /// a limit in an unlinked temporary file.

@@ -106,6 +106,7 @@ impl Record {
                 id: job.id.clone(),
                 kind: job.kind,
                 cause: None,
+                message: None,
                 ran_on: ran_on.to_owned(),
                 submitted: duration(ready_ms),
                 queued: duration(began_ms - ready_ms),

@@ -1,5 +1,6 @@
 //! What an outcome and its plan tell of a job.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::JobLine;
@@ -7,6 +8,9 @@ use crate::engine::Outcome;
 use crate::plan::{Candidate, Plan};
 use crate::report::chosen;
 use crate::report::figures::time_ms;
+
+/// Of what went wrong, characters that are kept.
+const MESSAGE_CHARS: usize = 300;
 
 impl JobLine {
     /// The line of a job that ended `ended` after the begin of the run.
@@ -31,6 +35,7 @@ impl JobLine {
             id: outcome.id.clone(),
             kind: outcome.kind,
             cause: outcome.result.as_ref().err().map(|error| error.cause.name()),
+            message: outcome.result.as_ref().err().map(|error| beginning(&error.message)),
             ran_on: outcome.ran_on.to_string(),
             submitted: ended.saturating_sub(timings.total),
             queued: timings.queued,
@@ -40,6 +45,13 @@ impl JobLine {
             regret_ms,
             reason: plan.and_then(reason),
         }
+    }
+}
+
+fn beginning(message: &str) -> Arc<str> {
+    match message.char_indices().nth(MESSAGE_CHARS) {
+        Some((end, _)) => format!("{} …", &message[..end]).into(),
+        None => message.into(),
     }
 }
 
@@ -57,8 +69,6 @@ fn best_other(plan: &Plan) -> Option<(&Candidate, f64)> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::report::examples::{failed, plan, succeeded};
 
@@ -84,5 +94,13 @@ mod tests {
         let line = JobLine::of(&failed(), Duration::from_secs(1));
         assert_eq!((line.cause, line.predicted_ms, line.regret_ms), (Some("bad_input"), None, 0.0));
         assert_eq!(line.ran_on, "none");
+        assert_eq!(line.message.as_deref(), failed().result.err().map(|error| error.message).as_deref());
+    }
+
+    #[test]
+    fn of_a_long_message_the_beginning_is_kept() {
+        let message = "é".repeat(MESSAGE_CHARS + 1);
+        assert_eq!(beginning(&message).chars().count(), MESSAGE_CHARS + 2);
+        assert_eq!(&*beginning(&message[2..]), &message[2..]);
     }
 }

@@ -80,6 +80,8 @@ pub struct JobLine {
     pub kind: &'static str,
     /// Why it failed, as a [`Cause`](crate::job::Cause)'s name; `None` where it succeeded.
     pub cause: Option<&'static str>,
+    /// What went wrong, the beginning of it; `None` where it succeeded, and where very many had failed before it.
+    pub message: Option<Arc<str>>,
     /// Where it ran: `cpu`, `gpu:0`, `split`, or `none`.
     pub ran_on: String,
     /// When it was submitted.

@@ -107,7 +107,13 @@ fn what_is_no_kind_no_size_and_no_format_is_refused_before_anything_runs() {
         (&["bench", "nowhere/jobs.jsonl"], "neither a kind nor a job file"),
         (&["bench", "primes", "--export", "r.yaml"], "use one of .json, .csv, .md, .html"),
         (&["bench", "primes", "--export", "r"], "use one of .json"),
-        (&["bench", "primes", "--export", inside.to_str().unwrap()], "cannot be written"),
+        (&["bench", "primes", "--export", inside.to_str().unwrap()], "cannot be written: there is no folder "),
+        (&["bench", "primes", "--sizes", "-5"], "`-5` is no size: write whole numbers above 0"),
+        (&["bench", "primes", "--min-time", "-3s"], "-3s"),
+        (
+            &["bench", "primes", "--baseline", "r.json", "--max-regression", "-5%"],
+            "`-5%` is no share: write it as in 10%",
+        ),
         (&["bench", "primes", "--sizes", "9..1"], "is empty: write the smaller size first"),
         (&["bench", "primes", "--devices", "tpu"], "use thread, cpu, gpu, gpu:N, split"),
         (&["bench", "primes", "--min-time", "3s", "--runs", "3"], "cannot be used with"),
@@ -175,7 +181,11 @@ fn stretch(report: &Value, factor: f64) -> Value {
 fn a_baseline_that_was_much_faster_fails_the_bench_and_a_slower_one_does_not() {
     let (folder, _, report) = small_report();
     let ended = against(&folder, &stretch(&report, 1e-6), &[]).expect(1);
-    assert!(ended.out.contains("regressed by more than 10 %") && ended.out.contains("  regressed\n"), "{}", ended.out);
+    assert!(
+        ended.out.contains("regressed by more than 10 %") && ended.out.contains("  <0.001  regressed"),
+        "{}",
+        ended.out
+    );
     let ended = against(&folder, &stretch(&report, 1e6), &["--max-regression", "10%"]).expect(0);
     assert!(ended.out.contains("none of ") && ended.out.contains("  faster\n"), "{}", ended.out);
     let mut other = stretch(&report, 1e6);
@@ -200,8 +210,25 @@ fn a_baseline_of_another_format_is_a_usage_error() {
     let broken = write(folder.path(), "broken.json", "{\"schema\":1}");
     let ended = tandem(&["bench", "primes", "--baseline", &broken]).expect(2);
     assert!(ended.err.contains("it is no report of `tandem bench --export FILE.json`"), "{}", ended.err);
-    let ended = tandem(&["bench", "factor", "--budget", "1", "--baseline", &path]).expect(1);
-    assert!(ended.err.contains("no row in common"), "{}", ended.err);
+    for (text, expected) in
+        [("[]", "it has no `schema`"), ("{", "it is no JSON, "), ("{\"schema\":1,\"rows\":7}", "it is not whole, ")]
+    {
+        let corrupt = write(folder.path(), "corrupt.json", text);
+        let ended = tandem(&["bench", "primes", "--baseline", &corrupt]).expect(2);
+        assert!(ended.err.contains(expected) && ended.err.contains("make one anew"), "{text}: {}", ended.err);
+        assert!(!ended.err.contains("struct "), "no word of the program's own: {}", ended.err);
+    }
+    // Other kinds, sizes or places, before anything is measured.
+    for other in
+        [&["factor"][..], &["primes", "--sizes", "501"], &["primes", "--sizes=500", "--threads=2", "--devices=split"]]
+    {
+        let ended = tandem(&[&["bench"], other, &["--baseline", &path]].concat());
+        if ended.code == Some(3) && !has_usable_gpu() {
+            continue;
+        }
+        let ended = ended.expect(2);
+        assert!(ended.err.contains("no row in common") && ended.out.is_empty(), "{other:?}: {ended:?}");
+    }
 }
 
 const JOBS: &str = "{\"id\":\"a\",\"kind\":\"primes\",\"range\":[0,300000]}\n{\"kind\":\"factor\",\"n\":\"600851475143\"}\n\

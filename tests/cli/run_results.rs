@@ -111,8 +111,17 @@ fn a_run_that_is_killed_leaves_what_had_ended_and_the_old_results() {
 #[test]
 fn an_output_that_cannot_be_made_is_an_error_before_anything_runs() {
     let (folder, path) = file("jobs.jsonl", jobs(1));
-    let ended = tandem(&["run", &path, "--output", "/no/such/folder/results.jsonl"]).expect(1);
-    assert!(ended.err.starts_with("error: --output: /no/such/folder/results.jsonl.partial: "), "{}", ended.err);
+    let ended = tandem(&["run", &path, "--output", "/no/such/folder/results.jsonl"]).expect(2);
+    assert!(
+        ended.err.starts_with("error: --output: /no/such/folder/results.jsonl cannot be written: there is no folder "),
+        "{}",
+        ended.err
+    );
+    let ended = tandem(&["machine", "export", "--output", "/no/such/folder/m.json"]).expect(2);
+    assert!(
+        ended.err.starts_with("error: --output: /no/such/folder/m.json cannot be written: there is no folder "),
+        "{ended:?}"
+    );
     let ended = tandem(&["run", &path, "--output", folder.path().to_str().unwrap()]).expect(2);
     assert!(ended.err.contains("is a folder: name a file in it"), "{}", ended.err);
 }

@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn intervals_hold_the_true_median_as_often_as_they_say() {
         let seed = 20;
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         for n in [6, 11, 24] {
             let held = (0..2000).filter(|_| {
                 // A lopsided distribution, as timings have, with median 1 + ln 2.

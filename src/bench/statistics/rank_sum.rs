@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn large_samples_and_ties_go_by_the_normal_distribution_to_nearly_the_same() {
-        let mut random = Random(7);
+        let mut random = Random::new(7);
         let old: Vec<f64> = (0..20).map(|_| random.timing(1.0)).collect();
         let new: Vec<f64> = (0..20).map(|_| random.timing(1.0)).collect();
         let exact = slower_p(&old, &new);

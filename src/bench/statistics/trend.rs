@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn a_machine_that_slows_down_is_noticed() {
         let seed = 3;
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let values: Vec<f64> = (0..12).map(|i| 10.0 + 0.2 * f64::from(i) + 0.3 * random.unit()).collect();
         let found = trend(&values).unwrap();
         assert!(found.p < 0.001 && (found.change - 0.2).abs() < 0.06, "{found:?} (seed {seed})");
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn one_that_does_not_is_rarely_accused() {
         let seed = 4;
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let accused = (0..2000).filter(|_| {
             let values: Vec<f64> = (0..12).map(|_| random.timing(10.0)).collect();
             trend(&values).unwrap().p < 0.01

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ArgMatches;
-use serde::Deserialize;
+use serde_json::Value;
 
-use crate::bench::{Effort, FileBench, Incomparable, Place, Report, SCHEMA, Settings, Sizes, every_place};
+use crate::bench::{Effort, FileBench, Incomparable, Place, Report, SCHEMA, Scope, Settings, Sizes, every_place};
 use crate::cli::Stopped;
 use crate::cli::bench::command::Wanted;
 use crate::cli::bench::export::Export;
@@ -93,6 +93,17 @@ impl Asked {
         Ok(places)
     }
 
+    /// Refuses a baseline with which nothing that is measured in these places could be compared; `cpu` has so many threads.
+    pub fn check_baseline(&self, places: &[Place], threads: u32) -> Result<(), Stopped> {
+        let Some(baseline) = &self.baseline else { return Ok(()) };
+        let kinds: Vec<&'static str> = self.kinds.iter().map(|kind| kind.name).collect();
+        let files: Vec<&str> = self.files.iter().map(|file| file.name.as_str()).collect();
+        let lanes = |place: Place| if place == Place::Cpu { threads } else { 1 };
+        let places: Vec<(Place, u32)> = places.iter().map(|&place| (place, lanes(place))).collect();
+        let scope = Scope { kinds: &kinds, sizes: &self.sizes, places: &places, files: &files };
+        if scope.meets(baseline) { Ok(()) } else { Err(super::incomparable(Incomparable::NothingInCommon)) }
+    }
+
     /// The same, as it is kept in a report.
     pub fn settings(&self) -> Settings {
         Settings {
@@ -125,19 +136,20 @@ fn read_jobs(path: &Path) -> Result<FileBench, Stopped> {
 }
 
 fn read_baseline(path: &Path) -> Result<Report, Stopped> {
-    #[derive(Deserialize)]
-    struct Head {
-        schema: u32,
-    }
     let name = path.display();
     let wrong = |why: &dyn std::fmt::Display| Stopped::usage(format_args!("--baseline: {name}: {why}"));
     let text = fs::read_to_string(path).map_err(|error| wrong(&error))?;
-    let no_report = |error: serde_json::Error| {
-        wrong(&format_args!("it is no report of `tandem bench --export FILE.json`: {error}"))
+    let no_report = |why: &dyn std::fmt::Display| {
+        wrong(&format_args!("it is no report of `tandem bench --export FILE.json`: {why}: make one anew"))
     };
-    let head: Head = serde_json::from_str(&text).map_err(no_report)?;
-    if head.schema != SCHEMA {
-        return Err(wrong(&Incomparable::Schema { found: head.schema }));
+    let json: Value =
+        serde_json::from_str(&text).map_err(|error| no_report(&format_args!("it is no JSON, {error}")))?;
+    let Some(schema) = json.get("schema").and_then(Value::as_u64) else {
+        return Err(no_report(&"it has no `schema`, the number of its format"));
+    };
+    if schema != u64::from(SCHEMA) {
+        return Err(wrong(&Incomparable::Schema { found: schema }));
     }
-    serde_json::from_str(&text).map_err(no_report)
+    // Read once more from the text, so that an error says where.
+    serde_json::from_str(&text).map_err(|error| no_report(&format_args!("it is not whole, {error}")))
 }

@@ -49,6 +49,8 @@ pub(in crate::cli) fn command() -> Command {
             "A..B|LIST",
             "Sizes of kernels in units: 1e3..1e8 (by eights) or 1000,1e6 [default: by eights while time is]",
         )
+        // So that what is wrong with a value is told, and not that no option is called so.
+        .allow_hyphen_values(true)
         .value_parser(Sizes::parse),
         text("devices", "LIST", "Where to measure, of thread, cpu, gpu, gpu:N and split [default: all that there are]")
             .value_delimiter(',')
@@ -62,6 +64,7 @@ pub(in crate::cli) fn command() -> Command {
         .allow_negative_numbers(true)
         .value_parser(|text: &str| parse_bounded(text, 1..=86_400)),
         text("min-time", "TIME", "How long to measure each size at least, ten runs or more: 500ms, 3s")
+            .allow_hyphen_values(true)
             .value_parser(parse_duration),
         text("runs", "N", "How many runs of each size in each place [default: ten or more where time permits]")
             .conflicts_with("min-time")
@@ -90,7 +93,7 @@ pub(in crate::cli) fn command() -> Command {
         text("max-regression", "PERCENT", "How much slower is too slow")
             .requires("baseline")
             .default_value("10%")
-            .allow_negative_numbers(true)
+            .allow_hyphen_values(true)
             .value_parser(share),
     ];
     with_machine_options(

@@ -1,12 +1,10 @@
 //! The files that a benchmark is written to.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::bench::{Comparison, Report};
-use crate::cli::Stopped;
-use crate::cli::run::takes_no_rename;
+use crate::cli::{Stopped, whole_file};
 use crate::report::{bench_csv, bench_html, bench_markdown};
 
 /// How a benchmark is written.
@@ -46,41 +44,17 @@ impl Export {
     /// Refuses, before anything is measured, a file that cannot be written or that is one of `inputs`.
     pub fn check(&self, inputs: &[&Path]) -> Result<(), Stopped> {
         let path = self.path.display();
-        if self.path.is_dir() {
-            return Err(Stopped::usage(format_args!("--export: {path} is a folder: name a file in it")));
-        }
         let here = fs::canonicalize(&self.path).ok();
         if here.is_some() && inputs.iter().any(|input| fs::canonicalize(input).ok() == here) {
             return Err(Stopped::usage(format_args!("--export: {path} is the job file: name another file")));
         }
-        let attempt = if takes_no_rename(&self.path) {
-            OpenOptions::new().write(true).open(&self.path).map(|_| ())
-        } else {
-            // What is renamed into place at the end has to be made beside it.
-            let aside = self.aside();
-            OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .open(&aside)
-                .and_then(|_| fs::remove_file(&aside))
-        };
-        attempt.map_err(|error| Stopped::usage(format_args!("--export: {path} cannot be written: {error}")))
+        whole_file::check("--export", &self.path)
     }
 
     /// Writes it; where it is a plain file, beside it first, so that there is never half of one.
     pub fn write(&self, report: &Report, comparison: Option<(&Comparison, f64)>) -> Result<(), Stopped> {
         let text = self.render(report, comparison)?;
-        let written = if takes_no_rename(&self.path) {
-            OpenOptions::new().write(true).open(&self.path).and_then(|mut file| file.write_all(text.as_bytes()))
-        } else {
-            let aside = self.aside();
-            fs::write(&aside, text).and_then(|()| fs::rename(&aside, &self.path)).inspect_err(|_| {
-                // What cannot be removed either stays; the error that counts is told.
-                let _ = fs::remove_file(&aside);
-            })
-        };
-        written.map_err(|error| Stopped::failed(format_args!("--export: {}: {error}", self.path.display())))
+        whole_file::write("--export", &self.path, "", |out| out.write_all(text.as_bytes()))
     }
 
     fn render(&self, report: &Report, comparison: Option<(&Comparison, f64)>) -> Result<String, Stopped> {
@@ -95,13 +69,6 @@ impl Export {
     /// What users call it.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Where it is before it is whole.
-    fn aside(&self) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push(format!(".{}.partial", std::process::id()));
-        name.into()
     }
 }
 

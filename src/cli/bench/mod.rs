@@ -13,8 +13,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::ArgMatches;
 
 use crate::bench::{
-    Comparison, DeviceDescription, FileComparison, Machine, Place, Probed, Report, Row, SCHEMA, Stand, Sweep, Verdict,
-    probe, stand,
+    Comparison, DeviceDescription, FileComparison, Incomparable, Machine, Place, Probed, Report, Row, SCHEMA, Stand,
+    Sweep, Verdict, probe, stand,
 };
 use crate::cli::Stopped;
 use crate::cli::stopped::FAILED;
@@ -42,6 +42,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let one = asked.options.runner().threads(1).model(Location::Nowhere).build()?;
     let all = asked.options.runner().model(Location::Nowhere).build()?;
     let places = asked.places(&all)?;
+    asked.check_baseline(&places, all.engine().settings().threads)?;
     tell_devices(&all);
     if cfg!(debug_assertions) {
         tell("built without optimisation: these figures say nothing of a release build");
@@ -84,7 +85,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     }
     let mut code = u8::from(report.files.iter().any(|file| file.runs.iter().any(|run| run.failed > 0))) * FAILED;
     let comparison = asked.baseline.as_ref().map(|old| Comparison::of(old, &report, asked.max_regression)).transpose();
-    let comparison = comparison.map_err(|error| Stopped::failed(format_args!("--baseline: {error}")));
+    let comparison = comparison.map_err(incomparable);
     // What was measured is worth keeping also where it cannot be compared.
     let kept = comparison.as_ref().ok().and_then(Option::as_ref).map(|found| (found, asked.max_regression));
     for export in &asked.exports {
@@ -92,12 +93,17 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         tell(format_args!("written to {}", visible(&export.path().display().to_string())));
     }
     if let Some(found) = comparison? {
-        shown.comparison(&found, asked.max_regression)?;
+        shown.comparison(&found, asked.max_regression, &report.machine.devices)?;
         if found.regressions() > 0 {
             code = FAILED;
         }
     }
     Ok(ExitCode::from(code))
+}
+
+/// A baseline with which nothing can be done.
+fn incomparable(error: Incomparable) -> Stopped {
+    Stopped::usage(format_args!("--baseline: {error}"))
 }
 
 /// Every variant of the kinds, each row shown as it comes.
@@ -157,9 +163,9 @@ impl Shown {
         self.either(file_json(found), || file_text(found, stdout_style()))
     }
 
-    fn comparison(self, found: &Comparison, max_regression: f64) -> Result<(), Stopped> {
+    fn comparison(self, found: &Comparison, max_regression: f64, devices: &[DeviceDescription]) -> Result<(), Stopped> {
         self.either(comparison_json(found, max_regression), || {
-            format!("\n{}", comparison_text(found, max_regression, stdout_style()))
+            format!("\n{}", comparison_text(found, max_regression, devices, stdout_style()))
         })
     }
 }

@@ -17,7 +17,7 @@ use clap::ArgMatches;
 
 use lines::Lines;
 pub(super) use lines::{JobInput, Line};
-pub(super) use output::{Opened, Output, Shown, output_args, takes_no_rename};
+pub(super) use output::{Opened, Output, Shown, output_args};
 pub(super) use streaming::{Jobs, Streaming};
 
 use crate::cli::Stopped;

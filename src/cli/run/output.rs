@@ -9,6 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use crate::cli::Stopped;
 use crate::cli::run::streaming::OnBroken;
 use crate::cli::watch::Watching;
+use crate::cli::whole_file::{cannot, takes_no_rename};
 use crate::job::{EarlierResults, parse_bounded};
 use crate::results::{AsTheyCome, FileOptions, MAX_HELD_BYTES, OfWritten, Render, Results, ResultsFile, RunResults};
 
@@ -126,7 +127,12 @@ impl Output {
 
     /// Opens it.
     pub fn open(&self, shown: Shown, watching: &Watching, on_broken: OnBroken) -> Result<Opened, Stopped> {
-        let failed = |error: io::Error| Stopped::failed(format_args!("--output: {error}"));
+        let failed = |path: &Path, error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied => {
+                cannot("--output", path, &error)
+            }
+            _ => Stopped::failed(format_args!("--output: {error}")),
+        };
         let Shown { render, due, unordered, afterwards } = shown;
         let afterwards = afterwards.unwrap_or(|_| None);
         let out = match self.path() {
@@ -134,10 +140,11 @@ impl Output {
             Some(path) if takes_no_rename(path) => {
                 let file = std::fs::OpenOptions::new().write(true).open(path);
                 let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-                Box::new(file.map_err(|error| failed(named(error)))?)
+                Box::new(file.map_err(|error| failed(path, named(error)))?)
             }
             Some(path) => {
-                let file = ResultsFile::open(path, self.options, render, on_broken).map_err(failed)?;
+                let file =
+                    ResultsFile::open(path, self.options, render, on_broken).map_err(|error| failed(path, error))?;
                 return Ok(Opened::File(Arc::new(file)));
             }
         };
@@ -155,11 +162,6 @@ impl Output {
         let place = if error.to_string().contains(&place) { String::new() } else { format!("{place}: ") };
         Stopped::failed(format_args!("results: {place}{error}"))
     }
-}
-
-/// Whether what lies at the path is to be written to as it is: a pipe, a terminal, `/dev/null`.
-pub(in crate::cli) fn takes_no_rename(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
 /// The path without links and dots, as far as there is something there.

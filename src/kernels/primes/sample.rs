@@ -3,6 +3,7 @@
 use crate::job::Sample;
 use crate::kernels::primes::wheel::NUMBERS_PER_WORD;
 use crate::kernels::primes::{NumberRange, NumbersMode, PrimesParams, RangeMode};
+use crate::random::SplitMix64;
 
 /// Where the sampled range starts: far enough out for every part of the sieve to be at work.
 const RANGE_START: u64 = 1_000_000_000_080;
@@ -17,17 +18,9 @@ pub(super) fn sample(sample: &Sample) -> PrimesParams {
         let range = NumberRange::new(start, start + i128::from(numbers)).expect("it ends before 2^64");
         return PrimesParams::Range(range, RangeMode::Count);
     }
-    let mut state = sample.seed;
-    let numbers: Vec<u64> = (0..sample.units).map(|_| split_mix(&mut state) | 1).collect();
+    let mut random = SplitMix64(sample.seed);
+    let numbers: Vec<u64> = (0..sample.units).map(|_| random.next_u64() | 1).collect();
     PrimesParams::Numbers(numbers.into(), NumbersMode::Each)
-}
-
-/// The next number of the generator SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
-fn split_mix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let z = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

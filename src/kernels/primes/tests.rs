@@ -6,18 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::input::{InMemory, Scratch, Source};
 use crate::kernels::{Answer, FoldContext, Isa, Kernel, Next};
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-}
+use crate::random::SplitMix64;
 
 fn finish<K: Kernel>(kernel: &K, pass: &K::Pass, partial: K::Partial) -> Box<dyn Answer> {
     match kernel.next(pass, partial).unwrap() {
@@ -36,21 +25,21 @@ fn whole<K: Kernel>(kernel: &K) -> Box<dyn Answer> {
 
 /// Cut at random multiples of `granularity`, folded apart and merged as a random tree.
 fn in_pieces<K: Kernel>(kernel: &K, granularity: u64, seed: u64) -> Box<dyn Answer> {
-    let mut random = Random(seed);
+    let mut random = SplitMix64(seed);
     let pass = kernel.first_pass().unwrap();
     let mut scratch = Scratch::default();
     let mut context = FoldContext { isa: Isa::Portable, scratch: &mut scratch };
     let units = kernel.work().units;
-    let mut cuts: Vec<u64> = (0..random.next() % 12)
-        .map(|_| random.next() % (units / granularity + 1) * granularity)
+    let mut cuts: Vec<u64> = (0..random.next_u64() % 12)
+        .map(|_| random.next_u64() % (units / granularity + 1) * granularity)
         .chain([0, units])
         .collect();
     cuts.sort_unstable();
     let mut partials: Vec<K::Partial> =
         cuts.windows(2).map(|cut| kernel.fold(&pass, cut[0]..cut[1], &mut context).unwrap()).collect();
     while partials.len() > 1 {
-        let from = partials.swap_remove(random.next() as usize % partials.len());
-        let into = random.next() as usize % partials.len();
+        let from = partials.swap_remove(random.next_u64() as usize % partials.len());
+        let into = random.next_u64() as usize % partials.len();
         kernel.merge(&mut partials[into], from);
     }
     finish(kernel, &pass, partials.pop().unwrap())
@@ -158,12 +147,12 @@ fn sieves_far_out_keep_the_primes_and_no_others() {
     for start in [1_000_000_000_000u64, 200_000_000_000_000] {
         let first = start / NUMBERS_PER_WORD;
         let limit = (start + 100_000_000).isqrt();
-        let mut random = Random(start);
+        let mut random = SplitMix64(start);
         let mut looked_at = 0;
         sieve::Sieve::new(table.below_or_at(limit), first..first + 4 * sieve::BLOCK_WORDS as u64 + 77).for_each_block(
             |first_word, block| {
                 for _ in 0..20_000 {
-                    let (index, bit) = (random.next() as usize % block.len(), random.next() % 64);
+                    let (index, bit) = (random.next_u64() as usize % block.len(), random.next_u64() % 64);
                     let number = (first_word + index as u64) * NUMBERS_PER_WORD + wheel::offset_of_bit(bit as u32);
                     assert_eq!(block[index] >> bit & 1 == 1, is_prime(number), "{number}");
                     looked_at += 1;
@@ -193,8 +182,8 @@ fn one_wrong_bit_is_another_answer() {
 fn hostile_numbers() -> Vec<u64> {
     let mut numbers: Vec<u64> = (0..300).collect();
     numbers.extend([u64::MAX, u64::MAX - 58, 3_215_031_751, 3_825_123_056_546_413_051, 4_294_967_291 * 4_294_967_291]);
-    let mut random = Random(7);
-    numbers.extend((0..20_000).map(|i| random.next() >> (i % 64) | 1));
+    let mut random = SplitMix64(7);
+    numbers.extend((0..20_000).map(|i| random.next_u64() >> (i % 64) | 1));
     numbers
 }
 

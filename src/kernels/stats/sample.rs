@@ -2,6 +2,7 @@
 
 use crate::job::{JobParams, Sample};
 use crate::kernels::stats::{Number, StatsParams, StatsRequest};
+use crate::random::SplitMix64;
 
 /// A job over `units` made-up numbers of the variant's type, count to standard deviation. Floats are of both signs and
 /// bell-shaped, integers of all magnitudes.
@@ -9,7 +10,8 @@ use crate::kernels::stats::{Number, StatsParams, StatsRequest};
 /// # Panics
 /// Where the variant is none of the kind's.
 pub(super) fn sample(sample: &Sample) -> Box<dyn JobParams> {
-    let bits = Bits(sample.seed);
+    let mut random = SplitMix64(sample.seed);
+    let bits = std::iter::repeat_with(|| random.next_u64());
     match sample.variant {
         "f32" => params(sample, bits, |bits| bell(bits) as f32),
         "f64" => params(sample, bits, bell),
@@ -21,7 +23,11 @@ pub(super) fn sample(sample: &Sample) -> Box<dyn JobParams> {
     }
 }
 
-fn params<T: Number>(sample: &Sample, bits: Bits, number: impl Fn(u64) -> T) -> Box<dyn JobParams> {
+fn params<T: Number>(
+    sample: &Sample,
+    bits: impl Iterator<Item = u64>,
+    number: impl Fn(u64) -> T,
+) -> Box<dyn JobParams> {
     let values = bits.take(sample.units as usize).map(number).collect();
     Box::new(StatsParams::of_values(values, StatsRequest::default()))
 }
@@ -30,20 +36,6 @@ fn params<T: Number>(sample: &Sample, bits: Bits, number: impl Fn(u64) -> T) -> 
 fn bell(bits: u64) -> f64 {
     let third = |shift: u32| (bits >> shift & 0x1f_ffff) as f64 / f64::from(1 << 20) - 1.0;
     (third(0) + third(21) + third(42)) * std::f64::consts::FRAC_1_SQRT_2
-}
-
-/// Random bits: SplitMix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, 2014).
-struct Bits(u64);
-
-impl Iterator for Bits {
-    type Item = u64;
-
-    fn next(&mut self) -> Option<u64> {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Some(mixed ^ mixed >> 31)
-    }
 }
 
 #[cfg(test)]

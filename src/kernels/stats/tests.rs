@@ -292,17 +292,6 @@ fn check_job<T: Tested>(values: &[T], request: &StatsRequest, cuts: &[u64], seed
     }
 }
 
-/// Random bits: SplitMix64.
-pub(super) struct Bits(pub(super) u64);
-impl Bits {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e3779b97f4a7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58476d1ce4e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d049bb133111eb);
-        mixed ^ mixed >> 31
-    }
-}
-
 fn request(quantiles: &str, histogram: Option<&str>, missing: Option<&str>, ddof: u32) -> StatsRequest {
     StatsRequest {
         ddof,

@@ -1,18 +1,18 @@
 //! A benchmark as one page that needs nothing else: what to use, time against size, where the time goes, and how close to the
 //! device's ceiling.
 
-use crate::bench::{BreakEven, Cell, Comparison, Report, Row, Run, Verdict};
+use crate::bench::{BreakEven, Cell, Comparison, Report, Row, Run, ToldApart, Verdict};
 use crate::report::Page;
 use crate::report::bench::charts::{places, series_name};
-use crate::report::bench::comparison::{change_name, change_percent, outcome};
+use crate::report::bench::comparison::{HEAD, cells, machine_lines, outcome};
 use crate::report::bench::files::regret_words;
 use crate::report::bench::machine::at_best;
-use crate::report::bench::rows::{BUSY_MIN, bound_name, busy_note, ceiling, note};
-use crate::report::bench::{percent, place_name, spread, verdict_lines};
+use crate::report::bench::rows::{bound_name, time_cells};
+use crate::report::bench::{place_name, verdict_lines};
 use crate::report::chart::{
     About, Achieved, Axis, Band, BarChart, Ceiling, DataTable, LineChart, Point, Roofline, Series, StackedBars, Unit,
 };
-use crate::report::figures::{counted, rate, time_ms, whole};
+use crate::report::figures::{counted, time_ms, whole};
 
 /// A part of a run's time: its name, and how long it took in milliseconds.
 type Part = (&'static str, fn(&Run) -> f64);
@@ -31,7 +31,7 @@ pub fn bench_html(report: &Report, comparison: Option<(&Comparison, f64)>) -> St
     let lead = "Which device to use at which size, and why: measured on one thread, all threads, GPUs and all of them together.";
     let mut page = Page::new("tandem bench", lead);
     if let Some((found, max_regression)) = comparison {
-        compared(&mut page, found, max_regression);
+        compared(&mut page, report, found, max_regression);
     }
     page.section("What to use");
     for line in report.verdicts.iter().flat_map(|verdict| verdict_lines(verdict, &report.machine.devices)) {
@@ -123,17 +123,13 @@ fn variant(page: &mut Page, report: &Report, verdict: &Verdict, rows: &[Row], nu
             about: About::new(
                 &format!("phases-{number}"),
                 format!("{name}: where the time goes, {} units", whole(largest.units)),
-                "The median of each part of a run; the first run, which also opens the device and compiles shaders, is not among \
-                 them.",
+                "The median of a run, in the shares of the medians of its parts: these alone need not add up to it. The first run, which also \
+                 opens the device and compiles shaders, is not among them.",
             ),
             label: "time".to_owned(),
             unit: Unit::Ms,
             parts: PARTS.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            rows: largest
-                .cells
-                .iter()
-                .map(|cell| (place_name(cell, devices), PARTS.iter().map(|(_, part)| cell.phase_ms(part)).collect()))
-                .collect(),
+            rows: largest.cells.iter().map(|cell| (place_name(cell, devices), parts(cell))).collect(),
         };
         page.figure(&chart.draw());
     }
@@ -152,40 +148,28 @@ fn variant(page: &mut Page, report: &Report, verdict: &Verdict, rows: &[Row], nu
     ]);
     for row in rows {
         for (at, cell) in row.cells.iter().enumerate() {
-            table.row(time(row, cell, at == 0, report));
+            let (cells, notes) = time_cells(row, at, devices);
+            table.row(cells.into_iter().chain([time_ms(cell.cold.ms), notes]));
         }
     }
     page.table(&format!("{name}: every time"), &table);
 }
 
+/// How long each part of a run took in milliseconds, in the shares of their medians, together the median of the whole.
+fn parts(cell: &Cell) -> Vec<f64> {
+    let medians: Vec<f64> = PARTS.iter().map(|(_, part)| cell.phase_ms(part)).collect();
+    let sum: f64 = medians.iter().sum();
+    if sum > 0.0 { medians.into_iter().map(|ms| ms / sum * cell.median_ms).collect() } else { medians }
+}
+
 /// Where the first challenger begins to win; those of others would lie over it.
 fn bands(verdict: &Verdict) -> Vec<Band> {
     let bands = verdict.challenges.iter().filter_map(|challenge| {
-        let BreakEven::From(units) = challenge.fresh else { return None };
+        let (BreakEven::From(units), ToldApart::Largest) = (challenge.fresh, challenge.told_apart) else { return None };
         let (from, to) = challenge.band_units.unwrap_or((units, units));
         Some(Band { from: from as f64, to: to as f64, label: format!("{} wins from here", challenge.place) })
     });
     bands.min_by(|a, b| a.from.total_cmp(&b.from)).into_iter().collect()
-}
-
-/// The cells of a time; what holds for the whole row stands with its first one.
-fn time(row: &Row, cell: &Cell, is_first: bool, report: &Report) -> Vec<String> {
-    let ratio = |ratio: Option<f64>| ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}x"));
-    let busy = row.others_busy_cpus.filter(|busy| *busy >= BUSY_MIN && is_first).map(busy_note);
-    let notes: Vec<String> = note(cell).into_iter().chain(busy).collect();
-    vec![
-        whole(row.units),
-        place_name(cell, &report.machine.devices),
-        time_ms(cell.median_ms),
-        percent(spread(cell)),
-        rate(row.units_per_s(cell)),
-        ratio(row.ratio_to_cpu(cell)),
-        ratio(row.ratio_to_thread(cell)),
-        ceiling(cell),
-        whole(cell.runs.len() as u64),
-        time_ms(cell.cold.ms),
-        notes.join("; "),
-    ]
 }
 
 /// The largest size of each variant.
@@ -250,26 +234,14 @@ fn ceilings(page: &mut Page, report: &Report) {
     page.figure(&chart.draw());
 }
 
-fn compared(page: &mut Page, found: &Comparison, max_regression: f64) {
+fn compared(page: &mut Page, report: &Report, found: &Comparison, max_regression: f64) {
     page.section("Against the baseline");
     page.paragraph(&outcome(found, max_regression));
-    for warning in &found.warnings {
-        page.paragraph(warning);
+    for line in machine_lines(found) {
+        page.paragraph(&line);
     }
-    let mut table = DataTable::new(["kind", "variant", "units", "where", "then", "now", "change", "p", "verdict"]);
-    for row in &found.compared {
-        table.row([
-            row.key.kind.clone(),
-            row.key.variant.clone(),
-            whole(row.key.units),
-            row.key.place.clone(),
-            time_ms(row.old_ms),
-            time_ms(row.new_ms),
-            change_percent(row),
-            format!("{:.3}", row.p),
-            change_name(row.change).to_owned(),
-        ]);
-    }
+    let mut table = DataTable::new(HEAD);
+    found.compared.iter().for_each(|row| table.row(cells(row, &report.machine.devices)));
     page.table("Every time of both", &table);
 }
 
@@ -303,5 +275,21 @@ mod tests {
         report.verdicts.clear();
         let page = bench_html(&report, None);
         assert!(page.contains("file-0") && !page.contains("roofline"));
+    }
+
+    #[test]
+    fn the_parts_of_a_bar_add_up_to_the_median_that_the_table_shows() {
+        let run = |upload_ms: f64, compute_ms: f64| Run {
+            ms: upload_ms + compute_ms,
+            upload_ms,
+            compute_ms,
+            ..Run::default()
+        };
+        // The medians of the parts are 1 and 1, and that of the whole is 9.
+        let runs = vec![run(1.0, 8.0), run(8.0, 1.0), run(1.0, 1.0), run(9.0, 1.0), run(1.0, 9.0)];
+        let cell = Cell::new(crate::bench::Place::Gpu(0), 1, runs[0], runs.clone());
+        assert_eq!((cell.phase_ms(|run| run.upload_ms), cell.median_ms), (1.0, 9.0));
+        let parts = parts(&cell);
+        assert!((parts.iter().sum::<f64>() - 9.0).abs() < 1e-12 && parts[2] == parts[3], "{parts:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::bench::{Ceiling, Cell, Comparison, FileComparison, Machine, Place, Row, Verdict};
+use crate::bench::{At, Ceiling, Cell, Comparison, FileComparison, Machine, Place, Row, Verdict};
 use crate::report::bench::comparison::change_name;
 use crate::report::bench::words::verdict_lines;
 
@@ -94,13 +94,28 @@ pub fn file_json(found: &FileComparison) -> serde_json::Result<String> {
     }))
 }
 
-/// A comparison: `{"type":"comparison","max_regression","regressions","rows":[{"kind","variant","units","place","old_ms","new_ms",
-/// "p","change"}],"only_old":[…],"only_new":[…],"warnings":[…]}`.
+/// A comparison: `{"type":"comparison","max_regression","regressions","rows":[{"kind","variant","units","place","lanes",
+/// "old_ms","new_ms","p","others_busy_cpus":[then,now],"change"}],"only_old":[…],"only_new":[…],"shifts":[{"place","times",
+/// "together","times_ratio","ceilings_ratio","machine_ratio"}],"warnings":[…]}`; `lanes` are threads of the CPU, not of a job file.
 ///
 /// # Errors
 /// None that can come up.
 pub fn comparison_json(found: &Comparison, max_regression: f64) -> serde_json::Result<String> {
-    let key = |key: &crate::bench::Key| json!({"kind": key.kind, "variant": key.variant, "units": key.units, "place": key.place});
+    let key = |key: &crate::bench::Key| {
+        let lanes = if let At::Place(_, lanes) = key.at { Some(lanes) } else { None };
+        let place = key.at.to_string();
+        json!({"kind": key.kind, "variant": key.variant, "units": key.units, "place": place, "lanes": lanes})
+    };
+    let shifts = found.shifts.iter().map(|shift| {
+        json!({
+            "place": shift.place,
+            "times": shift.times,
+            "together": shift.together,
+            "times_ratio": shift.times_ratio,
+            "ceilings_ratio": shift.ceilings_ratio,
+            "machine_ratio": shift.machine_ratio(),
+        })
+    });
     let rows: Vec<Value> = found
         .compared
         .iter()
@@ -109,6 +124,7 @@ pub fn comparison_json(found: &Comparison, max_regression: f64) -> serde_json::R
             object["old_ms"] = json!(row.old_ms);
             object["new_ms"] = json!(row.new_ms);
             object["p"] = json!(row.p);
+            object["others_busy_cpus"] = json!(row.others_busy_cpus);
             object["change"] = json!(change_name(row.change));
             object
         })
@@ -120,6 +136,7 @@ pub fn comparison_json(found: &Comparison, max_regression: f64) -> serde_json::R
         "rows": rows,
         "only_old": found.only_old.iter().map(key).collect::<Vec<_>>(),
         "only_new": found.only_new.iter().map(key).collect::<Vec<_>>(),
+        "shifts": shifts.collect::<Vec<_>>(),
         "warnings": found.warnings,
     }))
 }

@@ -3,19 +3,19 @@
 use std::fmt::Write;
 
 use crate::bench::{Comparison, Report, Row};
-use crate::report::bench::comparison::{change_name, change_percent, outcome};
+use crate::report::bench::comparison::{HEAD, cells, machine_lines, outcome};
 use crate::report::bench::files::regret_words;
 use crate::report::bench::machine::at_best;
-use crate::report::bench::rows::{BUSY_MIN, busy_note, ceiling, note};
-use crate::report::bench::{percent, place_name, spread, verdict_lines};
-use crate::report::figures::{counted, rate, time_ms, whole};
+use crate::report::bench::rows::time_cells;
+use crate::report::bench::verdict_lines;
+use crate::report::figures::{counted, time_ms};
 use crate::report::visible;
 
 /// What was found, first: a sentence for each variant, then the tables. With a comparison, that comes before all.
 pub fn bench_markdown(report: &Report, comparison: Option<(&Comparison, f64)>) -> String {
     let mut text = "# tandem bench\n\n".to_owned();
     if let Some((found, max_regression)) = comparison {
-        compared(&mut text, found, max_regression);
+        compared(&mut text, report, found, max_regression);
     }
     for line in report.verdicts.iter().flat_map(|verdict| verdict_lines(verdict, &report.machine.devices)) {
         let _ = writeln!(text, "- {}", safe(&line));
@@ -76,52 +76,23 @@ pub fn bench_markdown(report: &Report, comparison: Option<(&Comparison, f64)>) -
 }
 
 fn times(text: &mut String, row: &Row, report: &Report) {
-    let ratio = |ratio: Option<f64>| ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}x"));
-    for (at, cell) in row.cells.iter().enumerate() {
-        // It is told once a row.
-        let is_first = at == 0;
-        let busy = row.others_busy_cpus.filter(|busy| *busy >= BUSY_MIN && is_first).map(busy_note);
-        let notes: Vec<String> = note(cell).into_iter().chain(busy).collect();
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-            safe(&row.kind),
-            safe(&row.variant),
-            whole(row.units),
-            place_name(cell, &report.machine.devices),
-            time_ms(cell.median_ms),
-            percent(spread(cell)),
-            rate(row.units_per_s(cell)),
-            ratio(row.ratio_to_cpu(cell)),
-            ratio(row.ratio_to_thread(cell)),
-            ceiling(cell),
-            cell.runs.len(),
-            notes.join("; ")
-        );
+    for at in 0..row.cells.len() {
+        let (cells, notes) = time_cells(row, at, &report.machine.devices);
+        let (kind, variant) = (safe(&row.kind), safe(&row.variant));
+        let _ = writeln!(text, "| {kind} | {variant} | {} | {notes} |", cells.join(" | "));
     }
 }
 
-fn compared(text: &mut String, found: &Comparison, max_regression: f64) {
+fn compared(text: &mut String, report: &Report, found: &Comparison, max_regression: f64) {
     let _ = writeln!(text, "**{}**\n", outcome(found, max_regression));
-    for warning in &found.warnings {
-        let _ = writeln!(text, "> {}\n", safe(warning));
+    for line in machine_lines(found) {
+        let _ = writeln!(text, "> {}\n", safe(&line));
     }
-    *text += "<details><summary>Against the baseline</summary>\n\n| kind | variant | units | where | then | now | change | p | |\n\
-              |---|---|--:|---|--:|--:|--:|--:|---|\n";
+    let _ = writeln!(text, "<details><summary>Against the baseline</summary>\n\n| {} |", HEAD.join(" | "));
+    *text += "|---|---|--:|---|--:|--:|--:|--:|---|\n";
     for row in &found.compared {
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} | {} | {:.3} | {} |",
-            safe(&row.key.kind),
-            safe(&row.key.variant),
-            whole(row.key.units),
-            row.key.place,
-            time_ms(row.old_ms),
-            time_ms(row.new_ms),
-            change_percent(row),
-            row.p,
-            change_name(row.change)
-        );
+        let cells = cells(row, &report.machine.devices).map(|cell| safe(&cell));
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
     *text += "\n</details>\n\n";
 }

@@ -26,7 +26,11 @@ use crate::bench::{Cell, DeviceDescription, Place};
 
 /// What a row calls a place: `cpu, 8 threads`, `gpu:0 software`.
 fn place_name(cell: &Cell, devices: &[DeviceDescription]) -> String {
-    match (cell.place, cell.lanes) {
+    place_with_lanes(cell.place, cell.lanes, devices)
+}
+
+fn place_with_lanes(place: Place, lanes: u32, devices: &[DeviceDescription]) -> String {
+    match (place, lanes) {
         (Place::Thread, _) | (Place::Cpu, 1) => "cpu, 1 thread".to_owned(),
         (Place::Cpu, lanes) => format!("cpu, {lanes} threads"),
         (place, _) if is_software(place, devices) => format!("{place} software"),

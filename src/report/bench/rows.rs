@@ -57,14 +57,36 @@ pub fn bench_row(row: &Row, devices: &[DeviceDescription], style: Style) -> Stri
 }
 
 /// That others were at work.
-pub(super) fn busy_note(busy: f64) -> String {
+fn busy_note(busy: f64) -> String {
     format!("others kept {busy:.1} CPUs busy during these runs, which makes them slower")
 }
 
 /// How close to what the place can do: `83 % of memory`.
-pub(super) fn ceiling(cell: &Cell) -> String {
+fn ceiling(cell: &Cell) -> String {
     let Some(limit) = cell.limit else { return "-".to_owned() };
     format!("{} {}", percent(limit.share), bound_name(limit.bound))
+}
+
+/// What a table of a report says of a time: units, where, median, how far its interval reaches, units a second, ratios to the CPU
+/// and to one thread, share of the ceiling, runs; and what is out of the ordinary. What holds for the whole row stands with its
+/// first cell.
+pub(super) fn time_cells(row: &Row, at: usize, devices: &[DeviceDescription]) -> ([String; 9], String) {
+    let cell = &row.cells[at];
+    let ratio = |ratio: Option<f64>| ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}x"));
+    let busy = row.others_busy_cpus.filter(|busy| *busy >= BUSY_MIN && at == 0).map(busy_note);
+    let notes: Vec<String> = note(cell).into_iter().chain(busy).collect();
+    let cells = [
+        whole(row.units),
+        place_name(cell, devices),
+        time_ms(cell.median_ms),
+        percent(spread(cell)),
+        rate(row.units_per_s(cell)),
+        ratio(row.ratio_to_cpu(cell)),
+        ratio(row.ratio_to_thread(cell)),
+        ceiling(cell),
+        whole(cell.runs.len() as u64),
+    ];
+    (cells, notes.join("; "))
 }
 
 /// What bounds a job, in a word.
@@ -97,7 +119,7 @@ fn phases(cell: &Cell) -> Option<String> {
 }
 
 /// What is out of the ordinary with a cell.
-pub(super) fn note(cell: &Cell) -> Option<String> {
+fn note(cell: &Cell) -> Option<String> {
     let runs = cell.runs.len();
     let mut notes = Vec::new();
     if runs == 1 {

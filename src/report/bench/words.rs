@@ -1,6 +1,6 @@
 //! What rows come to, in sentences.
 
-use crate::bench::{BreakEven, Challenge, DeviceDescription, Lost, Parallel, Reason, Verdict};
+use crate::bench::{BreakEven, Challenge, DeviceDescription, Lost, Parallel, Reason, Standing, ToldApart, Verdict};
 use crate::report::bench::is_software;
 use crate::report::figures::{time_ms, whole};
 
@@ -24,38 +24,73 @@ fn roughly(units: u64) -> String {
     whole((units + step / 2) / step * step)
 }
 
+/// What is said of whom, against whom.
+struct Words<'a> {
+    /// Who challenges: `gpu:0`.
+    who: &'a str,
+    /// That it is faster: `wins`.
+    wins: &'a str,
+    /// That it is not at any size: `never wins`.
+    loses: &'a str,
+    /// Against whom: `the CPU`.
+    other: &'a str,
+    /// How fast it is at best.
+    best: &'a str,
+}
+
+/// From which size on the challenger is faster, and where that cannot be told.
+fn standing(found: &Standing, words: &Words<'_>) -> String {
+    let Words { who, wins, loses, other, best } = words;
+    let unclear = |text: String| match found.band_units.filter(|(low, high)| low < high) {
+        Some((low, high)) => {
+            format!("{text}; between {} and {} the two cannot be told apart", roughly(low), roughly(high))
+        }
+        None => text,
+    };
+    match (found.told_apart, found.break_even) {
+        (ToldApart::Never, _) => format!("{who} cannot be told apart from {other} at any size measured, {best}"),
+        (ToldApart::Smaller, _) => {
+            unclear(format!("{who} cannot be told apart from {other} at the largest size measured, {best}"))
+        }
+        // It may win at every size, and surely does from the end of the band on.
+        (ToldApart::Largest, BreakEven::Always) => match found.band_units {
+            Some((_, high)) => unclear(format!("{who} {wins} from about n = {} on, {best}", roughly(high))),
+            None => format!("{who} {wins} at every size measured, {best}"),
+        },
+        (ToldApart::Largest, BreakEven::From(from)) => {
+            unclear(format!("{who} {wins} from about n = {} on, {best}", roughly(from)))
+        }
+        (ToldApart::Largest, BreakEven::Never) if found.best.0 > 1.0 => {
+            format!("{who} {wins} at some sizes, and not at the largest, {best}")
+        }
+        (ToldApart::Largest, BreakEven::Never) => format!("{who} {loses}, {best}"),
+    }
+}
+
 fn parallel(about: &str, found: &Parallel) -> String {
     let (ratio, units) = found.best;
-    let threads = found.threads;
-    let at_best = format!("{ratio:.2}x as fast as one at best (at {})", whole(units));
-    match found.break_even {
-        BreakEven::Always => format!("{about}: {threads} threads are worth it at every size measured, {at_best}"),
-        BreakEven::From(from) => {
-            format!("{about}: {threads} threads are worth it from about n = {} on, {at_best}", roughly(from))
-        }
-        BreakEven::Never if ratio > 1.0 => {
-            format!("{about}: {threads} threads are worth it at some sizes, and not at the largest, {at_best}")
-        }
-        BreakEven::Never => format!("{about}: {threads} threads are not worth it, {at_best}"),
-    }
+    let words = Words {
+        who: &format!("{} threads", found.threads),
+        wins: "are worth it",
+        loses: "are not worth it",
+        other: "one thread",
+        best: &format!("{ratio:.2}x as fast as one at best (at {})", whole(units)),
+    };
+    format!("{about}: {}", standing(&found.standing(), &words))
 }
 
 fn challenged(about: &str, found: &Challenge, devices: &[DeviceDescription]) -> String {
     let place = found.place;
     let software = if is_software(place, devices) { " (software)" } else { "" };
     let (ratio, units) = found.best;
-    let best = format!("{ratio:.2}x the CPU's speed at best (at {})", whole(units));
-    let mut text = match found.fresh {
-        BreakEven::From(from) => format!("{about}: {place}{software} wins from about n = {} on, {best}", roughly(from)),
-        BreakEven::Always => format!("{about}: {place}{software} wins at every size measured, {best}"),
-        BreakEven::Never if ratio > 1.0 => {
-            format!("{about}: {place}{software} wins at some sizes, and not at the largest, {best}")
-        }
-        BreakEven::Never => format!("{about}: {place}{software} never wins, {best}"),
+    let words = Words {
+        who: &format!("{place}{software}"),
+        wins: "wins",
+        loses: "never wins",
+        other: "the CPU",
+        best: &format!("{ratio:.2}x the CPU's speed at best (at {})", whole(units)),
     };
-    if let Some((low, high)) = found.band_units.filter(|(low, high)| low < high) {
-        text += &format!("; between {} and {} the two cannot be told apart", roughly(low), roughly(high));
-    }
+    let mut text = format!("{about}: {}", standing(&found.standing(), &words));
     if let Some(lost) = &found.lost {
         text += &format!("; {}", reason(lost, found));
     }
@@ -155,5 +190,40 @@ mod tests {
         let lines = verdict_lines(&verdict, &report.machine.devices);
         assert!(lines[0].contains("gpu:0 (software) never wins"), "{lines:?}");
         assert!(lines[0].contains("its shaders run on the CPU's own cores"), "{lines:?}");
+    }
+
+    #[test]
+    fn what_intervals_cannot_tell_apart_is_said_so_of_threads_as_of_a_gpu() {
+        let row = |units, medians: [f64; 3]| {
+            let [thread, cpu, gpu] = medians;
+            examples::row("k", "v", units, &[(Place::Thread, thread), (Place::Cpu, cpu), (Place::Gpu(0), gpu)])
+        };
+        let lines = |rows: &[crate::bench::Row]| verdict_lines(&Verdict::of(rows, &[]).unwrap(), &[]);
+        // The intervals of these examples reach to about 0.7 %.
+        let found = lines(&[row(10, [1.0, 0.999, 0.998]), row(1000, [9.99, 10.0, 9.985])]);
+        assert_eq!(
+            found[0],
+            "k v: 8 threads cannot be told apart from one thread at any size measured, 1.00x as fast as one at best (at 10)"
+        );
+        assert!(
+            found[1].starts_with("k v: gpu:0 cannot be told apart from the CPU at any size measured, "),
+            "{found:?}"
+        );
+        let found = lines(&[row(10, [1.0, 2.0, 4.0]), row(1000, [10.0, 9.99, 9.98])]);
+        for (line, start) in found.iter().zip([
+            "k v: 8 threads cannot be told apart from one thread at the largest size measured, 1.00x as fast as one at best \
+             (at 1,000); between ",
+            "k v: gpu:0 cannot be told apart from the CPU at the largest size measured, ",
+        ]) {
+            assert!(line.starts_with(start), "{line}");
+        }
+        assert!(found[1].contains("; at 10 the CPU is done"), "why it surely loses at the smaller size: {found:?}");
+        // Sure at the largest size only.
+        let found = lines(&[row(10, [1.0, 0.999, 0.998]), row(1000, [10.0, 5.0, 1.0])]);
+        assert!(found[0].starts_with("k v: 8 threads are worth it from about n = "), "{found:?}");
+        assert!(
+            found[0].contains("; between 10 and ") && found[0].ends_with(" the two cannot be told apart"),
+            "{found:?}"
+        );
     }
 }

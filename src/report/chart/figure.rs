@@ -41,7 +41,9 @@ impl DataTable {
                 let _ = match at {
                     0 => write!(text, "<th scope=\"row\">{}</th>", Escaped(cell)),
                     // What is a sentence is not to be squeezed into a column of words.
-                    _ if cell.len() > 60 => write!(text, "<td class=\"long\">{}</td>", Escaped(cell)),
+                    _ if cell.len() > 60 => write!(text, "<td class=\"text long\">{}</td>", Escaped(cell)),
+                    // A figure and its unit stay together; words may break.
+                    _ if cell.len() > 28 => write!(text, "<td class=\"text\">{}</td>", Escaped(cell)),
                     _ => write!(text, "<td>{}</td>", Escaped(cell)),
                 };
             }

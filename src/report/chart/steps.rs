@@ -26,7 +26,8 @@ pub struct StepChart {
     pub unit: Unit,
     /// The levels.
     pub levels: Vec<Level>,
-    /// What the levels are to stay below, and its name.
+    /// What the levels are to stay below, and its name; drawn where it lies within twice the greatest of them, so that it does not
+    /// flatten them.
     pub limit: Option<(String, f64)>,
     /// When it ends, in milliseconds.
     pub end_ms: f64,
@@ -40,7 +41,8 @@ impl StepChart {
     pub fn draw(&self) -> Figure {
         let mut svg = Svg::default();
         let (x, y) = (Axis::even("time", Unit::Ms), Axis::even(self.label.clone(), self.unit));
-        let limit = self.limit.as_ref().filter(|(_, level)| y.holds(*level));
+        let most = self.levels.iter().flat_map(|level| &level.changes).map(|(_, value)| *value).fold(0.0, f64::max);
+        let limit = self.limit.as_ref().filter(|(_, level)| y.holds(*level) && *level <= 2.0 * most);
         let entries = self.levels.iter().enumerate().map(|(at, level)| (level.name.as_str(), Key::Line, at % HUES));
         // One level alone is named by the axis.
         let entries = entries.filter(|_| self.levels.len() > 1 || limit.is_some());

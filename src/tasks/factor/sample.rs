@@ -1,22 +1,15 @@
 //! Jobs made up for benchmarks.
 
 use crate::job::Sample;
+use crate::random::SplitMix64;
 use crate::tasks::factor::FactorParams;
 
 /// A random number of as many bits as the variant says, which depends on the seed alone: a job has one number.
 pub(super) fn sample(sample: &Sample) -> FactorParams {
-    let mut state = sample.seed;
-    let high = if sample.variant == "u128" { split_mix(&mut state) } else { 0 };
-    let n = u128::from(high) << 64 | u128::from(split_mix(&mut state)).max(1);
+    let mut random = SplitMix64(sample.seed);
+    let high = if sample.variant == "u128" { random.next_u64() } else { 0 };
+    let n = u128::from(high) << 64 | u128::from(random.next_u64()).max(1);
     FactorParams::new(n).expect("it is not 0")
-}
-
-/// The next number of the generator SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
-fn split_mix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let z = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -6,14 +6,7 @@ use crate::device::gpu::assert_same_on_gpu;
 use crate::input::{InMemory, Source};
 use crate::kernels::primes::list::Numbers;
 use crate::kernels::primes::{NumberRange, NumbersKernel, NumbersMode, RangeKernel, RangeMode};
-
-/// SplitMix64.
-fn random(index: u64) -> u64 {
-    let z = index.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
+use crate::random::SplitMix64;
 
 fn check_numbers(what: &str, numbers: Vec<u64>, cuts: &[u64]) {
     for mode in [NumbersMode::Each, NumbersMode::Count] {
@@ -48,13 +41,13 @@ fn hostile_numbers_are_judged_as_on_the_cpu() {
 #[test]
 fn lists_of_every_length_around_words_and_tiles_agree() {
     for len in [0u64, 1, 2, 31, 32, 33, 63, 64, 65, 127, 128, 511, 512, 513, 1025] {
-        check_numbers(&format!("{len} numbers"), (0..len).map(|i| random(i) | 1).collect(), &[]);
+        check_numbers(&format!("{len} numbers"), (0..len).map(|i| SplitMix64::at(i) | 1).collect(), &[]);
     }
 }
 
 #[test]
 fn random_numbers_in_chunks_agree() {
-    check_numbers("random numbers", (0..40_003).map(|i| random(i) >> (i % 40)).collect(), &[64, 640, 32_768]);
+    check_numbers("random numbers", (0..40_003).map(|i| SplitMix64::at(i) >> (i % 40)).collect(), &[64, 640, 32_768]);
 }
 
 fn check_range(start: i128, end: i128, cuts: &[u64]) {

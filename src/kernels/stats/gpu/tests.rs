@@ -7,14 +7,7 @@ use crate::device::gpu::assert_same_on_gpu;
 use crate::input::InMemory;
 use crate::kernels::Kernel;
 use crate::kernels::stats::{Column, Number, StatsRequest};
-
-/// SplitMix64.
-fn random(index: u64) -> u64 {
-    let z = index.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
+use crate::random::SplitMix64;
 
 fn everything() -> StatsRequest {
     StatsRequest {
@@ -34,12 +27,12 @@ fn check<T: Number>(what: &str, values: Vec<T>, request: StatsRequest, cuts: &[u
 
 /// Elements of any bits at all: every exponent, NaN, infinities, subnormals.
 fn any_bits<T: Number>(len: u64) -> Vec<T> {
-    (0..len).map(|i| T::from_key(random(i) >> (64 - T::LAYOUT.key_bits))).collect()
+    (0..len).map(|i| T::from_key(SplitMix64::at(i) >> (64 - T::LAYOUT.key_bits))).collect()
 }
 
 /// Elements of a few neighbouring exponents, as measurements are.
 fn usual<T: Number>(len: u64, from: impl Fn(f64) -> T) -> Vec<T> {
-    (0..len).map(|i| from((random(i) >> 11) as f64 / (1u64 << 53) as f64 * 900.0)).collect()
+    (0..len).map(|i| from((SplitMix64::at(i) >> 11) as f64 / (1u64 << 53) as f64 * 900.0)).collect()
 }
 
 fn check_type<T: Number>(hostile: &[T], from: impl Fn(f64) -> T + Copy) {
@@ -139,7 +132,7 @@ fn sums_that_cancel_and_windows_that_move_stay_exact() {
     let drift = |i: u64| (i as f64 / 40.0 - 500.0).exp2() * if i.is_multiple_of(3) { -1.0 } else { 1.0 };
     check("drift", (0..40_000).map(drift).collect::<Vec<f64>>(), everything(), &[]);
     check("drift back", (0..40_000).rev().map(drift).collect::<Vec<f64>>(), everything(), &[12_345]);
-    let mut cancelling: Vec<f64> = (0..5000).map(|i| f64::from_bits(random(i) & !(1 << 62))).collect();
+    let mut cancelling: Vec<f64> = (0..5000).map(|i| f64::from_bits(SplitMix64::at(i) & !(1 << 62))).collect();
     cancelling.extend(cancelling.clone().iter().map(|x| -x));
     cancelling.push(3e-320);
     check("cancelling", cancelling, everything(), &[]);
@@ -157,7 +150,8 @@ fn missing_values_automatic_histograms_and_large_tables_agree() {
         quantiles: (0..=300).map(|i| format!("{}", f64::from(i) / 300.0).parse().unwrap()).collect(),
         ..StatsRequest::default()
     };
-    let values = |i: u64| if random(i).is_multiple_of(7) { -9999.0 } else { (random(i) >> 40) as f64 / 1e3 };
+    let values =
+        |i: u64| if SplitMix64::at(i).is_multiple_of(7) { -9999.0 } else { (SplitMix64::at(i) >> 40) as f64 / 1e3 };
     check("missing", (0..60_000).map(values).collect::<Vec<f64>>(), request.clone(), &[30_000]);
     check("missing", (0..30_000).map(|i| values(i) as f32).collect::<Vec<f32>>(), request.clone(), &[]);
     check("missing", (0..30_000).map(|i| values(i) as i32).collect::<Vec<i32>>(), request.clone(), &[]);
@@ -177,7 +171,10 @@ fn chunks_of_several_dispatches_agree() {
 fn columns_are_steps_of_their_own() {
     let column = |name: &str, seed: u64| Column {
         name: Some(name.into()),
-        source: Arc::new(InMemory::new(name, (0..5000).map(|i| random(seed + i) as f32 / 1e15).collect::<Vec<f32>>())),
+        source: Arc::new(InMemory::new(
+            name,
+            (0..5000).map(|i| SplitMix64::at(seed + i) as f32 / 1e15).collect::<Vec<f32>>(),
+        )),
     };
     let columns = vec![column("a", 1), column("b", 50_000), column("c", 90_000)];
     let kernel = StatsKernel::new(columns, true, everything()).unwrap();

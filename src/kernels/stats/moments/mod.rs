@@ -88,7 +88,8 @@ integer!(i32 => gather_32, u32 => gather_32, i64 => gather_64, u64 => gather_64)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::stats::tests::{Bits, every_isa};
+    use crate::kernels::stats::tests::every_isa;
+    use crate::random::SplitMix64;
 
     fn gathered<T: Gather>(isa: Isa, missing: Option<(u64, u64)>, blocks: impl Iterator<Item = Vec<T>>) -> Moments {
         let mut moments = Moments::empty(&T::LAYOUT);
@@ -100,8 +101,8 @@ mod tests {
 
     /// Gathers 40,000 values in blocks, on every instruction set, and compares with the same values one by one.
     fn check<T: Gather>(name: &str, missing: Option<T>, value: impl Fn(u64, usize) -> T) {
-        let mut bits = Bits(7);
-        let values: Vec<T> = (0..40_000).map(|i| value(bits.next(), i)).collect();
+        let mut bits = SplitMix64(7);
+        let values: Vec<T> = (0..40_000).map(|i| value(bits.next_u64(), i)).collect();
         let missing = missing.map(|missing| (missing.key(), missing.key()));
         let one_by_one = gathered(Isa::Portable, missing, values.iter().map(|value| vec![*value]));
         for isa in every_isa() {

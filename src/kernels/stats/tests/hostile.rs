@@ -1,6 +1,7 @@
 //! Random and hostile data of every type and size.
 
 use super::*;
+use crate::random::SplitMix64;
 
 const F64S: [f64; 24] = [
     0.0,
@@ -44,27 +45,29 @@ fn spreads() -> impl Strategy<Value = Spread> {
 }
 
 fn floats<T: Tested>(spread: Spread, len: usize, seed: u64, from_f64: fn(f64) -> T) -> Vec<T> {
-    let mut bits = Bits(seed);
-    let near = |bits: &mut Bits| from_f64((bits.next() >> 11) as f64 / 4503599627370496.0 - 1.0);
+    let mut bits = SplitMix64(seed);
+    let near = |bits: &mut SplitMix64| from_f64((bits.next_u64() >> 11) as f64 / 4503599627370496.0 - 1.0);
     (0..len)
         .map(|_| match spread {
-            Spread::Hostile => from_f64(F64S[bits.next() as usize % F64S.len()]),
-            Spread::AnyBits => T::from_key(bits.next() & T::LAYOUT.max_key()),
+            Spread::Hostile => from_f64(F64S[bits.next_u64() as usize % F64S.len()]),
+            Spread::AnyBits => T::from_key(bits.next_u64() & T::LAYOUT.max_key()),
             Spread::Near => near(&mut bits),
-            Spread::MostlyNear if bits.next().is_multiple_of(64) => from_f64(F64S[bits.next() as usize % F64S.len()]),
+            Spread::MostlyNear if bits.next_u64().is_multiple_of(64) => {
+                from_f64(F64S[bits.next_u64() as usize % F64S.len()])
+            }
             Spread::MostlyNear => near(&mut bits),
-            Spread::Few => from_f64([-9999.0, 1.5, 1.25][bits.next() as usize % 3]),
+            Spread::Few => from_f64([-9999.0, 1.5, 1.25][bits.next_u64() as usize % 3]),
         })
         .collect()
 }
 
 fn integers<T: Tested>(spread: Spread, len: usize, seed: u64) -> Vec<T> {
-    let mut bits = Bits(seed);
+    let mut bits = SplitMix64(seed);
     let max = T::LAYOUT.max_key();
     let middle = max / 2;
     (0..len)
         .map(|_| {
-            let next = bits.next();
+            let next = bits.next_u64();
             T::from_key(match spread {
                 Spread::Hostile => {
                     [0, 1, middle - 9998, middle, middle + 1, middle + 2, max - 1, max][next as usize % 8]
@@ -129,9 +132,9 @@ proptest! {
         let request = request("0.1 0.5", None, None, 1);
         let answer = |values: &[f64]| json(&StatsKernel::of_values(values.to_vec(), request.clone()).unwrap().answer_here().unwrap());
         let before = answer(&values);
-        let mut bits = Bits(seed ^ 1);
+        let mut bits = SplitMix64(seed ^ 1);
         for i in (1..len).rev() {
-            values.swap(i, bits.next() as usize % (i + 1));
+            values.swap(i, bits.next_u64() as usize % (i + 1));
         }
         prop_assert_eq!(answer(&values), before);
     }
