@@ -75,8 +75,8 @@ impl Machine {
             let path = error.path().to_string();
             let error = unreadable(error.into_inner());
             match error {
-                // The root is a point.
-                MachineError::Unreadable { line, column, message } if path != "." => {
+                // The root is a point, and what lies outside all fields a question mark.
+                MachineError::Unreadable { line, column, message } if !matches!(path.as_str(), "." | "?") => {
                     MachineError::Unreadable { line, column, message: format!("{path}: {message}") }
                 }
                 error => error,
