@@ -1,6 +1,7 @@
 //! `tandem machine export`, and machine files as they are read.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,6 +14,7 @@ use crate::cli::terminal::{print, tell};
 use crate::cli::whole_file;
 use crate::device::{Device, DeviceInfo, free_memory_bytes};
 use crate::engine::FREE_PART;
+use crate::input::claim_stdin;
 use crate::report::visible;
 use crate::runner::Runner;
 use crate::simulate::{Inventory, Machine, this_machine};
@@ -79,36 +81,57 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
 
 /// This machine, by what is there and what was learned. Looks for GPUs.
 pub(super) fn of_this(runner: &Runner, options: &Options, name: &str) -> Machine {
+    let found = runner.engine().devices().gpus();
+    let usable = found.gpus.iter().filter(|gpu| gpu.unusable.is_none());
+    let gpus: Vec<DeviceInfo> = usable.map(|gpu| gpu.device.info().clone()).collect();
+    with_gpus(runner, options, name, &gpus)
+}
+
+/// The speed of a thread of this machine at this kind of job, by what was learned. Looks for no GPU.
+pub(super) fn own_speed_of(runner: &Runner, options: &Options, kind: &str) -> f64 {
+    with_gpus(runner, options, NAME, &[]).cpu.speed_of(kind, "")
+}
+
+fn with_gpus(runner: &Runner, options: &Options, name: &str, gpus: &[DeviceInfo]) -> Machine {
     let engine = runner.engine();
-    let devices = engine.devices();
-    let gpus: Vec<DeviceInfo> =
-        devices.gpus().gpus.iter().filter(|gpu| gpu.unusable.is_none()).map(|gpu| gpu.device.info().clone()).collect();
     let free = || free_memory_bytes().map_or(UNTOLD_MEMORY_BYTES, |free| (free as f64 * FREE_PART) as u64);
     let inventory = Inventory {
         name,
-        cpu: devices.cpu().info(),
+        cpu: engine.devices().cpu().info(),
         threads: engine.settings().threads,
         memory_bytes: options.memory_bytes.unwrap_or_else(free),
-        gpus: &gpus,
+        gpus,
     };
     engine.with_store(|store| this_machine(&inventory, store.model()))
 }
 
 /// The machine that this file describes; what it names that no kind of job is, is told.
+/// `-` is standard input, which nothing else may read then.
 pub(super) fn read(path: &Path) -> Result<Machine, Stopped> {
-    let shown = path.display();
+    let shown = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
     let wrong = |error: &dyn std::fmt::Display| Stopped::usage(format_args!("{shown}: {error}"));
-    let size = std::fs::metadata(path).map_err(|error| wrong(&error))?;
-    if !size.is_file() || size.len() > FILE_BYTES_MAX {
-        return Err(wrong(&"it is no machine file: `tandem machine export` writes one"));
+    let input: Box<dyn Read> = if path.as_os_str() == "-" {
+        claim_stdin()
+            .map_err(|_| Stopped::usage("standard input is read already: only one - may stand on the command line"))?;
+        Box::new(io::stdin())
+    } else {
+        let file = File::open(path).map_err(|error| wrong(&error))?;
+        if file.metadata().map_err(|error| wrong(&error))?.is_dir() {
+            return Err(wrong(&"a folder is no machine file: `tandem machine export` writes one"));
+        }
+        Box::new(file)
+    };
+    let mut text = String::new();
+    input.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| wrong(&error))?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(wrong(&"too large for a machine file: `tandem machine export` writes one"));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
     let machine = Machine::parse(&text).map_err(|error| match error {
         error @ crate::simulate::MachineError::Unreadable { .. } => Stopped::usage(format_args!("{shown}:{error}")),
         error => wrong(&error),
     })?;
     for unknown in machine.unknown_kinds() {
-        tell(format_args!("warning: {}: {} is no kind of job", visible(&shown.to_string()), visible(&unknown)));
+        tell(format_args!("warning: {}: {} is no kind of job", visible(&shown), visible(&unknown)));
     }
     Ok(machine)
 }

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::cli::Stopped;
 use crate::cli::terminal::tell;
 use crate::device::busy_cpus;
-use crate::engine::{default_threads, threads_beside};
+use crate::engine::{THREADS_MAX, default_threads, threads_beside};
 use crate::job::{DeviceChoice, parse_bytes};
 use crate::model::Location;
 use crate::report::quoted;
@@ -104,7 +104,7 @@ impl Options {
         };
         let threads = match setting("threads", "TANDEM_THREADS") {
             Some((from, value)) => Some(threads(&value).ok_or_else(|| {
-                format!("{from}: `{value}` is no number of threads: use a whole number from 1 to {MAX_THREADS}, or all")
+                format!("{from}: `{value}` is no number of threads: use a whole number from 1 to {THREADS_MAX}, or all")
             })?),
             None => None,
         };
@@ -177,14 +177,11 @@ impl Options {
     }
 }
 
-/// More threads than any machine has; a typing error.
-const MAX_THREADS: u32 = 4096;
-
 fn threads(value: &str) -> Option<u32> {
     if value == "all" {
         return Some(default_threads());
     }
-    value.parse().ok().filter(|count| (1..=MAX_THREADS).contains(count))
+    value.parse().ok().filter(|count| (1..=THREADS_MAX).contains(count))
 }
 
 fn switch(value: &str) -> Option<bool> {

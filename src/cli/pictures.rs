@@ -42,10 +42,14 @@ impl Form {
     }
 }
 
-/// What is to be drawn of a run, and where to.
+/// What is to be drawn, and where to.
+#[derive(Debug)]
+pub(super) struct PictureFiles(Vec<(Form, PathBuf)>);
+
+/// What is to be drawn of a run that goes on.
 #[derive(Debug)]
 pub(super) struct Pictures {
-    files: Vec<(Form, PathBuf)>,
+    files: PictureFiles,
     runner: Weak<Runner>,
 }
 
@@ -60,17 +64,12 @@ impl Watcher for Ended {
     }
 }
 
-impl Pictures {
-    /// Those that these arguments ask for; notes of the run are taken from now on, if any. `taken` says what a file is already,
-    /// if it is not to be written over.
+impl PictureFiles {
+    /// Those that these arguments ask for. `taken` says what a file is already, if it is not to be written over.
     ///
     /// # Errors
-    /// Where a file cannot be written, before anything has run.
-    pub fn begin(
-        matches: &ArgMatches,
-        runner: &Arc<Runner>,
-        taken: impl Fn(&Path) -> Option<&'static str>,
-    ) -> Result<Self, Stopped> {
+    /// Where a file cannot be written.
+    pub fn read(matches: &ArgMatches, taken: impl Fn(&Path) -> Option<&'static str>) -> Result<Self, Stopped> {
         let mut files = Vec::new();
         if let Some(path) = matches.get_one::<PathBuf>("report") {
             files.push((form_of_report(path)?, path.clone()));
@@ -90,6 +89,38 @@ impl Pictures {
             }
             whole_file::check(form.option(), path)?;
         }
+        Ok(Self(files))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Draws what was done. Writes what can be written, though something else cannot; errors say `besides` what is none the worse.
+    ///
+    /// # Errors
+    /// The first that befell a file.
+    pub fn draw(&self, timeline: &Timeline, about: &RunAbout, besides: &str) -> Result<(), Stopped> {
+        let write = |(form, path): &(Form, PathBuf)| {
+            whole_file::write(form.option(), path, besides, |out| write_form(*form, timeline, about, out))
+        };
+        let written: Vec<Result<(), Stopped>> = self.0.iter().map(write).collect();
+        written.into_iter().collect()
+    }
+}
+
+impl Pictures {
+    /// Those that these arguments ask for; notes of the run are taken from now on, if any. `taken` says what a file is already,
+    /// if it is not to be written over.
+    ///
+    /// # Errors
+    /// Where a file cannot be written, before anything has run.
+    pub fn begin(
+        matches: &ArgMatches,
+        runner: &Arc<Runner>,
+        taken: impl Fn(&Path) -> Option<&'static str>,
+    ) -> Result<Self, Stopped> {
+        let files = PictureFiles::read(matches, taken)?;
         if !files.is_empty() {
             runner.engine().record();
         }
@@ -110,12 +141,7 @@ impl Pictures {
         // The last jobs have their outcomes a moment before their threads are done with them.
         runner.engine().wait();
         let Some(timeline) = runner.engine().timeline() else { return Ok(()) };
-        let write = |(form, path): &(Form, PathBuf)| {
-            let draw = |out: &mut dyn Write| write_form(*form, &timeline, &runner, out);
-            whole_file::write(form.option(), path, "; the results are whole", draw)
-        };
-        let written: Vec<Result<(), Stopped>> = self.files.iter().map(write).collect();
-        written.into_iter().collect()
+        self.files.draw(&timeline, &about(&runner), "; the results are whole")
     }
 }
 
@@ -131,17 +157,21 @@ fn form_of_report(path: &Path) -> Result<Form, Stopped> {
     }
 }
 
-fn write_form(form: Form, timeline: &Timeline, runner: &Runner, out: &mut dyn Write) -> io::Result<()> {
+fn write_form(form: Form, timeline: &Timeline, about: &RunAbout, out: &mut dyn Write) -> io::Result<()> {
     match form {
-        Form::Page => out.write_all(run_page(timeline, &about(runner)).as_bytes()),
+        Form::Page => out.write_all(run_page(timeline, about).as_bytes()),
         Form::Svg => out.write_all(run_gantt(timeline).svg_file().as_bytes()),
         Form::Trace => write_trace(timeline, out),
     }
 }
 
-fn about(runner: &Runner) -> RunAbout {
+/// What this program was called with, as a shell takes it.
+pub(super) fn own_command() -> String {
     let arguments: Vec<String> = std::env::args_os().skip(1).map(|arg| quoted(&arg.to_string_lossy())).collect();
-    let command = format!("tandem {}", arguments.join(" "));
+    format!("tandem {}", arguments.join(" "))
+}
+
+fn about(runner: &Runner) -> RunAbout {
     let cpu = runner.engine().devices().cpu().info();
     let mut facts = vec![("cpu".to_owned(), cpu.name.clone())];
     if let Some(found) = runner.engine().devices().known_gpus() {
@@ -149,7 +179,7 @@ fn about(runner: &Runner) -> RunAbout {
         facts.extend(usable.map(|gpu| (gpu.device.info().id.to_string(), gpu.device.info().name.clone())));
     }
     facts.push(("tandem".to_owned(), env!("CARGO_PKG_VERSION").to_owned()));
-    RunAbout { title: "A run of tandem".to_owned(), lead: command, facts }
+    RunAbout { title: "A run of tandem".to_owned(), lead: own_command(), facts }
 }
 
 #[cfg(test)]

@@ -2,34 +2,36 @@
 
 mod jobs;
 
+use std::cell::OnceCell;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::cli::options::{Options, with_machine_options};
+use crate::cli::pictures::{PictureFiles, are_wanted, own_command, picture_args};
 use crate::cli::single::warn;
 use crate::cli::stopped::FAILED;
 use crate::cli::terminal::{print, stdout_style, tell};
 use crate::cli::{Stopped, machine};
 use crate::job::{parse_bounded, parse_duration};
 use crate::plan::Policy;
-use crate::report::{SimulatedRow, simulated_json, simulated_text, visible};
+use crate::report::figures::counted;
+use crate::report::{RunAbout, SimulatedRow, simulated_json, simulated_text, visible};
+use crate::runner::Runner;
 use crate::simulate::{Machine, Options as Asked, Simulated, simulate};
+use crate::tasks::Variants;
 
-use jobs::SimJobs;
-
-/// With more jobs than this the regret is left out, for which all choices of every job are kept.
-const REGRET_JOBS_MAX: usize = 10_000;
+use jobs::{CommandTimes, SimJobs};
 
 const HELP: &str = "\
 No job is run: the files are read and their inputs looked at, and the planner and the dispatcher of `tandem run` are given a
 clock and devices that are simulated. Without --machine it is this machine, by what has been learned of it.
 
 Examples:
-  tandem simulate jobs.jsonl
+  tandem simulate jobs.jsonl --report run.html
   tandem simulate jobs.jsonl --machine examples/machines/h100-server.json
   tandem simulate examples/simulate/*.jsonl --machine a.json --machine b.json --policy all --hidden-truth 1";
 
@@ -45,7 +47,7 @@ pub(super) fn command() -> Command {
         Arg::new("machine")
             .long("machine")
             .value_name("MACHINE.json")
-            .help("A machine to run them on, described by a file; may be repeated [default: this machine]")
+            .help("A machine to run them on, described by a file; - is standard input; may be repeated [default: this machine]")
             .action(ArgAction::Append)
             .value_parser(value_parser!(PathBuf)),
         Arg::new("policy")
@@ -61,12 +63,14 @@ pub(super) fn command() -> Command {
                 "Hide from the planner how fast things really are: by up to 30 % off, with noise, drift, and one device or none \
                  that slows down half-way",
             )
-            .value_parser(value_parser!(u64)),
+            .allow_hyphen_values(true)
+            .value_parser(|text: &str| parse_bounded(text, 0..=u64::MAX)),
         Arg::new("command-time")
             .long("command-time")
             .value_name("TIME")
-            .help("How long each command takes, about which nothing is known: 500ms, 30s, 2m")
+            .help("How long each command takes of which nothing was learned: 500ms, 30s, 2m")
             .default_value("1s")
+            .allow_hyphen_values(true)
             .value_parser(|text: &str| parse_duration(text)),
         Arg::new("jobs")
             .long("jobs")
@@ -78,25 +82,34 @@ pub(super) fn command() -> Command {
     let command = Command::new("simulate")
         .about("Runs a job file in simulated time, here or on a machine that a file describes")
         .after_help(HELP);
-    with_machine_options(command.args(args))
+    with_machine_options(command.args(args).args(picture_args()))
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let options = Options::read(matches)?;
-    let machines = machines(matches, &options)?;
+    let runner = LazyRunner { options: &options, runner: OnceCell::new() };
+    let files: Vec<&PathBuf> = matches.get_many("job-files").into_iter().flatten().collect();
+    let machine_files: Vec<&PathBuf> = matches.get_many("machine").into_iter().flatten().collect();
     let policies = match matches.get_one::<String>("policy").map(|name| name.parse::<Policy>()) {
         Some(Ok(policy)) => vec![policy],
         _ => Policy::ALL.to_vec(),
     };
-    let command_time = matches.get_one::<Duration>("command-time").copied().unwrap_or(Duration::from_secs(1));
+    let pictures = pictures(matches, &files, &machine_files, &policies)?;
+    let machines: Vec<Machine> = if machine_files.is_empty() {
+        vec![machine::of_this(runner.get()?, &options, "this machine")]
+    } else {
+        machine_files.into_iter().map(|path| machine::read(path)).collect::<Result<_, _>>()?
+    };
     let hidden_truth = matches.get_one::<u64>("hidden-truth").copied();
     let jobs_at_once = matches.get_one::<u64>("jobs").map(|count| *count as usize);
+    let usual = matches.get_one::<Duration>("command-time").copied().unwrap_or(Duration::from_secs(1));
+    let times = CommandTimes { usual, learned_ms: &|variants| runner.learned_ms(variants) };
     let mut failed = false;
-    for (at, path) in matches.get_many::<PathBuf>("job-files").into_iter().flatten().enumerate() {
-        let jobs = SimJobs::read(path, command_time)?;
-        failed |= jobs.left_out > 0;
+    for (at, path) in files.into_iter().enumerate() {
+        let jobs = SimJobs::read(path, &times)?;
+        failed |= jobs.jobs_left_out > 0;
         for assumed in &jobs.assumed {
-            tell(format_args!("{}: {}", visible(&jobs.name), visible(assumed)));
+            tell(format_args!("{}: assumed: {}", visible(&jobs.name), visible(assumed)));
         }
         if !options.json && at > 0 {
             print(|out| writeln!(out))?;
@@ -105,30 +118,35 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         for machine in &machines {
             let first = shown.len();
             for &policy in &policies {
-                let regret = jobs.jobs.len() <= REGRET_JOBS_MAX;
-                let asked = Asked { policy, hidden_truth, jobs_at_once, regret, memory_bytes: None, timeline: false };
+                let timeline = !pictures.is_empty();
+                let asked = Asked { policy, hidden_truth, jobs_at_once, memory_bytes: None, timeline };
                 let run = simulate(&jobs.jobs, machine, &asked);
+                if let Some(timeline) = &run.timeline {
+                    pictures.draw(timeline, &about(&jobs, machine, policy), "")?;
+                }
                 failed |= !run.refused.is_empty();
                 tell_refused(&jobs, machine, &run);
                 shown.push((machine, policy, run, None));
             }
             let best = shown[first..].iter().map(|(_, _, run, _)| run.makespan).min().unwrap_or_default();
             if policies.len() > 1 && !best.is_zero() {
-                for (_, _, run, above) in &mut shown[first..] {
-                    *above = Some(run.makespan.as_secs_f64() / best.as_secs_f64() - 1.0);
+                for (_, _, run, regret) in &mut shown[first..] {
+                    *regret = Some(run.makespan.as_secs_f64() / best.as_secs_f64() - 1.0);
                 }
             }
         }
         let rows: Vec<SimulatedRow<'_>> = shown
             .iter()
-            .map(|(machine, policy, run, above_best)| SimulatedRow {
+            .map(|(machine, policy, run, regret)| SimulatedRow {
                 jobs: &jobs.name,
                 machine: &machine.name,
                 policy: policy.name(),
                 hidden_truth,
                 run,
-                above_best: *above_best,
+                regret: *regret,
                 assumed: &jobs.assumed,
+                jobs_left_out: jobs.jobs_left_out,
+                left_out: &jobs.left_out,
             })
             .collect();
         print(|out| {
@@ -138,7 +156,66 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
             rows.iter().try_for_each(|row| out.write_all(simulated_json(row)?.as_bytes()))
         })?;
     }
+    if let Some(runner) = runner.runner.get() {
+        warn(runner);
+    }
     Ok(ExitCode::from(if failed { FAILED } else { 0 }))
+}
+
+/// What this machine knows, looked up once somebody asks.
+struct LazyRunner<'a> {
+    options: &'a Options,
+    runner: OnceCell<Runner>,
+}
+
+impl LazyRunner<'_> {
+    fn get(&self) -> Result<&Runner, Stopped> {
+        if self.runner.get().is_none() {
+            // Nobody else can have set it meanwhile.
+            let _ = self.runner.set(self.options.runner().build()?);
+        }
+        self.runner.get().ok_or_else(|| Stopped::failed("this machine cannot be looked at"))
+    }
+
+    fn learned_ms(&self, variants: &Variants) -> Option<f64> {
+        let runner = self.get().ok()?;
+        let here_ms = runner.engine().cpu_variant_ms(variants)?;
+        Some(here_ms * machine::own_speed_of(runner, self.options, "command"))
+    }
+}
+
+/// The pictures that are asked for, of one run.
+fn pictures(
+    matches: &ArgMatches,
+    files: &[&PathBuf],
+    machines: &[&PathBuf],
+    policies: &[Policy],
+) -> Result<PictureFiles, Stopped> {
+    if are_wanted(matches) && (files.len() > 1 || machines.len() > 1 || policies.len() > 1) {
+        return Err(Stopped::usage(
+            "--report and --trace draw one run: name one job file, one machine at most, and no --policy all",
+        ));
+    }
+    let is_one = |paths: &[&PathBuf], path: &Path| paths.iter().any(|one| same_path(one, path));
+    PictureFiles::read(matches, |path| {
+        (is_one(files, path).then_some("the job file")).or(is_one(machines, path).then_some("the machine's file"))
+    })
+}
+
+fn same_path(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+fn about(jobs: &SimJobs, machine: &Machine, policy: Policy) -> RunAbout {
+    let mut facts = vec![
+        ("machine".to_owned(), machine.name.clone()),
+        ("policy".to_owned(), policy.name().to_owned()),
+        ("cpu".to_owned(), counted(machine.cpu.threads.into(), "thread", "threads")),
+    ];
+    facts.extend(machine.gpus.iter().enumerate().map(|(at, gpu)| (format!("gpu:{at}"), gpu.name.clone())));
+    facts.push(("tandem".to_owned(), env!("CARGO_PKG_VERSION").to_owned()));
+    let title = format!("{} in simulated time", jobs.name);
+    RunAbout { title, lead: format!("Nothing was run: {}", own_command()), facts }
 }
 
 fn tell_refused(jobs: &SimJobs, machine: &Machine, run: &Simulated) {
@@ -148,15 +225,4 @@ fn tell_refused(jobs: &SimJobs, machine: &Machine, run: &Simulated) {
         let (jobs, machine) = (visible(&jobs.name), visible(&machine.name));
         tell(format_args!("{jobs}: on {machine}: job {index} (from 0) cannot run: {}{more}", visible(why)));
     }
-}
-
-fn machines(matches: &ArgMatches, options: &Options) -> Result<Vec<Machine>, Stopped> {
-    let files: Vec<&PathBuf> = matches.get_many("machine").into_iter().flatten().collect();
-    if files.is_empty() {
-        let runner = options.runner().build()?;
-        let here = machine::of_this(&runner, options, "this machine");
-        warn(&runner);
-        return Ok(vec![here]);
-    }
-    files.into_iter().map(|path| machine::read(path)).collect()
 }

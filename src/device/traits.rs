@@ -90,17 +90,22 @@ pub struct Phases {
 impl Phases {
     /// All of it; `opening` is within `setup`.
     pub fn total(&self) -> Duration {
-        self.setup + self.upload + self.compute + self.readback
+        self.setup.saturating_add(self.upload).saturating_add(self.compute).saturating_add(self.readback)
     }
 }
 
 impl std::ops::AddAssign for Phases {
     fn add_assign(&mut self, other: Self) {
-        self.setup += other.setup;
-        self.opening += other.opening;
-        self.upload += other.upload;
-        self.compute += other.compute;
-        self.readback += other.readback;
+        // Simulated devices may be slow beyond all bounds.
+        let [setup, opening, upload, compute, readback] = [
+            (self.setup, other.setup),
+            (self.opening, other.opening),
+            (self.upload, other.upload),
+            (self.compute, other.compute),
+            (self.readback, other.readback),
+        ]
+        .map(|(own, other)| own.saturating_add(other));
+        *self = Self { setup, opening, upload, compute, readback };
     }
 }
 

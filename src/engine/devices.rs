@@ -83,6 +83,9 @@ impl Devices {
     }
 }
 
+/// No run has more threads: more than any machine has are a typing error.
+pub(crate) const THREADS_MAX: u32 = 4096;
+
 /// How many threads a run uses where nobody says: what affinity, cgroup quota and Slurm leave to this process.
 pub fn default_threads() -> u32 {
     let machine = std::thread::available_parallelism().map_or(1, usize::from);

@@ -19,7 +19,7 @@ const PASSED_MS_MAX: f64 = 60_000.0;
 pub(crate) fn order(now: Duration, priority: i32, predicted_ms: f64) -> u64 {
     const CLOCK_BITS: u32 = 52;
     let passed = Duration::from_secs_f64(predicted_ms.clamp(0.0, PASSED_MS_MAX) / 1e3);
-    let clock_us = u64::try_from((now + passed).as_micros()).unwrap_or(u64::MAX);
+    let clock_us = u64::try_from(now.saturating_add(passed).as_micros()).unwrap_or(u64::MAX);
     // A ticket's is twice that of its terms, and one.
     const RANK_MAX: i32 = 2 * PRIORITY_MAX + 1;
     let rank = (RANK_MAX - priority.clamp(-RANK_MAX, RANK_MAX)) as u64;

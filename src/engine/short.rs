@@ -25,7 +25,7 @@ impl Mean {
     }
 
     fn ms(self) -> f64 {
-        self.0.unwrap_or(UNSEEN_MS).clamp(1e-3, 1e9)
+        self.0.unwrap_or(UNSEEN_MS)
     }
 }
 
@@ -61,11 +61,16 @@ impl Short {
     pub fn admission(&mut self, job: u64, order: u64, item: &Item) -> Admission {
         let ms = match item {
             Item::Closure(_) => self.closures.ms(),
-            Item::Shift { expected_ms } => expected_ms.clamp(1e-3, 1e9),
+            Item::Shift { expected_ms } => *expected_ms,
             _ => self.batches.ms(),
         };
+        self.admission_of(job, order, ms)
+    }
+
+    /// The admission of short work that is expected to take so long.
+    pub fn admission_of(&mut self, job: u64, order: u64, ms: f64) -> Admission {
         for power in &mut self.plan.powers {
-            power.units_per_ms = 1.0 / ms;
+            power.units_per_ms = 1.0 / ms.clamp(1e-3, 1e9);
         }
         Admission::new(job, order, &self.work, &self.plan, DeviceChoice::Cpu)
     }

@@ -168,6 +168,11 @@ impl Engine {
         body(&mut self.shared.store.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// How long the variant for the CPU of a job with variants has taken on this machine, in milliseconds.
+    pub(crate) fn cpu_variant_ms(&self, variants: &crate::tasks::Variants) -> Option<f64> {
+        self.shared.cpu_variant_ms(variants)
+    }
+
     /// Saves what was learned; returns what the user should be told.
     pub fn save_model(&self) -> Vec<Warning> {
         self.with_store(Store::save)

@@ -75,6 +75,14 @@ impl Trials {
 }
 
 impl Shared {
+    /// How long its variant for the CPU has taken here, in milliseconds; `None` where it has none, or that never ran.
+    pub fn cpu_variant_ms(&self, variants: &Variants) -> Option<f64> {
+        let variant = variant_on(variants, DeviceId::Cpu);
+        let key = key(&variant, &**self.devices.cpu());
+        let run = self.with_model(|model| model.compute(key, variants.size, Belief::PROPORTIONAL))?;
+        variants.cpu.then_some(run.ms)
+    }
+
     /// Plans a job with variants. `wait_ms` tells how long it would wait for a device.
     pub fn plan_variants(
         &self,

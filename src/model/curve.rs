@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Forecast;
 use crate::model::table::LONGEST_RUN_MS;
+use crate::model::{Forecast, LONGEST_MS};
 
 /// How many runs a class remembers.
 const WINDOW: usize = 9;
@@ -31,11 +31,31 @@ pub struct Belief {
     pub fixed_ms_max: f64,
     /// How long a unit is likely to take beyond that, in milliseconds; infinite where nothing is believed.
     pub ms_per_unit: f64,
+    /// How much of a time may be overhead that says nothing of larger sizes, in milliseconds: being dispatched, caches that were
+    /// cold, being interrupted. Beyond all sizes that were seen, so much of the time counts for no unit.
+    pub overhead_ms_max: f64,
+    /// How long a unit takes at least, in milliseconds, where all of a time may be overhead: by the kernel's own account.
+    pub prior_ms_per_unit: f64,
 }
 
 impl Belief {
     /// That time is proportional to size.
-    pub const PROPORTIONAL: Self = Self { fixed_ms_max: 0.0, ms_per_unit: f64::INFINITY };
+    pub const PROPORTIONAL: Self = Self::growing(0.0, f64::INFINITY);
+
+    /// That so much of a time may be latency, that a unit is likely to take so long beyond that, and that short times tell as much
+    /// as long ones.
+    pub const fn growing(fixed_ms_max: f64, ms_per_unit: f64) -> Self {
+        Self { fixed_ms_max, ms_per_unit, overhead_ms_max: 0.0, prior_ms_per_unit: f64::INFINITY }
+    }
+
+    /// What is believed of the milliseconds a unit where times that differ by `units` tell of `rate`.
+    fn beyond(self, rate: f64, units: f64) -> f64 {
+        if self.overhead_ms_max > 0.0 && rate > self.prior_ms_per_unit {
+            (rate - self.overhead_ms_max / units).max(self.prior_ms_per_unit).max(0.0)
+        } else {
+            rate
+        }
+    }
 }
 
 /// One run: units, milliseconds, and whether other jobs shared the device meanwhile.
@@ -158,6 +178,17 @@ fn contradicts(a: f64, b: f64) -> bool {
     a > b * CONTRADICTION || b > a * CONTRADICTION
 }
 
+/// A line beyond the sizes that were seen.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    /// Milliseconds of no units.
+    latency: f64,
+    /// Milliseconds a unit.
+    rate: f64,
+    /// How many units make the difference between the times that tell the rate.
+    over: f64,
+}
+
 /// Time against size.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -272,11 +303,16 @@ impl Curve {
                 Some(near(nearest, ms))
             }
             (Some(low), None) => {
-                let (latency, rate) = self.line(&low, belief, true);
-                Some(near(&low, (latency + rate * wanted).max(f64::MIN_POSITIVE)))
+                let Line { latency, rate, over } = self.line(&low, belief, true);
+                let as_measured = (latency + rate * wanted).max(f64::MIN_POSITIVE);
+                let believed = belief.beyond(rate, over);
+                let ms = as_measured - (rate - believed) * (wanted - low.units);
+                let forecast = near(&low, ms.max(f64::MIN_POSITIVE));
+                // What was measured may be no overhead after all.
+                Some(Forecast { high_ms: forecast.high_ms.max(as_measured.min(LONGEST_MS)), ..forecast })
             }
             (None, Some(high)) => {
-                let (latency, rate) = self.line(&high, belief, false);
+                let Line { latency, rate, .. } = self.line(&high, belief, false);
                 Some(near(&high, latency + rate * wanted))
             }
         }
@@ -302,10 +338,10 @@ impl Curve {
         centre
     }
 
-    /// Latency and milliseconds a unit of the line through the outermost class `end` and the nearest one at least an
+    /// The line through the outermost class `end` and the nearest one at least an
     /// octave inside. Where there is none, as much of the time as `belief` allows is latency, down to the rate that it
     /// holds likely: a few units that took long say little about many.
-    fn line(&self, end: &Centre, belief: Belief, upper: bool) -> (f64, f64) {
+    fn line(&self, end: &Centre, belief: Belief, upper: bool) -> Line {
         let apart = |centre: &&Centre| {
             let ratio = centre.units / end.units;
             if upper { ratio <= 0.5 } else { ratio >= 2.0 }
@@ -316,12 +352,12 @@ impl Curve {
             Some(inner) => {
                 let slope = (end.ms - inner.ms) / (end.units - inner.units);
                 let rate = slope.clamp(0.02 * proportional, proportional);
-                (end.ms - rate * end.units, rate)
+                Line { latency: end.ms - rate * end.units, rate, over: (end.units - inner.units).abs() }
             }
             None => {
                 let likely = belief.ms_per_unit.clamp(0.02 * proportional, proportional);
                 let latency = (end.ms - likely * end.units).min(belief.fixed_ms_max).max(0.0);
-                (latency, (end.ms - latency) / end.units)
+                Line { latency, rate: (end.ms - latency) / end.units, over: end.units }
             }
         }
     }

@@ -16,7 +16,7 @@ fn ms(curve: &Curve, units: u64) -> f64 {
 
 /// That at most so much of a time is latency, and the rest next to nothing.
 fn at_most(fixed_ms_max: f64) -> Belief {
-    Belief { fixed_ms_max, ms_per_unit: 0.0 }
+    Belief::growing(fixed_ms_max, 0.0)
 }
 
 #[track_caller]
@@ -182,9 +182,41 @@ proptest! {
 #[test]
 fn a_few_units_that_took_long_say_little_about_many() {
     let curve = taught(&[(3, 9.0)]);
-    let belief = Belief { fixed_ms_max: 20.0, ms_per_unit: 1e-6 };
+    let belief = Belief::growing(20.0, 1e-6);
     let many = curve.predict(1_000_000, belief).unwrap().ms;
     assert!(many > 9.0 && many < 100_000.0, "{many}");
     // Taken as proportional, the same run would mean some fifty minutes.
     assert!(curve.predict(1_000_000, Belief::PROPORTIONAL).unwrap().ms > 2e6);
+}
+
+/// That half a millisecond of a time may be overhead, and that a unit takes `ns` by the kernel's own account.
+fn by_account(ns: f64) -> Belief {
+    Belief { overhead_ms_max: 0.5, prior_ms_per_unit: ns / 1e6, ..Belief::growing(0.001, 0.0) }
+}
+
+#[test]
+fn what_took_microseconds_leaves_far_larger_sizes_to_the_kernels_own_account() {
+    // As lists of four and of six numbers took; between one and six lies more than an octave.
+    for runs in [&[(6, 0.0416)][..], &[(4, 0.0294), (6, 0.0416)], &[(1, 0.005), (6, 0.0416)], &[(1, 0.3)]] {
+        let many = taught(runs).predict(1_000_000, by_account(64.0)).unwrap();
+        assert!((60.0..70.0).contains(&many.ms), "{runs:?}: {many:?}");
+        // That it was no overhead is possible still.
+        let (units, ms) = runs[runs.len() - 1];
+        let as_measured = taught(runs).predict(1_000_000, at_most(0.001)).unwrap().ms;
+        assert!(many.low_ms < 42.0 && many.high_ms >= as_measured, "{units} took {ms}: {many:?}");
+        assert!(as_measured > 4000.0, "{runs:?}: {as_measured}");
+    }
+    // What lies below is not told by an account, and is as it was.
+    let curve = taught(&[(1000, 0.2)]);
+    assert_eq!(curve.predict(10, by_account(64.0)), curve.predict(10, at_most(0.001)));
+}
+
+#[test]
+fn a_kernel_that_is_far_slower_than_its_own_account_is_believed_once_it_took_milliseconds() {
+    // A microsecond a unit where the account says a nanosecond.
+    for runs in [&[(10_000, 10.0)][..], &[(1000, 1.0), (10_000, 10.0)], &[(10, 0.04), (20_000, 20.0)]] {
+        close(taught(runs).predict(1_000_000, by_account(1.0)).unwrap().ms, 1000.0, 0.07);
+    }
+    // One that is faster is believed at any size.
+    close(taught(&[(1000, 0.01)]).predict(1_000_000, by_account(1000.0)).unwrap().ms, 10.0, 0.15);
 }

@@ -3,7 +3,7 @@
 use crate::device::{DeviceId, DeviceKind};
 use crate::kernels::Work;
 use crate::model::{Belief, Forecast, ModelKey};
-use crate::plan::priors::{self, BUS_BYTES_PER_MS, GPU_LATENCY_MS, SETUP_MS, THREAD_EFFICIENCY};
+use crate::plan::priors::{self, BUS_BYTES_PER_MS, CPU_OVERHEAD_MS, GPU_LATENCY_MS, SETUP_MS, THREAD_EFFICIENCY};
 use crate::plan::request::{DeviceState, PlanRequest};
 use crate::plan::split::end_together;
 use crate::plan::types::Power;
@@ -56,7 +56,7 @@ pub(super) fn gpu(request: &PlanRequest<'_>, state: &DeviceState, units: u64) ->
     };
     let passes = passes(work);
     let prior = gpu_prior(request, state, units);
-    let belief = Belief { fixed_ms_max: GPU_FIRST_MS, ms_per_unit: prior.ms / units.max(1) as f64 };
+    let belief = Belief::growing(GPU_FIRST_MS, prior.ms / units.max(1) as f64);
     let resembling = || {
         let (other, spread) = nearest_relative(request, key)?;
         let measured = request.model.compute(other, same_work(request, key, other, units), belief)?;
@@ -100,16 +100,21 @@ fn cpu_pass(request: &PlanRequest<'_>, state: &DeviceState, threads: u32, units:
     if units == 0 {
         return Forecast::around(threads_ms(threads), 2.0, 0);
     }
-    if let Some(measured) = request.model.compute(own, units, waking(threads)) {
-        return measured;
-    }
     let useful = |threads: u32| {
         let granules = units.div_ceil(work.granularity.max(1));
         let lanes = f64::from(threads).min(granules as f64).max(1.0);
         1.0 + (lanes - 1.0) * THREAD_EFFICIENCY
     };
+    let belief = |threads: u32, ns_per_unit: f64| on_threads(threads, ns_per_unit / 1e6 / useful(threads));
+    if let Some(measured) = request.model.compute(own, units, belief(threads, work.prior_ns_per_unit)) {
+        return measured;
+    }
     if let Some((other, spread)) = nearest_relative(request, own)
-        && let Some(measured) = request.model.compute(other, same_work(request, own, other, units), waking(other.lanes))
+        && let Some(measured) = request.model.compute(
+            other,
+            same_work(request, own, other, units),
+            belief(other.lanes, if other.cost == own.cost { work.prior_ns_per_unit } else { other.cost.ns() }),
+        )
     {
         let computing = (measured.ms - threads_ms(other.lanes)).max(0.2 * measured.ms);
         let ms = computing * useful(other.lanes) / useful(threads) + threads_ms(threads);
@@ -200,9 +205,10 @@ fn threads_ms(threads: u32) -> f64 {
     if threads <= 1 { 0.001 } else { 0.02 + 0.002 * f64::from(threads) }
 }
 
-/// What is believed of a time on so many threads: waking them is all that does not depend on size.
-fn waking(threads: u32) -> Belief {
-    Belief { fixed_ms_max: threads_ms(threads), ms_per_unit: 0.0 }
+/// What is believed of a time on so many threads, which take so long for a unit between them by the kernel's own account: waking
+/// them is all that does not depend on size, but what took no longer than overhead may take tells little of what takes longer.
+fn on_threads(threads: u32, prior_ms_per_unit: f64) -> Belief {
+    Belief { overhead_ms_max: CPU_OVERHEAD_MS, prior_ms_per_unit, ..Belief::growing(threads_ms(threads), 0.0) }
 }
 
 /// How much later a run of `run_ms` on so many lanes ends because some of them are busy: each takes its chunks as soon as

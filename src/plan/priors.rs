@@ -4,6 +4,9 @@ use crate::device::DeviceKind;
 
 /// What a thread more is worth, beside one that works alone.
 pub(crate) const THREAD_EFFICIENCY: f64 = 0.9;
+/// What a run on the CPU may take that says nothing of what its units cost: being dispatched, caches and tables that are cold, being
+/// interrupted.
+pub(crate) const CPU_OVERHEAD_MS: f64 = 0.5;
 /// Bytes a millisecond over the bus: 6 GB/s.
 pub(crate) const BUS_BYTES_PER_MS: f64 = 6e6;
 /// What opening a GPU costs.

@@ -68,3 +68,25 @@ fn preparing_on_an_open_gpu_is_priced_by_what_it_took_there_and_not_by_opening_i
     assert!((ms(true) - 50.0).abs() < 1.0, "{}", ms(true));
     assert!((ms(false) - 310.0).abs() < 1.0, "{}", ms(false));
 }
+
+/// The lists of four and six numbers in `examples/jobs.jsonl`, as their plans are explained, and then a list of a million.
+#[test]
+fn jobs_of_microseconds_do_not_make_one_of_a_million_units_look_like_seconds() {
+    let list = |units| Work { prior_ns_per_unit: 64.0, bytes_per_unit: 8.0, ..work(units) };
+    let mut model = Model::new();
+    learn(&mut model, &list(4), "cpu", 1, 0.0294);
+    learn(&mut model, &list(6), "cpu", 1, 0.0416);
+    for (threads, prior_ms) in [(1, 64.0), (2, 64.0 / 1.9)] {
+        let found = predicted(&list(1_000_000), &[cpu(2)], &model, &Choice::Cpu { threads });
+        assert!((found.ms / prior_ms - 1.0).abs() < 0.05, "{threads}: {found:?}");
+        assert!(found.low_ms < 42.0 && found.high_ms > 200.0, "unsure: {threads}: {found:?}");
+    }
+    // A relative that costs another sum a unit is as little proof.
+    let dear = Work { prior_ns_per_unit: 640.0, ..list(1_000_000) };
+    let found = predicted(&dear, &[cpu(1)], &model, &Choice::Cpu { threads: 1 });
+    assert!((found.ms / 640.0 - 1.0).abs() < 0.1, "{found:?}");
+    // The first large one is believed.
+    learn(&mut model, &list(500_000), "cpu", 1, 500.0);
+    let found = predicted(&list(1_000_000), &[cpu(1)], &model, &Choice::Cpu { threads: 1 });
+    assert!((found.ms / 1000.0 - 1.0).abs() < 0.05, "{found:?}");
+}

@@ -20,9 +20,22 @@ pub struct SimulatedRow<'a> {
     /// What came of it.
     pub run: &'a Simulated,
     /// By how much it took longer than the best policy on this machine: 0.05 for 5 %; `None` where only one was tried.
-    pub above_best: Option<f64>,
+    pub regret: Option<f64>,
     /// What was assumed.
     pub assumed: &'a [String],
+    /// How many jobs cannot be simulated.
+    pub jobs_left_out: u64,
+    /// The first of them, and why.
+    pub left_out: &'a [LeftOut],
+}
+
+/// A job that cannot be simulated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Its name; `None` of a line that is no job.
+    pub id: Option<String>,
+    /// Why.
+    pub why: String,
 }
 
 /// The runs of one job file as a table.
@@ -32,15 +45,11 @@ pub fn simulated_text(rows: &[SimulatedRow<'_>], style: Style) -> String {
     let mut text = format!("{}\n", style.strong(&heading));
     let right = Align::Right;
     let mut head = vec![("machine", Align::Left), ("policy", Align::Left), ("makespan", right), ("above bound", right)];
-    let compares = rows.iter().any(|row| row.above_best.is_some());
+    let compares = rows.iter().any(|row| row.regret.is_some());
     if compares {
-        head.push(("above best", right));
-    }
-    head.extend([("work on cpu", right), ("on gpus", right), ("waited", right), ("p95", right)]);
-    let regrets = rows.iter().any(|row| row.run.regret.is_some());
-    if regrets {
         head.push(("regret", right));
     }
+    head.extend([("work on cpu", right), ("on gpus", right), ("waited", right), ("p95", right)]);
     let mut table = Table::new(&head);
     for row in rows {
         let run = row.run;
@@ -54,15 +63,11 @@ pub fn simulated_text(rows: &[SimulatedRow<'_>], style: Style) -> String {
         ];
         if compares {
             cells.push(
-                row.above_best
-                    .map_or(String::new(), |above| if above > 0.0 { percent(above) } else { "best".to_owned() }),
+                row.regret.map_or(String::new(), |above| if above > 0.0 { percent(above) } else { "best".to_owned() }),
             );
         }
         let on_gpus = if run.devices.len() > 1 { percent(gpus) } else { "-".to_owned() };
         cells.extend([percent(cpu), on_gpus, time(run.waiting.mean), time(run.waiting.p95)]);
-        if regrets {
-            cells.push(run.regret.map_or("-".to_owned(), percent));
-        }
         table.row(cells);
     }
     text.push_str(&table.render("  ", style));
@@ -97,13 +102,14 @@ struct Line<'a> {
     makespan_ms: f64,
     lower_bound_ms: f64,
     above_bound: f64,
-    above_best: Option<f64>,
+    regret: Option<f64>,
     devices: Vec<Device>,
     waiting_ms: Waiting,
-    regret: Option<f64>,
     plans: u64,
     chunks: u64,
     refused: Vec<Refused<'a>>,
+    jobs_left_out: u64,
+    left_out: &'a [LeftOut],
     assumed: &'a [String],
 }
 
@@ -144,17 +150,18 @@ pub fn simulated_json(row: &SimulatedRow<'_>) -> serde_json::Result<String> {
         makespan_ms: ms(run.makespan),
         lower_bound_ms: ms(run.lower_bound),
         above_bound: run.above_bound(),
-        above_best: row.above_best,
+        regret: row.regret,
         devices: run
             .devices
             .iter()
             .map(|used| Device { device: used.device.to_string(), busy_ms: ms(used.busy), share: used.share })
             .collect(),
         waiting_ms: Waiting { mean: ms(run.waiting.mean), p95: ms(run.waiting.p95), max: ms(run.waiting.max) },
-        regret: run.regret,
         plans: run.plans,
         chunks: run.chunks,
         refused: run.refused.iter().map(|(index, why)| Refused { index: *index, why }).collect(),
+        jobs_left_out: row.jobs_left_out,
+        left_out: row.left_out,
         assumed: row.assumed,
     };
     Ok(serde_json::to_string(&line)? + "\n")

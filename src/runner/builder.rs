@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::device::{Device, DeviceId};
-use crate::engine::{Devices, Engine, Found, FoundGpu, Search, Settings, default_threads};
+use crate::engine::{Devices, Engine, Found, FoundGpu, Search, Settings, THREADS_MAX, default_threads};
 use crate::job::{BindContext, DeviceChoice};
 use crate::model::{Location, Store};
 use crate::runner::Runner;
@@ -28,9 +28,6 @@ pub enum SetupError {
     #[error("threads cannot be started: {0}")]
     Threads(#[from] std::io::Error),
 }
-
-/// More threads than any machine has; a typing error.
-const MAX_THREADS: u32 = 4096;
 
 /// A [`Runner`] to be set up; every setting has a sensible default.
 #[derive(Debug, Default)]
@@ -118,7 +115,7 @@ impl RunnerBuilder {
     /// # Errors
     /// Where no thread can be started.
     pub fn build(self) -> Result<Runner, SetupError> {
-        let threads = self.threads.unwrap_or_else(default_threads).min(MAX_THREADS);
+        let threads = self.threads.unwrap_or_else(default_threads).min(THREADS_MAX);
         if threads == 0 {
             return Err(SetupError::NoThreads);
         }

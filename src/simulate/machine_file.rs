@@ -2,20 +2,34 @@
 
 use std::collections::BTreeMap;
 
+use std::ops::RangeInclusive;
+
 use serde::Deserialize;
 
+use crate::engine::THREADS_MAX;
 use crate::job::kind;
 use crate::simulate::{Gpu, Machine};
 
 /// The number of the format.
 pub(super) const SCHEMA: u32 = 1;
-/// More threads than any machine has; a typing error.
-const THREADS_MAX: u32 = 1 << 20;
+/// What a machine can have: beyond lie typing errors, and figures that no sum of times can hold.
+const BYTES: RangeInclusive<u64> = 1..=1 << 60;
+/// A thousandth of a usual CPU's thread, up to far more than any machine. Work on what is slower would be simulated for ever: no
+/// chunk is longer than a tenth of a second.
+pub(super) const SPEED: RangeInclusive<f64> = 1e-3..=1e12;
+const THREAD_EFFICIENCY: RangeInclusive<f64> = 0.001..=1.0;
+/// A kilobyte a second, up to more than any memory moves.
+pub(super) const BYTES_PER_S: RangeInclusive<f64> = 1e3..=1e16;
+/// Up to a day.
+pub(super) const COLD_START_MS: RangeInclusive<f64> = 0.0..=86_400_000.0;
+/// Up to an hour.
+pub(super) const LATENCY_MS: RangeInclusive<f64> = 0.0..=3_600_000.0;
 
 /// Why a text describes no machine. It names the field, or the place in the text, and what is allowed there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MachineError {
-    /// It cannot be read: it is not JSON, a field is unknown or missing, or holds something of another type.
+    /// It cannot be read: it is not JSON, a field is unknown or missing, or holds something of another type. The message begins with
+    /// the path of the field that was being read, if one was.
     #[error("{line}:{column}: {message}")]
     Unreadable {
         /// The line, from 1.
@@ -47,17 +61,28 @@ impl Machine {
     /// # Errors
     /// Where it is no machine file of this format, or a figure is none that a machine can have.
     pub fn parse(text: &str) -> Result<Self, MachineError> {
-        let head: Head = serde_json::from_str(text).map_err(unreadable)?;
-        match head.schema {
-            Some(schema) if schema.as_u64() != Some(SCHEMA.into()) => {
-                return Err(field(
-                    "schema",
-                    format!("{schema} is a format that this version does not read: it reads {SCHEMA}"),
-                ));
-            }
-            _ => {}
+        // Another version's fields would be called unknown. What is no JSON is told below, with the field that it is in.
+        if let Ok(Head { schema: Some(schema) }) = serde_json::from_str(text)
+            && schema.as_u64() != Some(SCHEMA.into())
+        {
+            return Err(field(
+                "schema",
+                format!("{schema} is a format that this version does not read: it reads {SCHEMA}"),
+            ));
         }
-        let machine: Self = serde_json::from_str(text).map_err(unreadable)?;
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let machine: Self = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+            let path = error.path().to_string();
+            let error = unreadable(error.into_inner());
+            match error {
+                // The root is a point, and what lies outside all fields a question mark.
+                MachineError::Unreadable { line, column, message } if !matches!(path.as_str(), "." | "?") => {
+                    MachineError::Unreadable { line, column, message: format!("{path}: {message}") }
+                }
+                error => error,
+            }
+        })?;
+        reader.end().map_err(unreadable)?;
         machine.check()?;
         Ok(machine)
     }
@@ -72,19 +97,11 @@ impl Machine {
             return Err(field("schema", format!("{schema} is not allowed: this version knows {SCHEMA}")));
         }
         named("name", name)?;
-        if !(1..=THREADS_MAX).contains(&cpu.threads) {
-            return Err(field(
-                "cpu.threads",
-                format!("{} is not allowed: a whole number from 1 to {THREADS_MAX}", cpu.threads),
-            ));
-        }
-        at_least_one("cpu.memory_bytes", cpu.memory_bytes)?;
-        positive("cpu.speed", cpu.speed)?;
-        if !(cpu.thread_efficiency > 0.0 && cpu.thread_efficiency <= 1.0) {
-            let message = format!("{} is not allowed: a number above 0 and up to 1", cpu.thread_efficiency);
-            return Err(field("cpu.thread_efficiency", message));
-        }
-        all_positive("cpu.speeds", &cpu.speeds)?;
+        whole("cpu.threads", cpu.threads.into(), &(1..=THREADS_MAX.into()))?;
+        whole("cpu.memory_bytes", cpu.memory_bytes, &BYTES)?;
+        number("cpu.speed", cpu.speed, &SPEED)?;
+        number("cpu.thread_efficiency", cpu.thread_efficiency, &THREAD_EFFICIENCY)?;
+        each("cpu.speeds", &cpu.speeds)?;
         for (index, gpu) in gpus.iter().enumerate() {
             check_gpu(&format!("gpus[{index}]"), gpu)?;
         }
@@ -112,14 +129,14 @@ impl Machine {
 fn check_gpu(place: &str, gpu: &Gpu) -> Result<(), MachineError> {
     let at = |name: &str| format!("{place}.{name}");
     named(&at("name"), &gpu.name)?;
-    at_least_one(&at("memory_bytes"), gpu.memory_bytes)?;
-    at_least_one(&at("max_chunk_bytes"), gpu.max_chunk_bytes)?;
-    positive(&at("upload_bytes_per_s"), gpu.upload_bytes_per_s)?;
-    positive(&at("readback_bytes_per_s"), gpu.readback_bytes_per_s)?;
-    not_negative(&at("cold_start_ms"), gpu.cold_start_ms)?;
-    not_negative(&at("latency_ms"), gpu.latency_ms)?;
-    positive(&at("speed"), gpu.speed)?;
-    all_positive(&at("speeds"), &gpu.speeds)
+    whole(&at("memory_bytes"), gpu.memory_bytes, &BYTES)?;
+    whole(&at("max_chunk_bytes"), gpu.max_chunk_bytes, &BYTES)?;
+    number(&at("upload_bytes_per_s"), gpu.upload_bytes_per_s, &BYTES_PER_S)?;
+    number(&at("readback_bytes_per_s"), gpu.readback_bytes_per_s, &BYTES_PER_S)?;
+    number(&at("cold_start_ms"), gpu.cold_start_ms, &COLD_START_MS)?;
+    number(&at("latency_ms"), gpu.latency_ms, &LATENCY_MS)?;
+    number(&at("speed"), gpu.speed, &SPEED)?;
+    each(&at("speeds"), &gpu.speeds)
 }
 
 fn field(field: &str, message: String) -> MachineError {
@@ -137,26 +154,24 @@ fn named(place: &str, name: &str) -> Result<(), MachineError> {
     if name.trim().is_empty() { Err(field(place, "it is empty: give a name".to_owned())) } else { Ok(()) }
 }
 
-fn at_least_one(place: &str, value: u64) -> Result<(), MachineError> {
-    if value == 0 { Err(field(place, "0 is not allowed: a whole number from 1 on".to_owned())) } else { Ok(()) }
-}
-
-fn positive(place: &str, value: f64) -> Result<(), MachineError> {
-    if value.is_finite() && value > 0.0 {
+fn whole(place: &str, value: u64, allowed: &RangeInclusive<u64>) -> Result<(), MachineError> {
+    if allowed.contains(&value) {
         return Ok(());
     }
-    Err(field(place, format!("{value} is not allowed: a number above 0")))
+    let (low, high) = (allowed.start(), allowed.end());
+    Err(field(place, format!("{value} is not allowed: a whole number from {low} to {high}")))
 }
 
-fn not_negative(place: &str, value: f64) -> Result<(), MachineError> {
-    if value.is_finite() && value >= 0.0 {
+fn number(place: &str, value: f64, allowed: &RangeInclusive<f64>) -> Result<(), MachineError> {
+    if allowed.contains(&value) {
         return Ok(());
     }
-    Err(field(place, format!("{value} is not allowed: 0 or a number above it")))
+    let (low, high) = (allowed.start(), allowed.end());
+    Err(field(place, format!("{value:?} is not allowed: a number from {low:?} to {high:?}")))
 }
 
-fn all_positive(place: &str, speeds: &BTreeMap<String, f64>) -> Result<(), MachineError> {
-    speeds.iter().try_for_each(|(kind, &speed)| positive(&format!("{place}.{kind}"), speed))
+fn each(place: &str, speeds: &BTreeMap<String, f64>) -> Result<(), MachineError> {
+    speeds.iter().try_for_each(|(kind, &speed)| number(&format!("{place}.{kind}"), speed, &SPEED))
 }
 
 #[cfg(test)]

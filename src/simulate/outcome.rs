@@ -16,9 +16,6 @@ pub struct Simulated {
     pub devices: Vec<DeviceUse>,
     /// How long jobs waited, from when they might have begun to when they did.
     pub waiting: Waiting,
-    /// How much longer large jobs took than the best of the other choices was predicted to take, waiting left out of both, as a
-    /// share of what they took; `None` where that was not asked for or there was none.
-    pub regret: Option<f64>,
     /// Jobs that ended.
     pub jobs: u64,
     /// Jobs that cannot run as they ask on this machine, and why; those that wait for them are among them.

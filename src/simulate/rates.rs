@@ -1,13 +1,18 @@
 //! Rates out of the rows of a model: what grows with size told from what does not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::Row;
+use crate::plan::priors::CPU_OVERHEAD_MS;
+use crate::simulate::machine_file::SPEED;
 
 /// A row counts for the rate where what does not grow with size is a smaller part of it than this.
 const FIXED_PART_MAX: f64 = 0.25;
 /// What ran on one lane goes before what ran on several, unless it was less than this part of it.
 const TELLING_PART: f64 = 0.5;
+/// Of one size alone nobody knows how much of its time does not grow with size; on a GPU, where code is made ready for it, it may be
+/// so much.
+const GPU_FIRST_MS: f64 = 20.0;
 /// Sizes this many times apart tell what does not grow with size.
 const APART: f64 = 4.0;
 
@@ -35,6 +40,12 @@ impl Line {
         let ms_per_unit = median(slopes).unwrap_or((long_ms - fixed_ms) / many);
         Some(Self { fixed_ms: Some(fixed_ms), ms_per_unit })
     }
+}
+
+/// As `speeds` name a kernel and the first word of its variant.
+fn named(kernel: &str, variant: &str) -> String {
+    let base = variant.split(' ').next().unwrap_or_default();
+    if base.is_empty() { kernel.to_owned() } else { format!("{kernel} {base}") }
 }
 
 /// The middle one, or the mean of both in the middle.
@@ -69,10 +80,33 @@ pub(super) fn rounded(value: f64) -> f64 {
     format!("{value:.3e}").parse().unwrap_or(value)
 }
 
+/// Where the rows of a device come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Cpu,
+    Gpu,
+}
+
+impl Place {
+    /// Whether a time that goes up to `longest_ms` and grows with size like this tells a speed: what may be overhead is a small
+    /// part of it.
+    fn is_told(self, line: &Line, longest_ms: f64) -> bool {
+        let overhead_ms = match (self, line.fixed_ms) {
+            (Self::Cpu, _) => CPU_OVERHEAD_MS,
+            (Self::Gpu, None) => GPU_FIRST_MS,
+            // What does not grow with size is known and left out; what is left need be no longer than chance makes it.
+            (Self::Gpu, Some(_)) => FIXED_PART_MAX * CPU_OVERHEAD_MS,
+        };
+        overhead_ms <= FIXED_PART_MAX * (longest_ms - line.fixed_ms.unwrap_or(0.0))
+    }
+}
+
 /// What a model knows of one device.
 #[derive(Debug)]
 pub(super) struct Known<'a> {
     rows: Vec<&'a Row>,
+    /// What ran, but for so short a time that it tells no speed: kernel and first word of the variant.
+    short: BTreeSet<String>,
     /// How computing grows with size, by kernel, variant, class of cost (its bits) and lanes; and the longest time that went into
     /// it, in milliseconds: what took longer tells more.
     curves: BTreeMap<(&'a str, &'a str, u64, u32), (Line, f64)>,
@@ -80,7 +114,7 @@ pub(super) struct Known<'a> {
 
 impl<'a> Known<'a> {
     /// What these rows say of the device with this fingerprint.
-    pub fn of(rows: &'a [Row], fingerprint: &str) -> Self {
+    pub fn of(rows: &'a [Row], fingerprint: &str, place: Place) -> Self {
         let rows: Vec<&Row> = rows.iter().filter(|row| row.device == fingerprint).collect();
         let mut points: BTreeMap<_, Vec<(f64, f64)>> = BTreeMap::new();
         for row in rows.iter().filter(|row| row.phase == "compute" && !row.kernel.is_empty()) {
@@ -93,8 +127,17 @@ impl<'a> Known<'a> {
             let longest_ms = points.iter().map(|(_, ms)| *ms).fold(0.0, f64::max);
             Some((Line::through(points)?, longest_ms))
         };
-        let curves = points.into_iter().filter_map(|(key, points)| Some((key, curve(points)?))).collect();
-        Self { rows, curves }
+        let all = points.into_iter().filter_map(|(key, points)| Some((key, curve(points)?)));
+        let (curves, short): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            all.partition(|(_, (line, longest_ms))| place.is_told(line, *longest_ms));
+        let short = short.into_keys().map(|(kernel, variant, ..)| named(kernel, variant)).collect();
+        Self { rows, curves, short }
+    }
+
+    /// What ran, but never for so long that it tells a speed, as `primes numbers`.
+    pub fn too_short(&self) -> Vec<&str> {
+        let told: BTreeSet<String> = self.curves.keys().map(|(kernel, variant, ..)| named(kernel, variant)).collect();
+        self.short.iter().filter(|name| !told.contains(*name)).map(String::as_str).collect()
     }
 
     /// How many times as fast as the kernels' own account its lanes are together, for one of the curves.
@@ -142,7 +185,8 @@ impl<'a> Known<'a> {
             }
         }
         speeds.retain(|_, speed| speed.is_finite() && *speed > 0.0);
-        speeds.values_mut().for_each(|speed| *speed = rounded(*speed));
+        let (low, high) = (*SPEED.start(), *SPEED.end());
+        speeds.values_mut().for_each(|speed| *speed = rounded(*speed).clamp(low, high));
         speeds
     }
 

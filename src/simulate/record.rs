@@ -6,18 +6,7 @@ use crate::device::DeviceId;
 use crate::engine::dispatch::Ticket;
 use crate::simulate::outcome::{DeviceUse, Waiting, duration};
 use crate::simulate::{Machine, SimJob};
-use crate::timeline::{JobLine, Span, Timeline, Track};
-
-/// Points of a series that are kept at most: others are left out where they come close upon each other.
-const POINTS_MAX: usize = 4096;
-
-/// What large jobs took beside what was predicted.
-#[derive(Clone, Copy, Debug, Default)]
-struct Regret {
-    lost_ms: f64,
-    took_ms: f64,
-    jobs: u64,
-}
+use crate::timeline::{JobLine, Levels, Span, Timeline, Track};
 
 /// What is written down.
 #[derive(Debug)]
@@ -30,8 +19,9 @@ pub(super) struct Record {
     busy_ms: Vec<f64>,
     /// Work by device, in milliseconds of one thread of a usual CPU.
     work_ms: Vec<f64>,
-    regret: Regret,
     timeline: Option<Timeline>,
+    memory: Levels,
+    queue: Levels,
     threads: u32,
 }
 
@@ -53,8 +43,9 @@ impl Record {
             waits_ms: Vec::with_capacity(jobs),
             busy_ms: vec![0.0; devices],
             work_ms: vec![0.0; devices],
-            regret: Regret::default(),
             timeline,
+            memory: Levels::default(),
+            queue: Levels::default(),
             threads,
         }
     }
@@ -92,15 +83,10 @@ impl Record {
     /// A job has ended.
     pub fn ended(&mut self, job: &SimJob, at: u32, ran_on: &str, began_ms: f64, now_ms: f64, plan: &Foreseen) {
         self.jobs += 1;
-        let took_ms = (now_ms - began_ms).max(0.0);
-        let regret_ms = plan.best_other_ms.map_or(0.0, |other| (took_ms - other).max(0.0));
-        if plan.best_other_ms.is_some() {
-            self.regret.lost_ms += regret_ms;
-            self.regret.took_ms += took_ms;
-            self.regret.jobs += 1;
-        }
         if let Some(timeline) = &mut self.timeline {
             let ready_ms = self.ready_ms[at as usize];
+            let achieved_ms = (now_ms - began_ms).max(0.0);
+            let regret_ms = plan.best_other_ms.map_or(0.0, |other| (achieved_ms - other).max(0.0));
             timeline.jobs.push(JobLine {
                 index: job.index,
                 id: job.id.clone(),
@@ -112,7 +98,7 @@ impl Record {
                 queued: duration(began_ms - ready_ms),
                 ended: duration(now_ms),
                 predicted_ms: plan.predicted_ms,
-                achieved_ms: now_ms - began_ms,
+                achieved_ms,
                 regret_ms,
                 reason: None,
             });
@@ -121,10 +107,12 @@ impl Record {
 
     /// How much memory is spoken for, and how many jobs wait, from now on.
     pub fn levels(&mut self, now_ms: f64, reserved_bytes: u64, queued: u64) {
-        let Some(timeline) = &mut self.timeline else { return };
         let now = duration(now_ms);
-        put(&mut timeline.memory, now, reserved_bytes);
-        put(&mut timeline.queue, now, queued);
+        for (levels, level) in [(&mut self.memory, reserved_bytes), (&mut self.queue, queued)] {
+            if levels.now() != level {
+                levels.set(now, level);
+            }
+        }
     }
 
     pub fn has_timeline(&self) -> bool {
@@ -148,24 +136,12 @@ impl Record {
             .collect()
     }
 
-    pub fn regret(&self) -> Option<f64> {
-        let Regret { lost_ms, took_ms, jobs } = self.regret;
-        (jobs > 0 && took_ms > 0.0).then(|| lost_ms / took_ms)
-    }
-
     pub fn timeline(&mut self, makespan: Duration) -> Option<Timeline> {
         let mut timeline = self.timeline.take()?;
         timeline.spans.sort_by_key(|span| (span.begin, span.track));
         timeline.jobs.sort_by_key(|job| job.index);
-        for series in [&mut timeline.memory, &mut timeline.queue] {
-            let step = series.len().div_ceil(POINTS_MAX).max(1);
-            let last = series.len().saturating_sub(1);
-            let mut at = 0;
-            series.retain(|_| {
-                at += 1;
-                (at - 1) % step == 0 || at - 1 == last
-            });
-        }
+        timeline.memory = self.memory.changes();
+        timeline.queue = self.queue.changes();
         timeline.makespan = makespan;
         Some(timeline)
     }
@@ -184,13 +160,5 @@ pub(super) fn place(device: DeviceId) -> usize {
     match device {
         DeviceId::Cpu => 0,
         DeviceId::Gpu(index) => index as usize + 1,
-    }
-}
-
-fn put(series: &mut Vec<(Duration, u64)>, now: Duration, level: u64) {
-    match series.last_mut() {
-        Some((_, last)) if *last == level => {}
-        Some((at, last)) if *at == now => *last = level,
-        _ => series.push((now, level)),
     }
 }

@@ -1,29 +1,30 @@
 //! The simulated run: what the engine's coordinator does, on a simulated clock.
 
+mod chunks;
+mod large;
 mod small;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::device::{DeviceId, Phases};
-use crate::engine::RanOn;
-use crate::engine::dispatch::{Action, Admission, Dispatch, Event, JobReport, Lanes, Ticket};
-use crate::engine::order::{OPEN_PER_LANE, WAITING_MAX, order, rough_ms};
+use crate::engine::dispatch::{Action, Dispatch, Event, Lanes, Ticket};
+use crate::engine::order::{OPEN_PER_LANE, WAITING_MAX};
 use crate::engine::queue::Class;
+use crate::engine::short::Short;
 use crate::job::DeviceChoice;
-use crate::kernels::Work;
-use crate::model::{Model, ModelKey};
-use crate::plan::{DeviceState, Plan, PlanError, PlanRequest, Policy, plan};
+use crate::model::Model;
+use crate::plan::{DeviceState, Policy};
 use crate::simulate::bound::lower_bound_ms;
 use crate::simulate::clock::Clock;
 use crate::simulate::outcome::duration;
 use crate::simulate::queues::{Gates, Line, Queues};
-use crate::simulate::record::{Foreseen, Record, place};
+use crate::simulate::record::{Foreseen, Record};
 use crate::simulate::teach::{devices, teach};
 use crate::simulate::truth::Truth;
 use crate::simulate::{Machine, SimJob, SimWork, Simulated};
 
+use large::Large;
 use small::{Batch, SmallPlans};
 
 /// How jobs are run.
@@ -38,16 +39,14 @@ pub struct Options {
     pub jobs_at_once: Option<usize>,
     /// The memory that jobs may take together, in bytes; the machine's if left out.
     pub memory_bytes: Option<u64>,
-    /// Whether the regret is wanted, for which all choices of each large job are kept.
-    pub regret: bool,
-    /// Whether a timeline is wanted.
+    /// Whether a timeline is wanted, for which all choices of each large job are kept.
     pub timeline: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let policy = Policy::Auto;
-        Self { policy, hidden_truth: None, jobs_at_once: None, memory_bytes: None, regret: false, timeline: false }
+        Self { policy, hidden_truth: None, jobs_at_once: None, memory_bytes: None, timeline: false }
     }
 }
 
@@ -67,7 +66,6 @@ pub fn simulate(jobs: &[SimJob], machine: &Machine, options: &Options) -> Simula
         lower_bound: duration(if run.refused.is_empty() { lower_bound_ms } else { 0.0 }),
         devices: run.record.devices(),
         waiting: run.record.waiting(),
-        regret: run.record.regret(),
         jobs: run.record.jobs,
         plans: run.plans,
         chunks: run.record.chunks,
@@ -87,7 +85,7 @@ enum Busy {
 
 /// What dispatch knows by a key.
 enum Item<'a> {
-    Large { job: u32, work: &'a Arc<Work>, class: Class, foreseen: Foreseen, began_ms: Option<f64>, passes_left: u32 },
+    Large(Large<'a>),
     Short(Batch<'a>),
 }
 
@@ -104,6 +102,7 @@ struct Run<'a> {
     states: Vec<DeviceState>,
     model: Model,
     small: SmallPlans<'a>,
+    short: Short,
     queues: Queues,
     gates: Gates,
     /// What each job is told, once it may begin.
@@ -140,6 +139,7 @@ impl<'a> Run<'a> {
             next_key: 0,
             model: teach(machine, &states, jobs),
             small: SmallPlans::default(),
+            short: Short::new(),
             queues: Queues::default(),
             gates: Gates::new(jobs),
             told: vec![DeviceChoice::Auto; jobs.len()],
@@ -279,189 +279,8 @@ impl<'a> Run<'a> {
         self.jobs[job as usize].memory_bytes.min(self.budget_bytes)
     }
 
-    /// Plans a large job and gives it to dispatch.
-    fn open(&mut self, at: u32) {
-        let jobs = self.jobs;
-        let job = &jobs[at as usize];
-        let SimWork::Kernel(work) = &job.work else { return };
-        let now = self.now();
-        let order = order(now, job.turn(), rough_ms(work.prior_ms(), self.threads()));
-        let dispatch = &self.dispatch;
-        for state in &mut self.states {
-            state.busy_for_ms = dispatch.busy_for_ms(state.id, now, |_| order);
-        }
-        self.plans += 1;
-        let told = self.told[at as usize];
-        let plan = match self.plan(work, told) {
-            Ok(plan) => plan,
-            Err(error) => return self.refuse(at, &error.to_string()),
-        };
-        let foreseen = self.foreseen(&plan);
-        self.next_key += 1;
-        let class = Class::of(told);
-        self.large[class as usize] += 1;
-        self.reserved_bytes += self.need(at);
-        let passes_left = work.passes.max(1);
-        self.items.insert(self.next_key, Item::Large { job: at, work, class, foreseen, began_ms: None, passes_left });
-        self.tell(Event::Admitted(Admission::new(self.next_key, order, work, &plan, told)));
-    }
-
-    fn plan(&self, work: &Work, told: DeviceChoice) -> Result<Plan, PlanError> {
-        plan(&PlanRequest {
-            work,
-            policy: told,
-            devices: &self.states,
-            inventory_known: true,
-            model: &self.model,
-            threads: self.threads(),
-            explain: self.options.regret,
-        })
-    }
-
-    fn foreseen(&self, plan: &Plan) -> Foreseen {
-        let ms = |at: usize| {
-            let candidate = plan.candidates.get(at)?;
-            candidate.predicted.map(|predicted| (predicted.ms - candidate.waiting_ms).max(0.0))
-        };
-        let best_other_ms = (1..plan.candidates.len()).filter_map(ms).min_by(f64::total_cmp);
-        Foreseen { predicted_ms: ms(0), best_other_ms }
-    }
-
-    /// A job cannot run as it asks, and those that wait for it neither.
-    fn refuse(&mut self, at: u32, why: &str) {
-        self.refused.push((self.jobs[at as usize].index, why.to_owned()));
-        let mut rest: Vec<u32> = self.gates.children(at).to_vec();
-        let mut seen: std::collections::HashSet<u32> = rest.iter().copied().collect();
-        while let Some(child) = rest.pop() {
-            let why = "a job that it waits for cannot run".to_owned();
-            if self.refused.iter().all(|(index, _)| *index != self.jobs[child as usize].index) {
-                self.refused.push((self.jobs[child as usize].index, why));
-            }
-            rest.extend(self.gates.children(child).iter().copied().filter(|next| seen.insert(*next)));
-        }
-    }
-
     fn begun(&mut self, job: u32) {
         self.record.begun(job, self.clock.now_ms());
-    }
-
-    fn act(&mut self) {
-        while !self.actions.is_empty() {
-            for action in std::mem::take(&mut self.actions) {
-                match action {
-                    Action::Fold { ticket, job, pass, units } => self.fold(job, ticket, pass, units.end - units.start),
-                    Action::PassComplete { job } => {
-                        let again = self.passes_again(job);
-                        self.tell(if again { Event::PassAdvanced { job } } else { Event::Finished { job } });
-                    }
-                    Action::End { job, report, .. } => self.end(job, &report),
-                    Action::SetAside { .. } => {}
-                }
-            }
-        }
-    }
-
-    /// Whether another pass follows the one that is complete.
-    fn passes_again(&mut self, key: u64) -> bool {
-        match self.items.get_mut(&key) {
-            Some(Item::Large { passes_left, .. }) => {
-                *passes_left = passes_left.saturating_sub(1);
-                *passes_left > 0
-            }
-            _ => false,
-        }
-    }
-
-    fn fold(&mut self, key: u64, ticket: Ticket, pass: u32, units: u64) {
-        let now_ms = self.clock.now_ms();
-        let (phases, resident, thread_ms) = match self.items.get_mut(&key) {
-            Some(Item::Large { job, work, began_ms, .. }) => {
-                if began_ms.is_none() {
-                    *began_ms = Some(now_ms);
-                    self.record.begun(*job, now_ms);
-                }
-                let slower = self.truth.slower(ticket.device, [u64::from(*job), ticket.serial], now_ms);
-                match ticket.device {
-                    DeviceId::Cpu => {
-                        let ms = units as f64 * self.truth.unit_ms(work, DeviceId::Cpu) * slower;
-                        (Phases::default(), false, Some(ms))
-                    }
-                    DeviceId::Gpu(index) => {
-                        let gpu = &self.truth.machine().gpus[index as usize];
-                        let fits = work.units as f64 * work.bytes_per_unit <= gpu.memory_bytes as f64;
-                        let resident = pass > 0 && fits;
-                        let mut phases = self.truth.on_gpu(work, index, units, resident);
-                        phases.compute = phases.compute.mul_f64(slower);
-                        if !self.states[place(ticket.device)].opened {
-                            phases.opening = duration(gpu.cold_start_ms);
-                            phases.setup = phases.opening;
-                        }
-                        (phases, resident || phases.upload.is_zero(), None)
-                    }
-                }
-            }
-            Some(Item::Short(batch)) => {
-                let first = batch.jobs.first().copied().unwrap_or(0);
-                let slower = self.truth.slower(DeviceId::Cpu, [u64::from(first), ticket.serial], now_ms);
-                batch.begin(now_ms, &mut self.record);
-                (Phases::default(), false, Some(batch.ms * slower))
-            }
-            None => return,
-        };
-        let busy = Busy::Chunk { ticket, key, units, begin_ms: now_ms, phases, resident };
-        match thread_ms {
-            Some(ms) => self.clock.begin_on_thread(ms, busy),
-            None => self.clock.begin(phases.total().as_secs_f64() * 1e3, busy),
-        }
-    }
-
-    fn ended(&mut self, busy: Busy) {
-        let now_ms = self.clock.now_ms();
-        match busy {
-            Busy::Outside { job, place, begin_ms } => {
-                self.places.push(place);
-                let index = self.jobs[job as usize].index;
-                self.record.waited(place, [begin_ms, now_ms], index);
-                let foreseen = Foreseen::default();
-                self.finish(job, "none", begin_ms, &foreseen);
-            }
-            Busy::Chunk { ticket, key, units, begin_ms, mut phases, resident } => {
-                if ticket.device == DeviceId::Cpu {
-                    phases.compute = duration(now_ms - begin_ms);
-                } else {
-                    self.states[place(ticket.device)].opened = true;
-                }
-                let (job, jobs, work_ms) = match self.items.get(&key) {
-                    Some(Item::Large { job, work, .. }) => (*job, 1, units as f64 * work.prior_ns_per_unit / 1e6),
-                    Some(Item::Short(batch)) => {
-                        (batch.jobs.first().copied().unwrap_or(0), batch.jobs.len() as u32, batch.usual_ms)
-                    }
-                    None => (0, 0, 0.0),
-                };
-                let index = self.jobs[job as usize].index;
-                self.record.folded(ticket, [begin_ms, now_ms], work_ms, index, jobs);
-                self.tell(Event::ChunkDone { ticket, phases, resident });
-            }
-        }
-    }
-
-    /// Dispatch says that something has ended.
-    fn end(&mut self, key: u64, report: &JobReport) {
-        match self.items.remove(&key) {
-            Some(Item::Large { job, work, class, foreseen, began_ms, .. }) => {
-                self.large[class as usize] -= 1;
-                self.reserved_bytes -= self.need(job);
-                for run in &report.runs {
-                    let fingerprint = &self.states[place(run.device)].fingerprint;
-                    self.model.learn(ModelKey::of(work, fingerprint, run.lanes), &run.measured);
-                }
-                self.small.forget();
-                let began_ms = began_ms.unwrap_or(self.clock.now_ms());
-                self.finish(job, &ran_on(report.ran_on), began_ms, &foreseen);
-            }
-            Some(Item::Short(batch)) => self.end_batch(batch),
-            None => {}
-        }
     }
 
     fn finish(&mut self, at: u32, ran_on: &str, began_ms: f64, foreseen: &Foreseen) {
@@ -471,13 +290,5 @@ impl<'a> Run<'a> {
         for child in self.gates.end(at) {
             self.enqueue(child);
         }
-    }
-}
-
-fn ran_on(ran_on: RanOn) -> String {
-    match ran_on {
-        RanOn::Nowhere => "none".to_owned(),
-        RanOn::One(device) => device.to_string(),
-        RanOn::Split => "split".to_owned(),
     }
 }

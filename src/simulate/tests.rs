@@ -132,8 +132,7 @@ fn every_job_ends_once_after_those_it_waits_for_and_no_run_beats_the_bound() {
             for hidden_truth in [None, Some(seed)] {
                 let case = format!("seed {seed}, {policy}, {hidden_truth:?}");
                 let jobs_at_once = (seed % 3 == 0).then_some(2);
-                let options =
-                    Options { policy, hidden_truth, jobs_at_once, regret: true, timeline: true, memory_bytes: None };
+                let options = Options { policy, hidden_truth, jobs_at_once, timeline: true, memory_bytes: None };
                 let run = simulate(&jobs, &machine, &options);
                 assert!(run.refused.is_empty(), "{case}: {:?}", run.refused);
                 let timeline = run.timeline.as_ref().unwrap();
@@ -174,7 +173,7 @@ fn the_same_jobs_give_the_same_run_and_another_hidden_truth_another() {
         let mut dice = Dice::new(seed);
         let (machine, jobs) = (random_machine(&mut dice), random_jobs(&mut dice));
         let run = |hidden_truth| {
-            let options = Options { hidden_truth, timeline: true, regret: true, ..Options::default() };
+            let options = Options { hidden_truth, timeline: true, ..Options::default() };
             simulate(&jobs, &machine, &options)
         };
         assert_eq!(run(Some(seed)), run(Some(seed)), "seed {seed}");
@@ -218,4 +217,32 @@ fn jobs_of_much_memory_wait_for_each_other() {
     assert_eq!(run.makespan.as_millis(), 400, "one after the other");
     let less = Options { memory_bytes: Some(40 << 30), ..Options::default() };
     assert!(simulate(&jobs, &machine(4, vec![]), &less).makespan.as_millis() < 120);
+}
+
+/// No machine file describes such machines, but no arithmetic may depend on that.
+#[test]
+fn machines_beyond_all_bounds_are_simulated_to_the_end() {
+    let whole: Vec<SimJob> =
+        (0..8).map(|index| kernel(index, Work { passes: 3, bytes_out_per_unit: 8.0, ..work(1 << 14, 1e3) })).collect();
+    let extreme = [f64::MIN_POSITIVE, 1e-300, 1e25, 1e300, f64::MAX];
+    for seed in 0..40 {
+        let mut dice = Dice::new(seed);
+        let mut any = |usual: f64| if dice.below(2) == 0 { usual } else { extreme[dice.below(5) as usize] };
+        let gpu = Gpu {
+            cold_start_ms: any(300.0),
+            latency_ms: any(0.1),
+            upload_bytes_per_s: any(1e9),
+            readback_bytes_per_s: any(1e9),
+            ..gpu(any(10.0))
+        };
+        let mut machine = machine(3, vec![gpu]);
+        machine.cpu.speed = any(1.0);
+        for policy in Policy::ALL {
+            for hidden_truth in [None, Some(seed)] {
+                let options = Options { policy, hidden_truth, timeline: true, ..Options::default() };
+                let run = simulate(&whole, &machine, &options);
+                assert_eq!(run.jobs, 8, "seed {seed}, {policy}, {hidden_truth:?}: {machine:?}");
+            }
+        }
+    }
 }

@@ -1,15 +1,16 @@
 //! This machine, as a machine file: from its inventory, from what the model has learned, and from priors where nothing is known.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::model::{Model, Row};
 use crate::plan::priors;
-use crate::simulate::machine_file::SCHEMA;
-use crate::simulate::rates::{Known, median, rounded};
+use crate::simulate::machine_file::{BYTES_PER_S, COLD_START_MS, LATENCY_MS, SCHEMA};
+use crate::simulate::rates::{Known, Place, median, rounded};
 use crate::simulate::{Cpu, Gpu, GpuKind, Machine};
 
-/// Threads that are worth less than this have not been measured alone.
+/// Threads that are worth less than this may not have been measured alone.
 const BUSY: f64 = 0.1;
 
 /// What is known of a machine without measuring.
@@ -31,7 +32,7 @@ pub struct Inventory<'a> {
 /// notes say of each figure which of both it is.
 pub fn this_machine(inventory: &Inventory<'_>, model: &Model) -> Machine {
     let rows = model.rows();
-    let known = Known::of(&rows, &inventory.cpu.fingerprint);
+    let known = Known::of(&rows, &inventory.cpu.fingerprint, Place::Cpu);
     let mut notes = Vec::new();
     let cpu = cpu(inventory, &known, &mut notes);
     let gpus = inventory.gpus.iter().map(|info| gpu(info, &rows, &cpu, &mut notes)).collect();
@@ -41,15 +42,16 @@ pub fn this_machine(inventory: &Inventory<'_>, model: &Model) -> Machine {
 fn cpu(inventory: &Inventory<'_>, known: &Known<'_>, notes: &mut Vec<String>) -> Cpu {
     let (efficiency, whence) = match known.thread_efficiency() {
         Some(measured) if measured < BUSY => {
-            (rounded(measured), "measured, and so low that other programs must have kept the cpu busy")
+            (rounded(measured), "measured, and low: if other programs kept the cpu busy, calibrate again")
         }
         Some(measured) => (rounded(measured), "measured"),
-        None => (priors::THREAD_EFFICIENCY, "a prior"),
+        None => (priors::THREAD_EFFICIENCY, "a prior: nothing ran for long enough on one thread and on several"),
     };
     let speeds = known.speeds(efficiency);
     let speed = usual(&speeds);
     notes.push(format!("cpu: {}, {}", inventory.cpu.name, inventory.cpu.driver));
     notes.push(format!("cpu: thread_efficiency is {whence}; {}", of_speeds(&speeds, speed.is_some(), "1, a prior")));
+    notes.extend(of_short("cpu", &known));
     Cpu {
         threads: inventory.threads.max(1),
         memory_bytes: inventory.memory_bytes.max(1),
@@ -60,19 +62,19 @@ fn cpu(inventory: &Inventory<'_>, known: &Known<'_>, notes: &mut Vec<String>) ->
 }
 
 fn gpu(info: &DeviceInfo, rows: &[Row], cpu: &Cpu, notes: &mut Vec<String>) -> Gpu {
-    let known = Known::of(rows, &info.fingerprint);
+    let known = Known::of(rows, &info.fingerprint, Place::Gpu);
     let (mut measured, mut assumed) = (Vec::new(), Vec::new());
-    let mut figure = |name: &'static str, found: Option<f64>, prior: f64| {
+    let mut figure = |name: &'static str, found: Option<f64>, prior: f64, allowed: RangeInclusive<f64>| {
         if found.is_some() {
             measured.push(name)
         } else {
             assumed.push(name)
         }
-        found.map_or(prior, rounded)
+        found.map_or(prior, rounded).clamp(*allowed.start(), *allowed.end())
     };
-    let upload = figure("upload_bytes_per_s", known.upload_bytes_per_s(), priors::BUS_BYTES_PER_MS * 1e3);
-    let cold_start_ms = figure("cold_start_ms", known.cold_start_ms(), priors::SETUP_MS);
-    let latency_ms = figure("latency_ms", known.latency_ms(), priors::GPU_LATENCY_MS);
+    let upload = figure("upload_bytes_per_s", known.upload_bytes_per_s(), priors::BUS_BYTES_PER_MS * 1e3, BYTES_PER_S);
+    let cold_start_ms = figure("cold_start_ms", known.cold_start_ms(), priors::SETUP_MS, COLD_START_MS);
+    let latency_ms = figure("latency_ms", known.latency_ms(), priors::GPU_LATENCY_MS, LATENCY_MS);
 
     let speeds = known.speeds(1.0);
     let speed = usual(&speeds);
@@ -90,6 +92,7 @@ fn gpu(info: &DeviceInfo, rows: &[Row], cpu: &Cpu, notes: &mut Vec<String>) -> G
         info.id,
         of_speeds(&speeds, speed.is_some(), "a prior, a multiple of a thread of the cpu")
     ));
+    notes.extend(of_short(&info.id.to_string(), &known));
     Gpu {
         name: info.name.clone(),
         kind: match info.kind {
@@ -121,6 +124,12 @@ fn of_speeds(speeds: &BTreeMap<String, f64>, measured: bool, prior: &str) -> Str
     }
     let names: Vec<&str> = speeds.keys().map(String::as_str).collect();
     format!("measured speeds: {}; speed is their median", names.join(", "))
+}
+
+/// What ran on a device, but too briefly.
+fn of_short(device: &str, known: &Known<'_>) -> Option<String> {
+    let names = known.too_short();
+    (!names.is_empty()).then(|| format!("{device}: nothing large enough was measured of: {}", names.join(", ")))
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ fn a_model_that_was_taught_known_rates_gives_them_back() {
 #[test]
 fn several_lanes_alone_tell_the_speed_of_one_by_the_usual_efficiency() {
     let mut model = Model::new();
-    teach(&mut model, "stats", "f32", 0.7, "print of cpu", 8, [3.0 * (1.0 + 7.0 * priors::THREAD_EFFICIENCY), 0.0]);
+    teach(&mut model, "stats", "f32", 7.0, "print of cpu", 8, [3.0 * (1.0 + 7.0 * priors::THREAD_EFFICIENCY), 0.0]);
     let machine = machine(&[], &model);
     near(machine.cpu.speed_of("stats", "f32"), 3.0);
     assert_eq!(machine.cpu.thread_efficiency, priors::THREAD_EFFICIENCY);
@@ -119,4 +119,49 @@ fn what_nobody_measured_is_a_prior_and_is_said_to_be_one() {
     let notes = machine.notes.join("\n");
     assert!(notes.contains("gpu:0: priors: upload_bytes_per_s, cold_start_ms, latency_ms"), "{notes}");
     assert!(notes.contains("speed is 1, a prior") && !notes.contains("measured speeds"), "{notes}");
+}
+
+/// The lists of four and six numbers in `examples/jobs.jsonl`, a table of some thousand rows, and a range that runs for long.
+#[test]
+fn what_took_microseconds_sets_no_speed_and_is_named() {
+    let mut model = Model::new();
+    let mut learn = |kernel: &str, variant: &str, ns: f64, lanes: u32, units: u64, compute_ms: f64| {
+        let key = ModelKey { kernel, variant, cost: CostClass::of(ns), fingerprint: "print of cpu", lanes };
+        assert!(model.learn(key, &Measured { units, passes: 1, compute_ms, ..Measured::default() }));
+    };
+    learn("primes", "numbers", 64.0, 1, 4, 0.0294);
+    learn("primes", "numbers", 64.0, 1, 6, 0.0416);
+    learn("primes", "numbers", 64.0, 2, 6, 0.3);
+    learn("stats", "f64 quantiles", 3.4, 1, 8759, 0.549);
+    let alone = machine(&[], &model);
+    assert_eq!((alone.cpu.speed, alone.cpu.thread_efficiency), (1.0, priors::THREAD_EFFICIENCY));
+    assert!(alone.cpu.speeds.is_empty(), "{:?}", alone.cpu.speeds);
+    let notes = alone.notes.join("\n");
+    assert!(notes.contains("cpu: nothing large enough was measured of: primes numbers, stats f64"), "{notes}");
+    assert!(notes.contains("thread_efficiency is a prior: nothing ran for long enough"), "{notes}");
+    // What ran for long tells its speed beside them.
+    let learn = |model: &mut Model, lanes: u32, compute_ms: f64| {
+        let cost = CostClass::of(32.0);
+        let key = ModelKey { kernel: "primes", variant: "range", cost, fingerprint: "print of cpu", lanes };
+        let compute_ms = compute_ms * cost.ns() / 32.0;
+        assert!(model.learn(key, &Measured { units: 1 << 20, passes: 1, compute_ms, ..Measured::default() }));
+    };
+    let usual_ms = f64::from(1 << 20) * 32.0 / 1e6;
+    learn(&mut model, 1, usual_ms / 2.0);
+    learn(&mut model, 3, usual_ms / 2.0 / 2.0);
+    let machine = machine(&[], &model);
+    near(machine.cpu.speed_of("primes", "range"), 2.0);
+    near(machine.cpu.speed_of("stats", "f64"), 2.0);
+    near(machine.cpu.thread_efficiency, 0.5);
+    let notes = machine.notes.join("\n");
+    assert!(notes.contains("measured speeds: primes, primes range;") && notes.contains("primes numbers"), "{notes}");
+}
+
+#[test]
+fn threads_that_are_worth_little_are_told_without_guessing_why() {
+    let mut model = Model::new();
+    teach(&mut model, "stats", "f32", 0.7, "print of cpu", 1, [1.0, 0.0]);
+    teach(&mut model, "stats", "f32", 0.7, "print of cpu", 8, [1.2, 0.0]);
+    let notes = machine(&[], &model).notes.join("\n");
+    assert!(notes.contains("measured, and low: if other programs kept the cpu busy"), "{notes}");
 }

@@ -11,14 +11,14 @@ use crate::engine::{CancelFlag, Need, catch};
 use crate::job::{BindContext, Bound, Cause, JobError, JobSpec};
 use crate::kernels::Work;
 use crate::report::figures::{counted, time};
-use crate::report::visible;
+use crate::report::{LeftOut, visible};
 use crate::simulate::{SimJob, SimWork};
-use crate::tasks::{Place, Task};
+use crate::tasks::{Place, Task, Variants};
 
 /// Pairs of a job and one that it waits for, at most.
 const PAIRS_MAX: u64 = 50_000_000;
 /// How many wrong lines are named.
-const NAMED_MAX: u64 = 20;
+const NAMED_MAX: usize = 20;
 
 /// The jobs of a file.
 pub(super) struct SimJobs {
@@ -26,14 +26,25 @@ pub(super) struct SimJobs {
     pub jobs: Vec<SimJob>,
     /// What was assumed of them.
     pub assumed: Vec<String>,
-    /// Jobs that cannot be bound.
-    pub left_out: u64,
+    /// How many jobs cannot be bound.
+    pub jobs_left_out: u64,
+    /// The first of them.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// How long commands take, about which nothing is known or something was learned.
+pub(super) struct CommandTimes<'a> {
+    /// Of those about which nothing is known.
+    pub usual: Duration,
+    /// How long one with variants takes a thread of a usual CPU, in milliseconds, by what was learned on this machine.
+    pub learned_ms: &'a dyn Fn(&Variants) -> Option<f64>,
 }
 
 /// What is counted of jobs, to say what was assumed.
 #[derive(Default)]
 struct Unknown {
     commands: u64,
+    learned: u64,
     values: u64,
     variants: u64,
     networks: u64,
@@ -41,21 +52,22 @@ struct Unknown {
 
 impl SimJobs {
     /// Reads and binds all jobs of the file. What cannot be bound is told and left out.
-    pub fn read(path: &Path, command_time: Duration) -> Result<Self, Stopped> {
+    pub fn read(path: &Path, times: &CommandTimes<'_>) -> Result<Self, Stopped> {
         let input = JobInput::new(path);
         let mut lines = input.open(false, None, &[], &CancelFlag::default())?;
         let context = BindContext::in_folder(input.base_dir());
-        let mut read = Self { name: input.name().to_owned(), jobs: Vec::new(), assumed: Vec::new(), left_out: 0 };
+        let name = input.name().to_owned();
+        let mut read = Self { name, jobs: Vec::new(), assumed: Vec::new(), jobs_left_out: 0, left_out: Vec::new() };
         let mut unknown = Unknown::default();
         // Where each job of the file is in the list; the first one left out makes a difference.
         let mut places: Vec<Option<u32>> = Vec::new();
         let mut pairs = 0_u64;
         for line in &mut lines {
             let made = match line {
-                Ok(spec) => job(&spec, &context, command_time, &read.jobs, &mut unknown)
+                Ok(spec) => job(&spec, &context, times, &read.jobs, &mut unknown)
                     .map(|job| (spec.terms.after, job))
-                    .map_err(|error| format!("job `{}`: {}", spec.id, error.message)),
-                Err(bad) => Err(bad.error.message),
+                    .map_err(|error| LeftOut { id: Some(spec.id.to_string()), why: error.message }),
+                Err(bad) => Err(LeftOut { id: None, why: bad.error.message }),
             };
             match made {
                 Ok((after, mut job)) => {
@@ -74,10 +86,12 @@ impl SimJobs {
                     places.push(Some(read.jobs.len() as u32));
                     read.jobs.push(job);
                 }
-                Err(why) => {
-                    read.left_out += 1;
-                    if read.left_out <= NAMED_MAX {
-                        tell(format_args!("left out: {}", visible(&why)));
+                Err(left_out) => {
+                    read.jobs_left_out += 1;
+                    if read.left_out.len() < NAMED_MAX {
+                        let job = left_out.id.as_ref().map_or_else(String::new, |id| format!("job `{id}`: "));
+                        tell(format_args!("left out: {}", visible(&(job + &left_out.why))));
+                        read.left_out.push(left_out);
                     }
                 }
             }
@@ -88,7 +102,7 @@ impl SimJobs {
         if read.jobs.is_empty() {
             return Err(Stopped::usage(format_args!("{}: there is no job in it that could be simulated", read.name)));
         }
-        read.assumed = unknown.said(command_time, read.left_out);
+        read.assumed = unknown.said(times.usual, read.jobs_left_out);
         Ok(read)
     }
 }
@@ -96,7 +110,7 @@ impl SimJobs {
 fn job(
     spec: &JobSpec,
     context: &BindContext,
-    command_time: Duration,
+    times: &CommandTimes<'_>,
     before: &[SimJob],
     unknown: &mut Unknown,
 ) -> Result<SimJob, JobError> {
@@ -110,13 +124,13 @@ fn job(
                 if memory_bytes == 0 {
                     memory_bytes = memory_of(&*task);
                 }
-                irregular(&*task, spec.kind, command_time, unknown)
+                irregular(&*task, spec.kind, times, unknown)
             }
         }
     } else {
         // What it will have to do is known once others have run.
         unknown.values += 1;
-        SimWork::Task { ms: command_time.as_secs_f64() * 1e3, waits: false }
+        SimWork::Task { ms: times.usual.as_secs_f64() * 1e3, waits: false }
     };
     Ok(SimJob {
         index: spec.index,
@@ -138,17 +152,21 @@ fn shared(work: Work, before: &[SimJob]) -> Arc<Work> {
     }
 }
 
-fn irregular(task: &dyn Task, kind: &str, command_time: Duration, unknown: &mut Unknown) -> SimWork {
+fn irregular(task: &dyn Task, kind: &str, times: &CommandTimes<'_>, unknown: &mut Unknown) -> SimWork {
     let place = task.place();
+    let usual_ms = times.usual.as_secs_f64() * 1e3;
     if kind == "command" {
-        unknown.commands += 1;
-        unknown.variants += u64::from(task.variants().is_some());
-        return SimWork::Task { ms: command_time.as_secs_f64() * 1e3, waits: false };
+        let variants = task.variants();
+        let learned_ms = variants.as_ref().and_then(|variants| (times.learned_ms)(variants));
+        unknown.variants += u64::from(variants.is_some());
+        let count = if learned_ms.is_some() { &mut unknown.learned } else { &mut unknown.commands };
+        *count += 1;
+        return SimWork::Task { ms: learned_ms.unwrap_or(usual_ms), waits: false };
     }
     let waits = place == Place::Waiting;
     unknown.networks += u64::from(waits);
     let ms = task.expected_ms();
-    SimWork::Task { ms: if ms.is_finite() { ms.max(0.0) } else { command_time.as_secs_f64() * 1e3 }, waits }
+    SimWork::Task { ms: if ms.is_finite() { ms.max(0.0) } else { usual_ms }, waits }
 }
 
 fn memory_of(task: &dyn Task) -> u64 {
@@ -166,12 +184,13 @@ impl Unknown {
         let mut said = Vec::new();
         let mut say = |count: u64, one: &str, many: &str, what: &str| {
             if count > 0 {
-                said.push(format!("assumed: {} {what}", counted(count, one, many)));
+                said.push(format!("{} {what}", counted(count, one, many)));
             }
         };
         let takes = format!("taken to last {each} each on any CPU thread (--command-time)");
         say(self.commands, "command,", "commands,", &takes);
-        say(self.variants, "of them with variants", "of them with variants", "run on the CPU");
+        say(self.learned, "command,", "commands,", "taken to last as long as its CPU variant did on this machine");
+        say(self.variants, "command with variants", "commands with variants", "run on the CPU");
         say(self.values, "job that takes values of others,", "jobs that take values of others,", &takes);
         say(
             self.networks,
@@ -180,7 +199,7 @@ impl Unknown {
             "only wait",
         );
         if left_out > 0 {
-            said.push(format!("assumed: {} left out", counted(left_out, "job is", "jobs are")));
+            said.push(format!("{} left out", counted(left_out, "job is", "jobs are")));
         }
         said
     }

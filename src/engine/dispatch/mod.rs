@@ -311,7 +311,7 @@ impl Dispatch {
                     let units = job.take(member, &take, now);
                     let ticket = Ticket { device: machine.id, lane, serial };
                     actions.push(Action::Fold { ticket, job: job.key, pass: job.pass, units: units.clone() });
-                    let ends = now + job.members[member].predict(units.end - units.start);
+                    let ends = now.saturating_add(job.members[member].predict(units.end - units.start));
                     job.members[member].setup_ms = 0.0;
                     let probe = take.probe;
                     machine.launch(lane, Flight { serial, job: slot, member, units, started: now, ends, probe });

@@ -84,7 +84,7 @@ impl Job {
             let scale = wall.as_secs_f64() / total.as_secs_f64();
             let Phases { setup, opening, upload, compute, readback } = &mut phases;
             for phase in [setup, opening, upload, compute, readback] {
-                *phase = phase.mul_f64(scale);
+                *phase = Duration::try_from_secs_f64(phase.as_secs_f64() * scale).unwrap_or(*phase);
             }
         }
         let queued = begun.saturating_sub(self.admitted);
@@ -94,7 +94,7 @@ impl Job {
     fn measured(&self, member: &Member, done: &Done, took: Duration, units: u64) -> Measured {
         let on_cpu = member.device == DeviceId::Cpu;
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
-        let aside = done.phases.setup + done.phases.upload + done.phases.readback;
+        let aside = Phases { compute: Duration::ZERO, ..done.phases }.total();
         Measured {
             units,
             passes: self.passes.max(1),

@@ -2,14 +2,14 @@
 
 use crate::device::DeviceId;
 use crate::engine::batch::{BATCH_TIME, SMALL_MS, is_small};
-use crate::engine::dispatch::{Admission, Event};
+use crate::engine::dispatch::Event;
 use crate::engine::order::order;
 use crate::engine::queue::BATCH_JOBS;
 use crate::engine::shared::is_trivial;
 use crate::job::DeviceChoice;
 use crate::kernels::Work;
 use crate::model::{CostClass, Measured, Model, ModelKey};
-use crate::plan::{Choice, Plan, PlanRequest, Power, plan};
+use crate::plan::{PlanRequest, plan};
 use crate::simulate::queues::Line;
 use crate::simulate::record::{Foreseen, Record};
 use crate::simulate::run::{Item, Run};
@@ -185,24 +185,10 @@ impl<'a> Run<'a> {
         }
         self.next_key += 1;
         self.shorts += 1;
-        let mut plan = Plan::given(Choice::Cpu { threads: 1 }, "");
-        let units_per_ms = 1.0 / predicted_ms.clamp(1e-3, 1e9);
-        let (device, lanes) = (DeviceId::Cpu, 1);
-        plan.powers.push(Power { device, lanes, units_per_ms, setup_ms: 0.0, chunk_ms: 0.0, measured: true });
-        let work = Work {
-            kernel: "short",
-            variant: String::new(),
-            units: 1,
-            granularity: 1,
-            bytes_per_unit: 0.0,
-            bytes_out_per_unit: 0.0,
-            prior_ns_per_unit: 1e6,
-            passes: 1,
-            gpu: false,
-        };
         let order = order(self.now(), priority, passed_ms);
         self.items.insert(self.next_key, Item::Short(batch));
-        self.tell(Event::Admitted(Admission::new(self.next_key, order, &work, &plan, DeviceChoice::Cpu)));
+        let admission = self.short.admission_of(self.next_key, order, predicted_ms);
+        self.tell(Event::Admitted(admission));
     }
 
     pub(super) fn end_batch(&mut self, batch: Batch<'a>) {
