@@ -169,6 +169,7 @@ impl Engine {
     }
 
     /// How long the variant for the CPU of a job with variants has taken on this machine, in milliseconds.
+    #[cfg(feature = "cli")]
     pub(crate) fn cpu_variant_ms(&self, variants: &crate::tasks::Variants) -> Option<f64> {
         self.shared.cpu_variant_ms(variants)
     }

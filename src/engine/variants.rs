@@ -76,6 +76,7 @@ impl Trials {
 
 impl Shared {
     /// How long its variant for the CPU has taken here, in milliseconds; `None` where it has none, or that never ran.
+    #[cfg(feature = "cli")]
     pub fn cpu_variant_ms(&self, variants: &Variants) -> Option<f64> {
         let variant = variant_on(variants, DeviceId::Cpu);
         let key = key(&variant, &**self.devices.cpu());

@@ -6,6 +6,9 @@ use crate::model::Row;
 use crate::plan::priors::CPU_OVERHEAD_MS;
 use crate::simulate::machine_file::SPEED;
 
+/// Values, each with its weight.
+type Weighted = Vec<(f64, f64)>;
+
 /// A row counts for the rate where what does not grow with size is a smaller part of it than this.
 const FIXED_PART_MAX: f64 = 0.25;
 /// What ran on one lane goes before what ran on several, unless it was less than this part of it.
@@ -61,7 +64,7 @@ pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 /// The middle one by weight: half of all weight lies on either side.
-fn weighted_median(mut values: Vec<(f64, f64)>) -> Option<f64> {
+fn weighted_median(mut values: Weighted) -> Option<f64> {
     values.retain(|(value, weight)| value.is_finite() && *weight > 0.0);
     values.sort_by(|a, b| a.0.total_cmp(&b.0));
     let half = values.iter().map(|(_, weight)| weight).sum::<f64>() / 2.0;
@@ -159,7 +162,7 @@ impl<'a> Known<'a> {
     /// The speed of a lane by kernel, and by kernel and first word of the variant where a kernel has several: the median over what
     /// ran on one lane, or, where that was little beside it, over what ran on several, shared out by their efficiency.
     pub fn speeds(&self, efficiency: f64) -> BTreeMap<String, f64> {
-        let mut by_base: BTreeMap<(&str, &str), [Vec<(f64, f64)>; 2]> = BTreeMap::new();
+        let mut by_base: BTreeMap<(&str, &str), [Weighted; 2]> = BTreeMap::new();
         for (&(kernel, variant, cost, lanes), (line, ms)) in &self.curves {
             let base = variant.split(' ').next().unwrap_or_default();
             let useful = 1.0 + f64::from(lanes - 1) * efficiency;

@@ -51,7 +51,7 @@ fn cpu(inventory: &Inventory<'_>, known: &Known<'_>, notes: &mut Vec<String>) ->
     let speed = usual(&speeds);
     notes.push(format!("cpu: {}, {}", inventory.cpu.name, inventory.cpu.driver));
     notes.push(format!("cpu: thread_efficiency is {whence}; {}", of_speeds(&speeds, speed.is_some(), "1, a prior")));
-    notes.extend(of_short("cpu", &known));
+    notes.extend(of_short("cpu", known));
     Cpu {
         threads: inventory.threads.max(1),
         memory_bytes: inventory.memory_bytes.max(1),
