@@ -193,7 +193,7 @@ fn begin(
             let staged = Staged::new(ticket, task.into_inner(), opening);
             let is_small = staged.expected_ms() <= SMALL_MS && staged.wants().is_none() && staged.at_once().is_none();
             let here = is_free && staged.place() == Place::Compute && is_small && staged.variants().is_none();
-            let rest = if here { staged.run(u64::MAX) } else { Some(staged) };
+            let rest = if here { staged.run(u64::MAX, |_, _, _| ()) } else { Some(staged) };
             leftover.tasks += began.elapsed();
             return match rest {
                 Some(staged) => {

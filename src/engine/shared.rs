@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
@@ -18,11 +18,14 @@ use crate::engine::ticket::{Begun, Gauge, Ticket};
 use crate::engine::variants::Trials;
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::{DynKernel, Work};
-use crate::model::{Measured, Model, ModelKey, Store};
+use crate::model::{CostClass, Measured, Model, ModelKey, Store};
 use crate::plan::{self, DeviceState, Plan, PlanError, PlanRequest, Unusable};
 
 /// Below this, predicted from the prior, a job is run without asking the model: reading the model's file would cost more.
 const TRIVIAL_MS: f64 = 0.1;
+
+/// A stage that takes less is not learned from: reading and writing the model's file would cost more than knowing is worth.
+const TELLING: Duration = Duration::from_millis(5);
 
 /// How a run is set up.
 #[derive(Clone, Copy, Debug)]
@@ -253,6 +256,18 @@ impl Shared {
     /// Learns from a run.
     pub fn learn_run(&self, key: ModelKey<'_>, run: &Measured) {
         lock(&self.store).learn(key, run);
+    }
+
+    /// Learns how long a stage on a thread of the CPU took beside what jobs of its kind expect: a unit is a nanosecond of theirs.
+    pub fn learn_stage(&self, kind: &'static str, expected_ms: f64, took: Duration) {
+        let units = expected_ms * 1e6;
+        if took < TELLING || !(1.0..1e18).contains(&units) {
+            return;
+        }
+        let fingerprint = &self.devices.cpu().info().fingerprint;
+        let key = ModelKey { kernel: kind, variant: "", cost: CostClass::of(1.0), fingerprint, lanes: 1 };
+        let compute_ms = took.as_secs_f64() * 1e3;
+        self.learn_run(key, &Measured { units: units as u64, passes: 1, compute_ms, ..Measured::default() });
     }
 
     /// Asks the model.
