@@ -24,23 +24,32 @@ pub(super) fn is_available() -> bool {
 pub(super) const SPAN: usize = 1 << 14;
 
 /// A float type whose vectors widen to `f64`.
-pub(super) trait Wide: Copy {
+pub(super) trait Wide: Copy + PartialOrd {
     /// Sixteen lanes of this type, or as many as a register has.
     type Extremes: Copy;
     /// Nothing yet.
     unsafe fn no_extremes() -> (Self::Extremes, Self::Extremes);
-    /// The sixteen elements at `at` that `mask` names, zeros for the others, and the extremes with them among them.
+    /// The sixteen elements at `at` that `mask` names, zeros for the others, and the extremes with them among them. Where not
+    /// `MASKED`, a line of the cache begins at `at`.
     unsafe fn load<const MASKED: bool>(
         at: *const Self,
         mask: __mmask16,
         extremes: &mut (Self::Extremes, Self::Extremes),
     ) -> [__m512d; 2];
+    /// The sixteen elements at `at`, where a line of the cache begins.
+    unsafe fn widen(at: *const Self) -> [__m512d; 2];
     /// Which of the sixteen elements at `at`, of those that `mask` names, pass the filter, and how many of them are infinite.
     unsafe fn keep(at: *const Self, mask: __mmask16, filter: &Filter<Self>) -> (__mmask16, u32);
-    /// Which of the sixteen elements at `at` one digit may not hold, at a glance: all that it does not hold are among them.
-    unsafe fn suspects(at: *const Self, digits: &Digits) -> __mmask16;
+    /// What a glance at many elements finds, in lanes.
+    type Glance: Copy;
     /// Whether a glance pays: never, where an element has more bits than a digit.
     const GLANCES: bool;
+    /// Nothing yet.
+    unsafe fn no_glance() -> Self::Glance;
+    /// Looks at [`GROUP`] elements, takes them in and says so where the first digit is sure to hold each of them.
+    unsafe fn glance(at: *const Self, digits: &Digits, found: &mut Self::Glance) -> bool;
+    /// The least and the greatest of what was looked at; none where nothing was.
+    unsafe fn reduce_glance(found: Self::Glance) -> Option<(Self, Self)>;
     /// The least and the greatest of all lanes.
     unsafe fn reduce(extremes: (Self::Extremes, Self::Extremes)) -> (Self, Self);
 }
@@ -80,6 +89,11 @@ impl Wide for f64 {
     }
 
     #[inline(always)]
+    unsafe fn widen(at: *const f64) -> [__m512d; 2] {
+        unsafe { [_mm512_loadu_pd(at), _mm512_loadu_pd(at.add(8))] }
+    }
+
+    #[inline(always)]
     unsafe fn keep(at: *const f64, mask: __mmask16, filter: &Filter<f64>) -> (__mmask16, u32) {
         unsafe {
             let (low, low_infinite) = keep_eight(at, mask as __mmask8, filter);
@@ -88,11 +102,20 @@ impl Wide for f64 {
         }
     }
 
+    type Glance = ();
     const GLANCES: bool = false;
 
     #[inline(always)]
-    unsafe fn suspects(_: *const f64, _: &Digits) -> __mmask16 {
-        u16::MAX
+    unsafe fn no_glance() {}
+
+    #[inline(always)]
+    unsafe fn glance(_: *const f64, _: &Digits, (): &mut ()) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    unsafe fn reduce_glance((): ()) -> Option<(f64, f64)> {
+        None
     }
 
     #[inline(always)]
@@ -112,6 +135,14 @@ unsafe fn keep_eight(at: *const f64, mask: __mmask8, filter: &Filter<f64>) -> (_
         let infinite = _mm512_cmp_pd_mask::<_CMP_EQ_OQ>(magnitude, _mm512_set1_pd(f64::INFINITY));
         (keep, infinite.count_ones())
     }
+}
+
+/// Bits of `f32` as integers, their extremes lane by lane: those of signed ones, of unsigned ones, and of magnitudes.
+#[derive(Clone, Copy)]
+pub(super) struct Bits {
+    signed_max: __m512i,
+    unsigned_max: __m512i,
+    magnitude_min: __m512,
 }
 
 impl Wide for f32 {
@@ -138,8 +169,19 @@ impl Wide for f32 {
                 let x = _mm512_loadu_ps(at);
                 *min = _mm512_min_ps(x, *min);
                 *max = _mm512_max_ps(x, *max);
-                [_mm512_cvtps_pd(_mm256_loadu_ps(at)), _mm512_cvtps_pd(_mm256_loadu_ps(at.add(8)))]
+                Self::widen(at)
             }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn widen(at: *const f32) -> [__m512d; 2] {
+        unsafe {
+            // Volatile, or the compiler takes the second load apart, element by element.
+            debug_assert!(at.cast::<__m512i>().is_aligned());
+            let (low, high) =
+                (std::ptr::read_volatile(at.cast::<__m256i>()), std::ptr::read_volatile(at.add(8).cast::<__m256i>()));
+            [_mm512_cvtps_pd(_mm256_castsi256_ps(low)), _mm512_cvtps_pd(_mm256_castsi256_ps(high))]
         }
     }
 
@@ -156,16 +198,60 @@ impl Wide for f32 {
         }
     }
 
+    type Glance = Bits;
     const GLANCES: bool = true;
 
     #[inline(always)]
-    unsafe fn suspects(at: *const f32, digits: &Digits) -> __mmask16 {
+    unsafe fn no_glance() -> Bits {
         unsafe {
-            let bits = _mm512_and_si512(_mm512_loadu_si512(at.cast()), _mm512_set1_epi32(i32::MAX));
-            // Below the least, the difference wraps to a large number.
-            let above = _mm512_sub_epi32(bits, _mm512_set1_epi32(digits.whole_f32.0 as i32));
-            _mm512_cmpge_epu32_mask(above, _mm512_set1_epi32(digits.whole_f32.1 as i32))
+            Bits {
+                signed_max: _mm512_set1_epi32(i32::MIN),
+                unsigned_max: _mm512_setzero_si512(),
+                magnitude_min: _mm512_set1_ps(f32::INFINITY),
+            }
         }
+    }
+
+    #[inline(always)]
+    unsafe fn glance(at: *const f32, digits: &Digits, found: &mut Bits) -> bool {
+        unsafe {
+            let mut group = Self::no_glance();
+            for step in 0..GROUP / STEP {
+                let x = _mm512_loadu_ps(at.add(step * STEP));
+                group.signed_max = _mm512_max_epi32(group.signed_max, _mm512_castps_si512(x));
+                group.unsigned_max = _mm512_max_epu32(group.unsigned_max, _mm512_castps_si512(x));
+                // The lesser magnitude, without a sign.
+                group.magnitude_min = _mm512_range_ps::<0b1010>(x, group.magnitude_min);
+            }
+            let (least, end) = digits.whole_f32;
+            let magnitudes = _mm512_castps_si512(group.magnitude_min);
+            let below = _mm512_cmplt_epu32_mask(magnitudes, _mm512_set1_epi32(least as i32));
+            let over = _mm512_cmpge_epi32_mask(group.signed_max, _mm512_set1_epi32(end as i32));
+            let under = _mm512_cmpge_epu32_mask(group.unsigned_max, _mm512_set1_epi32((end | 1 << 31) as i32));
+            if below | over | under != 0 {
+                return false;
+            }
+            found.signed_max = _mm512_max_epi32(found.signed_max, group.signed_max);
+            found.unsigned_max = _mm512_max_epu32(found.unsigned_max, group.unsigned_max);
+            found.magnitude_min = _mm512_min_ps(found.magnitude_min, group.magnitude_min);
+            true
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn reduce_glance(found: Bits) -> Option<(f32, f32)> {
+        let (signed, unsigned, magnitude) = unsafe {
+            (
+                _mm512_reduce_max_epi32(found.signed_max),
+                _mm512_reduce_max_epu32(found.unsigned_max),
+                _mm512_reduce_min_ps(found.magnitude_min),
+            )
+        };
+        // The greatest signed integer is the greatest number if one is positive; else the greatest number is the one of the
+        // least magnitude. The greatest unsigned integer is the least number if one is negative.
+        let max = if signed >= 0 { f32::from_bits(signed as u32) } else { -magnitude };
+        let min = if unsigned >> 31 == 1 { f32::from_bits(unsigned) } else { magnitude };
+        magnitude.is_finite().then_some((min, max))
     }
 
     #[inline(always)]
@@ -181,7 +267,7 @@ pub(super) struct Digits {
     magic: [f64; 2],
     /// What one of each is worth.
     pub(super) exp2: [i32; 2],
-    /// Where the bits of those magnitudes begin of which the first digit holds any `f32`, and how many there are.
+    /// Where the bits of those magnitudes begin of which the first digit holds any `f32`, and where they end.
     whole_f32: (u32, u32),
 }
 
@@ -222,13 +308,13 @@ pub(super) struct Sums<T> {
     pub(super) products: [i128; 3],
 }
 
-/// The bits of the least magnitude of which the first digit below `2^top` holds every `f32`, and how many such there are.
+/// From which bits on, and up to which, the first digit below `2^top` holds every `f32`.
 fn whole_f32(top: i32) -> (u32, u32) {
     // A significand's lowest bit is worth 2^(field - 150), for fields 0 and 1 2^-149, and the digit's 2^(top - 50).
     let (least, end) = (top - Digits::FIRST + 150, top + 127);
     let bits = |field: i32| (field.clamp(0, 255) as u32) << 23;
     let least = if least <= 1 { 0 } else { bits(least) };
-    (least, bits(end).saturating_sub(least))
+    (least, bits(end))
 }
 
 /// The sums of a span of at most [`SPAN`] elements in so many digits. What they do not hold goes to `aside`; `None` where that
@@ -252,16 +338,28 @@ pub(super) unsafe fn sums<T: Wide, const DIGITS: usize, const FILTERED: bool>(
         let (mut at, end) = (span.as_ptr(), span.as_ptr().add(span.len()));
         let head = (at.align_offset(64) % STEP).min(span.len());
         if head > 0 {
-            gathered.step::<DIGITS, FILTERED, true>(at, u16::MAX >> (STEP - head), digits, filter, aside)?;
+            gathered.step::<DIGITS, FILTERED, true>(at, u16::MAX >> (STEP - head), filter, aside)?;
             at = at.add(head);
         }
+        while T::GLANCES && DIGITS == 1 && !FILTERED && end.offset_from_unsigned(at) >= GROUP {
+            if T::glance(at, digits, &mut gathered.glance) {
+                for step in 0..GROUP / STEP {
+                    gathered.quick_step(at.add(STEP * step));
+                }
+            } else {
+                for step in 0..GROUP / STEP {
+                    gathered.step::<DIGITS, FILTERED, false>(at.add(STEP * step), u16::MAX, filter, aside)?;
+                }
+            }
+            at = at.add(GROUP);
+        }
         while end.offset_from_unsigned(at) >= STEP {
-            gathered.step::<DIGITS, FILTERED, false>(at, u16::MAX, digits, filter, aside)?;
+            gathered.step::<DIGITS, FILTERED, false>(at, u16::MAX, filter, aside)?;
             at = at.add(STEP);
         }
         let tail = end.offset_from_unsigned(at);
         if tail > 0 {
-            gathered.step::<DIGITS, FILTERED, true>(at, u16::MAX >> (STEP - tail), digits, filter, aside)?;
+            gathered.step::<DIGITS, FILTERED, true>(at, u16::MAX >> (STEP - tail), filter, aside)?;
         }
         let passed = if FILTERED { gathered.passed } else { span.len() as u64 };
         Some(gathered.sums::<DIGITS>(digits, passed))
@@ -270,6 +368,8 @@ pub(super) unsafe fn sums<T: Wide, const DIGITS: usize, const FILTERED: bool>(
 
 /// Elements that are taken at once.
 const STEP: usize = 16;
+/// Elements that are looked at before they are taken.
+const GROUP: usize = 8 * STEP;
 
 /// What is gathered of a span.
 struct Gathered<T: Wide> {
@@ -278,6 +378,7 @@ struct Gathered<T: Wide> {
     /// first alone.
     lanes: [Lanes; 2],
     extremes: (T::Extremes, T::Extremes),
+    glance: T::Glance,
     steps: i64,
     passed: u64,
     infinite: u64,
@@ -300,6 +401,7 @@ impl<T: Wide> Gathered<T> {
                 magic: [_mm512_set1_pd(digits.magic[0]), _mm512_set1_pd(digits.magic[1])],
                 lanes: [Lanes { digits: [zero; 2], low: [zero; 3], high: [zero; 3] }; 2],
                 extremes: T::no_extremes(),
+                glance: T::no_glance(),
                 steps: 0,
                 passed: 0,
                 infinite: 0,
@@ -313,7 +415,6 @@ impl<T: Wide> Gathered<T> {
         &mut self,
         at: *const T,
         mut mask: __mmask16,
-        digits: &Digits,
         filter: &Filter<T>,
         aside: &mut Vec<T>,
     ) -> Option<()> {
@@ -332,7 +433,6 @@ impl<T: Wide> Gathered<T> {
             let magic = self.magic;
             let mut rounded = [[magic[0]; 2], [magic[1]; 2]];
             let mut over = [0; 2];
-            let glance = T::GLANCES && DIGITS == 1 && !FILTERED && !MASKED;
             for half in 0..2 {
                 rounded[0][half] = _mm512_add_pd(x[half], magic[0]);
                 if DIGITS == 2 {
@@ -340,12 +440,7 @@ impl<T: Wide> Gathered<T> {
                     rounded[1][half] = _mm512_add_pd(rest, magic[1]);
                     let second = _mm512_sub_pd(rounded[1][half], magic[1]);
                     over[half] = _mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(second, rest);
-                } else if !glance {
-                    over[half] = left_over(x[half], rounded[0][half], magic[0]);
-                }
-            }
-            if glance && T::suspects(at, digits) != 0 {
-                for half in 0..2 {
+                } else {
                     over[half] = left_over(x[half], rounded[0][half], magic[0]);
                 }
             }
@@ -359,6 +454,25 @@ impl<T: Wide> Gathered<T> {
                     }
                 }
             }
+            self.add::<DIGITS>(rounded);
+            Some(())
+        }
+    }
+
+    /// Takes sixteen elements of which one digit is known to hold each.
+    #[inline(always)]
+    unsafe fn quick_step(&mut self, at: *const T) {
+        unsafe {
+            let magic = self.magic;
+            let [low, high] = T::widen(at);
+            self.add::<1>([[_mm512_add_pd(low, magic[0]), _mm512_add_pd(high, magic[0])], [magic[1]; 2]]);
+        }
+    }
+
+    /// Adds up the digits of sixteen elements.
+    #[inline(always)]
+    unsafe fn add<const DIGITS: usize>(&mut self, rounded: [[__m512d; 2]; 2]) {
+        unsafe {
             for half in 0..2 {
                 let lanes = &mut self.lanes[if DIGITS == 1 { half } else { 0 }];
                 let a = _mm512_castpd_si512(rounded[0][half]);
@@ -375,13 +489,16 @@ impl<T: Wide> Gathered<T> {
                 }
             }
             self.steps += 1;
-            Some(())
         }
     }
 
     #[inline(always)]
     unsafe fn sums<const DIGITS: usize>(self, digits: &Digits, passed: u64) -> Sums<T> {
-        let (min, max) = unsafe { T::reduce(self.extremes) };
+        let (mut min, mut max) = unsafe { T::reduce(self.extremes) };
+        if let Some((least, greatest)) = unsafe { T::reduce_glance(self.glance) } {
+            min = if least < min { least } else { min };
+            max = if greatest > max { greatest } else { max };
+        }
         let mut result = Sums { passed, infinite: self.infinite, min, max, digits: [0; 2], products: [0; 3] };
         let (sets, steps_a_set) = if DIGITS == 1 { (2, self.steps) } else { (1, 2 * self.steps) };
         let products = if DIGITS == 1 { 1 } else { 3 };
