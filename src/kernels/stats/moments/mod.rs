@@ -7,6 +7,7 @@ mod float;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod integer;
+mod powers;
 mod window;
 
 use crate::kernels::Isa;
@@ -15,6 +16,7 @@ use crate::kernels::stats::number::Number;
 
 use exponent_bins::ExponentBins;
 use float::{FloatRoom, Floats};
+use powers::{PowerBins, Powered};
 
 /// Moments of one chunk as they are gathered, block by block.
 pub(super) struct Gathering<'a, T: Gather> {
@@ -24,6 +26,7 @@ pub(super) struct Gathering<'a, T: Gather> {
     missing: Option<(u64, u64)>,
     moments: &'a mut Moments,
     room: T::Room,
+    powers: PowerBins,
 }
 
 impl<'a, T: Gather> Gathering<'a, T> {
@@ -37,20 +40,27 @@ impl<'a, T: Gather> Gathering<'a, T> {
             missing,
             moments,
             room: T::Room::default(),
+            powers: PowerBins::default(),
         }
     }
 
     pub(super) fn add(&mut self, block: &[T]) {
         T::gather(self, block);
+        if self.moments.higher.is_some() {
+            self.powers.add_block(self.missing, block);
+        }
     }
 
-    pub(super) fn finish(self) {
+    pub(super) fn finish(mut self) {
+        if let Some(higher) = &mut self.moments.higher {
+            self.powers.drain(higher);
+        }
         T::finish(self);
     }
 }
 
 /// An element type whose moments can be gathered.
-pub(super) trait Gather: Number {
+pub(super) trait Gather: Powered {
     /// What is kept between blocks.
     type Room: Default;
     fn gather(gathering: &mut Gathering<'_, Self>, block: &[Self]);
