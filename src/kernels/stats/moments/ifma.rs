@@ -6,9 +6,12 @@
 //! `k * k = a * a - 2^52 k - 2^102` is left in the end. Where one digit is not all of a number, what it leaves over makes a
 //! second one. What two digits do not hold is set aside, element by element, and passed over here.
 
+mod elements;
+
 use std::arch::x86_64::*;
 
 use crate::kernels::stats::moments::window::Filter;
+pub(super) use elements::Wide;
 
 /// Whether this machine has what is needed.
 pub(super) fn is_available() -> bool {
@@ -22,243 +25,6 @@ pub(super) fn is_available() -> bool {
 /// Elements a span at most: a lane takes one in eight, of which each adds less than 2^52 to a half of a product, and at
 /// most 2^50 to a sum of digits, for which 64 bits have room 2^12 times.
 pub(super) const SPAN: usize = 1 << 14;
-
-/// A float type whose vectors widen to `f64`.
-pub(super) trait Wide: Copy + PartialOrd {
-    /// Sixteen lanes of this type, or as many as a register has.
-    type Extremes: Copy;
-    /// Nothing yet.
-    unsafe fn no_extremes() -> (Self::Extremes, Self::Extremes);
-    /// The sixteen elements at `at` that `mask` names, zeros for the others, and the extremes with them among them. Where not
-    /// `MASKED`, a line of the cache begins at `at`.
-    unsafe fn load<const MASKED: bool>(
-        at: *const Self,
-        mask: __mmask16,
-        extremes: &mut (Self::Extremes, Self::Extremes),
-    ) -> [__m512d; 2];
-    /// The sixteen elements at `at`, where a line of the cache begins.
-    unsafe fn widen(at: *const Self) -> [__m512d; 2];
-    /// Which of the sixteen elements at `at`, of those that `mask` names, pass the filter, and how many of them are infinite.
-    unsafe fn keep(at: *const Self, mask: __mmask16, filter: &Filter<Self>) -> (__mmask16, u32);
-    /// What a glance at many elements finds, in lanes.
-    type Glance: Copy;
-    /// Whether a glance pays: never, where an element has more bits than a digit.
-    const GLANCES: bool;
-    /// Nothing yet.
-    unsafe fn no_glance() -> Self::Glance;
-    /// Looks at [`GROUP`] elements, takes them in and says so where the first digit is sure to hold each of them.
-    unsafe fn glance(at: *const Self, digits: &Digits, found: &mut Self::Glance) -> bool;
-    /// The least and the greatest of what was looked at; none where nothing was.
-    unsafe fn reduce_glance(found: Self::Glance) -> Option<(Self, Self)>;
-    /// The least and the greatest of all lanes.
-    unsafe fn reduce(extremes: (Self::Extremes, Self::Extremes)) -> (Self, Self);
-}
-
-impl Wide for f64 {
-    type Extremes = __m512d;
-
-    #[inline(always)]
-    unsafe fn no_extremes() -> (__m512d, __m512d) {
-        unsafe { (_mm512_set1_pd(f64::INFINITY), _mm512_set1_pd(f64::NEG_INFINITY)) }
-    }
-
-    #[inline(always)]
-    unsafe fn load<const MASKED: bool>(
-        at: *const f64,
-        mask: __mmask16,
-        (min, max): &mut (__m512d, __m512d),
-    ) -> [__m512d; 2] {
-        unsafe {
-            let mut x = [_mm512_setzero_pd(); 2];
-            for (half, x) in x.iter_mut().enumerate() {
-                let at = at.wrapping_add(8 * half);
-                if MASKED {
-                    let keep = (mask >> (8 * half)) as __mmask8;
-                    *x = _mm512_maskz_loadu_pd(keep, at);
-                    *min = _mm512_mask_min_pd(*min, keep, *x, *min);
-                    *max = _mm512_mask_max_pd(*max, keep, *x, *max);
-                } else {
-                    *x = _mm512_loadu_pd(at);
-                    // Of a NaN and a number, the second operand is the result.
-                    *min = _mm512_min_pd(*x, *min);
-                    *max = _mm512_max_pd(*x, *max);
-                }
-            }
-            x
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn widen(at: *const f64) -> [__m512d; 2] {
-        unsafe { [_mm512_loadu_pd(at), _mm512_loadu_pd(at.add(8))] }
-    }
-
-    #[inline(always)]
-    unsafe fn keep(at: *const f64, mask: __mmask16, filter: &Filter<f64>) -> (__mmask16, u32) {
-        unsafe {
-            let (low, low_infinite) = keep_eight(at, mask as __mmask8, filter);
-            let (high, high_infinite) = keep_eight(at.wrapping_add(8), (mask >> 8) as __mmask8, filter);
-            (u16::from(low) | u16::from(high) << 8, low_infinite + high_infinite)
-        }
-    }
-
-    type Glance = ();
-    const GLANCES: bool = false;
-
-    #[inline(always)]
-    unsafe fn no_glance() {}
-
-    #[inline(always)]
-    unsafe fn glance(_: *const f64, _: &Digits, (): &mut ()) -> bool {
-        false
-    }
-
-    #[inline(always)]
-    unsafe fn reduce_glance((): ()) -> Option<(f64, f64)> {
-        None
-    }
-
-    #[inline(always)]
-    unsafe fn reduce((min, max): (__m512d, __m512d)) -> (f64, f64) {
-        unsafe { (_mm512_reduce_min_pd(min), _mm512_reduce_max_pd(max)) }
-    }
-}
-
-#[inline(always)]
-unsafe fn keep_eight(at: *const f64, mask: __mmask8, filter: &Filter<f64>) -> (__mmask8, u32) {
-    unsafe {
-        let x = _mm512_maskz_loadu_pd(mask, at);
-        let magnitude = _mm512_abs_pd(x);
-        let keep = _mm512_mask_cmp_pd_mask::<_CMP_GE_OQ>(mask, magnitude, _mm512_set1_pd(filter.least));
-        let keep = _mm512_mask_cmp_pd_mask::<_CMP_LT_OQ>(keep, magnitude, _mm512_set1_pd(filter.below));
-        let keep = _mm512_mask_cmp_pd_mask::<_CMP_NEQ_UQ>(keep, x, _mm512_set1_pd(filter.missing));
-        let infinite = _mm512_cmp_pd_mask::<_CMP_EQ_OQ>(magnitude, _mm512_set1_pd(f64::INFINITY));
-        (keep, infinite.count_ones())
-    }
-}
-
-/// Bits of `f32` as integers, their extremes lane by lane: those of signed ones, of unsigned ones, and of magnitudes.
-#[derive(Clone, Copy)]
-pub(super) struct Bits {
-    signed_max: __m512i,
-    unsigned_max: __m512i,
-    magnitude_min: __m512,
-}
-
-impl Wide for f32 {
-    type Extremes = __m512;
-
-    #[inline(always)]
-    unsafe fn no_extremes() -> (__m512, __m512) {
-        unsafe { (_mm512_set1_ps(f32::INFINITY), _mm512_set1_ps(f32::NEG_INFINITY)) }
-    }
-
-    #[inline(always)]
-    unsafe fn load<const MASKED: bool>(
-        at: *const f32,
-        mask: __mmask16,
-        (min, max): &mut (__m512, __m512),
-    ) -> [__m512d; 2] {
-        unsafe {
-            if MASKED {
-                let x = _mm512_maskz_loadu_ps(mask, at);
-                *min = _mm512_mask_min_ps(*min, mask, x, *min);
-                *max = _mm512_mask_max_ps(*max, mask, x, *max);
-                [_mm512_cvtps_pd(_mm512_castps512_ps256(x)), _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(x))]
-            } else {
-                let x = _mm512_loadu_ps(at);
-                *min = _mm512_min_ps(x, *min);
-                *max = _mm512_max_ps(x, *max);
-                Self::widen(at)
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn widen(at: *const f32) -> [__m512d; 2] {
-        unsafe {
-            // Volatile, or the compiler takes the second load apart, element by element.
-            debug_assert!(at.cast::<__m512i>().is_aligned());
-            let (low, high) =
-                (std::ptr::read_volatile(at.cast::<__m256i>()), std::ptr::read_volatile(at.add(8).cast::<__m256i>()));
-            [_mm512_cvtps_pd(_mm256_castsi256_ps(low)), _mm512_cvtps_pd(_mm256_castsi256_ps(high))]
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn keep(at: *const f32, mask: __mmask16, filter: &Filter<f32>) -> (__mmask16, u32) {
-        unsafe {
-            let x = _mm512_maskz_loadu_ps(mask, at);
-            let magnitude = _mm512_abs_ps(x);
-            let keep = _mm512_mask_cmp_ps_mask::<_CMP_GE_OQ>(mask, magnitude, _mm512_set1_ps(filter.least));
-            let keep = _mm512_mask_cmp_ps_mask::<_CMP_LT_OQ>(keep, magnitude, _mm512_set1_ps(filter.below));
-            let keep = _mm512_mask_cmp_ps_mask::<_CMP_NEQ_UQ>(keep, x, _mm512_set1_ps(filter.missing));
-            let infinite = _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(magnitude, _mm512_set1_ps(f32::INFINITY));
-            (keep, infinite.count_ones())
-        }
-    }
-
-    type Glance = Bits;
-    const GLANCES: bool = true;
-
-    #[inline(always)]
-    unsafe fn no_glance() -> Bits {
-        unsafe {
-            Bits {
-                signed_max: _mm512_set1_epi32(i32::MIN),
-                unsigned_max: _mm512_setzero_si512(),
-                magnitude_min: _mm512_set1_ps(f32::INFINITY),
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn glance(at: *const f32, digits: &Digits, found: &mut Bits) -> bool {
-        unsafe {
-            let mut group = Self::no_glance();
-            for step in 0..GROUP / STEP {
-                let x = _mm512_loadu_ps(at.add(step * STEP));
-                group.signed_max = _mm512_max_epi32(group.signed_max, _mm512_castps_si512(x));
-                group.unsigned_max = _mm512_max_epu32(group.unsigned_max, _mm512_castps_si512(x));
-                // The lesser magnitude, without a sign.
-                group.magnitude_min = _mm512_range_ps::<0b1010>(x, group.magnitude_min);
-            }
-            let (least, end) = digits.whole_f32;
-            let magnitudes = _mm512_castps_si512(group.magnitude_min);
-            let below = _mm512_cmplt_epu32_mask(magnitudes, _mm512_set1_epi32(least as i32));
-            let over = _mm512_cmpge_epi32_mask(group.signed_max, _mm512_set1_epi32(end as i32));
-            let under = _mm512_cmpge_epu32_mask(group.unsigned_max, _mm512_set1_epi32((end | 1 << 31) as i32));
-            if below | over | under != 0 {
-                return false;
-            }
-            found.signed_max = _mm512_max_epi32(found.signed_max, group.signed_max);
-            found.unsigned_max = _mm512_max_epu32(found.unsigned_max, group.unsigned_max);
-            found.magnitude_min = _mm512_min_ps(found.magnitude_min, group.magnitude_min);
-            true
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn reduce_glance(found: Bits) -> Option<(f32, f32)> {
-        let (signed, unsigned, magnitude) = unsafe {
-            (
-                _mm512_reduce_max_epi32(found.signed_max),
-                _mm512_reduce_max_epu32(found.unsigned_max),
-                _mm512_reduce_min_ps(found.magnitude_min),
-            )
-        };
-        // The greatest signed integer is the greatest number if one is positive; else the greatest number is the one of the
-        // least magnitude. The greatest unsigned integer is the least number if one is negative.
-        let max = if signed >= 0 { f32::from_bits(signed as u32) } else { -magnitude };
-        let min = if unsigned >> 31 == 1 { f32::from_bits(unsigned) } else { magnitude };
-        magnitude.is_finite().then_some((min, max))
-    }
-
-    #[inline(always)]
-    unsafe fn reduce((min, max): (__m512, __m512)) -> (f32, f32) {
-        unsafe { (_mm512_reduce_min_ps(min), _mm512_reduce_max_ps(max)) }
-    }
-}
 
 /// The first and the second digit of numbers below `2^top`.
 #[derive(Clone, Copy, Debug)]
@@ -395,6 +161,7 @@ struct Lanes {
 impl<T: Wide> Gathered<T> {
     #[inline(always)]
     unsafe fn new(digits: &Digits) -> Self {
+        // SAFETY: the caller sees to the instruction set, and to the elements.
         unsafe {
             let zero = _mm512_setzero_si512();
             Self {
@@ -418,6 +185,7 @@ impl<T: Wide> Gathered<T> {
         filter: &Filter<T>,
         aside: &mut Vec<T>,
     ) -> Option<()> {
+        // SAFETY: the caller sees to the instruction set, and to the elements.
         unsafe {
             if FILTERED {
                 let (keep, infinite) = T::keep(at, mask, filter);
@@ -462,6 +230,7 @@ impl<T: Wide> Gathered<T> {
     /// Takes sixteen elements of which one digit is known to hold each.
     #[inline(always)]
     unsafe fn quick_step(&mut self, at: *const T) {
+        // SAFETY: the caller sees to the instruction set, and to the elements.
         unsafe {
             let magic = self.magic;
             let [low, high] = T::widen(at);
@@ -472,15 +241,17 @@ impl<T: Wide> Gathered<T> {
     /// Adds up the digits of sixteen elements.
     #[inline(always)]
     unsafe fn add<const DIGITS: usize>(&mut self, rounded: [[__m512d; 2]; 2]) {
+        // SAFETY: the caller sees to the instruction set, and to the elements.
         unsafe {
-            for half in 0..2 {
+            let [first, second] = rounded;
+            for (half, (a, b)) in first.into_iter().zip(second).enumerate() {
                 let lanes = &mut self.lanes[if DIGITS == 1 { half } else { 0 }];
-                let a = _mm512_castpd_si512(rounded[0][half]);
+                let a = _mm512_castpd_si512(a);
                 lanes.digits[0] = _mm512_add_epi64(lanes.digits[0], a);
                 lanes.low[0] = _mm512_madd52lo_epu64(lanes.low[0], a, a);
                 lanes.high[0] = _mm512_madd52hi_epu64(lanes.high[0], a, a);
                 if DIGITS == 2 {
-                    let b = _mm512_castpd_si512(rounded[1][half]);
+                    let b = _mm512_castpd_si512(b);
                     lanes.digits[1] = _mm512_add_epi64(lanes.digits[1], b);
                     lanes.low[1] = _mm512_madd52lo_epu64(lanes.low[1], a, b);
                     lanes.high[1] = _mm512_madd52hi_epu64(lanes.high[1], a, b);
@@ -494,7 +265,9 @@ impl<T: Wide> Gathered<T> {
 
     #[inline(always)]
     unsafe fn sums<const DIGITS: usize>(self, digits: &Digits, passed: u64) -> Sums<T> {
+        // SAFETY: the caller sees to the instruction set, and to the elements.
         let (mut min, mut max) = unsafe { T::reduce(self.extremes) };
+        // SAFETY: the caller sees to the instruction set, and to the elements.
         if let Some((least, greatest)) = unsafe { T::reduce_glance(self.glance) } {
             min = if least < min { least } else { min };
             max = if greatest > max { greatest } else { max };
@@ -518,8 +291,8 @@ impl<T: Wide> Gathered<T> {
         let all = i128::from(STEP as i64 * self.steps) << 102;
         let [first, second] = result.digits;
         let both = [2 * first, first + second, 2 * second];
-        for product in 0..products {
-            result.products[product] -= (both[product] << 51) + all;
+        for (product, both) in result.products.iter_mut().zip(both).take(products) {
+            *product -= (both << 51) + all;
         }
         result
     }
@@ -528,6 +301,7 @@ impl<T: Wide> Gathered<T> {
 /// Which numbers are not what they were rounded to; NaN is among them.
 #[inline(always)]
 unsafe fn left_over(x: __m512d, rounded: __m512d, magic: __m512d) -> __mmask8 {
+    // SAFETY: the caller sees to the instruction set, and to the elements.
     unsafe { _mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(_mm512_sub_pd(rounded, magic), x) }
 }
 
