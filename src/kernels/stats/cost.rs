@@ -2,12 +2,14 @@
 //! one thread of a machine of 2023, a column each, in nanoseconds a row.
 
 use crate::input::DType;
-use crate::kernels::stats::{Layout, StatsRequest, quantiles};
+use crate::kernels::stats::{Layout, MomentsUpTo, StatsRequest, quantiles};
 
 /// To count a digit of a key, with one prefix or two.
 const DIGIT_NS: f64 = 1.2;
 /// And for each doubling of the prefixes beyond four, to find the one that an element has.
 const PREFIXES_NS: f64 = 1.3;
+/// To add up third and fourth powers.
+const POWERS_NS: f64 = 6.0;
 /// To find an element's bin among few.
 const BIN_NS: f64 = 2.7;
 /// And for each doubling of the bins.
@@ -28,6 +30,10 @@ impl Cost {
         let mut variant = layout.dtype.name().to_owned();
         let mut passes = 1;
         let mut ns = moments_ns(layout.dtype);
+        if request.moments == MomentsUpTo::Kurtosis {
+            variant.push_str(" kurtosis");
+            ns += POWERS_NS;
+        }
         if !request.quantiles.is_empty() {
             variant.push_str(" quantiles");
             let count = request.quantiles.len();

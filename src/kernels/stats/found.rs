@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::job::{Cause, JobError};
 use crate::kernels::stats::quantiles::Selection;
-use crate::kernels::stats::{Bins, ColumnPartial, ColumnPass, Layout, Moments, StatsRequest, histogram};
+use crate::kernels::stats::{Bins, ColumnPartial, ColumnPass, Layout, Moments, MomentsUpTo, StatsRequest, histogram};
 
 /// What the passes so far have found of a column.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +32,13 @@ impl Setting<'_> {
             Some(asked) => asked.range().map(|range| histogram::given(self.layout, asked, range)).transpose()?,
             None => None,
         };
-        Ok(ColumnPass { moments: true, digits, bins, found: Arc::default() })
+        Ok(ColumnPass {
+            moments: true,
+            higher: self.request.moments == MomentsUpTo::Kurtosis,
+            digits,
+            bins,
+            found: Arc::default(),
+        })
     }
 
     /// The pass that follows one that gathered `partial`; an idle one when all is found.
@@ -67,7 +73,7 @@ impl Setting<'_> {
             Some(asked) if found.histogram.is_none() => Some(histogram::automatic(self.layout, asked, moments)?),
             _ => None,
         };
-        Ok(ColumnPass { moments: false, digits, bins, found: Arc::new(found) })
+        Ok(ColumnPass { moments: false, higher: false, digits, bins, found: Arc::new(found) })
     }
 
     fn changed(&self) -> JobError {

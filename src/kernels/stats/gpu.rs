@@ -172,7 +172,8 @@ pub(super) fn work(
 ) -> Result<Option<GpuWork>, JobError> {
     let layout = kernel.layout();
     let too_large = units.end - units.start > ROWS_MAX;
-    if too_large || caps.max_workgroup_invocations < LANES || caps.max_workgroup_bytes < 16 << 10 {
+    let higher = pass.columns.iter().any(|column| column.higher);
+    if higher || too_large || caps.max_workgroup_invocations < LANES || caps.max_workgroup_bytes < 16 << 10 {
         return Ok(None);
     }
     let Some(shader) = shader(layout, caps.integers) else { return Ok(None) };

@@ -8,7 +8,9 @@ use crate::job::{Cause, JobError};
 use crate::kernels::stats::cost::Cost;
 use crate::kernels::stats::found::Setting;
 use crate::kernels::stats::number::{Layout, Number, SUPPORTED};
-use crate::kernels::stats::{ColumnPartial, StatsAnswer, StatsPartial, StatsPass, StatsRequest, finish, fold, gpu};
+use crate::kernels::stats::{
+    ColumnPartial, MomentsUpTo, StatsAnswer, StatsPartial, StatsPass, StatsRequest, finish, fold, gpu,
+};
 use crate::kernels::{FoldContext, GpuCaps, GpuWork, Kernel, Next, Work};
 
 /// One column of the data.
@@ -189,7 +191,8 @@ impl Kernel for StatsKernel {
             bytes_out_per_unit: 0.0,
             prior_ns_per_unit: ns_per_row,
             passes,
-            gpu: true,
+            // Third and fourth powers are gathered on CPUs only.
+            gpu: self.request.moments == MomentsUpTo::Variance,
         }
     }
 

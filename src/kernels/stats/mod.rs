@@ -32,18 +32,18 @@ mod tests;
 
 use crate::job::Kind;
 
-pub use answer::{ColumnStats, HistogramCounts, QuantileValue, StatsAnswer};
+pub use answer::{ColumnStats, HigherMoments, HistogramCounts, QuantileValue, StatsAnswer};
 pub use kernel::{Column, StatsKernel};
 pub use number::{Layout, Number, SUPPORTED, Scalar};
 pub use params::{StatsInput, StatsParams};
-pub use partial::{ColumnPartial, Moments, StatsPartial};
+pub use partial::{ColumnPartial, HigherSums, Moments, StatsPartial};
 pub use pass::{Bins, ColumnPass, Digits, StatsPass};
-pub use request::{Histogram, MAX_BINS, MAX_QUANTILES, Quantile, StatsRequest};
+pub use request::{Histogram, MAX_BINS, MAX_QUANTILES, MomentsUpTo, Quantile, StatsRequest};
 
 /// The kind, for the registry.
 pub static KIND: Kind = Kind {
     name: "stats",
-    summary: "Count, extremes, exact sum, mean, variance, standard deviation, quantiles and histogram of numbers",
+    summary: "Count, extremes, exact sum, mean, variance, standard deviation, skewness, kurtosis, quantiles and histogram of numbers",
     variants: &["f32", "f64", "i32", "i64", "u32", "u64"],
     parse: json::parse,
     aside: &[],

@@ -40,6 +40,24 @@ pub struct Moments {
     pub sum: FixedPoint,
     /// The sum of the squares of the finite values: [`Layout::zero_squares`] and what was added.
     pub squares: FixedPoint,
+    /// What skewness and kurtosis need, where the job asks for them.
+    pub higher: Option<HigherSums>,
+}
+
+/// The sums of the third and the fourth powers of the finite values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HigherSums {
+    /// Of the third powers: [`Layout::zero_power`] of 3 and what was added.
+    pub cubes: FixedPoint,
+    /// Of the fourth powers: [`Layout::zero_power`] of 4 and what was added.
+    pub fourths: FixedPoint,
+}
+
+impl HigherSums {
+    /// Those of no elements.
+    pub fn empty(layout: &Layout) -> Self {
+        Self { cubes: layout.zero_power(3), fourths: layout.zero_power(4) }
+    }
 }
 
 impl Moments {
@@ -54,6 +72,7 @@ impl Moments {
             negative_infinities: 0,
             sum: layout.zero_sum(),
             squares: layout.zero_squares(),
+            higher: None,
         }
     }
 
@@ -72,6 +91,14 @@ impl Moments {
         self.negative_infinities += other.negative_infinities;
         self.sum.merge(&other.sum);
         self.squares.merge(&other.squares);
+        match (&mut self.higher, &other.higher) {
+            (Some(into), Some(from)) => {
+                into.cubes.merge(&from.cubes);
+                into.fourths.merge(&from.fourths);
+            }
+            (None, None) => {}
+            _ => panic!("partials of one pass"),
+        }
     }
 }
 
@@ -79,7 +106,9 @@ impl ColumnPartial {
     /// The partial of no elements under this pass.
     pub fn empty(pass: &ColumnPass, layout: &Layout) -> Self {
         Self {
-            moments: pass.moments.then(|| Moments::empty(layout)),
+            moments: pass
+                .moments
+                .then(|| Moments { higher: pass.higher.then(|| HigherSums::empty(layout)), ..Moments::empty(layout) }),
             digits: vec![0; pass.digits.as_ref().map_or(0, super::Digits::table_len)],
             bins: vec![0; pass.bins.as_ref().map_or(0, super::Bins::table_len)],
         }

@@ -16,6 +16,8 @@ pub struct StatsPass {
 pub struct ColumnPass {
     /// Whether to gather [`Moments`](super::Moments).
     pub moments: bool,
+    /// Whether [`HigherSums`](super::HigherSums) are among them.
+    pub higher: bool,
     /// Digits of keys to count, for quantiles.
     pub digits: Option<Digits>,
     /// Bins to count, for the histogram.

@@ -298,5 +298,6 @@ fn request(quantiles: &str, histogram: Option<&str>, missing: Option<&str>, ddof
         quantiles: quantiles.split_whitespace().map(|text| text.parse().unwrap()).collect(),
         histogram: histogram.map(|text| text.parse().unwrap()),
         missing: missing.map(|text| text.parse().unwrap()),
+        ..StatsRequest::default()
     }
 }
