@@ -16,8 +16,9 @@ const LISTED_BUDGET: u64 = 1 << 21;
 const ROWS_PER_LISTED: u64 = 32;
 /// and where rows are this few in all, they are listed at once.
 const LISTED_AT_ONCE: u64 = 1 << 12;
-/// Bits of a digit within a bracket: tables for a few of them stay in a core's nearest caches.
-const BRACKET_BITS: u32 = 11;
+/// Bits of a digit within a bracket: tables for a few of them stay in a core's first cache, and in a cell lies about one in
+/// 10,000 of all values.
+const BRACKET_BITS: u32 = 8;
 
 /// The position of a quantile among the sorted values: `rank + weight`, with the weight as a ratio below 1.
 struct Position {

@@ -84,7 +84,8 @@ impl<'a, T: Number> Counting<'a, T> {
 
     #[inline(always)]
     fn add_here(&mut self, block: &[T]) {
-        let (mut keys, mut picked) = ([0; SPAN], [0; SPAN + 8]);
+        let digits = self.digits;
+        let (mut keys, mut picked, mut cells) = ([0; SPAN], [0; SPAN + 8], [0; SPAN]);
         for span in block.chunks(SPAN) {
             let keys = &mut keys[..span.len()];
             let skipped = match self.missing {
@@ -119,10 +120,11 @@ impl<'a, T: Number> Counting<'a, T> {
                             table[(key >> shift) as usize] += 1;
                         }
                     }
-                    Way::Few(bounds) => {
-                        for key in keys {
-                            let range = &self.digits.ranges[bounds.range_of(*key)];
-                            table[range.at + ((key - range.least) >> range.shift) as usize] += 1;
+                    Way::Few(_) => {
+                        let cells = &mut cells[..keys.len()];
+                        cells_of(digits, keys, cells);
+                        for cell in cells {
+                            table[*cell as usize] += 1;
                         }
                     }
                     Way::Many => {
@@ -169,6 +171,18 @@ fn to_keys<T: Number, const MISSING: bool>(span: &[T], missing: T, keys: &mut [u
         skipped += u64::from(skip);
     }
     skipped
+}
+
+/// Where each of some keys, all of which lie in a range, is counted.
+#[inline(always)]
+fn cells_of(digits: &Digits, keys: &[u64], cells: &mut [u64]) {
+    for range in &*digits.ranges {
+        // Of the ranges that begin at a key or before it, the last one remains.
+        for (key, cell) in keys.iter().zip(&mut *cells) {
+            let within = range.at as u64 + (key.wrapping_sub(range.least) >> range.shift);
+            *cell = if *key >= range.least { within } else { *cell };
+        }
+    }
 }
 
 /// Removes so many zeros from what was listed from a place on.
