@@ -136,7 +136,13 @@ impl StatsKernel {
     }
 
     fn setting(&self) -> Setting<'_> {
-        Setting { layout: &self.layout, request: &self.request, rows: self.rows, columns: self.columns.len() }
+        Setting {
+            layout: &self.layout,
+            request: &self.request,
+            rows: self.rows,
+            columns: self.columns.len(),
+            missing: self.missing_keys,
+        }
     }
 
     /// The pass that follows; where every column of it is idle, all is found.
@@ -197,8 +203,9 @@ impl Kernel for StatsKernel {
     }
 
     fn first_pass(&self) -> Result<StatsPass, JobError> {
-        let first = self.setting().first_pass()?;
-        Ok(StatsPass { columns: vec![first; self.columns.len()] })
+        let setting = self.setting();
+        let columns = self.columns.iter().map(|column| setting.first_pass(column));
+        Ok(StatsPass { columns: columns.collect::<Result<_, _>>()? })
     }
 
     fn fold(

@@ -1,7 +1,7 @@
 //! What a chunk folds to: counts, keys and exact sums, all of which merge exactly in any order.
 
 use crate::exact::FixedPoint;
-use crate::kernels::stats::{ColumnPass, Layout};
+use crate::kernels::stats::{ColumnPass, Digits, Layout};
 
 /// The partial of a chunk: one a column, in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,10 +15,69 @@ pub struct StatsPartial {
 pub struct ColumnPartial {
     /// Counts, extremes and sums.
     pub moments: Option<Moments>,
-    /// The table that [`Digits`](super::Digits) describes.
-    pub digits: Vec<u64>,
+    /// What [`Digits`](super::Digits) asks for.
+    pub digits: DigitCounts,
     /// The table that [`Bins`](super::Bins) describes.
     pub bins: Vec<u64>,
+}
+
+/// The elements that a step of a selection looks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DigitCounts {
+    /// The table of their counts.
+    Counted(Vec<u64>),
+    /// Their keys, in any order, each as often as there are elements with it.
+    Listed(Vec<u64>, Digits),
+}
+
+impl DigitCounts {
+    /// Those of no elements, listed where that is allowed.
+    pub fn empty(digits: Option<&Digits>) -> Self {
+        match digits {
+            Some(digits) if digits.listed_max.is_some() => Self::Listed(Vec::new(), digits.clone()),
+            _ => Self::counted(digits),
+        }
+    }
+
+    /// Those of no elements, counted.
+    pub fn counted(digits: Option<&Digits>) -> Self {
+        Self::Counted(vec![0; digits.map_or(0, Digits::table_len)])
+    }
+
+    /// The table. Where keys are listed, they are counted.
+    pub fn into_table(self) -> Vec<u64> {
+        match self {
+            Self::Counted(table) => table,
+            Self::Listed(keys, digits) => {
+                let mut table = vec![0; digits.table_len()];
+                for index in keys.into_iter().filter_map(|key| digits.index_of(key)) {
+                    table[index] += 1;
+                }
+                table
+            }
+        }
+    }
+
+    /// Adds those of other elements. Keys stay listed where both sides list them.
+    fn merge(&mut self, other: &Self) {
+        match (&mut *self, other) {
+            (Self::Listed(into, _), Self::Listed(from, _)) => into.extend_from_slice(from),
+            (Self::Counted(into), Self::Counted(from)) => add(into, from),
+            _ => {
+                let mut table = std::mem::replace(self, Self::Counted(Vec::new())).into_table();
+                add(&mut table, &other.clone().into_table());
+                *self = Self::Counted(table);
+            }
+        }
+    }
+}
+
+/// Adds counts to those of the same cells.
+fn add(into: &mut [u64], from: &[u64]) {
+    assert_eq!(into.len(), from.len(), "partials of one pass");
+    for (into, from) in into.iter_mut().zip(from) {
+        *into += from;
+    }
 }
 
 /// Counts, extremes and exact sums. "Values" are the elements that are not NaN and not missing.
@@ -109,7 +168,7 @@ impl ColumnPartial {
             moments: pass
                 .moments
                 .then(|| Moments { higher: pass.higher.then(|| HigherSums::empty(layout)), ..Moments::empty(layout) }),
-            digits: vec![0; pass.digits.as_ref().map_or(0, super::Digits::table_len)],
+            digits: DigitCounts::empty(pass.digits.as_ref()),
             bins: vec![0; pass.bins.as_ref().map_or(0, super::Bins::table_len)],
         }
     }
@@ -124,11 +183,7 @@ impl ColumnPartial {
             (None, None) => {}
             _ => panic!("partials of one pass"),
         }
-        for (into, from) in [(&mut self.digits, &other.digits), (&mut self.bins, &other.bins)] {
-            assert_eq!(into.len(), from.len(), "partials of one pass");
-            for (into, from) in into.iter_mut().zip(from) {
-                *into += from;
-            }
-        }
+        self.digits.merge(&other.digits);
+        add(&mut self.bins, &other.bins);
     }
 }

@@ -13,6 +13,7 @@ use crate::kernels::{Answer, FoldContext, Isa, Kernel, Next};
 
 mod exactness;
 mod hostile;
+mod order;
 
 type BigRational = Ratio<BigInt>;
 
