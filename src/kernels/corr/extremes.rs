@@ -66,6 +66,17 @@ pub(super) fn mark_rows(isa: Isa, panels: &Panels, domains: &[Domain], without: 
     }
 }
 
+/// Makes keys of the words of a block, as the extremes are kept; those of NaN are anything.
+pub(super) fn order_keys(panels: &mut Panels, domains: &[Domain]) {
+    for (panel, domain) in domains.iter().enumerate() {
+        if *domain == Domain::Float {
+            for word in panels.panel_mut(panel).iter_mut().flat_map(|row| &mut row.0) {
+                *word = key_of(f64::from_bits(*word));
+            }
+        }
+    }
+}
+
 /// A key that orders as the floats do; one for both zeros.
 pub(super) fn key_of(value: f64) -> u64 {
     let bits = (value + 0.0).to_bits();

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use serde::de::{Error, IgnoredAny};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny};
+use serde_json::value::RawValue;
 
 use crate::input::{ColumnRef, Format, Header, InputSpec, Location};
 use crate::job::JobParams;
@@ -23,7 +24,7 @@ struct Line {
     #[serde(rename = "device")]
     _device: Option<IgnoredAny>,
     path: Option<PathBuf>,
-    values: Option<Vec<Vec<Option<f64>>>>,
+    values: Option<Vec<Vec<Cell>>>,
     with: Option<PathBuf>,
     output: Option<PathBuf>,
     column: Option<Columns>,
@@ -31,6 +32,21 @@ struct Line {
     header: Option<String>,
     na: Option<Words>,
     format: Option<String>,
+}
+
+/// A number, rounded correctly, or null for a missing one.
+struct Cell(f64);
+
+impl<'de> Deserialize<'de> for Cell {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        let is_number = raw.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+        match raw.parse::<f64>() {
+            _ if raw == "null" => Ok(Self(f64::NAN)),
+            Ok(value) if is_number && value.is_finite() => Ok(Self(value)),
+            _ => Err(D::Error::custom(format!("{raw:.40} among `values`: use numbers that fit f64, or null"))),
+        }
+    }
 }
 
 /// A column by its name or its number, or several.
@@ -110,7 +126,7 @@ fn params(line: Line) -> Result<CorrParams, serde_json::Error> {
 }
 
 /// The table of these rows; null is a missing value.
-fn table(rows: &[Vec<Option<f64>>]) -> Result<Table, serde_json::Error> {
+fn table(rows: &[Vec<Cell>]) -> Result<Table, serde_json::Error> {
     let width = rows.first().map_or(0, Vec::len);
     if width == 0 {
         return Err(Error::custom("`values` are rows, lists of as many numbers each: one row of one number at least"));
@@ -121,7 +137,7 @@ fn table(rows: &[Vec<Option<f64>>]) -> Result<Table, serde_json::Error> {
             row.len()
         )));
     }
-    let values = rows.iter().flatten().map(|value| value.unwrap_or(f64::NAN)).collect();
+    let values = rows.iter().flatten().map(|value| value.0).collect();
     Table::of_rows(values, width).map_err(|error| Error::custom(error.message))
 }
 
@@ -152,6 +168,8 @@ mod tests {
             (r#"{"path":"a.npy","values":[[1]]}"#, "more than one input"),
             (r#"{"values":[]}"#, "one row of one number at least"),
             (r#"{"values":[[1,2],[3]]}"#, "row 1 of `values` has 1 numbers, but row 0 has 2"),
+            (r#"{"values":[[1,"x"]]}"#, "\"x\" among `values`"),
+            (r#"{"values":[[1,1e999]]}"#, "1e999 among `values`"),
             (r#"{"values":[[1,2]],"na":"x"}"#, "`na` does not apply to `values`"),
             (r#"{"path":"a.npy","output":"a.txt"}"#, "a.txt: is neither called .npy nor .csv"),
             (r#"{"path":"a.csv","with_column":"x"}"#, "`with_column` says which columns of `with`"),
