@@ -10,7 +10,9 @@ use crate::input::bytes::{Bytes, MEMORY_LIMIT_BYTES};
 use crate::input::cache::{Cache, Kept, Opened};
 use crate::input::spec::{STDIN_NAME, check_options_of};
 use crate::input::version::FileVersion;
-use crate::input::{DType, Dataset, Format, InputSpec, Location, NamedColumn, NumberList, Shape, Source, csv, json, npy, raw};
+use crate::input::{
+    DType, Dataset, Format, InputSpec, Location, NamedColumn, NumberList, Shape, Source, csv, json, npy, raw,
+};
 use crate::job::{Cause, JobError};
 
 /// Opens an input. Relative paths start from `base_dir`.

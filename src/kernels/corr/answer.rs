@@ -107,9 +107,7 @@ impl Answer for CorrAnswer {
     }
 
     fn write_notes(&self, out: &mut dyn Write) -> io::Result<()> {
-        for (names, what) in
-            [(&self.constant_columns, "constant"), (&self.infinite_columns, "not finite everywhere")]
-        {
+        for (names, what) in [(&self.constant_columns, "constant"), (&self.infinite_columns, "not finite everywhere")] {
             if let Some(first) = names.first() {
                 let others = match names.len() - 1 {
                     0 => "column is".to_owned(),

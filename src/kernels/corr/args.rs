@@ -111,9 +111,12 @@ mod tests {
 
     #[test]
     fn every_option_reaches_its_place() {
-        let arguments = "t.csv --with u.csv --output o.csv --column a --column 3 --with-column b --header no --na -- --na x";
+        let arguments =
+            "t.csv --with u.csv --output o.csv --column a --column 3 --with-column b --header no --na -- --na x";
         let text = format!("{:?}", asked(arguments).unwrap());
-        for part in ["t.csv", "u.csv", "o.csv", "Name(\"a\"), Name(\"3\")", "Name(\"b\")", "header: No", "[\"--\", \"x\"]"] {
+        for part in
+            ["t.csv", "u.csv", "o.csv", "Name(\"a\"), Name(\"3\")", "Name(\"b\")", "header: No", "[\"--\", \"x\"]"]
+        {
             assert!(text.contains(part), "{part} in {text}");
         }
     }

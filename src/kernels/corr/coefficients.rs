@@ -4,8 +4,8 @@ use num_bigint::BigUint;
 
 use crate::exact::nearest_sqrt_f64;
 use crate::kernels::corr::limbs::{Difference, Factor, factor};
-use crate::kernels::corr::products::{ColumnSums, Products, Tiles, Width};
 use crate::kernels::corr::panels::LANES;
+use crate::kernels::corr::products::{ColumnSums, Products, Tiles, Width};
 use crate::kernels::corr::scale::{BITS, Scales, Spread};
 
 /// The error of a coefficient at most, as proved in `docs/corr.md`: what short numbers cannot promise is done with long ones.

@@ -10,7 +10,7 @@ use crate::kernels::corr::coefficients::Coefficients;
 use crate::kernels::corr::extremes::Extremes;
 use crate::kernels::corr::panels::{BLOCK_ROWS, Domain, LANES, Panels, panels_of};
 use crate::kernels::corr::pass::{Found, Gathered, Stage};
-use crate::kernels::corr::products::{Products, Tiles, Unit, Width};
+use crate::kernels::corr::products::{Plane, Products, Tiles, Unit, Width};
 use crate::kernels::corr::scale::{Scales, Spread, clear_rows};
 use crate::kernels::corr::{CorrAnswer, CorrPartial, CorrPass, Table, extremes, gpu, output};
 use crate::kernels::{FoldContext, GpuCaps, GpuWork, Kernel, Next, Work};
@@ -49,7 +49,10 @@ impl CorrKernel {
             )));
         }
         if rows > MAX_ROWS {
-            return Err(JobError::bad_input(format!("{}: has {rows} rows: corr takes at most {MAX_ROWS}", table.name())));
+            return Err(JobError::bad_input(format!(
+                "{}: has {rows} rows: corr takes at most {MAX_ROWS}",
+                table.name()
+            )));
         }
         let columns = table.columns() as u64;
         if columns == 0 || with.as_ref().is_some_and(|with| with.columns() == 0) {
@@ -173,7 +176,9 @@ impl CorrKernel {
                     found: Arc::new(found),
                 }));
             }
-            (Stage::Products { width, tiles, found }, Gathered::Products(products)) => ((*width, products), tiles, found),
+            (Stage::Products { width, tiles, found }, Gathered::Products(products)) => {
+                ((*width, products), tiles, found)
+            }
             _ => unreachable!("a pass ends with a partial of its own"),
         };
         match width {
@@ -360,6 +365,11 @@ impl Kernel for CorrKernel {
 
     fn gpu_partial(&self, pass: &CorrPass, units: Range<u64>, outputs: &[Vec<u32>]) -> Result<CorrPartial, JobError> {
         gpu::partial(self, pass, units, outputs)
+    }
+
+    fn partial_bytes(&self) -> u64 {
+        // Where a third pass follows, what is merged of the second is kept, and its own partials are at most twice as large.
+        (self.all_tiles().len() * size_of::<Plane>()) as u64
     }
 
     fn check_inputs(&self) -> Result<(), JobError> {

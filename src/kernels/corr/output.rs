@@ -134,11 +134,8 @@ fn folder_of(path: &Path) -> &Path {
 /// NumPy's array file, version 1: little-endian `f64`, C order.
 fn write_npy(matrix: &Matrix, out: &mut dyn Write) -> io::Result<()> {
     const PREFIX_BYTES: usize = 10;
-    let mut header = format!(
-        "{{'descr': '<f8', 'fortran_order': False, 'shape': ({}, {}), }}",
-        matrix.height(),
-        matrix.width()
-    );
+    let mut header =
+        format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({}, {}), }}", matrix.height(), matrix.width());
     // The data begins at a multiple of 64, after a line end.
     let padded = (PREFIX_BYTES + header.len() + 1).next_multiple_of(64) - PREFIX_BYTES;
     header.push_str(&" ".repeat(padded - 1 - header.len()));

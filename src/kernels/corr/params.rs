@@ -42,9 +42,7 @@ impl CorrParams {
         let output = self.output.as_ref().map(|output| base_dir.join(output));
         if let Some(output) = &output {
             output::check_place(output)?;
-            let same = |input: &Path| {
-                matches!((fs::canonicalize(base_dir.join(input)), fs::canonicalize(output)), (Ok(a), Ok(b)) if a == b)
-            };
+            let same = |input: &Path| matches!((fs::canonicalize(base_dir.join(input)), fs::canonicalize(output)), (Ok(a), Ok(b)) if a == b);
             if self.input_files().into_iter().any(same) {
                 return Err(JobError::bad_input(format!("{}: is the input: name another output", output.display())));
             }

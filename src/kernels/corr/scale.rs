@@ -3,7 +3,6 @@
 //!
 //! The *short* form has 52 bits, the *long* one 104. What is lost is stated in `docs/corr.md`: less than 1 in the last place.
 
-
 use crate::kernels::Isa;
 use crate::kernels::corr::extremes::{Extremes, float_of};
 use crate::kernels::corr::on_isa::on_isa;

@@ -133,7 +133,10 @@ fn coefficients_of_few_rows_are_the_exact_ones_rounded() {
         for (i, j) in (0..width).flat_map(|i| (0..width).map(move |j| (i, j))) {
             let expected = rounded(&column(values, width, i), &column(values, width, j));
             let found = found.matrix.row(i)[j];
-            assert!(found == expected || found.is_nan() && expected.is_nan(), "{rows} rows, {i} {j}: {found} {expected}");
+            assert!(
+                found == expected || found.is_nan() && expected.is_nan(),
+                "{rows} rows, {i} {j}: {found} {expected}"
+            );
         }
     }
 }
@@ -199,7 +202,8 @@ fn rows_with_a_nan_are_left_out_and_columns_that_do_not_vary_have_none() {
         values[row * WIDTH + 3] = 7.5;
     }
     values[50 * WIDTH + 9] = f64::INFINITY;
-    let kept: Vec<f64> = values.chunks(WIDTH).enumerate().filter(|(row, _)| row % 7 != 2).flat_map(|(_, row)| row).copied().collect();
+    let kept: Vec<f64> =
+        values.chunks(WIDTH).enumerate().filter(|(row, _)| row % 7 != 2).flat_map(|(_, row)| row).copied().collect();
     for row in (2..5000).step_by(7) {
         values[row * WIDTH + row % WIDTH] = f64::NAN;
     }

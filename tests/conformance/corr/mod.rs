@@ -94,7 +94,8 @@ fn json<T: Cell>(values: &[T], width: usize) -> String {
     if !constant.is_empty() {
         text += &format!(",\"constant_columns\":[{}]", constant.join(","));
     }
-    let number = |value: &f64| if value.is_nan() { "\"NaN\"".to_owned() } else { serde_json::to_string(value).unwrap() };
+    let number =
+        |value: &f64| if value.is_nan() { "\"NaN\"".to_owned() } else { serde_json::to_string(value).unwrap() };
     let row = |row: &Vec<f64>| format!("[{}]", row.iter().map(number).collect::<Vec<_>>().join(","));
     text + &format!(",\"matrix\":[{}]}}", matrix.iter().map(row).collect::<Vec<_>>().join(","))
 }

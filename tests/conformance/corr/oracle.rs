@@ -73,7 +73,7 @@ pub fn matrix<T: Exact>(values: &[T], width: usize) -> (usize, Vec<Vec<f64>>) {
         if bottom == BigUint::ZERO {
             return f64::NAN;
         }
-        let root = nearest_root(&(&top * &top).magnitude().clone(), &bottom);
+        let root = nearest_root((&top * &top).magnitude(), &bottom);
         if top < BigInt::ZERO { -root } else { root }
     };
     (rows.len(), (0..width).map(|i| (0..width).map(|j| coefficient(i, j)).collect()).collect())
@@ -84,5 +84,5 @@ fn roots_are_rounded_to_the_nearest() {
     let root = |square: u64, bottom: u64| nearest_root(&square.into(), &bottom.into());
     assert_eq!((root(0, 3), root(1, 4), root(1, 1), root(4, 9)), (0.0, 0.5, 1.0, 2.0 / 3.0));
     assert_eq!(root(1, 2), std::f64::consts::FRAC_1_SQRT_2);
-    assert_eq!(root(1, 3), 0.577_350_269_189_625_8);
+    assert_eq!(root(1, 3), 0.577_350_269_189_625_7);
 }
