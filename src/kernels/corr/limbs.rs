@@ -117,7 +117,7 @@ mod tests {
             assert_eq!(found.to_integer(), expected);
             let [high, low] = found.pair();
             let exact = |x: f64| crate::exact::Dyadic::from_f64(x).unwrap();
-            let sum = [high, low].map(|x| exact(x)).map(|x| (x.integer << 1074) >> (-x.exp2).max(0) << x.exp2.max(0));
+            let sum = [high, low].map(exact).map(|x| (x.integer << 1074) >> (-x.exp2).max(0) << x.exp2.max(0));
             let rest = (BigInt::from(found.magnitude()) << 1074) - &sum[0] - &sum[1];
             assert!(rest >= BigInt::ZERO && rest <= (BigInt::from(found.magnitude()) << 1074u32) >> 104, "{found:?}");
             assert!(high.to_f64().unwrap() >= low);

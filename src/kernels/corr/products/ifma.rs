@@ -52,8 +52,8 @@ fn short_tiles<const N: usize>(firsts: [(&[Lanes], usize); N], b: &[Lanes], plan
             // SAFETY: every first panel has as many rows as the second.
             a[n] = load(unsafe { firsts_rows[n].get_unchecked(row) });
         }
-        for j in 0..LANES {
-            let b = _mm512_set1_epi64(b[row].0[j] as i64);
+        for (j, b) in b[row].0.iter().enumerate() {
+            let b = _mm512_set1_epi64(*b as i64);
             for n in 0..N {
                 sums[n][j] = _mm512_madd52hi_epu64(sums[n][j], a[n], b);
             }

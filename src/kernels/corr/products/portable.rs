@@ -12,9 +12,9 @@ pub(super) fn add_short(panels: &Panels, tiles: &Tiles, planes: &mut [Plane]) {
         for (a, b) in panels.panel(first).iter().zip(panels.panel(second)) {
             // So shifted, the high half of a product of 52 bits is that of one of 64.
             let a = a.0.map(|a| a << (64 - BITS));
-            for j in 0..LANES {
-                for i in 0..LANES {
-                    sums[j].0[i] += high_half(a[i], b.0[j]);
+            for (sums, b) in sums.iter_mut().zip(b.0) {
+                for (sum, a) in sums.0.iter_mut().zip(a) {
+                    *sum += high_half(a, b);
                 }
             }
         }

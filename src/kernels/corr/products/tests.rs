@@ -64,10 +64,10 @@ fn every_unit_gives_the_halves_of_the_products_that_wide_integers_give() {
                 let (x, low) = (numbers(&high), numbers(&low));
                 assert_eq!(short.sum, 3 * x.iter().sum::<u128>());
                 assert_eq!((long.sum, long.sum_low), (short.sum, 3 * low.iter().sum::<u128>()));
-                assert_eq!(short.square_high, 3 * x.iter().map(|x| x * x >> 52).sum::<u128>());
-                assert_eq!(short.square_low, 3 * x.iter().map(|x| x * x & u128::from(MASK)).sum::<u128>());
+                assert_eq!(short.square_high, 3 * x.iter().map(|x| (x * x) >> 52).sum::<u128>());
+                assert_eq!(short.square_low, 3 * x.iter().map(|x| (x * x) & u128::from(MASK)).sum::<u128>());
                 assert_eq!(short.bits, x.iter().fold(0, |bits, x| bits | *x as u64));
-                let cross = x.iter().zip(&low).map(|(x, low)| 2 * (x * low >> 52)).sum::<u128>();
+                let cross = x.iter().zip(&low).map(|(x, low)| 2 * ((x * low) >> 52)).sum::<u128>();
                 assert_eq!((long.square_high, long.square_low), (short.square_high, short.square_low + 3 * cross));
             }
         }
