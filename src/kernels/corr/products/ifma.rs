@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use bytemuck::Zeroable;
 
 use super::columns::BlockSums;
-use super::{Plane, Tiles, add_block};
+use super::{Plane, Tiles};
 use crate::kernels::corr::panels::{LANES, Lanes, Panels};
 
 /// First panels that share what is loaded of a second one: with eight sums each, 24 of the 32 registers.
@@ -60,7 +60,7 @@ fn short_tiles<const N: usize>(firsts: [(&[Lanes], usize); N], b: &[Lanes], plan
         }
     }
     for n in 0..N {
-        add_block(&mut planes[firsts[n].1], &stored(&sums[n]));
+        add(&mut planes[firsts[n].1], &sums[n]);
     }
 }
 
@@ -83,8 +83,8 @@ pub(super) fn add_long(panels: [&Panels; 2], tiles: &Tiles, planes: [&mut [Plane
                 rest[j] = _mm512_madd52hi_epu64(sum, a_low, b_high);
             }
         }
-        add_block(&mut tops[tile], &stored(&top));
-        add_block(&mut rests[tile], &stored(&rest));
+        add(&mut tops[tile], &top);
+        add(&mut rests[tile], &rest);
     }
 }
 
@@ -101,6 +101,23 @@ pub(super) fn short_block(rows: &[Lanes]) -> BlockSums {
     }
     let [sum, square_high, square_low, bits, ..] = stored(&sums).map(|lanes| lanes.0);
     BlockSums { sum, square_high, square_low, bits }
+}
+
+/// Adds what a block came to in 64 bits.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn add(plane: &mut Plane, sums: &[__m512i; LANES]) {
+    for ((low, high), sum) in plane.low.iter_mut().zip(&mut plane.high).zip(sums) {
+        let (low, high) = (low.as_mut_ptr().cast(), high.as_mut_ptr().cast());
+        // SAFETY: both have eight lanes of 64 bits, and these are the only borrows of them.
+        unsafe {
+            let total = _mm512_add_epi64(_mm512_loadu_si512(low), *sum);
+            _mm512_storeu_si512(low, total);
+            let carry = _mm512_cmplt_epu64_mask(total, *sum);
+            let top = _mm512_loadu_si512(high);
+            _mm512_storeu_si512(high, _mm512_mask_add_epi64(top, carry, top, _mm512_set1_epi64(1)));
+        }
+    }
 }
 
 #[target_feature(enable = "avx512f")]

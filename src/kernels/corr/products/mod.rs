@@ -196,7 +196,6 @@ impl Products {
 }
 
 /// Adds what a block came to in 64 bits.
-#[inline(always)]
 fn add_block(plane: &mut Plane, sums: &[Lanes; LANES]) {
     for (j, sums) in sums.iter().enumerate() {
         for i in 0..LANES {
