@@ -108,13 +108,13 @@ impl Answer for CorrAnswer {
 
     fn write_notes(&self, out: &mut dyn Write) -> io::Result<()> {
         for (names, what) in [(&self.constant_columns, "constant"), (&self.infinite_columns, "not finite everywhere")] {
-            if let Some(first) = names.first() {
-                let others = match names.len() - 1 {
-                    0 => "column is".to_owned(),
-                    1 => "and 1 more column are".to_owned(),
-                    more => format!("and {more} more columns are"),
-                };
-                writeln!(out, "warning: {} {others} {what}: no coefficient, NaN", first.escape_debug())?;
+            match names.as_slice() {
+                [] => {}
+                [name] => writeln!(out, "warning: column {} is {what}: its coefficients are NaN", name.escape_debug())?,
+                [name, ..] => {
+                    let (count, name) = (names.len(), name.escape_debug());
+                    writeln!(out, "warning: {count} columns are {what}, {name} the first: their coefficients are NaN")?;
+                }
             }
         }
         Ok(())
