@@ -268,6 +268,7 @@ mod tests {
     use super::*;
     use crate::exact::Dyadic;
     use crate::kernels::corr::extremes::key_of;
+    use crate::kernels::corr::tests::every_isa;
     use crate::random::SplitMix64;
 
     fn check(values: &[f64]) {
@@ -284,6 +285,11 @@ mod tests {
         let mut short: Vec<Lanes> = values.iter().map(row).collect();
         let (mut high, mut low) = (short.clone(), short.clone());
         scale.shorten(Isa::Portable, &mut short);
+        for isa in every_isa() {
+            let mut other = high.clone();
+            scale.shorten(isa, &mut other);
+            assert!(other.iter().zip(&short).all(|(other, short)| other.0 == short.0), "{isa:?} of {values:?}");
+        }
         scale.lengthen(&mut high, &mut low);
         let full = short.iter().map(|row| row.0[0]).max().unwrap();
         assert!(full >> (BITS - 2) != 0, "{values:?} fill but {full:#x}");
