@@ -34,7 +34,7 @@ pub use open::{forget_opened, open, read_stream};
 #[cfg(any(feature = "links", feature = "image"))]
 pub(crate) use open::{open_file, version_of};
 pub use source::{DType, Element, InMemory, Scratch, Source, Values};
-pub use spec::{ColumnRef, Dataset, Format, Header, InputSpec, LeftOut, Location, NamedColumn, check_options};
+pub use spec::{ColumnRef, Dataset, Format, Header, InputSpec, LeftOut, Location, NamedColumn, Shape, check_options};
 
 /// Runs `$body` with `$element` naming the Rust type of a [`DType`].
 macro_rules! with_dtype {

@@ -10,7 +10,9 @@ use crate::input::bytes::{Bytes, MEMORY_LIMIT_BYTES};
 use crate::input::cache::{Cache, Kept, Opened};
 use crate::input::spec::{STDIN_NAME, check_options_of};
 use crate::input::version::FileVersion;
-use crate::input::{DType, Dataset, Format, InputSpec, Location, NamedColumn, NumberList, Source, csv, json, npy, raw};
+use crate::input::{
+    DType, Dataset, Format, InputSpec, Location, NamedColumn, NumberList, Shape, Source, csv, json, npy, raw,
+};
 use crate::job::{Cause, JobError};
 
 /// Opens an input. Relative paths start from `base_dir`.
@@ -123,10 +125,12 @@ pub fn read_stream(name: &str, stream: &mut dyn Read, spec: &InputSpec) -> Resul
 }
 
 fn open_array(name: &str, bytes: Bytes, format: Format, spec: &InputSpec) -> Result<Dataset, JobError> {
-    let elements = match format {
-        Format::Npy => npy::open(name, bytes)?.0,
-        _ => raw::open(name, bytes, spec.dtype.unwrap_or(DType::U8), spec.offset.unwrap_or(0))?,
-    };
+    if format == Format::Npy {
+        let (elements, description) = npy::open(name, bytes)?;
+        let shape = Shape { axes: description.shape, fortran_order: description.fortran_order };
+        return Ok(Dataset { shape: Some(shape), ..single(Arc::new(elements)) });
+    }
+    let elements = raw::open(name, bytes, spec.dtype.unwrap_or(DType::U8), spec.offset.unwrap_or(0))?;
     Ok(single(Arc::new(elements)))
 }
 
@@ -141,7 +145,7 @@ fn decode(name: &str, stream: &mut dyn Read, format: Format, spec: &InputSpec) -
 }
 
 fn single(source: Arc<dyn Source>) -> Dataset {
-    Dataset { columns: vec![NamedColumn { name: None, source }], left_out: Vec::new() }
+    Dataset { columns: vec![NamedColumn { name: None, source }], shape: None, left_out: Vec::new() }
 }
 
 /// How much of an input is looked at to find its format out.

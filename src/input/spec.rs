@@ -220,11 +220,22 @@ pub struct NamedColumn {
     pub source: Arc<dyn Source>,
 }
 
+/// How the elements of an array are arranged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// The length of each axis; none for a single number.
+    pub axes: Vec<u64>,
+    /// Whether the first axis runs fastest in the sequence of elements; else the last one does (C order).
+    pub fortran_order: bool,
+}
+
 /// What an input holds: one column or, for CSV, several of the same length.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// In the order asked for, or that of the input; never empty.
     pub columns: Vec<NamedColumn>,
+    /// Where the input is an array that says so: how its elements, the one column, are arranged.
+    pub shape: Option<Shape>,
     /// The columns that nobody asked for by name and that are not of numbers.
     pub left_out: Vec<LeftOut>,
 }

@@ -103,7 +103,7 @@ fn what_is_no_kind_no_size_and_no_format_is_refused_before_anything_runs() {
     let (folder, _) = file("unused", "");
     let inside = folder.path().join("none").join("r.json");
     for (args, expected) in [
-        (&["bench", "prime"][..], "kinds are primes, stats, factor, fibonacci"),
+        (&["bench", "prime"][..], "kinds are primes, stats, corr, factor, fibonacci"),
         (&["bench", "nowhere/jobs.jsonl"], "neither a kind nor a job file"),
         (&["bench", "primes", "--export", "r.yaml"], "use one of .json, .csv, .md, .html"),
         (&["bench", "primes", "--export", "r"], "use one of .json"),

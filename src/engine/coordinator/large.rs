@@ -85,7 +85,7 @@ impl Coordinator {
         let asked = bound.ticket.device.unwrap_or(self.shared.default_device());
         // What it takes decides its place in the queue, and so what it waits for.
         let order = self.order(bound.ticket.priority, rough_ms(bound.work.prior_ms(), self.threads()));
-        if let Some(need) = wanted_by(&bound) {
+        if let Some(need) = wanted_by(&bound, self.threads()) {
             return self.park(order, need, Parked::Large(bound));
         }
         let now = self.begun.elapsed();
