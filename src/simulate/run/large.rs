@@ -37,10 +37,12 @@ impl Run<'_> {
         }
         self.plans += 1;
         let told = self.told[at as usize];
-        let plan = match self.plan(work, told) {
+        let planned = self.plan(work, told);
+        let plan = match planned {
             Ok(plan) => plan,
             Err(error) => return self.refuse(at, &error.to_string()),
         };
+        self.streams.planned(&plan.outlook);
         let foreseen = self.foreseen(&plan);
         self.next_key += 1;
         let class = Class::of(told);
@@ -61,6 +63,7 @@ impl Run<'_> {
             model: &self.model,
             threads: self.threads(),
             explain: self.options.timeline,
+            stream: self.streams.of(work, 0),
         })
     }
 

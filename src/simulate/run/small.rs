@@ -9,7 +9,7 @@ use crate::engine::shared::is_trivial;
 use crate::job::DeviceChoice;
 use crate::kernels::Work;
 use crate::model::{CostClass, Measured, Model, ModelKey};
-use crate::plan::{PlanRequest, plan};
+use crate::plan::{PlanRequest, Stream, plan};
 use crate::simulate::queues::Line;
 use crate::simulate::record::{Foreseen, Record};
 use crate::simulate::run::{Item, Run};
@@ -108,6 +108,7 @@ impl<'a> Run<'a> {
             model,
             threads: self.threads(),
             explain: false,
+            stream: Stream::default(),
         });
         self.plans += 1;
         let ms = planned.ok().filter(is_small).and_then(|plan| plan.candidates.first()?.predicted).map(|best| best.ms);
@@ -127,7 +128,7 @@ impl<'a> Run<'a> {
         let limit_ms = BATCH_TIME.as_secs_f64() * 1e3;
         while batch.jobs.len() < most && predicted_ms < limit_ms {
             let Some((at, ms)) = self.queues.peek(line).and_then(|at| Some((at, self.small_ms(at)?))) else { break };
-            self.queues.pop(line);
+            self.pop_kernel(line);
             let jobs: &'a [SimJob] = self.jobs;
             let job = &jobs[at as usize];
             let SimWork::Kernel(work) = &job.work else { break };
