@@ -17,12 +17,12 @@ use crate::engine::stream::Streams;
 use crate::job::DeviceChoice;
 use crate::kernels::Work;
 use crate::model::Model;
-use crate::plan::{DeviceState, Policy};
+use crate::plan::{DeviceState, Plan, Policy};
 use crate::simulate::bound::lower_bound_ms;
 use crate::simulate::clock::Clock;
 use crate::simulate::outcome::duration;
 use crate::simulate::queues::{Gates, Line, Queues};
-use crate::simulate::record::{Foreseen, Record};
+use crate::simulate::record::Record;
 use crate::simulate::teach::{devices, teach};
 use crate::simulate::truth::Truth;
 use crate::simulate::{Machine, SimJob, SimWork, Simulated};
@@ -197,7 +197,7 @@ impl<'a> Run<'a> {
     /// A job may begin.
     fn enqueue(&mut self, at: u32) {
         let job = &self.jobs[at as usize];
-        self.record.ready_ms[at as usize] = self.clock.now_ms();
+        self.record.ready(at, self.clock.now_ms());
         let line = match &job.work {
             SimWork::Task { waits: true, .. } => Line::Outside,
             SimWork::Task { .. } => Line::Tasks,
@@ -226,8 +226,7 @@ impl<'a> Run<'a> {
             }
         }
         if self.record.has_timeline() {
-            let queued = self.queues.all() + self.parked.len();
-            self.record.levels(self.clock.now_ms(), self.reserved_bytes, queued as u64);
+            self.record.memory(self.clock.now_ms(), self.reserved_bytes);
         }
     }
 
@@ -308,10 +307,10 @@ impl<'a> Run<'a> {
         self.record.begun(job, self.clock.now_ms());
     }
 
-    fn finish(&mut self, at: u32, ran_on: &str, began_ms: f64, foreseen: &Foreseen) {
+    fn finish(&mut self, at: u32, ran_on: &str, began_ms: f64, plan: Option<&Plan>) {
         let now_ms = self.clock.now_ms();
         self.last_ms = now_ms;
-        self.record.ended(&self.jobs[at as usize], at, ran_on, began_ms, now_ms, foreseen);
+        self.record.ended(&self.jobs[at as usize], at, ran_on, began_ms, now_ms, plan);
         for child in self.gates.end(at) {
             self.enqueue(child);
         }
