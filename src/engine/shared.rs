@@ -19,7 +19,7 @@ use crate::engine::variants::Trials;
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::{DynKernel, Work};
 use crate::model::{CostClass, Measured, Model, ModelKey, Store};
-use crate::plan::{self, DeviceState, Plan, PlanError, PlanRequest, Unusable};
+use crate::plan::{self, DeviceState, Plan, PlanError, PlanRequest, Stream, Unusable};
 
 /// Below this, predicted from the prior, a job is run without asking the model: reading the model's file would cost more.
 const TRIVIAL_MS: f64 = 0.1;
@@ -177,13 +177,14 @@ impl Shared {
         states
     }
 
-    /// Plans a bound job.
+    /// Plans a bound job, which is part of this stream.
     pub fn plan(
         &self,
         kernel: &dyn DynKernel,
         work: &Work,
         policy: DeviceChoice,
         busy_for_ms: &dyn Fn(DeviceId) -> Vec<f64>,
+        stream: Stream<'_>,
     ) -> Planned {
         // Once: a search may end at any moment, and the plan is to be made of what was known at one.
         let found = self.devices.known_gpus();
@@ -191,7 +192,7 @@ impl Shared {
         let inputs = if has_gpus { Inputs::of(kernel) } else { Inputs::default() };
         let states = self.states(&inputs, found, busy_for_ms);
         let policy = after_losses(policy, &states);
-        let planned = self.plan_among(work, policy, &states, found.is_some(), lock(&self.store).model());
+        let planned = self.plan_among(work, policy, &states, found.is_some(), lock(&self.store).model(), stream);
         match planned {
             Ok(plan) => Planned::Plan(plan),
             Err(PlanError::NeedsInventory) => Planned::SearchFirst,
@@ -204,9 +205,9 @@ impl Shared {
         let found = self.devices.known_gpus();
         let states = self.states(&Inputs::default(), found, &|_| Vec::new());
         if is_trivial(work) && !self.settings.explain {
-            return self.plan_among(work, policy, &states, found.is_some(), &Model::new()).ok();
+            return self.plan_among(work, policy, &states, found.is_some(), &Model::new(), Stream::default()).ok();
         }
-        self.plan_among(work, policy, &states, found.is_some(), lock(&self.store).model()).ok()
+        self.plan_among(work, policy, &states, found.is_some(), lock(&self.store).model(), Stream::default()).ok()
     }
 
     fn plan_among(
@@ -216,6 +217,7 @@ impl Shared {
         devices: &[DeviceState],
         inventory_known: bool,
         model: &Model,
+        stream: Stream<'_>,
     ) -> Result<Plan, PlanError> {
         plan::plan(&PlanRequest {
             work,
@@ -225,6 +227,7 @@ impl Shared {
             model,
             threads: self.threads(),
             explain: self.settings.explain,
+            stream,
         })
     }
 

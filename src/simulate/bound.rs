@@ -93,7 +93,11 @@ fn shared_out(jobs: &[SimJob], truth: &Truth<'_>) -> f64 {
                 let adds = devices.iter().zip(&may).map(|(device, may)| match (may, device) {
                     (false, _) => f64::INFINITY,
                     (true, DeviceId::Cpu) => units * unit_ms(work, *device, first, truth) / all_threads,
-                    (true, DeviceId::Gpu(_)) => units * unit_ms(work, *device, first, truth),
+                    // Whatever part of a job it takes: of each pass it is one chunk at least, or a part of one that counts as that.
+                    (true, DeviceId::Gpu(index)) => {
+                        let latency_ms = truth.machine().gpus[*index as usize].latency_ms.max(0.0);
+                        units * unit_ms(work, *device, first, truth) + latency_ms * f64::from(passes)
+                    }
                 });
                 parts.push((at, adds.collect()));
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::device::DeviceId;
-use crate::engine::dispatch::lanes::Lane;
+use crate::engine::dispatch::lanes::{Lane, Queued};
 use crate::engine::dispatch::{Dispatch, Slot};
 use crate::plan::end_together;
 
@@ -29,20 +29,14 @@ impl Dispatch {
         } else {
             (0..jobs).for_each(|_| occupy(&mut free_ms, 1, ms / jobs as f64, |_| false));
         }
-        let mut others: Vec<(u64, Slot, u32, f64)> = self
-            .wide
-            .iter()
-            .filter_map(|&slot| {
-                let job = self.job(slot)?;
-                let member = job.members.iter().find(|member| member.machine == at && member.takes_part())?;
-                let (pending_ms, chunks) = job.pending();
-                let lanes = u64::from(member.lanes).min(chunks) as u32;
-                Some((job.order, slot, lanes, pending_ms * f64::from(member.lanes)))
-            })
-            .filter(|(.., lane_ms)| *lane_ms > 0.0)
-            .collect();
-        others.sort_by_key(|(order, ..)| *order);
-        for (other, slot, lanes, lane_ms) in others {
+        let others = self.wide.iter().filter_map(|&Queued { order, slot }| {
+            let job = self.job(slot)?;
+            let member = job.members.iter().find(|member| member.machine == at && member.takes_part())?;
+            let (pending_ms, chunks) = job.pending();
+            let lanes = u64::from(member.lanes).min(chunks) as u32;
+            Some((order, slot, lanes, pending_ms * f64::from(member.lanes)))
+        });
+        for (other, slot, lanes, lane_ms) in others.filter(|(.., lane_ms)| *lane_ms > 0.0) {
             // The longer it waits for those before, the more of the others are before it, too.
             let waits_ms = free_ms.iter().sum::<f64>() / free_ms.len() as f64;
             if other > order(waits_ms) {
@@ -86,7 +80,7 @@ impl Dispatch {
             machine.count_narrow(member.narrow_ms, None);
         }
         if job.is_wide {
-            self.wide.retain(|other| *other != slot);
+            self.wide.retain(|other| other.slot != slot);
         }
         if self.by_key.is_empty() {
             for machine in &mut self.machines {
@@ -102,8 +96,21 @@ impl Dispatch {
 /// first.
 fn occupy(free_ms: &mut [f64], lanes: u32, lane_ms: f64, has: impl Fn(usize) -> bool) {
     if lanes as usize >= free_ms.len() {
+        // Most often even the last one is free before all is done.
+        let end_ms = (free_ms.iter().sum::<f64>() + lane_ms) / free_ms.len() as f64;
+        if free_ms.iter().all(|ms| *ms <= end_ms) {
+            return free_ms.fill(end_ms);
+        }
         if let Some(end_ms) = end_together(free_ms, lane_ms) {
             free_ms.iter_mut().for_each(|ms| *ms = ms.max(end_ms));
+        }
+        return;
+    }
+    if lanes <= 1 {
+        let own = (0..free_ms.len()).filter(|lane| has(*lane)).min_by(|&a, &b| free_ms[a].total_cmp(&free_ms[b]));
+        let lane = own.or_else(|| (0..free_ms.len()).min_by(|&a, &b| free_ms[a].total_cmp(&free_ms[b])));
+        if let Some(lane) = lane {
+            free_ms[lane] += lane_ms;
         }
         return;
     }
