@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::bench::statistics::median_with_interval;
+use crate::bench::statistics::{median, median_with_interval};
+use crate::device::busy_cpus;
 use crate::engine::{CancelFlag, Outcome, OutcomeSink};
 use crate::job::{BindContext, DeviceChoice, EarlierResults, JobFile, kind};
 use crate::report::{Detail, write_outcome};
@@ -49,6 +50,9 @@ pub struct FileComparison {
     pub jobs: u64,
     /// How many of them have no GPU side.
     pub without_gpu: u64,
+    /// CPUs that others wanted between the runs, where the system tells; earlier reports do not say.
+    #[serde(default)]
+    pub others_busy_cpus: Option<f64>,
     /// A mode each.
     pub runs: Vec<FileRun>,
 }
@@ -208,6 +212,7 @@ impl FileBench {
         let mut first: Option<(Mode, BTreeMap<u64, Became>)> = None;
         let mut failed = vec![0; modes.len()];
         let mut times_ms: Vec<Vec<f64>> = vec![Vec::new(); modes.len()];
+        let mut busy = Vec::new();
         for turn in 0..=runs.unwrap_or(USUAL_RUNS) {
             // The first turn warms up; where it alone takes the time that there is, it is what counts.
             let round = begun.elapsed() / turn.max(1);
@@ -228,10 +233,12 @@ impl FileBench {
                     Some((first_mode, expected)) => self.check(*first_mode, expected, mode, &found)?,
                 }
             }
+            busy.extend(busy_cpus().map(|(_, busy)| busy));
         }
         let runs = modes.into_iter().zip(times_ms).zip(failed);
         let runs = runs.map(|((mode, times), failed)| FileRun::new(mode, times, failed)).collect();
-        Ok(FileComparison { file: self.name.clone(), jobs, without_gpu, runs })
+        let others_busy_cpus = (!busy.is_empty()).then(|| median(&busy));
+        Ok(FileComparison { file: self.name.clone(), jobs, without_gpu, others_busy_cpus, runs })
     }
 
     fn jobs(&self) -> JobFile<&[u8]> {
@@ -331,7 +338,7 @@ mod tests {
     fn regret_is_against_the_best_that_was_forced() {
         let run = |mode, ms| FileRun::new(mode, vec![ms], 0);
         let runs = vec![run(Mode::Cpu, 100.0), run(Mode::Gpu, 80.0), run(Mode::Auto, 84.0)];
-        let found = FileComparison { file: String::new(), jobs: 1, without_gpu: 0, runs };
+        let found = FileComparison { file: String::new(), jobs: 1, without_gpu: 0, others_busy_cpus: None, runs };
         let (ms, share) = found.regret().unwrap();
         assert!((ms - 4.0).abs() < 1e-9 && (share - 0.05).abs() < 1e-9);
     }

@@ -63,6 +63,16 @@ impl Asked {
         })
     }
 
+    /// How long a probe of ceilings takes: a twentieth of the time each, and 3 s at most.
+    pub fn probe_time(&self) -> Duration {
+        (self.budget / 20).min(Duration::from_secs(3))
+    }
+
+    /// Whether what is found is to be compared, now or later.
+    pub fn is_compared(&self) -> bool {
+        self.baseline.is_some() || self.exports.iter().any(Export::is_json)
+    }
+
     /// The places to measure, of those that `all` has.
     pub fn places(&self, all: &Runner) -> Result<Vec<Place>, Stopped> {
         if self.devices.is_empty() {

@@ -66,6 +66,11 @@ impl Export {
         }
     }
 
+    /// Whether it holds all that was found, for comparisons.
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
     /// What users call it.
     pub fn path(&self) -> &Path {
         &self.path

@@ -6,9 +6,10 @@ use crate::report::Page;
 use crate::report::bench::charts::{places, series_name};
 use crate::report::bench::comparison::{HEAD, cells, machine_lines, outcome};
 use crate::report::bench::files::regret_words;
+use crate::report::bench::guide::{Grid, TIE};
 use crate::report::bench::machine::at_best;
 use crate::report::bench::rows::{bound_name, time_cells};
-use crate::report::bench::{place_name, verdict_lines};
+use crate::report::bench::{place_name, use_line, verdict_lines, why_line};
 use crate::report::chart::{
     About, Achieved, Axis, Band, BarChart, Ceiling, DataTable, LineChart, Point, Roofline, Series, StackedBars, Unit,
 };
@@ -34,9 +35,7 @@ pub fn bench_html(report: &Report, comparison: Option<(&Comparison, f64)>) -> St
         compared(&mut page, report, found, max_regression);
     }
     page.section("What to use");
-    for line in report.verdicts.iter().flat_map(|verdict| verdict_lines(verdict, &report.machine.devices)) {
-        page.paragraph(&line);
-    }
+    guide(&mut page, report);
     for file in &report.files {
         page.paragraph(&format!("{}, {}: {}", file.file, counted(file.jobs, "job", "jobs"), regret_words(file)));
     }
@@ -61,6 +60,26 @@ pub fn bench_html(report: &Report, comparison: Option<(&Comparison, f64)>) -> St
         page.figure(&BarChart { about, label: "makespan".to_owned(), unit: Unit::Ms, bars }.draw());
     }
     page.finish()
+}
+
+/// All variants over sizes, and for each which place to use, and why.
+fn guide(page: &mut Page, report: &Report) {
+    let (verdicts, devices) = (&report.verdicts, &report.machine.devices);
+    if let Some(grid) = Grid::of(verdicts, devices) {
+        let mut table = DataTable::new(grid.head);
+        grid.rows.into_iter().for_each(|row| table.row(row));
+        table.note = format!("{TIE}.");
+        page.table("The place to use, by size in units", &table);
+    }
+    if verdicts.is_empty() {
+        return;
+    }
+    let mut table = DataTable::new(["variant", "use", "why"]);
+    for verdict in verdicts {
+        let about = format!("{} {}", verdict.kind, verdict.variant);
+        table.row([about, use_line(verdict, devices), why_line(verdict, devices).unwrap_or_default()]);
+    }
+    page.table("Which place to use, and why", &table);
 }
 
 fn machine(page: &mut Page, report: &Report) {
@@ -93,6 +112,8 @@ fn machine(page: &mut Page, report: &Report) {
 fn variant(page: &mut Page, report: &Report, verdict: &Verdict, rows: &[Row], number: usize) {
     let devices = &report.machine.devices;
     let name = format!("{} {}", verdict.kind, verdict.variant);
+    page.paragraph(&format!("Use {}.", use_line(verdict, devices)));
+    verdict_lines(verdict, devices).iter().for_each(|line| page.paragraph(&format!("{line}.")));
     if rows.len() > 1 {
         let series = places(rows).into_iter().map(|place| Series {
             name: series_name(rows, place, devices),
