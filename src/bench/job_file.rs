@@ -198,12 +198,15 @@ impl FileBench {
     /// no run on GPUs only.
     ///
     /// # Errors
-    /// Where a job that succeeds in two modes gives another result, or there is no job.
+    /// Where a job that succeeds in two modes gives another result.
     pub fn compare(&self, runner: &Runner, runs: Option<u32>, budget: Duration) -> anyhow::Result<FileComparison> {
         let begun = Instant::now();
         let has_gpu = runner.engine().devices().usable().len() > 1;
         let (jobs, without_gpu) = self.count();
-        anyhow::ensure!(jobs > 0, "{}: it has no jobs", self.name);
+        if jobs == 0 {
+            let (file, runs) = (self.name.clone(), Vec::new());
+            return Ok(FileComparison { file, jobs, without_gpu, others_busy_cpus: None, runs });
+        }
         let mut modes = vec![Mode::Cpu];
         if has_gpu && without_gpu < jobs {
             modes.push(Mode::Gpu);
@@ -320,8 +323,8 @@ mod tests {
         assert!(found.runs.iter().map(|run| run.mode).eq([Mode::Cpu, Mode::Auto]));
         assert!(found.runs.iter().all(|run| run.runs_ms.len() == 3 && run.failed == 1 && run.median_ms > 0.0));
         assert!(found.regret().unwrap().1.is_finite());
-        let error = bench("\n").compare(&runner, Some(1), Duration::ZERO).unwrap_err();
-        assert!(error.to_string().contains("it has no jobs"), "{error}");
+        let empty = bench("\n").compare(&runner, Some(1), Duration::ZERO).unwrap();
+        assert_eq!((empty.jobs, empty.runs.len(), empty.regret()), (0, 0, None), "as `run` does, it has nothing to do");
     }
 
     #[test]

@@ -20,9 +20,9 @@ mod sizes;
 mod statistics;
 mod subject;
 mod sweep;
-mod verdict;
 #[cfg(test)]
 pub(crate) mod testing;
+mod verdict;
 
 pub use baseline::{At, BUSY_MIN, Change, Compared, Comparison, Incomparable, Key, Said, Scope, Shift};
 pub use job_file::{FileBench, FileComparison, FileRun, Mode};
@@ -34,5 +34,6 @@ pub use roofline::{Bound, Limit, limit};
 pub use sizes::Sizes;
 pub use sweep::{OnRow, Sweep, calibrate, every_place, stand};
 pub use verdict::{
-    AtSize, Because, BreakEven, Challenge, Choice, Lost, Parallel, Reason, Segment, Standing, ToldApart, Unused, Verdict,
+    AtSize, Because, BreakEven, Challenge, Choice, Lost, Parallel, Reason, Segment, Standing, ToldApart, Unused,
+    Verdict,
 };

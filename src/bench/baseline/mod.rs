@@ -10,9 +10,9 @@ pub use time::{At, Key, Scope};
 
 use crate::bench::statistics::{holm, median, slower_p};
 use crate::bench::{Bound, Place, Report, SCHEMA};
+use judge::Pair;
 #[cfg(test)]
 use judge::clearest_p;
-use judge::Pair;
 use time::{Time, times, times_again};
 
 /// A time that both reports have.
@@ -33,6 +33,26 @@ pub struct Compared {
     pub others_busy_cpus: [Option<f64>; 2],
     /// What has become of it.
     pub change: Change,
+}
+
+impl Compared {
+    /// Becomes what it says against two baselines at once: the weaker of the two claims, or the one that is closer to no change.
+    fn agree(&mut self, other: Self) {
+        let claims = |row: &Self| match row.change {
+            Change::Regressed | Change::Faster => 2,
+            Change::SlowerWithin | Change::FasterWithin | Change::NotAgain | Change::Busy | Change::AsMachine => 1,
+            Change::Same | Change::TooFewRuns => 0,
+        };
+        let change = |row: &Self| (row.new_ms / row.old_ms).ln();
+        // Slower than one session and faster than another.
+        let disagree = (change(self) > 0.0) != (change(&other) > 0.0);
+        if (claims(&other), change(&other).abs()) < (claims(self), change(self).abs()) {
+            *self = other;
+        }
+        if disagree && matches!(self.change, Change::Regressed | Change::Faster) {
+            self.change = Change::Same;
+        }
+    }
 }
 
 /// A benchmark against an earlier one.
@@ -116,6 +136,36 @@ impl Comparison {
             shifts,
             warnings: warnings(old, new),
         })
+    }
+
+    /// Compares `new` with several earlier ones, and says of each time the least that all of them agree on: what has regressed against
+    /// one session alone is the session.
+    ///
+    /// # Errors
+    /// Where it cannot be compared with one of them, or there is none.
+    pub fn of_each(olds: &[Report], new: &Report, max_regression: f64) -> Result<Self, Incomparable> {
+        let mut found = olds.iter().map(|old| Self::of(old, new, max_regression));
+        let mut all = found.next().ok_or(Incomparable::NothingInCommon)??;
+        for found in found {
+            all.join(found?);
+        }
+        Ok(all)
+    }
+
+    fn join(&mut self, other: Self) {
+        for row in other.compared {
+            match self.compared.iter_mut().find(|known| known.key == row.key) {
+                Some(known) => known.agree(row),
+                None => self.compared.push(row),
+            }
+        }
+        let is_compared = |key: &Key| self.compared.iter().any(|row| row.key == *key);
+        self.only_old.extend(other.only_old.into_iter().filter(|key| !self.only_old.contains(key)).collect::<Vec<_>>());
+        self.only_old.retain(|key| !is_compared(key));
+        self.only_new.retain(|key| !is_compared(key));
+        self.shifts.extend(other.shifts);
+        self.warnings
+            .extend(other.warnings.into_iter().filter(|text| !self.warnings.contains(text)).collect::<Vec<_>>());
     }
 
     /// What seems to have regressed and was not measured again.

@@ -238,7 +238,7 @@ mod tests {
             (1_000_000, [10_000.0, 2_500.0, 500.0, 499.0]),
         ]);
         // From 4 to 1/4 over two decades: 1 in their middle.
-        assert_eq!(used(&found), [(Place::Thread, None), (Place::Cpu, Some(1000)), (GPU, Some(15_977))]);
+        assert_eq!(used(&found), [(Place::Thread, None), (Place::Cpu, Some(1000)), (GPU, Some(15_978))]);
         assert_eq!(found.sizes[2].ties, [Place::Split]);
         assert_eq!(found.unused, [Unused { place: Place::Split, lanes: 1, is_slower: false }]);
         let said: Vec<_> = found.because.iter().map(|why| (why.units, why.best.0, why.other.0, why.reason)).collect();
@@ -280,7 +280,8 @@ mod tests {
 
     #[test]
     fn a_place_that_is_worth_it_in_between_alone_has_its_own_part() {
-        let found = choice(&[(10, [1.0, 2.0, 9.0, 9.0]), (100, [9.0, 4.0, 9.0, 9.0]), (1000, [20.0, 40.0, 90.0, 90.0])]);
+        let found =
+            choice(&[(10, [1.0, 2.0, 9.0, 9.0]), (100, [9.0, 4.0, 9.0, 9.0]), (1000, [20.0, 40.0, 90.0, 90.0])]);
         let places: Vec<Place> = found.segments.iter().map(|segment| segment.place).collect();
         assert_eq!(places, [Place::Thread, Place::Cpu, Place::Thread]);
         assert!(found.unused.iter().all(|unused| unused.is_slower) && found.unused.len() == 2, "{found:?}");

@@ -13,14 +13,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::ArgMatches;
 
 use crate::bench::{
-    Again, Comparison, DeviceDescription, FileComparison, Incomparable, Machine, Place, Probed, Report, Row, SCHEMA, Stand,
-    Sweep, Verdict, probe, stand,
+    Again, Comparison, DeviceDescription, FileComparison, Incomparable, Machine, Place, Probed, Report, Row, SCHEMA,
+    Stand, Sweep, Verdict, probe, stand,
 };
 use crate::cli::Stopped;
 use crate::cli::stopped::FAILED;
 use crate::cli::terminal::{is_terminal, print, stdout_style, tell};
-use crate::job::{Kind, kind};
 use crate::device::busy_cpus;
+use crate::job::{Kind, kind};
 use crate::model::Location;
 use crate::report::figures::counted;
 use crate::report::{
@@ -49,11 +49,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let stands: Vec<Stand<'_>> = places.iter().map(|place| stand(&one, &all, *place)).collect();
     let budget = asked.budget;
     let end = begun + budget;
-    let probed = if asked.kinds.is_empty() {
-        Probed::default()
-    } else {
-        probe(&stands, asked.probe_time()).map_err(stopped)?
-    };
+    let probed =
+        if asked.kinds.is_empty() { Probed::default() } else { probe(&stands, asked.probe_time()).map_err(stopped)? };
     let mut report = Report {
         schema: SCHEMA,
         tandem: env!("CARGO_PKG_VERSION").to_owned(),
@@ -113,25 +110,31 @@ fn compare(
     all: &Runner,
     report: &mut Report,
 ) -> Result<Result<Option<Comparison>, Stopped>, Stopped> {
-    let Some(old) = &asked.baseline else { return Ok(Ok(None)) };
-    let first = match Comparison::of(old, report, asked.max_regression) {
+    let (olds, limit) = (&asked.baselines, asked.max_regression);
+    if olds.is_empty() {
+        return Ok(Ok(None));
+    }
+    let first = match Comparison::of_each(olds, report, limit) {
         Ok(found) => found,
         Err(error) => return Ok(Err(incomparable(error))),
     };
     let is_suspect = |kind: &str, variant: &str, units: u64| {
         first.suspects().any(|key| key.kind == kind && key.variant == variant && key.units == units)
     };
-    let rows: Vec<&Row> =
-        report.rows.iter().filter(|row| is_suspect(&row.kind, &row.variant, row.units)).collect();
+    let rows: Vec<&Row> = report.rows.iter().filter(|row| is_suspect(&row.kind, &row.variant, row.units)).collect();
     let files: Vec<&FileComparison> =
         report.files.iter().filter(|file| is_suspect("file", &file.file, file.jobs)).collect();
     if rows.is_empty() && files.is_empty() {
         return Ok(Ok(Some(first)));
     }
-    tell(format_args!("measuring again what seems slower: {}", counted((rows.len() + files.len()) as u64, "row", "rows")));
+    tell(format_args!(
+        "measuring again what seems slower: {}",
+        counted((rows.len() + files.len()) as u64, "row", "rows")
+    ));
     let mut again = Again::default();
     for row in rows {
-        let named = kind(&row.kind).and_then(|kind| Some((kind, *kind.variants.iter().find(|name| **name == row.variant)?)));
+        let named =
+            kind(&row.kind).and_then(|kind| Some((kind, *kind.variants.iter().find(|name| **name == row.variant)?)));
         if let Some((kind, variant)) = named {
             again.rows.push(sweep.again(kind, variant, row).map_err(stopped)?);
         }
@@ -143,7 +146,7 @@ fn compare(
         }
     }
     report.again = again;
-    Ok(Comparison::of(old, report, asked.max_regression).map(Some).map_err(incomparable))
+    Ok(Comparison::of_each(olds, report, limit).map(Some).map_err(incomparable))
 }
 
 /// A baseline with which nothing can be done.

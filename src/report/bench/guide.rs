@@ -9,8 +9,7 @@ use crate::report::{Align, Style, Table};
 const COLUMNS: usize = 7;
 
 /// What a table of choices says of itself.
-pub(super) const TIE: &str =
-    "tie: another place is as fast, or faster by less than 5 %; the simplest is named, a thread before all, these before a gpu, \
+pub(super) const TIE: &str = "tie: another place is as fast, or faster by less than 5 %; the simplest is named, a thread before all, these before a gpu, \
      that before a split";
 
 /// What a place is called in a sentence: `1 thread`, `8 threads`, `gpu:0 (software)`.
@@ -108,7 +107,9 @@ fn reason(choice: &Choice, because: &Because, devices: &[DeviceDescription]) -> 
         Some(Reason::Readback { readback_ms }) => {
             format!("{at} bringing back {other}'s results takes {}, and {done}", time_ms(readback_ms))
         }
-        Some(Reason::Compute { compute_ms }) => format!("{at} {other} computes for {}, and {done}", time_ms(compute_ms)),
+        Some(Reason::Compute { compute_ms }) => {
+            format!("{at} {other} computes for {}, and {done}", time_ms(compute_ms))
+        }
         Some(Reason::Sum { compute_ms, upload_ms }) => format!(
             "{at} {other} takes {other_ms} ({} to move the input there, {} to compute), {best} {best_ms}",
             time_ms(upload_ms),
@@ -225,6 +226,9 @@ mod tests {
     fn a_gpu_that_is_never_to_be_used_has_its_reason() {
         let (used, why) = lines(&verdict("stats", &[(100, [4.0, 1.0, 8.0, 20.0]), (1000, [40.0, 10.0, 60.0, 12.0])]));
         assert_eq!(used, "8 threads at every size measured, 100 to 1,000; 1 thread, gpu:0 and split slower");
-        assert!(why.contains("at 1,000 25 % of gpu:0's 60.0 ms move the input there, and 8 threads are done in 10.0 ms"), "{why}");
+        assert!(
+            why.contains("at 1,000 25 % of gpu:0's 60.0 ms move the input there, and 8 threads are done in 10.0 ms"),
+            "{why}"
+        );
     }
 }

@@ -203,7 +203,9 @@ mod tests {
         assert!(found[0].starts_with("8 threads are not worth it at any size measured, 1.00x"), "{found:?}");
         let found = lines(&[row(10, [1.0, 0.5, 2.0]), row(1000, [10.0, 10.01, 90.0])]);
         assert!(
-            found[0].starts_with("8 threads cannot be told apart from one thread at the largest size measured and are worth it at 10, "),
+            found[0].starts_with(
+                "8 threads cannot be told apart from one thread at the largest size measured and are worth it at 10, "
+            ),
             "{found:?}"
         );
     }
