@@ -34,7 +34,7 @@ enum Way {
     /// There is one range, and it holds every key.
     Whole,
     /// By comparison with all of them.
-    Few(Bounds),
+    Few(Box<Bounds>),
     /// By search.
     Many,
 }
@@ -43,7 +43,7 @@ impl<'a, T: Number> Counting<'a, T> {
     pub(super) fn new(isa: Isa, digits: &'a Digits, missing: Option<(u64, u64)>, counts: &'a mut DigitCounts) -> Self {
         let way = match &digits.ranges[..] {
             [range] if range.least == 0 && range.greatest >= T::LAYOUT.max_key() => Way::Whole,
-            ranges => Bounds::new(ranges).map_or(Way::Many, Way::Few),
+            ranges => Bounds::new(ranges).map_or(Way::Many, |bounds| Way::Few(Box::new(bounds))),
         };
         Self {
             isa: isa.min(Isa::detect()),

@@ -111,11 +111,11 @@ mod avx512 {
                     // SAFETY: a step is eight keys.
                     let key = unsafe { _mm512_loadu_si512(step.as_ptr().cast()) };
                     let mut within = 0;
-                    for range in 0..RANGES {
+                    for (range, sum) in sums.iter_mut().enumerate() {
                         let begins = _mm512_cmpge_epu64_mask(key, _mm512_set1_epi64(bounds.least[range] as i64));
                         let greatest = _mm512_set1_epi64(bounds.greatest[range] as i64);
                         within |= _mm512_mask_cmple_epu64_mask(begins, key, greatest);
-                        sums[range] = _mm512_mask_sub_epi64(sums[range], begins, sums[range], _mm512_set1_epi64(-1));
+                        *sum = _mm512_mask_sub_epi64(*sum, begins, *sum, _mm512_set1_epi64(-1));
                     }
                     // SAFETY: no more than the keys so far were picked, and there is room for eight more.
                     unsafe { put(picked, &mut len, key, within) };
