@@ -17,7 +17,8 @@ const SINGLE_RUN: f64 = 1.25;
 /// Which place to use at which size.
 ///
 /// One place beats another at a size where the intervals of their medians do not meet and it is faster by 5 % or more. Of the places that
-/// none beats, the simplest is the one to use: one thread before all threads, these before a GPU, and that before a split.
+/// none beats, the one that was to be used at the size before is to be used on, so that chance does not turn back and forth what makes no
+/// difference; else the simplest: one thread before all threads, these before a GPU, and that before a split.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     /// Whether a size is so many jobs at once, and not the size of one.
@@ -100,12 +101,12 @@ fn beats(cell: &Cell, other: &Cell) -> bool {
 }
 
 impl AtSize {
-    fn of(row: &Row) -> Option<Self> {
+    /// Of a row, where `before` was to be used at the size before.
+    fn of(row: &Row, before: Option<Place>) -> Option<Self> {
         let is_beaten = |cell: &&Cell| row.cells.iter().any(|other| beats(other, cell));
-        let mut unbeaten: Vec<&Cell> = row.cells.iter().filter(|cell| !is_beaten(cell)).collect();
-        unbeaten.sort_by_key(|cell| cell.place);
-        let (simplest, ties) = unbeaten.split_first()?;
-        let ties = ties.iter().map(|cell| cell.place).collect();
+        let unbeaten: Vec<&Cell> = row.cells.iter().filter(|cell| !is_beaten(cell)).collect();
+        let simplest = unbeaten.iter().min_by_key(|cell| (Some(cell.place) != before, cell.place))?;
+        let ties = unbeaten.iter().map(|cell| cell.place).filter(|place| *place != simplest.place).collect();
         Some(Self { units: row.units, place: simplest.place, lanes: simplest.lanes, ties })
     }
 }
@@ -118,8 +119,13 @@ impl Choice {
         if places.len() < 2 {
             return Self { is_of_jobs, ..Self::default() };
         }
-        let (rows, sizes): (Vec<&Row>, Vec<AtSize>) =
-            rows.iter().filter_map(|row| Some((row, AtSize::of(row)?))).unzip();
+        let mut before = None;
+        let at_size = |row| {
+            let size = AtSize::of(row, before)?;
+            before = Some(size.place);
+            Some((row, size))
+        };
+        let (rows, sizes): (Vec<&Row>, Vec<AtSize>) = rows.iter().filter_map(at_size).unzip();
         let used = |place: Place| sizes.iter().any(|size| size.place == place);
         let unused = places.iter().filter(|place| !used(**place)).filter_map(|&place| {
             let lanes = lanes(&rows, place)?;
@@ -205,8 +211,15 @@ fn because(rows: &[&Row], sizes: &[AtSize], unused: &[Unused], devices: &[Device
         // At the largest size where there is something to be said.
         found.extend((0..sizes.len()).rev().find_map(|at| compare(at, unused.place)));
     }
+    let mut said: Vec<Because> = Vec::new();
     found.sort_by_key(|because| because.units);
-    found
+    for because in found {
+        let is_same = |other: &Because| (other.units, other.other) == (because.units, because.other);
+        if !said.iter().any(is_same) {
+            said.push(because);
+        }
+    }
+    said
 }
 
 #[cfg(test)]
@@ -285,6 +298,21 @@ mod tests {
         let places: Vec<Place> = found.segments.iter().map(|segment| segment.place).collect();
         assert_eq!(places, [Place::Thread, Place::Cpu, Place::Thread]);
         assert!(found.unused.iter().all(|unused| unused.is_slower) && found.unused.len() == 2, "{found:?}");
+    }
+
+    #[test]
+    fn where_places_tie_the_one_of_the_size_before_is_used_on_and_nothing_is_said_twice() {
+        let found = choice(&[
+            (10, [1.0, 2.0, 9.0, 9.0]),
+            (100, [9.0, 4.0, 9.0, 9.0]),
+            (1000, [40.0, 40.0, 90.0, 90.0]),
+            (10_000, [100.0, 200.0, 900.0, 900.0]),
+        ]);
+        let places: Vec<Place> = found.sizes.iter().map(|size| size.place).collect();
+        assert_eq!(places, [Place::Thread, Place::Cpu, Place::Cpu, Place::Thread]);
+        assert_eq!(found.sizes[2].ties, [Place::Thread]);
+        let said: Vec<_> = found.because.iter().map(|why| (why.units, why.other)).collect();
+        assert!(said.iter().enumerate().all(|(at, why)| !said[..at].contains(why)), "{said:?}");
     }
 
     #[test]

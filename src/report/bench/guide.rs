@@ -9,8 +9,8 @@ use crate::report::{Align, Style, Table};
 const COLUMNS: usize = 7;
 
 /// What a table of choices says of itself.
-pub(super) const TIE: &str = "tie: another place is as fast, or faster by less than 5 %; the simplest is named, a thread before all, these before a gpu, \
-     that before a split";
+pub(super) const TIE: &str = "tie: another place is as fast, or faster by less than 5 %; the place of the size before is named, else \
+     the simplest: a thread before all, these before a gpu, that before a split";
 
 /// What a place is called in a sentence: `1 thread`, `8 threads`, `gpu:0 (software)`.
 fn name((place, lanes): (Place, u32), devices: &[DeviceDescription]) -> String {
