@@ -209,7 +209,12 @@ fn a_chunk_left_out_or_merged_twice_is_an_error_and_never_an_answer() {
 
 /// Whether a fault on this GPU is caught: seen by the kernel, or a different result.
 fn caught(kernel: &Arc<dyn DynKernel>, fault: GpuFault, way: &Way, expected: &str) -> (bool, u64) {
-    let faulty = FaultyOnGpu::new(kernel.clone(), fault);
+    // The first pass of `corr` finds how to scale the columns, which may be done in many ways with the same answer.
+    let fault_pass = match (fault, kernel.work().kernel) {
+        (GpuFault::FlippedBit { .. }, "corr") => 1,
+        _ => 0,
+    };
+    let faulty = FaultyOnGpu::new(kernel.clone(), fault, fault_pass);
     let found = result_json(&faulty, way, &Tally::default());
     let caught =
         faulty.seen.load(Ordering::Relaxed) > 0 || found.is_err() || found.is_ok_and(|found| found != expected);
@@ -255,7 +260,7 @@ fn allowed_silent_flips(name: &str, flips: u64) -> u64 {
     match name.split(' ').next() {
         Some("primes") => 0,
         // Half of the limbs of an exact sum of f64 lie below what rounding keeps, so that of 40 flips some 20 go unnoticed, by
-        // right; that 35 do has a chance of one in a million. Every field of a partial has a control of its own above.
+        // right; that 35 do has a chance of one in a million. So it is with the products of `corr`. Every field of a partial has a control of its own above.
         _ => flips * 7 / 8,
     }
 }

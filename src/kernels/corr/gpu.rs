@@ -12,6 +12,7 @@ use crate::kernels::corr::kernel::{lengthen, shorten};
 use crate::kernels::corr::panels::{BLOCK_ROWS, LANES, Panels};
 use crate::kernels::corr::pass::{Gathered, Stage};
 use crate::kernels::corr::products::{ColumnSums, Products, Tiles, Width};
+use crate::kernels::corr::scale::MASK;
 use crate::kernels::corr::{CorrKernel, CorrPartial, CorrPass};
 use crate::kernels::{Dispatch, GpuCaps, GpuInput, GpuStep, GpuWork, Isa, Kernel, MAX_LOOP_TRIPS, Shader};
 
@@ -170,7 +171,15 @@ pub(super) fn partial(
         }
         Stage::Products { width, tiles, .. } => {
             let mut products = Products::empty(kernel.panels(), tiles, *width);
+            // Of each row, three words of 26 bits at most go into a sum.
+            let sum_max = (3 * rows) << 26;
+            let is_sum = |words: &[u32]| words.chunks_exact(2).all(|words| word(words) <= sum_max);
             for words in parts {
+                let (columns, pairs) = words.split_at(layout.lanes * COLUMN_WORDS);
+                let mut columns = columns.chunks_exact(COLUMN_WORDS);
+                if !is_sum(pairs) || !columns.all(|words| is_sum(&words[..16]) && word(&words[16..]) <= MASK) {
+                    return Err(fault("a sum that its rows cannot come to"));
+                }
                 add_part(&layout, words, tiles, *width, &mut products);
             }
             Gathered::Products(products)
