@@ -49,7 +49,7 @@ pub(super) fn of_column(
     };
     let shares = quantiles.iter().map(|quantile| quantile.decimal().to_f64());
     let inner = shares.filter(|share| *share > 0.0 && *share < 1.0);
-    Ok((!sample.sorted.is_empty()).then(|| joined(inner.map(|share| sample.bracket(layout, share)).collect())))
+    Ok((!sample.sorted.is_empty()).then(|| joined(inner.map(|share| sample.bracket(share)).collect())))
 }
 
 /// Keys of some values of a column.
@@ -84,16 +84,15 @@ impl Sample {
     }
 
     /// The keys between which the quantile `share` of the whole column most likely is.
-    fn bracket(&self, layout: &Layout, share: f64) -> (u64, u64) {
+    fn bracket(&self, share: f64) -> (u64, u64) {
         let len = self.sorted.len() as f64;
         let middle = share * (len - 1.0);
         let pivot = self.sorted[middle as usize];
         let half = DEVIATIONS * (len * share * (1.0 - share) * self.clustering(pivot)).sqrt() + 2.0;
-        let (low, high) = ((middle - half).floor(), (middle + half).ceil());
+        // What lies outside the sample is little, whatever its keys are.
+        let (low, high) = ((middle - half).floor().max(0.0), (middle + half).ceil().min(len - 1.0));
         // The key 0 is left out, since it stands for what is no value while counting.
-        let least = if low < 0.0 { layout.valid_keys.0 } else { self.sorted[low as usize] };
-        let greatest = if high >= len { layout.valid_keys.1 } else { self.sorted[high as usize] };
-        (least.max(1), greatest.max(1))
+        (self.sorted[low as usize].max(1), self.sorted[high as usize].max(1))
     }
 
     /// How many times as much as that of independent elements the share of elements below `pivot` varies: 1 and more, since

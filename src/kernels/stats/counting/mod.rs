@@ -179,7 +179,7 @@ fn cells_of(digits: &Digits, keys: &[u64], cells: &mut [u64]) {
     for range in &*digits.ranges {
         // Of the ranges that begin at a key or before it, the last one remains.
         for (key, cell) in keys.iter().zip(&mut *cells) {
-            let within = range.at as u64 + (key.wrapping_sub(range.least) >> range.shift);
+            let within = (range.at as u64).wrapping_add(key.wrapping_sub(range.least) >> range.shift);
             *cell = if *key >= range.least { within } else { *cell };
         }
     }
