@@ -216,7 +216,7 @@ impl Shown {
         if self.json || report.verdicts.is_empty() {
             return Ok(());
         }
-        print(|out| write!(out, "{}\n", guide_text(&report.verdicts, &report.machine.devices, stdout_style())))
+        print(|out| writeln!(out, "{}", guide_text(&report.verdicts, &report.machine.devices, stdout_style())))
     }
 
     fn file(self, found: &FileComparison) -> Result<(), Stopped> {
