@@ -204,8 +204,10 @@ fn because(rows: &[&Row], sizes: &[AtSize], unused: &[Unused], devices: &[Device
     let compare = |at: usize, other: Place| compare(rows, rows[at], sizes[at].place, other, devices);
     for at in (1..sizes.len()).filter(|&at| sizes[at - 1].place != sizes[at].place) {
         found.extend(compare(at - 1, sizes[at].place));
-        let end = (at..sizes.len()).find(|&end| sizes.get(end + 1).is_none_or(|next| next.place != sizes[at].place));
-        found.extend(end.and_then(|end| compare(end, sizes[at - 1].place)));
+        // At the largest size of its part where it is sure.
+        let part = (at..sizes.len()).take_while(|&on| sizes[on].place == sizes[at].place);
+        let gain = part.filter_map(|on| compare(on, sizes[at - 1].place)).last();
+        found.extend(gain);
     }
     for unused in unused {
         // At the largest size where there is something to be said.
@@ -313,6 +315,7 @@ mod tests {
         assert_eq!(found.sizes[2].ties, [Place::Thread]);
         let said: Vec<_> = found.because.iter().map(|why| (why.units, why.other)).collect();
         assert!(said.iter().enumerate().all(|(at, why)| !said[..at].contains(why)), "{said:?}");
+        assert!(said.contains(&(100, (Place::Thread, 1))), "what it gains where it is sure: {said:?}");
     }
 
     #[test]
