@@ -16,9 +16,9 @@ const LISTED_BUDGET: u64 = 1 << 21;
 const ROWS_PER_LISTED: u64 = 32;
 /// and where rows are this few in all, they are listed at once.
 const LISTED_AT_ONCE: u64 = 1 << 12;
-/// Bits of a digit within a bracket: tables for a few of them stay in a core's first cache, and in a cell lies about one in
-/// 10,000 of all values.
-const BRACKET_BITS: u32 = 8;
+/// Cells of all brackets together, as a power of two: their table stays in a core's first cache, and of values that are spread
+/// evenly one in some thousands lies in a cell.
+const BRACKETS_BITS: u32 = 11;
 
 /// The position of a quantile among the sorted values: `rank + weight`, with the weight as a ratio below 1.
 struct Position {
@@ -79,7 +79,8 @@ impl Selection {
         match brackets {
             Some([]) => None,
             Some(brackets) => {
-                let bits = digit_bits(brackets.len(), rows, columns).min(BRACKET_BITS);
+                let share = BRACKETS_BITS - brackets.len().next_power_of_two().ilog2();
+                let bits = digit_bits(brackets.len(), rows, columns).min(share);
                 Some(Digits::new(brackets.iter().copied(), bits, true, None))
             }
             None => {
