@@ -134,9 +134,12 @@ fn best_weights(loads: &[Vec<f64>], fixed: &[Option<f64>]) -> f64 {
     if loads.iter().any(|load| (0..fixed.len()).all(|device| at(load, device).is_infinite())) {
         return f64::INFINITY;
     }
+    if loads.is_empty() {
+        return 0.0;
+    }
     let usual = |device: usize| loads.iter().map(|load| at(load, device)).filter(|ms| ms.is_finite()).sum::<f64>();
     let mut weights: Vec<f64> = (0..fixed.len())
-        .map(|device| if fixed[device].is_some() { 1.0 / usual(device).max(1e-9) } else { 0.0 })
+        .map(|device| if fixed[device].is_some() && usual(device) > 0.0 { 1.0 / usual(device).max(1e-9) } else { 0.0 })
         .collect();
     let mut best = 0.0_f64;
     for round in 1..=ROUNDS {
