@@ -131,8 +131,8 @@ impl Machine {
     /// There was nothing: others would have to have so much more to do. There may be many jobs and chunks, so it is a while until
     /// this looks at all of them again.
     fn look_again(&mut self, now: Duration, lacks_ms: f64) {
-        let wait = Duration::try_from_secs_f64((lacks_ms * LOOK_AGAIN_PART).min(LOOK_AGAIN_MS_MAX).max(0.0) / 1e3);
-        self.looks_at = lacks_ms.is_finite().then(|| now.saturating_add(wait.unwrap_or_default()));
+        let wait = Duration::try_from_secs_f64((lacks_ms * LOOK_AGAIN_PART).clamp(0.0, LOOK_AGAIN_MS_MAX) / 1e3);
+        self.looks_at = (lacks_ms < f64::INFINITY).then(|| now.saturating_add(wait.unwrap_or_default()));
     }
 }
 
