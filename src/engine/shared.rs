@@ -288,8 +288,11 @@ impl Shared {
         lock(&self.store).model().memory_of(name).map(|row| (row.bytes, row.runs))
     }
 
-    /// Learns from a batch whose jobs looked alike.
+    /// Learns from a batch whose jobs looked alike, and from the irregular jobs in it.
     pub fn learn_small(&self, leftover: &Leftover) {
+        for &(kind, expected_ms, took) in &leftover.by_kind {
+            self.learn_stage(kind, expected_ms, took);
+        }
         let Some((work, each)) = &leftover.sample else { return };
         // Keeping the time of a trivial job costs more than it is worth, unless somebody looks at its prediction.
         if is_trivial(work) && !self.settings.explain {

@@ -138,7 +138,7 @@ impl Staged {
     /// Runs the next stage here, and those after it that run in the same place. While it does, `room_bytes` of the memory are
     /// nobody's. `ran` is told of each stage that went well: the kind of the job, how long it was expected to take in milliseconds,
     /// and how long it took. Gives the job back where more is to come; the outcome of one that has ended is delivered.
-    pub fn run(mut self, room_bytes: u64, ran: impl Fn(&'static str, f64, Duration)) -> Option<Self> {
+    pub fn run(mut self, room_bytes: u64, mut ran: impl FnMut(&'static str, f64, Duration)) -> Option<Self> {
         self.ticket.queued = None;
         let begun = Instant::now();
         let (place, spent_before) = (self.place, self.spent);

@@ -60,7 +60,7 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
         gpus_known: request.inventory_known,
         probe,
         outlook: stream::outlook(request, &weighed, best),
-        powers: powers(request, &best.choice),
+        powers: powers(request, &weighed, &best.choice),
         work: request.explain.then(|| Box::new(request.work.clone())),
     })
 }
@@ -77,7 +77,7 @@ fn listed(request: &PlanRequest<'_>, weighed: &[Weighed], best: &Weighed) -> Vec
 
 /// What each device that the policy allows is predicted to do, for whoever cuts the job into chunks. Devices of the
 /// choice come first.
-fn powers(request: &PlanRequest<'_>, choice: &Choice) -> Vec<Power> {
+fn powers(request: &PlanRequest<'_>, weighed: &[Weighed], choice: &Choice) -> Vec<Power> {
     let threads = match choice {
         Choice::Cpu { threads } => *threads,
         _ => request.cpu_lanes(),
@@ -89,7 +89,13 @@ fn powers(request: &PlanRequest<'_>, choice: &Choice) -> Vec<Power> {
             DeviceChoice::Auto | DeviceChoice::Split => state.unusable.is_none(),
             _ => choice.uses(state.id),
         })
-        .filter_map(|state| cost::power(request, state, threads))
+        .filter_map(|state| {
+            let (lanes, single) = match state.id {
+                DeviceId::Cpu => (threads, Choice::Cpu { threads }),
+                DeviceId::Gpu(index) => (state.lanes.max(1), Choice::Gpu { index }),
+            };
+            cost::power(request, state, lanes, weighed.iter().find(|one| one.choice == single)?)
+        })
         .collect();
     powers.sort_by_key(|power| (!choice.uses(power.device), power.device != DeviceId::Cpu, power.device));
     powers

@@ -89,7 +89,7 @@ fn fields_that_are_unknown_or_missing_and_other_types_are_told_with_their_place(
         ("{\"schema\":1}", "1:12: missing field `name`"),
         ("{\"schema\":1,", "1:12: the text ends too early"),
         ("{\"name\":\"m\"}", "missing field `schema`"),
-        ("[]", "1:"),
+        ("[]", "the machine: a list"),
         ("", "1:0: the text ends too early"),
     ] {
         let error = Machine::parse(text).unwrap_err().to_string();
@@ -101,7 +101,7 @@ fn fields_that_are_unknown_or_missing_and_other_types_are_told_with_their_place(
         error_with("/gpus/0/kind", json!("big"))
             .contains("gpus[0].kind: unknown variant `big`, expected one of `discrete`")
     );
-    assert!(error_with("/gpus/0/speed", json!("fast")).contains("gpus[0].speed: invalid type: string"));
+    assert!(error_with("/gpus/0/speed", json!("fast")).contains("gpus[0].speed: the text \"fast\", expected a number"));
     // As JSON has none, and one that is missing.
     let text = whole().to_string();
     for (from, to, expected) in [

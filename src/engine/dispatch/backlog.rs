@@ -29,6 +29,12 @@ impl Dispatch {
         } else {
             (0..jobs).for_each(|_| occupy(&mut free_ms, 1, ms / jobs as f64, |_| false));
         }
+        // Where there are many of them, all of them before the job, they keep all lanes busy for as long as they take together.
+        let many = machine.wide_jobs as usize > free_ms.len();
+        if many && self.wide.last().is_some_and(|last| last.order <= order(0.0)) {
+            occupy(&mut free_ms, u32::MAX, machine.wide_ms, |_| false);
+            return ascending(free_ms);
+        }
         let others = self.wide.iter().filter_map(|&Queued { order, slot }| {
             let job = self.job(slot)?;
             let member = job.members.iter().find(|member| member.machine == at && member.takes_part())?;
@@ -45,16 +51,15 @@ impl Dispatch {
             let has = |lane: usize| matches!(&machine.lanes[lane], Lane::Busy(flight) if flight.job == slot);
             occupy(&mut free_ms, lanes, lane_ms, has);
         }
-        free_ms.sort_unstable_by(f64::total_cmp);
-        free_ms.retain(|ms| *ms > 0.0);
-        free_ms
+        ascending(free_ms)
     }
 
     /// Takes note of what is left of a job, after whatever has changed that.
     pub(super) fn update_backlog(&mut self, slot: Slot) {
         let Some(job) = self.jobs[slot.at].as_mut() else { return };
         let remaining_ms = job.remaining_ms();
-        let waits = !job.is_wide && (job.rest > 0 || job.empty_chunk);
+        let (is_wide, (pending_ms, _)) = (job.is_wide, job.pending());
+        let waits = !is_wide && (job.rest > 0 || job.empty_chunk);
         let units = job.units as f64;
         for member in &mut job.members {
             let machine = &mut self.machines[member.machine];
@@ -69,6 +74,9 @@ impl Dispatch {
                 (waits && member.takes_part()).then(|| (member.chunk_ms + units / member.units_per_ms).min(1e12));
             machine.count_narrow(member.narrow_ms, narrow_ms);
             member.narrow_ms = narrow_ms;
+            let wide_ms = (is_wide && member.takes_part()).then(|| (pending_ms * f64::from(member.lanes)).min(1e12));
+            machine.count_wide(member.wide_ms, wide_ms);
+            member.wide_ms = wide_ms;
         }
     }
 
@@ -78,6 +86,7 @@ impl Dispatch {
             let machine = &mut self.machines[member.machine];
             machine.backlog_ms -= member.backlog_ms;
             machine.count_narrow(member.narrow_ms, None);
+            machine.count_wide(member.wide_ms, None);
         }
         if job.is_wide {
             self.wide.retain(|other| other.slot != slot);
@@ -86,6 +95,7 @@ impl Dispatch {
             for machine in &mut self.machines {
                 machine.backlog_ms = 0.0;
                 machine.narrow = Narrow::default();
+                (machine.wide_jobs, machine.wide_ms) = (0, 0.0);
                 machine.ready.clear();
             }
         }
@@ -130,7 +140,19 @@ fn occupy(free_ms: &mut [f64], lanes: u32, lane_ms: f64, has: impl Fn(usize) -> 
     }
 }
 
+/// Of when lanes are free: those that are not free now.
+fn ascending(mut free_ms: Vec<f64>) -> Vec<f64> {
+    free_ms.retain(|ms| *ms > 0.0);
+    free_ms.sort_unstable_by(f64::total_cmp);
+    free_ms
+}
+
 impl super::lanes::Machine {
+    fn count_wide(&mut self, was_ms: Option<f64>, is_ms: Option<f64>) {
+        self.wide_jobs = self.wide_jobs + u32::from(is_ms.is_some()) - u32::from(was_ms.is_some());
+        self.wide_ms = (self.wide_ms + is_ms.unwrap_or(0.0) - was_ms.unwrap_or(0.0)).max(0.0);
+    }
+
     fn count_narrow(&mut self, was_ms: Option<f64>, is_ms: Option<f64>) {
         if let Some(ms) = was_ms {
             self.narrow.jobs -= 1;

@@ -51,18 +51,8 @@ impl Dispatch {
 
     /// Lets this device take part in a job where there is a chunk for it now.
     fn may_help(&mut self, slot: Slot, at: usize, now: Duration) -> Help {
-        let Some(job) = self.job(slot) else { return Help::Never };
-        let Some(member) = able(job, at) else { return Help::Never };
-        let helper = &job.members[member];
-        if job.begun.is_some() && !self.stands_behind_others(job) {
-            let lacks_ms = lacks_to_be_far_faster_ms(helper, job);
-            if lacks_ms > 0.0 {
-                return Help::Lacks(lacks_ms);
-            }
-        }
-        // Before anything that costs more: a device that is closed would mostly be open too late.
-        let needs_ms = helper.setup_ms + helper.chunk_ms;
-        let lacks_ms = needs_ms - chunk::others_end_ms(job, member, &self.machines, now);
+        let lacks = self.job(slot).and_then(|job| Some((able(job, at)?, self.lacks_ms(job, at, now)?)));
+        let Some((member, lacks_ms)) = lacks else { return Help::Never };
         if lacks_ms > 0.0 {
             return Help::Lacks(lacks_ms);
         }
@@ -76,13 +66,31 @@ impl Dispatch {
         Help::Lacks(0.0)
     }
 
+    /// How much more those whose job it is would have to have to do, in milliseconds, for this device to help with it; at most 0
+    /// where it may, and `None` where it never does. Before anything that costs more: a device that is closed would mostly be open
+    /// too late.
+    fn lacks_ms(&self, job: &Job, at: usize, now: Duration) -> Option<f64> {
+        let member = able(job, at)?;
+        let helper = &job.members[member];
+        let begun = job.begun.is_some() && !self.stands_behind_others(job);
+        let to_be_far_faster_ms = if begun { lacks_to_be_far_faster_ms(helper, job) } else { 0.0 };
+        if to_be_far_faster_ms > 0.0 {
+            return Some(to_be_far_faster_ms);
+        }
+        Some(helper.setup_ms + helper.chunk_ms - chunk::others_end_ms(job, member, &self.machines, now))
+    }
+
     /// A job has come that idle devices have not looked at.
-    pub(super) fn show_to_helpers(&mut self, slot: Slot) {
-        let Self { jobs, machines, .. } = self;
-        let Some(job) = jobs[slot.at].as_ref() else { return };
-        for (at, machine) in machines.iter_mut().enumerate() {
-            if machine.looks_never() && able(job, at).is_some() {
-                machine.look_now();
+    pub(super) fn show_to_helpers(&mut self, slot: Slot, now: Duration) {
+        for at in 0..self.machines.len() {
+            if self.machines[at].alive
+                && self.machines[at].idle_lane().is_some()
+                && let Some(lacks_ms) = self.job(slot).and_then(|job| self.lacks_ms(job, at, now))
+            {
+                let looks_at = self.machines[at].looks_at;
+                self.machines[at].look_again(now, lacks_ms);
+                let sooner = looks_at.into_iter().chain(self.machines[at].looks_at).min();
+                self.machines[at].looks_at = sooner;
             }
         }
     }
@@ -115,10 +123,6 @@ impl Machine {
         self.looks_at.is_some_and(|at| at <= now)
     }
 
-    fn looks_never(&self) -> bool {
-        self.looks_at.is_none()
-    }
-
     /// Things have changed: it is time to look.
     pub(super) fn look_now(&mut self) {
         self.looks_at = Some(Duration::ZERO);
@@ -128,7 +132,7 @@ impl Machine {
     /// this looks at all of them again.
     fn look_again(&mut self, now: Duration, lacks_ms: f64) {
         let wait = Duration::try_from_secs_f64((lacks_ms * LOOK_AGAIN_PART).clamp(0.0, LOOK_AGAIN_MS_MAX) / 1e3);
-        self.looks_at = lacks_ms.is_finite().then(|| now.saturating_add(wait.unwrap_or_default()));
+        self.looks_at = (lacks_ms < f64::INFINITY).then(|| now.saturating_add(wait.unwrap_or_default()));
     }
 }
 

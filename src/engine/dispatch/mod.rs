@@ -142,8 +142,8 @@ impl Dispatch {
             // A device that is there already keeps its chunks in flight.
             Some(at) if self.machines[at].alive => {}
             Some(at) => {
-                let Machine { backlog_ms, narrow, .. } = self.machines[at];
-                self.machines[at] = Machine { backlog_ms, narrow, ..machine };
+                let Machine { backlog_ms, narrow, wide_jobs, wide_ms, .. } = self.machines[at];
+                self.machines[at] = Machine { backlog_ms, narrow, wide_jobs, wide_ms, ..machine };
             }
             None => self.machines.push(machine),
         }
@@ -171,7 +171,7 @@ impl Dispatch {
         if self.find_somebody(slot, now, actions) {
             self.update_backlog(slot);
             self.enqueue(slot);
-            self.show_to_helpers(slot);
+            self.show_to_helpers(slot, now);
         }
     }
 
@@ -187,7 +187,7 @@ impl Dispatch {
         if self.find_somebody(slot, now, actions) {
             self.update_backlog(slot);
             self.enqueue(slot);
-            self.show_to_helpers(slot);
+            self.show_to_helpers(slot, now);
         }
     }
 
@@ -320,9 +320,7 @@ impl Dispatch {
                     let probe = take.probe;
                     machine.launch(lane, Flight { serial, job: slot, member, units, started: now, ends, probe });
                     job.members[member].contended |= machine.mixed;
-                    if !job.is_wide {
-                        self.update_backlog(slot);
-                    }
+                    self.update_backlog(slot);
                 }
             }
         }

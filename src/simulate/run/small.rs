@@ -162,7 +162,9 @@ impl<'a> Run<'a> {
         let most = self.queues.len(Line::Tasks).div_ceil(lanes * 2).clamp(1, BATCH_JOBS);
         let mut batch = Batch::empty(true);
         let (mut known_ms, mut priority) = (0.0, 0);
-        while batch.jobs.len() < most.min(at_once - self.tasks) {
+        // The engine's batch looks at the clock after each of them.
+        let limit_ms = BATCH_TIME.as_secs_f64() * 1e3;
+        while batch.jobs.len() < most.min(at_once - self.tasks) && batch.ms <= limit_ms {
             let Some(at) = self.queues.peek(Line::Tasks) else { break };
             let job = &self.jobs[at as usize];
             let SimWork::Task { ms, .. } = job.work else { break };
