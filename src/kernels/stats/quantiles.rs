@@ -250,7 +250,7 @@ impl<'a> Steps<'a> {
             let digit = (cell - range.at - between(i)) as u64;
             if digit < range.cells() as u64 {
                 let least = range.least + (digit << range.shift);
-                return (least, range.greatest.min(least + ((1 << range.shift) - 1)));
+                return (least, range.greatest.min(least.saturating_add((1 << range.shift) - 1)));
             }
         }
         let least = if begun == 0 { 0 } else { ranges[begun - 1].greatest + 1 };
