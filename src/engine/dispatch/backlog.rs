@@ -15,6 +15,9 @@ pub(super) struct Narrow {
     pub(super) ms: f64,
 }
 
+/// Jobs that together could have each lane of a device this many times keep all of them busy to the end.
+const MANY: u64 = 4;
+
 impl Dispatch {
     /// When those lanes of a device will be free, in milliseconds from `now`, that are busy or will be with what comes
     /// before a job: for the planner. Ascending; lanes that are free now are left out. `order` tells the job's order by how
@@ -30,7 +33,7 @@ impl Dispatch {
             (0..jobs).for_each(|_| occupy(&mut free_ms, 1, ms / jobs as f64, |_| false));
         }
         // Where there are many of them, all of them before the job, they keep all lanes busy for as long as they take together.
-        let many = machine.wide_jobs as usize > free_ms.len();
+        let many = machine.wide_lanes >= MANY * free_ms.len() as u64;
         if many && self.wide.last().is_some_and(|last| last.order <= order(0.0)) {
             occupy(&mut free_ms, u32::MAX, machine.wide_ms, |_| false);
             return ascending(free_ms);
@@ -75,7 +78,7 @@ impl Dispatch {
             machine.count_narrow(member.narrow_ms, narrow_ms);
             member.narrow_ms = narrow_ms;
             let wide_ms = (is_wide && member.takes_part()).then(|| (pending_ms * f64::from(member.lanes)).min(1e12));
-            machine.count_wide(member.wide_ms, wide_ms);
+            machine.count_wide(member.lanes, member.wide_ms, wide_ms);
             member.wide_ms = wide_ms;
         }
     }
@@ -86,7 +89,7 @@ impl Dispatch {
             let machine = &mut self.machines[member.machine];
             machine.backlog_ms -= member.backlog_ms;
             machine.count_narrow(member.narrow_ms, None);
-            machine.count_wide(member.wide_ms, None);
+            machine.count_wide(member.lanes, member.wide_ms, None);
         }
         if job.is_wide {
             self.wide.retain(|other| other.slot != slot);
@@ -95,7 +98,7 @@ impl Dispatch {
             for machine in &mut self.machines {
                 machine.backlog_ms = 0.0;
                 machine.narrow = Narrow::default();
-                (machine.wide_jobs, machine.wide_ms) = (0, 0.0);
+                (machine.wide_lanes, machine.wide_ms) = (0, 0.0);
                 machine.ready.clear();
             }
         }
@@ -106,11 +109,6 @@ impl Dispatch {
 /// first.
 fn occupy(free_ms: &mut [f64], lanes: u32, lane_ms: f64, has: impl Fn(usize) -> bool) {
     if lanes as usize >= free_ms.len() {
-        // Most often even the last one is free before all is done.
-        let end_ms = (free_ms.iter().sum::<f64>() + lane_ms) / free_ms.len() as f64;
-        if free_ms.iter().all(|ms| *ms <= end_ms) {
-            return free_ms.fill(end_ms);
-        }
         if let Some(end_ms) = end_together(free_ms, lane_ms) {
             free_ms.iter_mut().for_each(|ms| *ms = ms.max(end_ms));
         }
@@ -148,8 +146,10 @@ fn ascending(mut free_ms: Vec<f64>) -> Vec<f64> {
 }
 
 impl super::lanes::Machine {
-    fn count_wide(&mut self, was_ms: Option<f64>, is_ms: Option<f64>) {
-        self.wide_jobs = self.wide_jobs + u32::from(is_ms.is_some()) - u32::from(was_ms.is_some());
+    fn count_wide(&mut self, lanes: u32, was_ms: Option<f64>, is_ms: Option<f64>) {
+        let lanes = u64::from(lanes);
+        self.wide_lanes += if is_ms.is_some() { lanes } else { 0 };
+        self.wide_lanes -= if was_ms.is_some() { lanes } else { 0 };
         self.wide_ms = (self.wide_ms + is_ms.unwrap_or(0.0) - was_ms.unwrap_or(0.0)).max(0.0);
     }
 

@@ -53,8 +53,9 @@ pub(super) struct Machine {
     pub(super) backlog_ms: f64,
     /// Jobs of one chunk that wait for it.
     pub(super) narrow: Narrow,
-    /// Jobs of several chunks that it takes part in, and the lane time of what of them is in flight nowhere.
-    pub(super) wide_jobs: u32,
+    /// How many lanes jobs of several chunks may have that it takes part in, summed up, and the lane time of what of them is in flight
+    /// nowhere.
+    pub(super) wide_lanes: u64,
     pub(super) wide_ms: f64,
     pub(super) max_chunk_bytes: u64,
     pub(super) shares_cpu: bool,
@@ -78,7 +79,7 @@ impl Machine {
             ready: VecDeque::new(),
             backlog_ms: 0.0,
             narrow: Narrow::default(),
-            wide_jobs: 0,
+            wide_lanes: 0,
             wide_ms: 0.0,
             max_chunk_bytes: lanes.max_chunk_bytes,
             shares_cpu: lanes.shares_cpu,

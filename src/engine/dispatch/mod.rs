@@ -142,8 +142,8 @@ impl Dispatch {
             // A device that is there already keeps its chunks in flight.
             Some(at) if self.machines[at].alive => {}
             Some(at) => {
-                let Machine { backlog_ms, narrow, wide_jobs, wide_ms, .. } = self.machines[at];
-                self.machines[at] = Machine { backlog_ms, narrow, wide_jobs, wide_ms, ..machine };
+                let Machine { backlog_ms, narrow, wide_lanes, wide_ms, .. } = self.machines[at];
+                self.machines[at] = Machine { backlog_ms, narrow, wide_lanes, wide_ms, ..machine };
             }
             None => self.machines.push(machine),
         }
