@@ -7,7 +7,9 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use crate::kernels::primes::wheel::{BIT_OF_RESIDUE, NUMBERS_PER_WORD, RESIDUES, STEPS, bits_below, offset_of_bit};
+use crate::kernels::primes::wheel::{
+    BIT_OF_RESIDUE, NUMBERS_PER_WORD, RESIDUES, STEPS, UP_TO_RESIDUE, bits_below, offset_of_bit,
+};
 
 /// 256 KiB, 7.9 million numbers.
 pub(super) const BLOCK_WORDS: usize = 1 << 15;
@@ -184,13 +186,10 @@ impl Stride {
 
 impl Walk {
     fn new(p: u32, start: u64) -> Self {
-        let mut q = first_cofactor(p, start);
-        // At most six steps: the wheel has no wider gap.
-        while BIT_OF_RESIDUE[(q % 30) as usize] == 8 {
-            q += 1;
-        }
-        let byte = q / 30 * u64::from(p) + q % 30 * u64::from(p) / 30 - start * 8;
-        let step = 8 * BIT_OF_RESIDUE[p as usize % 30] + BIT_OF_RESIDUE[(q % 30) as usize];
+        let q = first_cofactor(p, start);
+        let w = UP_TO_RESIDUE[(q % 30) as usize];
+        let byte = q / 30 * u64::from(p) + u64::from(w) * u64::from(p) / 30 - start * 8;
+        let step = 8 * BIT_OF_RESIDUE[p as usize % 30] + BIT_OF_RESIDUE[usize::from(w)];
         Self { next: byte as u32, packed: p / 30 * 64 + u32::from(step) }
     }
 
@@ -216,11 +215,17 @@ impl Walk {
 pub(super) fn mask_to_range(first_word: u64, words: &mut [u64], start: u128, end: u128) {
     let first = u128::from(first_word) * u128::from(NUMBERS_PER_WORD);
     let last = first + words.len() as u128 * u128::from(NUMBERS_PER_WORD);
-    if start <= first && end >= last {
-        return;
+    let word_of = |number: u128| (number.clamp(first, last) - first) / u128::from(NUMBERS_PER_WORD);
+    let offset_of = |number: u128| (number.clamp(first, last) - first) % u128::from(NUMBERS_PER_WORD);
+    // All words but two lie on one side of a bound as a whole.
+    let (before, from) = words.split_at_mut(word_of(start) as usize);
+    before.fill(0);
+    if let Some(word) = from.first_mut() {
+        *word &= !bits_below(offset_of(start) as u64);
     }
-    for (word, from) in words.iter_mut().zip((first..).step_by(NUMBERS_PER_WORD as usize)) {
-        let offset = |number: u128| number.saturating_sub(from).min(u128::from(NUMBERS_PER_WORD)) as u64;
-        *word &= bits_below(offset(end)) & !bits_below(offset(start));
+    let from = &mut words[word_of(end) as usize..];
+    if let Some((word, after)) = from.split_first_mut() {
+        *word &= bits_below(offset_of(end) as u64);
+        after.fill(0);
     }
 }

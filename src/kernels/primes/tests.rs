@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::input::{InMemory, Scratch, Source};
+use crate::kernels::primes::sieve::mask_to_range;
+use crate::kernels::primes::wheel::offset_of_bit;
 use crate::kernels::{Answer, FoldContext, Isa, Kernel, Next};
 use crate::random::SplitMix64;
 
@@ -117,6 +119,26 @@ fn every_start_and_end_within_two_words_is_masked_right() {
     for start in starts {
         assert_eq!(count(start, 1000), oracle(start, 1000).len() as u64, "{start}..1000");
         assert_eq!(count(700, start), oracle(700, start).len() as u64, "700..{start}");
+    }
+}
+
+#[test]
+fn a_mask_clears_every_bit_outside_its_range_and_no_other() {
+    let (first, len) = (7, 4);
+    let numbers = u128::from(first * NUMBERS_PER_WORD)..u128::from((first + len) * NUMBERS_PER_WORD);
+    let bounds: Vec<u128> = (0..=12).map(|n| numbers.start - 200 + n * 113).chain([0, 1 << 64]).collect();
+    for &start in &bounds {
+        for &end in &bounds {
+            let mut words = vec![u64::MAX; len as usize];
+            mask_to_range(first, &mut words, start, end);
+            for (at, word) in words.iter().enumerate() {
+                for bit in 0..64 {
+                    let number = u128::from((first + at as u64) * NUMBERS_PER_WORD + offset_of_bit(bit));
+                    let expected = (start..end).contains(&number);
+                    assert_eq!(word >> bit & 1 == 1, expected, "{number} of {start}..{end}");
+                }
+            }
+        }
     }
 }
 

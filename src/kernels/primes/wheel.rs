@@ -22,6 +22,17 @@ pub(super) const BIT_OF_RESIDUE: [u8; 30] = {
     bits
 };
 
+/// For each number below 30, the least one from it on that is on the wheel.
+pub(super) const UP_TO_RESIDUE: [u8; 30] = {
+    let mut least = [29; 30];
+    let mut n = 29;
+    while n > 0 {
+        n -= 1;
+        least[n] = if BIT_OF_RESIDUE[n] < 8 { n as u8 } else { least[n + 1] };
+    }
+    least
+};
+
 /// The number that bit `bit` of a word stands for, past the word's first number.
 pub(super) const fn offset_of_bit(bit: u32) -> u64 {
     (bit / 8) as u64 * 30 + RESIDUES[(bit % 8) as usize] as u64
