@@ -7,7 +7,10 @@ mod small;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
+
 use crate::device::{DeviceId, Phases};
+use crate::engine::RanOn;
 use crate::engine::batch::SMALL_MS;
 use crate::engine::dispatch::{Action, Dispatch, Event, Lanes, Ticket};
 use crate::engine::order::{OPEN_PER_LANE, WAITING_MAX};
@@ -99,7 +102,9 @@ struct Run<'a> {
     clock: Clock<Busy>,
     dispatch: Dispatch,
     actions: Vec<Action>,
-    items: HashMap<u64, Item<'a>>,
+    /// The list of those carried out before, empty, for the next ones.
+    actions_before: Vec<Action>,
+    items: HashMap<u64, Item<'a>, FixedState>,
     next_key: u64,
     /// The devices as the planner sees them.
     states: Vec<DeviceState>,
@@ -139,7 +144,8 @@ impl<'a> Run<'a> {
             clock: Clock::new(machine.cpu.thread_efficiency),
             dispatch: Dispatch::new(),
             actions: Vec::new(),
-            items: HashMap::new(),
+            actions_before: Vec::new(),
+            items: HashMap::default(),
             next_key: 0,
             model: teach(machine, &states, jobs),
             small: SmallPlans::default(),
@@ -307,7 +313,7 @@ impl<'a> Run<'a> {
         self.record.begun(job, self.clock.now_ms());
     }
 
-    fn finish(&mut self, at: u32, ran_on: &str, began_ms: f64, plan: Option<&Plan>) {
+    fn finish(&mut self, at: u32, ran_on: RanOn, began_ms: f64, plan: Option<&Plan>) {
         let now_ms = self.clock.now_ms();
         self.last_ms = now_ms;
         self.record.ended(&self.jobs[at as usize], at, ran_on, began_ms, now_ms, plan);
