@@ -4,6 +4,7 @@ mod chunks;
 mod large;
 mod small;
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
@@ -114,6 +115,8 @@ struct Run<'a> {
     streams: Streams,
     queues: Queues,
     gates: Gates,
+    /// The speed of a thread with the work that was last asked about: most is like what came before it.
+    last_speed: Cell<Option<(&'a Work, f64)>>,
     /// What each job is told, once it may begin.
     told: Vec<DeviceChoice>,
     turns: u64,
@@ -153,6 +156,7 @@ impl<'a> Run<'a> {
             streams: Streams::default(),
             queues: Queues::default(),
             gates: Gates::new(jobs),
+            last_speed: Cell::new(None),
             told: vec![DeviceChoice::Auto; jobs.len()],
             turns: 0,
             parked: VecDeque::new(),
@@ -295,8 +299,20 @@ impl<'a> Run<'a> {
     fn streams_in(&self, at: u32) -> Option<&'a Work> {
         let jobs: &'a [SimJob] = self.jobs;
         let SimWork::Kernel(work) = &jobs[at as usize].work else { return None };
-        let speed = self.truth.machine().cpu.speed_of(work.kernel, &work.variant);
+        let speed = self.speed_of(work);
         (work.prior_ms() > SMALL_MS * speed).then_some(work)
+    }
+
+    /// How many times as fast as a usual CPU's a thread is with this work.
+    fn speed_of(&self, work: &'a Work) -> f64 {
+        match self.last_speed.get() {
+            Some((last, speed)) if last.kernel == work.kernel && last.variant == work.variant => speed,
+            _ => {
+                let speed = self.truth.machine().cpu.speed_of(work.kernel, &work.variant);
+                self.last_speed.set(Some((work, speed)));
+                speed
+            }
+        }
     }
 
     /// Whether there is memory for a job. One that needs more than there is runs alone.

@@ -1,6 +1,8 @@
 //! How far to sieve: a guess of the cost of sieving by the primes up to a limit and testing what remains. It decides the
 //! speed, never the answer.
 
+use std::sync::LazyLock;
+
 use crate::kernels::primes::base_primes::LIMIT_MAX;
 use crate::kernels::primes::sieve::{BLOCK_WORDS, PATTERN_LIMIT, STRIDE_LIMIT};
 use crate::kernels::primes::wheel::NUMBERS_PER_WORD;
@@ -39,13 +41,32 @@ pub(super) fn effort(numbers: f64, job_numbers: f64, end: u128) -> Effort {
     // The sum of 1/p grows as log log (Mertens).
     let [pattern, stride] = [PATTERN_LIMIT, STRIDE_LIMIT].map(|from| f64::from(from).ln().ln());
     let logs = Logs { log_end, pattern, stride };
-    let partial = (6..=LIMIT_MAX.ilog2()).map(|power| 1 << power).take_while(|&limit| limit < root);
+    let partial = POWERS.iter().copied().take_while(|limit| limit.value < root);
     partial
-        .chain(complete)
-        .map(|limit| Effort { limit, ns: cost_ns(limit, numbers, job_numbers, (end, &logs)) })
+        .chain(complete.map(Limit::new))
+        .map(|limit| Effort { limit: limit.value, ns: cost_ns(limit, numbers, job_numbers, (end, &logs)) })
         .min_by(|a, b| a.ns.total_cmp(&b.ns))
         .expect("either the root is in reach, or powers of two below it are")
 }
+
+/// A limit, with its logarithm and that one's.
+#[derive(Clone, Copy)]
+struct Limit {
+    value: u64,
+    log: f64,
+    log_log: f64,
+}
+
+impl Limit {
+    fn new(value: u64) -> Self {
+        let log = (value.max(3) as f64).ln();
+        Self { value, log, log_log: log.ln() }
+    }
+}
+
+/// The limits that are tried whatever the job, once for all: there may be a million short ones.
+static POWERS: LazyLock<Vec<Limit>> =
+    LazyLock::new(|| (6..=LIMIT_MAX.ilog2()).map(|power| Limit::new(1 << power)).collect());
 
 /// Logarithms that are the same for all limits.
 struct Logs {
@@ -56,9 +77,8 @@ struct Logs {
     stride: f64,
 }
 
-fn cost_ns(limit: u64, numbers: f64, job_numbers: f64, (end, logs): (u128, &Logs)) -> f64 {
-    let log = (limit.max(3) as f64).ln();
-    let log_log = log.ln();
+fn cost_ns(limit: Limit, numbers: f64, job_numbers: f64, (end, logs): (u128, &Logs)) -> f64 {
+    let Limit { value: limit, log, log_log } = limit;
     let primes = 1.1 * limit as f64 / log;
     let blocks = numbers / (BLOCK_WORDS as u64 * NUMBERS_PER_WORD) as f64;
     // 8/30 of the multiples lie on the wheel.

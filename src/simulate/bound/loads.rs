@@ -135,3 +135,55 @@ fn cheapest(load: &[f64], weights: &[f64], fixed: &[Option<f64>]) -> (usize, f64
     let all = (0..fixed.len()).map(|device| (device, cost(device)));
     all.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, f64::INFINITY))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loads(rows: &[[f64; 2]]) -> Loads {
+        let mut loads = Loads::new(2);
+        for row in rows {
+            let at = loads.add_none() as usize;
+            loads.add(at, row);
+        }
+        loads.drop_idle();
+        loads
+    }
+
+    fn bound_ms(rows: &[[f64; 2]], sets: &[[Option<f64>; 2]]) -> f64 {
+        loads(rows).bound_ms(sets.iter().map(|set| set.to_vec()))
+    }
+
+    const BOTH: [Option<f64>; 2] = [Some(0.0), Some(0.0)];
+    const NO: f64 = f64::INFINITY;
+
+    #[test]
+    fn work_is_shared_out_by_speed_and_each_device_has_what_only_it_can_take() {
+        let near = |rows: &[[f64; 2]], sets: &[[Option<f64>; 2]], ms: f64| {
+            let bound = bound_ms(rows, sets);
+            assert!(bound <= ms * 1.000_001 && bound > ms * 0.98, "{rows:?} {sets:?}: {bound} for {ms}");
+        };
+        near(&[[100.0, 100.0]], &[BOTH], 50.0);
+        near(&[[100.0, 25.0]], &[BOTH], 20.0);
+        near(&[[100.0, 25.0], [60.0, NO]], &[BOTH], 60.0);
+        near(&[[100.0, 100.0]], &[[Some(0.0), None]], 100.0);
+        near(&[[100.0, 100.0]], &[[Some(0.0), None], [Some(0.0), Some(20.0)]], 60.0);
+    }
+
+    #[test]
+    fn what_is_no_work_is_dropped_and_what_nobody_takes_is_endless() {
+        let rows = [[0.0, 0.0], [100.0, 25.0], [NO, NO], [0.0, NO], [60.0, NO]];
+        assert_eq!(loads(&rows).ms, [100.0, 25.0, 60.0, NO], "in their order");
+        assert_eq!(bound_ms(&rows, &[BOTH]).to_bits(), bound_ms(&[rows[1], rows[4]], &[BOTH]).to_bits());
+        assert_eq!(bound_ms(&[[NO, 10.0]], &[[Some(0.0), None]]), NO);
+        assert_eq!(bound_ms(&[], &[BOTH]), 0.0);
+    }
+
+    #[test]
+    fn many_loads_that_differ_little_are_bound_as_their_sum_is() {
+        let each: Vec<[f64; 2]> = (0..1000).map(|n| [1.0 + f64::from(n) * 1e-6, 0.25]).collect();
+        let sum = each.iter().fold([0.0; 2], |sum, row| [sum[0] + row[0], sum[1] + row[1]]);
+        let (all, one) = (bound_ms(&each, &[BOTH]), bound_ms(&[sum], &[BOTH]));
+        assert!((all / one - 1.0).abs() < 1e-3, "{all} {one}");
+    }
+}

@@ -96,7 +96,7 @@ impl<'a> Run<'a> {
         let jobs: &'a [SimJob] = self.jobs;
         let job = &jobs[at as usize];
         let SimWork::Kernel(work) = &job.work else { return None };
-        let speed = self.truth.machine().cpu.speed_of(work.kernel, &work.variant);
+        let speed = self.speed_of(work);
         if job.memory_bytes > 0 || work.prior_ms() > LARGE * SMALL_MS * speed {
             return None;
         }
