@@ -254,7 +254,7 @@ impl Dispatch {
         self.free.push(slot.at);
         self.by_key.remove(&job.key);
         self.drop_backlog(slot, &job);
-        let report = job.report(result.is_ok(), now);
+        let report = Box::new(job.report(result.is_ok(), now));
         actions.push(Action::End { job: job.key, result, report });
     }
 
