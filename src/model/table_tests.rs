@@ -205,11 +205,11 @@ fn at_random(seed: u64) -> (Model, std::collections::BTreeMap<ModelKey<'static>,
             lanes: [1, 4][pick(2)],
         };
         // Once each, so that the time is the curve's.
-        if !learned.contains_key(&key) {
+        learned.entry(key).or_insert_with(|| {
             let compute_ms = 1.0 + f64::from(n);
             assert!(model.learn(key, &run(100, compute_ms)), "seed {seed}: {key:?}");
-            learned.insert(key, compute_ms);
-        }
+            compute_ms
+        });
     }
     (model, learned)
 }
