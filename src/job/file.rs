@@ -288,7 +288,8 @@ impl Parser {
 const NAME_AND_PLACE: [&str; 2] = ["id", "device"];
 
 pub(super) fn line_id(number: u64) -> Arc<str> {
-    format!("#{number}").into()
+    // Most jobs have one of these.
+    ["#", itoa::Buffer::new().format(number)].concat().into()
 }
 
 /// Where a job stands.

@@ -270,20 +270,16 @@ impl Curve {
     /// much of a time depends on size.
     pub(super) fn predict(&self, units: u64, belief: Belief) -> Option<Forecast> {
         let wanted = units.max(1) as f64;
-        let mut below: Option<Centre> = None;
-        let mut above: Option<Centre> = None;
-        for at in 0..self.classes.len() {
-            if self.classes[at].doubted {
-                continue;
-            }
-            let centre = self.smoothed(at);
-            if centre.units <= wanted {
-                below = Some(centre);
+        let (mut below, mut above) = (None, None);
+        for (at, class) in self.classes.iter().enumerate().filter(|(_, class)| !class.doubted) {
+            if class.centre.units <= wanted {
+                below = Some(at);
             } else {
-                above = Some(centre);
+                above = Some(at);
                 break;
             }
         }
+        let [below, above] = [below, above].map(|at| at.map(|at| self.smoothed(at)));
         let near = |centre: &Centre, ms: f64| {
             let octaves = (wanted / centre.units).log2().abs();
             let few = 1.0 + 0.5 / f64::from(centre.samples.max(1));

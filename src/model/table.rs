@@ -1,13 +1,18 @@
 //! The table of what has been measured: a curve for each phase of each kernel, variant, cost class, device and number of
 //! lanes.
 
+mod alike;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::curve::{Belief, Curve};
 use crate::model::key::base;
 use crate::model::memory::MemoryTable;
+use crate::model::places::Places;
 use crate::model::reopening::Reopening;
 use crate::model::{CostClass, Forecast, Measured, MemoryRow, ModelKey};
+
+pub(crate) use alike::Alike;
 
 /// A stale entry is due for a probe after this many runs of its kernel elsewhere; twice as many after each probe that
 /// found nothing new.
@@ -100,9 +105,11 @@ impl Entry {
 /// Throughput models: what has been measured, and what it predicts.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Model {
-    /// Ascending by key, so that a look-up needs no allocation.
+    /// Ascending by key.
     #[serde(default)]
     entries: Vec<Entry>,
+    #[serde(skip)]
+    places: Places,
     /// Absent in files of versions that did not look at it, which leave it out when they write one.
     #[serde(default, skip_serializing_if = "MemoryTable::is_empty")]
     memory: MemoryTable,
@@ -254,9 +261,7 @@ impl Model {
     /// Whether this key should be tried: never run, or not for so many runs of its kernel elsewhere that what is known
     /// of it may be stale.
     pub fn due_for_probe(&self, key: ModelKey<'_>) -> bool {
-        self.find(key).is_none_or(|entry| {
-            entry.compute.is_empty() || self.runs_since(key) >= PROBE_AFTER_RUNS << entry.calm.min(CALM_MAX)
-        })
+        self.find(key).is_none_or(|entry| is_due(entry, self.runs_of(key)))
     }
 
     /// The whole table, ascending by kernel, variant, cost, device, lanes, phase and size.
@@ -298,6 +303,7 @@ impl Model {
         }
         self.entries.sort_by(|a, b| a.key().cmp(&b.key()));
         self.entries.dedup_by(|a, b| a.key() == b.key());
+        self.places = Places::of(self.entries.iter().map(Entry::key));
     }
 
     /// How many jobs like these have run elsewhere since this key was last run.
@@ -307,7 +313,19 @@ impl Model {
 
     /// How often jobs like these ran, on whatever device.
     fn runs_of(&self, key: ModelKey<'_>) -> u64 {
+        let sum = |sum: u64, entry: &Entry| sum.saturating_add(entry.runs);
         let family = key.family();
+        if family == key.variant
+            && key.cost != CostClass::UNTOLD
+            && let Ok(at) = self.search(key)
+        {
+            // They stand side by side.
+            let alike =
+                |entry: &&Entry| entry.cost == key.cost && entry.variant == key.variant && entry.kernel == key.kernel;
+            let (before, from) = self.entries.split_at(at);
+            let after = from.iter().take_while(alike).fold(0, sum);
+            return before.iter().rev().take_while(alike).fold(after, sum);
+        }
         let from = self
             .entries
             .partition_point(|entry| (entry.kernel.as_str(), entry.variant.as_str()) < (key.kernel, family));
@@ -315,15 +333,28 @@ impl Model {
             .iter()
             .take_while(|entry| entry.kernel == key.kernel && entry.variant.starts_with(family))
             .filter(|entry| entry.cost == key.cost && entry.key().family() == family)
-            .fold(0_u64, |sum, entry| sum.saturating_add(entry.runs))
+            .fold(0, sum)
     }
 
     fn find(&self, key: ModelKey<'_>) -> Option<&Entry> {
-        self.entries.binary_search_by(|entry| entry.key().cmp(&key)).ok().map(|at| &self.entries[at])
+        match self.places.find(key).map(|at| &self.entries[at]) {
+            Some(entry) if entry.key() == key => Some(entry),
+            None if self.places.len() == self.entries.len() => None,
+            // Two keys share a place.
+            _ => self.search(key).ok().map(|at| &self.entries[at]),
+        }
+    }
+
+    /// The place of a key, or the one where it would stand.
+    fn search(&self, key: ModelKey<'_>) -> Result<usize, usize> {
+        match self.places.find(key) {
+            Some(at) if self.entries[at].key() == key => Ok(at),
+            _ => self.entries.binary_search_by(|entry| entry.key().cmp(&key)),
+        }
     }
 
     fn entry(&mut self, key: ModelKey<'_>) -> &mut Entry {
-        let at = match self.entries.binary_search_by(|entry| entry.key().cmp(&key)) {
+        let at = match self.search(key) {
             Ok(at) => at,
             Err(at) => {
                 let entry = Entry {
@@ -335,11 +366,18 @@ impl Model {
                     ..Entry::default()
                 };
                 self.entries.insert(at, entry);
+                self.places.insert(key, at);
                 at
             }
         };
         &mut self.entries[at]
     }
+}
+
+/// Whether this entry should be tried, where jobs like these ran so often on all devices.
+fn is_due(entry: &Entry, all_runs: u64) -> bool {
+    let runs_since = all_runs.saturating_sub(entry.seen_at);
+    entry.compute.is_empty() || runs_since >= PROBE_AFTER_RUNS << entry.calm.min(CALM_MAX)
 }
 
 #[cfg(test)]

@@ -190,3 +190,80 @@ fn the_table_lists_every_phase() {
         .collect::<Vec<_>>();
     assert_eq!(rows, expected);
 }
+
+/// A model that has learned under random keys of few names, and what each key's last run took.
+fn at_random(seed: u64) -> (Model, std::collections::BTreeMap<ModelKey<'static>, f64>) {
+    let mut random = crate::random::SplitMix64(seed);
+    let mut pick = move |count: u64| (random.next_u64() % count) as usize;
+    let (mut model, mut learned) = (Model::new(), std::collections::BTreeMap::new());
+    for n in 0..200 {
+        let key = ModelKey {
+            kernel: ["a", "ab", "k"][pick(3)],
+            variant: ["", "f32", "f32 quantiles", "f64"][pick(4)],
+            cost: CostClass([-3, 0, 7][pick(3)]),
+            fingerprint: ["cpu", "gpu", "gpu 1"][pick(3)],
+            lanes: [1, 4][pick(2)],
+        };
+        // Once each, so that the time is the curve's.
+        learned.entry(key).or_insert_with(|| {
+            let compute_ms = 1.0 + f64::from(n);
+            assert!(model.learn(key, &run(100, compute_ms)), "seed {seed}: {key:?}");
+            compute_ms
+        });
+    }
+    (model, learned)
+}
+
+#[test]
+fn whatever_the_order_in_which_keys_come_they_are_found_and_others_are_not() {
+    for seed in 0..20 {
+        let (model, learned) = at_random(seed);
+        let text = serde_json::to_string(&model).unwrap();
+        let mut restored: Model = serde_json::from_str(&text).unwrap();
+        restored.restore();
+        // As where hashes are the same: then keys are searched for.
+        let placeless = Model { places: Places::default(), ..model.clone() };
+        for model in [&model, &restored, &placeless] {
+            for (&key, &compute_ms) in &learned {
+                assert!((ms(model, key, 100) - compute_ms).abs() < 1e-9, "seed {seed}: {key:?}");
+                let runs: Vec<_> = learned
+                    .keys()
+                    .filter(|other| (other.kernel, other.variant, other.cost) == (key.kernel, key.variant, key.cost))
+                    .collect();
+                assert_eq!(model.runs_of(key), runs.len() as u64, "seed {seed}: {key:?}");
+                let other = ModelKey { lanes: 9, ..key };
+                assert_eq!(model.compute(other, 100, Belief::PROPORTIONAL), None, "seed {seed}: {other:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_found_among_its_like_is_what_is_found_by_its_key() {
+    for seed in 0..20 {
+        let (mut model, learned) = at_random(seed);
+        let keys: Vec<ModelKey<'_>> = learned.keys().copied().collect();
+        // Some run often, so that others of their like are due.
+        for key in keys.iter().step_by(5) {
+            (0..6).for_each(|_| _ = model.learn(*key, &Measured { bytes: 8, upload_ms: 2.0, ..run(100, 3.0) }));
+        }
+        let mut due = [0, 0];
+        for &key in keys.iter().chain(&[ModelKey { lanes: 9, ..keys[0] }, ModelKey { kernel: "none", ..keys[0] }]) {
+            let alike = model.alike(key.kernel, key.variant, key.cost);
+            let runs = alike.on(key.fingerprint, key.lanes);
+            let belief = Belief::PROPORTIONAL;
+            for units in [1, 100, 10_000] {
+                let found = runs.and_then(|runs| runs.compute(units, belief));
+                assert_eq!(found, model.compute(key, units, belief), "seed {seed}: {key:?}");
+                let found = runs.and_then(|runs| runs.upload(units));
+                assert_eq!(found, model.upload(key, units), "seed {seed}: {key:?}");
+                let found = runs.and_then(|runs| runs.readback(units));
+                assert_eq!(found, model.readback(key, units), "seed {seed}: {key:?}");
+            }
+            let is_due = alike.due_for_probe(key.fingerprint, key.lanes);
+            assert_eq!(is_due, model.due_for_probe(key), "seed {seed}: {key:?}");
+            due[usize::from(is_due)] += 1;
+        }
+        assert!(due[0] > 0 && due[1] > 2, "seed {seed}: both are among them: {due:?}");
+    }
+}

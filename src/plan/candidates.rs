@@ -1,11 +1,13 @@
 //! Every choice there is, what it is predicted to cost, and the best of them.
 
+use std::borrow::Cow;
+
 use crate::device::{DeviceId, DeviceKind};
 use crate::job::DeviceChoice;
 use crate::model::Forecast;
 use crate::plan::cost::{self, Cost};
-use crate::plan::request::{DeviceState, PlanRequest, smallest_chunk_misfit};
-use crate::plan::split::{Lane, together};
+use crate::plan::request::{DeviceState, Question, smallest_chunk_misfit};
+use crate::plan::split::{Lane, all_end_ms, together};
 use crate::plan::types::{Candidate, Choice, Part, Prediction};
 
 /// Choices within this factor of the best are as good; the one that occupies least is taken.
@@ -32,7 +34,7 @@ pub(super) struct Weighed {
     /// Whether the policy lets it be chosen; the others are weighed for comparison.
     pub(super) allowed: bool,
     /// Why it cannot be taken.
-    pub(super) why_not: Option<String>,
+    pub(super) why_not: Option<Cow<'static, str>>,
 }
 
 impl Weighed {
@@ -52,7 +54,7 @@ impl Weighed {
         }
     }
 
-    fn not(choice: Choice, why: String) -> Self {
+    fn not(choice: Choice, why: Cow<'static, str>) -> Self {
         Self { choice, total: None, run: None, setup_ms: 0.0, wait_ms: 0.0, allowed: false, why_not: Some(why) }
     }
 
@@ -60,7 +62,7 @@ impl Weighed {
         let predicted =
             self.total.map(|total| Prediction { ms: total.ms, low_ms: total.low_ms, high_ms: total.high_ms });
         let note = match (&self.why_not, self.total) {
-            (Some(why), _) => why.clone(),
+            (Some(why), _) => why.to_string(),
             (None, Some(Forecast { samples: 0, .. })) => "prior".to_owned(),
             (None, Some(Forecast { samples: 1, .. })) => "1 sample".to_owned(),
             (None, Some(Forecast { samples, .. })) => format!("{samples} samples"),
@@ -72,7 +74,7 @@ impl Weighed {
 }
 
 /// Every choice for a job of `units`, from the one that occupies least to the one that occupies most.
-pub(super) fn weigh(request: &PlanRequest<'_>, units: u64) -> Vec<Weighed> {
+pub(super) fn weigh(request: &Question<'_>, units: u64) -> Vec<Weighed> {
     let mut weighed = Vec::with_capacity(4 + request.devices.len());
     let mut lanes: Vec<(DeviceId, u32, Cost)> = Vec::with_capacity(request.devices.len());
     let cpu_allowed = matches!(request.policy, DeviceChoice::Auto | DeviceChoice::Cpu);
@@ -122,30 +124,33 @@ pub(super) fn weigh(request: &PlanRequest<'_>, units: u64) -> Vec<Weighed> {
 }
 
 /// Why this device cannot take the job.
-fn unfit(request: &PlanRequest<'_>, state: &DeviceState) -> Option<String> {
+fn unfit(request: &Question<'_>, state: &DeviceState) -> Option<Cow<'static, str>> {
     if let Some(unusable) = state.unusable {
-        return Some(unusable.note().to_owned());
+        return Some(unusable.note().into());
     }
     if state.id != DeviceId::Cpu && !request.work.gpu {
-        return Some("the kernel has no gpu side".to_owned());
+        return Some("the kernel has no gpu side".into());
     }
-    smallest_chunk_misfit(request.work, state)
-        .map(|(chunk, limit)| format!("its smallest chunk, {chunk} bytes, exceeds the {limit} that the device takes"))
+    let (chunk, limit) = smallest_chunk_misfit(request.work, state)?;
+    Some(format!("its smallest chunk, {chunk} bytes, exceeds the {limit} that the device takes").into())
 }
 
 /// The split over all these devices; under `auto` only where its gain is larger than the uncertainty.
-fn split(request: &PlanRequest<'_>, devices: &[(DeviceId, u32, Cost)], singles: &[Weighed]) -> Option<Weighed> {
+fn split(request: &Question<'_>, devices: &[(DeviceId, u32, Cost)], singles: &[Weighed]) -> Option<Weighed> {
     let forced = request.policy == DeviceChoice::Split;
-    let predict = |ms: fn(&Forecast) -> f64| {
-        let lanes: Vec<Lane> = devices
-            .iter()
-            .map(|(_, _, cost)| Lane { begins_ms: cost.wait_ms + ms(&cost.setup), whole_ms: ms(&cost.run).max(1e-9) })
-            .collect();
-        together(&lanes)
-    };
-    let (ms, shares) = predict(|forecast| forecast.ms)?;
-    let (low_ms, _) = predict(|forecast| forecast.low_ms)?;
-    let (high_ms, _) = predict(|forecast| forecast.high_ms)?;
+    let mut lanes: Vec<Lane> = Vec::with_capacity(devices.len());
+    let mut with =
+        |ms: fn(&Forecast) -> f64| {
+            lanes.clear();
+            lanes.extend(devices.iter().map(|(_, _, cost)| Lane {
+                begins_ms: cost.wait_ms + ms(&cost.setup),
+                whole_ms: ms(&cost.run).max(1e-9),
+            }));
+            all_end_ms(&lanes)
+        };
+    let (low_ms, high_ms) = (with(|forecast| forecast.low_ms)?, with(|forecast| forecast.high_ms)?);
+    with(|forecast| forecast.ms)?;
+    let (ms, shares) = together(&lanes)?;
     let parts: Vec<Part> = devices
         .iter()
         .zip(&shares)
@@ -173,7 +178,7 @@ fn split(request: &PlanRequest<'_>, devices: &[(DeviceId, u32, Cost)], singles: 
         wait_ms: 0.0,
         allowed,
         why_not: (!allowed && request.policy == DeviceChoice::Auto)
-            .then(|| "its gain is within the uncertainty".to_owned()),
+            .then_some("its gain is within the uncertainty".into()),
     })
 }
 

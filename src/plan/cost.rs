@@ -5,7 +5,7 @@ use crate::kernels::Work;
 use crate::model::{Belief, Forecast, ModelKey};
 use crate::plan::candidates::Weighed;
 use crate::plan::priors::{self, BUS_BYTES_PER_MS, CPU_OVERHEAD_MS, GPU_LATENCY_MS, SETUP_MS, THREAD_EFFICIENCY};
-use crate::plan::request::{DeviceState, PlanRequest};
+use crate::plan::request::{DeviceState, Question};
 use crate::plan::split::end_together;
 use crate::plan::types::Power;
 
@@ -40,15 +40,16 @@ impl Cost {
 }
 
 /// The cost of `units` on this many threads of the CPU.
-pub(super) fn cpu(request: &PlanRequest<'_>, state: &DeviceState, threads: u32, units: u64) -> Cost {
+pub(super) fn cpu(request: &Question<'_>, state: &DeviceState, threads: u32, units: u64) -> Cost {
     let run = cpu_pass(request, state, threads, units).times(passes(request.work));
     Cost { wait_ms: waiting(state, threads, run.ms), setup: Forecast::ZERO, run }
 }
 
 /// The cost of `units` on this GPU.
-pub(super) fn gpu(request: &PlanRequest<'_>, state: &DeviceState, units: u64) -> Cost {
+pub(super) fn gpu(request: &Question<'_>, state: &DeviceState, units: u64) -> Cost {
     let work = request.work;
-    let key = key(work, state, 1);
+    let key = request.key(state, 1);
+    let runs = request.alike.on(&state.fingerprint, 1);
     // Where it is busy, who comes before opens it, and that is within the wait.
     let setup = if state.opened || !state.busy_for_ms.is_empty() {
         request.model.setup_warm(key).unwrap_or(Forecast::ZERO)
@@ -63,8 +64,8 @@ pub(super) fn gpu(request: &PlanRequest<'_>, state: &DeviceState, units: u64) ->
         let measured = request.model.compute(other, same_work(request, key, other, units), belief)?;
         Some(Forecast::around(measured.ms, spread_of(&measured) * spread, 0))
     };
-    let compute = request.model.compute(key, units, belief).or_else(resembling).unwrap_or(prior);
-    let readback = request.model.readback(key, units).unwrap_or_else(|| {
+    let compute = runs.and_then(|runs| runs.compute(units, belief)).or_else(resembling).unwrap_or(prior);
+    let readback = runs.and_then(|runs| runs.readback(units)).unwrap_or_else(|| {
         let bytes = units as f64 * work.bytes_out_per_unit.max(0.0);
         Forecast::around(bytes / BUS_BYTES_PER_MS, 2.0, u32::MAX)
     });
@@ -75,14 +76,14 @@ pub(super) fn gpu(request: &PlanRequest<'_>, state: &DeviceState, units: u64) ->
 }
 
 /// All uploads of all passes, less what lies there already.
-fn upload(request: &PlanRequest<'_>, state: &DeviceState, units: u64, passes: f64) -> Forecast {
+fn upload(request: &Question<'_>, state: &DeviceState, units: u64, passes: f64) -> Forecast {
     let work = request.work;
     let missing = 1.0 - if state.resident.is_nan() { 0.0 } else { state.resident.clamp(0.0, 1.0) };
     if missing == 0.0 {
         return Forecast::ZERO;
     }
     let bytes = units as f64 * work.bytes_per_unit.max(0.0);
-    if let Some(measured) = request.model.upload(key(work, state, 1), units) {
+    if let Some(measured) = request.alike.on(&state.fingerprint, 1).and_then(|runs| runs.upload(units)) {
         return measured.times(passes * missing);
     }
     let fits = bytes <= state.memory_bytes.unwrap_or(u64::MAX) as f64;
@@ -94,10 +95,25 @@ fn upload(request: &PlanRequest<'_>, state: &DeviceState, units: u64, passes: f6
     once.times(moves)
 }
 
-fn cpu_pass(request: &PlanRequest<'_>, state: &DeviceState, threads: u32, units: u64) -> Forecast {
+/// One pass on so many threads of the CPU.
+fn cpu_pass(request: &Question<'_>, state: &DeviceState, threads: u32, units: u64) -> Forecast {
+    if threads > 1 {
+        return cpu_pass_anew(request, state, threads, units);
+    }
+    // Every GPU is compared with it.
+    match request.on_one_thread.get() {
+        Some((known, forecast)) if known == units => forecast,
+        _ => {
+            let forecast = cpu_pass_anew(request, state, 1, units);
+            request.on_one_thread.set(Some((units, forecast)));
+            forecast
+        }
+    }
+}
+
+fn cpu_pass_anew(request: &Question<'_>, state: &DeviceState, threads: u32, units: u64) -> Forecast {
     let work = request.work;
-    let threads = threads.max(1);
-    let own = key(work, state, threads);
+    let own = request.key(state, threads);
     if units == 0 {
         return Forecast::around(threads_ms(threads), 2.0, 0);
     }
@@ -107,7 +123,9 @@ fn cpu_pass(request: &PlanRequest<'_>, state: &DeviceState, threads: u32, units:
         1.0 + (lanes - 1.0) * THREAD_EFFICIENCY
     };
     let belief = |threads: u32, ns_per_unit: f64| on_threads(threads, ns_per_unit / 1e6 / useful(threads));
-    if let Some(measured) = request.model.compute(own, units, belief(threads, work.prior_ns_per_unit)) {
+    let runs = request.alike.on(&state.fingerprint, threads);
+    let measured = runs.and_then(|runs| runs.compute(units, belief(threads, work.prior_ns_per_unit)));
+    if let Some(measured) = measured {
         return measured;
     }
     if let Some((other, spread)) = nearest_relative(request, own)
@@ -127,7 +145,7 @@ fn cpu_pass(request: &PlanRequest<'_>, state: &DeviceState, threads: u32, units:
 
 /// What has been measured that tells most about `own`, and how far off it may be: a factor. Jobs that differ little in what
 /// a unit costs tell more than other numbers of threads do, and jobs that were asked for other things least.
-fn nearest_relative<'a>(request: &PlanRequest<'a>, own: ModelKey<'a>) -> Option<(ModelKey<'a>, f64)> {
+fn nearest_relative<'a>(request: &Question<'a>, own: ModelKey<'a>) -> Option<(ModelKey<'a>, f64)> {
     let octaves_of_lanes =
         |other: &ModelKey<'_>| (f64::from(other.lanes.max(1)).log2() - f64::from(own.lanes.max(1)).log2()).abs();
     let distance = |other: &ModelKey<'_>| {
@@ -144,7 +162,7 @@ fn nearest_relative<'a>(request: &PlanRequest<'a>, own: ModelKey<'a>) -> Option<
 }
 
 /// How many units of the jobs measured as `other` are as much work as `units` of this one, by the kernel's own account.
-fn same_work(request: &PlanRequest<'_>, own: ModelKey<'_>, other: ModelKey<'_>, units: u64) -> u64 {
+fn same_work(request: &Question<'_>, own: ModelKey<'_>, other: ModelKey<'_>, units: u64) -> u64 {
     if other.cost == own.cost {
         return units;
     }
@@ -157,7 +175,7 @@ fn spread_of(measured: &Forecast) -> f64 {
 }
 
 /// What a GPU is worth until it has been tried: modest multiples of one thread; a software adapter, less than the CPU.
-fn gpu_prior(request: &PlanRequest<'_>, state: &DeviceState, units: u64) -> Forecast {
+fn gpu_prior(request: &Question<'_>, state: &DeviceState, units: u64) -> Forecast {
     let Some(cpu) = request.cpu() else { return Forecast::around(f64::NAN, 1.0, 0) };
     let compute = match state.kind {
         DeviceKind::SoftwareGpu | DeviceKind::Cpu => {
@@ -169,7 +187,7 @@ fn gpu_prior(request: &PlanRequest<'_>, state: &DeviceState, units: u64) -> Fore
 }
 
 /// What a device is predicted to do with the job's chunks, where its choice was weighed with so many of its lanes.
-pub(super) fn power(request: &PlanRequest<'_>, state: &DeviceState, lanes: u32, weighed: &Weighed) -> Option<Power> {
+pub(super) fn power(request: &Question<'_>, state: &DeviceState, lanes: u32, weighed: &Weighed) -> Option<Power> {
     let (work, run) = (request.work, weighed.run?);
     let chunk_ms = if state.id == DeviceId::Cpu { 0.001 } else { GPU_LATENCY_MS };
     let pass_ms = (run.ms / passes(work)).max(1e-9);
@@ -182,10 +200,6 @@ pub(super) fn power(request: &PlanRequest<'_>, state: &DeviceState, lanes: u32, 
         chunk_ms,
         measured: run.samples > 0,
     })
-}
-
-pub(super) fn key<'a>(work: &'a Work, state: &'a DeviceState, lanes: u32) -> ModelKey<'a> {
-    ModelKey::of(work, &state.fingerprint, lanes)
 }
 
 pub(super) fn passes(work: &Work) -> f64 {
@@ -211,9 +225,15 @@ fn waiting(state: &DeviceState, lanes: u32, run_ms: f64) -> f64 {
     }
     let all = state.lanes.max(1) as usize;
     let sane = |ms: &f64| if ms.is_nan() { crate::model::LONGEST_MS } else { ms.clamp(0.0, crate::model::LONGEST_MS) };
-    let mut free_ms: Vec<f64> = state.busy_for_ms.iter().map(sane).collect();
-    free_ms.resize(free_ms.len().max(all), 0.0);
-    free_ms.sort_unstable_by(f64::total_cmp);
-    free_ms.truncate((lanes.max(1) as usize).min(all));
+    let lanes = (lanes.max(1) as usize).min(all);
+    let mut free_ms = vec![0.0; all.saturating_sub(state.busy_for_ms.len()).min(lanes)];
+    // They mostly come in order.
+    if state.busy_for_ms.is_sorted() {
+        free_ms.extend(state.busy_for_ms.iter().take(lanes - free_ms.len()).map(sane));
+    } else {
+        free_ms.extend(state.busy_for_ms.iter().map(sane));
+        free_ms.sort_unstable_by(f64::total_cmp);
+        free_ms.truncate(lanes);
+    }
     end_together(&free_ms, run_ms * free_ms.len() as f64).map_or(0.0, |end_ms| (end_ms - run_ms).max(0.0))
 }

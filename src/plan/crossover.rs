@@ -3,7 +3,7 @@
 use crate::device::DeviceId;
 use crate::job::DeviceChoice;
 use crate::plan::candidates::{pick, weigh};
-use crate::plan::request::PlanRequest;
+use crate::plan::request::Question;
 use crate::plan::types::{Choice, Crossover};
 
 /// Sizes that take longer than this, some four months, are nobody's next job: the search ends there.
@@ -14,8 +14,8 @@ const FARTHEST_MS: f64 = 1e10;
 ///
 /// Whatever the policy is, all choices compete here as they do under `auto`. Where the user has asked for one that would
 /// not win at this size, the others win up to the size, or from the size, at which the one asked for begins to.
-pub(super) fn find(request: &PlanRequest<'_>, chosen: &Choice) -> Option<Crossover> {
-    let request = &PlanRequest { policy: DeviceChoice::Auto, ..*request };
+pub(super) fn find(request: &Question<'_>, chosen: &Choice) -> Option<Crossover> {
+    let request = &request.under(DeviceChoice::Auto);
     let only_cpu =
         request.devices.iter().all(|state| state.id == DeviceId::Cpu || state.unusable.is_some()) || !request.work.gpu;
     let same = |other: &Choice| match (chosen, other) {

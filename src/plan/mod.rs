@@ -24,6 +24,7 @@ pub use variants::{NoVariant, VariantPlan, VariantRequest, VariantState, plan_va
 use crate::device::DeviceId;
 use crate::job::DeviceChoice;
 use candidates::Weighed;
+use request::Question;
 
 /// Decides where a job runs.
 ///
@@ -37,6 +38,7 @@ use candidates::Weighed;
 /// See [`PlanError`].
 pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
     request::refuse_early(request)?;
+    let request = &Question::new(*request);
     let weighed = candidates::weigh(request, request.work.units);
     let best = candidates::pick(&weighed).ok_or_else(|| request::why_none(request))?;
     if request::should_look_for_gpus(request, best.ms()) {
@@ -66,7 +68,7 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
 }
 
 /// The candidates for the plan: the chosen one first, then the others from best to worst, then those that could not be.
-fn listed(request: &PlanRequest<'_>, weighed: &[Weighed], best: &Weighed) -> Vec<Candidate> {
+fn listed(request: &Question<'_>, weighed: &[Weighed], best: &Weighed) -> Vec<Candidate> {
     if !request.explain {
         return vec![best.candidate()];
     }
@@ -77,7 +79,7 @@ fn listed(request: &PlanRequest<'_>, weighed: &[Weighed], best: &Weighed) -> Vec
 
 /// What each device that the policy allows is predicted to do, for whoever cuts the job into chunks. Devices of the
 /// choice come first.
-fn powers(request: &PlanRequest<'_>, weighed: &[Weighed], choice: &Choice) -> Vec<Power> {
+fn powers(request: &Question<'_>, weighed: &[Weighed], choice: &Choice) -> Vec<Power> {
     let threads = match choice {
         Choice::Cpu { threads } => *threads,
         _ => request.cpu_lanes(),

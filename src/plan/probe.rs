@@ -5,7 +5,7 @@ use crate::job::DeviceChoice;
 use crate::plan::candidates::Weighed;
 use crate::plan::cost;
 use crate::plan::priors::SETUP_MS;
-use crate::plan::request::{DeviceState, PlanRequest};
+use crate::plan::request::{DeviceState, Question};
 use crate::plan::types::{Choice, Part};
 
 /// The most of a job's predicted time that a probe may cost.
@@ -17,7 +17,7 @@ const COLD_FACTOR: f64 = 4.0;
 
 /// What to try with this job: a device that is long overdue to be opened, or else, of the choices not taken that have
 /// never been run, or not for long, the one predicted to be the fastest.
-pub(super) fn choose(request: &PlanRequest<'_>, weighed: &[Weighed], best: &Weighed) -> Option<Part> {
+pub(super) fn choose(request: &Question<'_>, weighed: &[Weighed], best: &Weighed) -> Option<Part> {
     if request.policy != DeviceChoice::Auto || best.ms() < PROBE_JOB_MS || best.ms() >= crate::model::LONGEST_MS {
         return None;
     }
@@ -29,7 +29,7 @@ pub(super) fn choose(request: &PlanRequest<'_>, weighed: &[Weighed], best: &Weig
 }
 
 /// Whether the job runs there anyway, so that a probe would tell nothing.
-fn is_taken(request: &PlanRequest<'_>, best: &Weighed, other: &Weighed) -> bool {
+fn is_taken(request: &Question<'_>, best: &Weighed, other: &Weighed) -> bool {
     let Some((device, lanes)) = place(&other.choice) else { return true };
     match &best.choice {
         Choice::Cpu { threads } => device == DeviceId::Cpu && lanes == *threads,
@@ -52,33 +52,29 @@ fn place(choice: &Choice) -> Option<(DeviceId, u32)> {
 /// A probe of a closed device that is believed to take too long to open for this job, in order to see whether it still
 /// does. What that was once measured to take may be wrong for ever otherwise: nobody who believes it would open the
 /// device. It is hoped to take what devices commonly take; what it really takes is charged against the time of many runs.
-fn reopening(request: &PlanRequest<'_>, best: &Weighed, other: &Weighed) -> Option<Part> {
+fn reopening(request: &Question<'_>, best: &Weighed, other: &Weighed) -> Option<Part> {
     let (device, lanes) = place(&other.choice)?;
     let state = request.state(device).filter(|state| !state.opened)?;
     let hoped_ms = other.setup_ms.min(SETUP_MS);
     let due = best.ms() >= hoped_ms && request.model.due_for_reopening(&state.fingerprint, hoped_ms);
-    if due { part(request, best, state, lanes) } else { None }
+    if due { part(request, best, other, state, lanes) } else { None }
 }
 
 /// A probe of what has never been run, or not for long.
-fn retrying(request: &PlanRequest<'_>, best: &Weighed, other: &Weighed) -> Option<Part> {
+fn retrying(request: &Question<'_>, best: &Weighed, other: &Weighed) -> Option<Part> {
     let (device, lanes) = place(&other.choice)?;
     let state = request.state(device)?;
     let dear = best.ms() < other.setup_ms * COLD_FACTOR;
-    if dear || !request.model.due_for_probe(cost::key(request.work, state, lanes)) {
+    if dear || !request.alike.due_for_probe(&state.fingerprint, lanes) {
         return None;
     }
-    part(request, best, state, lanes)
+    part(request, best, other, state, lanes)
 }
 
 /// So much of the job as may be run there in order to learn.
-fn part(request: &PlanRequest<'_>, best: &Weighed, state: &DeviceState, lanes: u32) -> Option<Part> {
+fn part(request: &Question<'_>, best: &Weighed, other: &Weighed, state: &DeviceState, lanes: u32) -> Option<Part> {
     let work = request.work;
-    let cost = match state.id {
-        DeviceId::Cpu => cost::cpu(request, state, lanes, work.units),
-        DeviceId::Gpu(_) => cost::gpu(request, state, work.units),
-    };
-    let pass_ms = cost.run.ms / cost::passes(work);
+    let pass_ms = other.run?.ms / cost::passes(work);
     let granule = work.granularity.max(1) as f64;
     let share = (best.ms() * PROBE_SHARE / pass_ms.max(1e-9)).min(PROBE_SHARE);
     let units = (work.units as f64 * share / granule).floor() * granule;

@@ -6,14 +6,14 @@ use crate::device::DeviceId;
 use crate::job::DeviceChoice;
 use crate::plan::candidates::Weighed;
 use crate::plan::priors::SETUP_MS;
-use crate::plan::request::{INVENTORY_MS, PlanRequest};
+use crate::plan::request::{INVENTORY_MS, Question};
 use crate::plan::stream::Opening;
 use crate::plan::types::Part;
 use crate::report::figures::{counted, time_ms};
 
 /// Why `best` was chosen, with the figures.
 pub(super) fn explain(
-    request: &PlanRequest<'_>,
+    request: &Question<'_>,
     weighed: &[Weighed],
     best: &Weighed,
     opening: Option<&Opening>,

@@ -1,11 +1,13 @@
 //! What a plan is made from, and why there may be none.
 
+use std::cell::Cell;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::device::{DeviceId, DeviceKind};
 use crate::job::DeviceChoice;
 use crate::kernels::Work;
-use crate::model::Model;
+use crate::model::{Alike, CostClass, Forecast, Model, ModelKey};
 use crate::plan::priors::SETUP_MS;
 use crate::plan::stream::Stream;
 
@@ -93,6 +95,51 @@ impl PlanRequest<'_> {
 
     pub(super) fn state(&self, id: DeviceId) -> Option<&DeviceState> {
         self.devices.iter().find(|state| state.id == id)
+    }
+}
+
+/// A request, and what is known of jobs like its own.
+#[derive(Clone, Debug)]
+pub(super) struct Question<'a> {
+    request: PlanRequest<'a>,
+    cost: CostClass,
+    /// What was measured of its like.
+    pub(super) alike: Alike<'a>,
+    /// How many units were last asked for on one thread of the CPU, and what they take.
+    pub(super) on_one_thread: Cell<Option<(u64, Forecast)>>,
+}
+
+impl<'a> Question<'a> {
+    pub(super) fn new(request: PlanRequest<'a>) -> Self {
+        let work = request.work;
+        let cost = CostClass::of(work.prior_ns_per_unit);
+        let alike = request.model.alike(work.kernel, &work.variant, cost);
+        Self { request, cost, alike, on_one_thread: Cell::new(None) }
+    }
+
+    /// The same under another policy.
+    pub(super) fn under(&self, policy: DeviceChoice) -> Self {
+        Self { request: PlanRequest { policy, ..self.request }, ..self.clone() }
+    }
+
+    /// Under which runs of the job on so many lanes of a device are remembered.
+    pub(super) fn key(&self, state: &'a DeviceState, lanes: u32) -> ModelKey<'a> {
+        let work = self.request.work;
+        ModelKey {
+            kernel: work.kernel,
+            variant: &work.variant,
+            cost: self.cost,
+            fingerprint: &state.fingerprint,
+            lanes,
+        }
+    }
+}
+
+impl<'a> Deref for Question<'a> {
+    type Target = PlanRequest<'a>;
+
+    fn deref(&self) -> &PlanRequest<'a> {
+        &self.request
     }
 }
 

@@ -1,5 +1,8 @@
 //! Dividing a job over several devices at once.
 
+/// So many devices need no list to be put into order: it is done several times a plan.
+const FEW: usize = 8;
+
 /// A device as the division sees it: when it begins and how long it would take for everything.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lane {
@@ -12,12 +15,34 @@ pub(super) struct Lane {
 /// When all end together, and the share of each: the time T for which the shares `(T - begins) / whole`, none negative,
 /// add up to 1. `None` where there is no lane that takes a finite, positive time.
 pub(super) fn together(lanes: &[Lane]) -> Option<(f64, Vec<f64>)> {
-    let mut order: Vec<usize> =
-        (0..lanes.len()).filter(|&i| lanes[i].begins_ms.is_finite() && lanes[i].whole_ms > 0.0).collect();
+    let end_ms = all_end_ms(lanes)?;
+    let share = |lane: &Lane| {
+        if lane.whole_ms > 0.0 { ((end_ms - lane.begins_ms) / lane.whole_ms).clamp(0.0, 1.0) } else { 0.0 }
+    };
+    Some((end_ms, lanes.iter().map(share).collect()))
+}
+
+/// When all end together, as [`together`] says.
+pub(super) fn all_end_ms(lanes: &[Lane]) -> Option<f64> {
+    let (mut few, mut many) = ([0; FEW], Vec::new());
+    let order = if lanes.len() <= FEW {
+        &mut few[..lanes.len()]
+    } else {
+        many.resize(lanes.len(), 0);
+        &mut many[..]
+    };
+    let mut count = 0;
+    for (i, lane) in lanes.iter().enumerate() {
+        if lane.begins_ms.is_finite() && lane.whole_ms > 0.0 {
+            order[count] = i;
+            count += 1;
+        }
+    }
+    let order = &mut order[..count];
     order.sort_by(|&a, &b| lanes[a].begins_ms.total_cmp(&lanes[b].begins_ms));
     let mut end_ms = None;
     let (mut rate, mut head_start) = (0.0, 0.0);
-    for &i in &order {
+    for &i in &*order {
         if end_ms.is_some_and(|end| end <= lanes[i].begins_ms) {
             break;
         }
@@ -25,11 +50,7 @@ pub(super) fn together(lanes: &[Lane]) -> Option<(f64, Vec<f64>)> {
         head_start += lanes[i].begins_ms / lanes[i].whole_ms;
         end_ms = Some((1.0 + head_start) / rate);
     }
-    let end_ms = end_ms?;
-    let share = |lane: &Lane| {
-        if lane.whole_ms > 0.0 { ((end_ms - lane.begins_ms) / lane.whole_ms).clamp(0.0, 1.0) } else { 0.0 }
-    };
-    Some((end_ms, lanes.iter().map(share).collect()))
+    end_ms
 }
 
 /// When lanes that are free at these times have done `work_ms` of lane time between them, where those that are free early
@@ -41,7 +62,7 @@ pub(crate) fn end_together(free_ms: &[f64], work_ms: f64) -> Option<f64> {
         return Some(end_ms);
     }
     let lanes: Vec<Lane> = free_ms.iter().map(|&begins_ms| Lane { begins_ms, whole_ms: work_ms.max(1e-9) }).collect();
-    together(&lanes).map(|(end_ms, _)| end_ms)
+    all_end_ms(&lanes)
 }
 
 #[cfg(test)]

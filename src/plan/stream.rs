@@ -10,8 +10,8 @@ use crate::job::DeviceChoice;
 use crate::plan::candidates::Weighed;
 use crate::plan::cost;
 use crate::plan::priors::{SETUP_MS, THREAD_EFFICIENCY};
-use crate::plan::request::{DeviceState, INVENTORY_MS, PlanRequest};
-use crate::plan::split::{Lane, together};
+use crate::plan::request::{DeviceState, INVENTORY_MS, Question};
+use crate::plan::split::{Lane, all_end_ms};
 use crate::plan::types::Choice;
 
 /// Opening a GPU for those that wait has to save this part of their time: predictions are no better than that.
@@ -70,7 +70,7 @@ struct Closed<'a> {
 
 /// The GPU to open with this job, though for the job alone it does not pay.
 pub(super) fn opening<'a>(
-    request: &PlanRequest<'_>,
+    request: &Question<'_>,
     weighed: &'a [Weighed],
     best: &Weighed,
 ) -> Option<(&'a Weighed, Opening)> {
@@ -104,7 +104,7 @@ pub(super) fn opening<'a>(
 }
 
 /// What the plan means for the stream, where this is the choice.
-pub(super) fn outlook(request: &PlanRequest<'_>, weighed: &[Weighed], best: &Weighed) -> Outlook {
+pub(super) fn outlook(request: &Question<'_>, weighed: &[Weighed], best: &Weighed) -> Outlook {
     let mut outlook = Outlook::default();
     if request.policy != DeviceChoice::Auto || !request.work.gpu {
         return outlook;
@@ -123,7 +123,7 @@ pub(super) fn outlook(request: &PlanRequest<'_>, weighed: &[Weighed], best: &Wei
 }
 
 /// The GPUs that nobody has opened or is about to. Software adapters are not worth it: they share the cores with the CPU.
-fn closed<'a>(request: &PlanRequest<'_>, weighed: &'a [Weighed], best: &Weighed) -> Vec<Closed<'a>> {
+fn closed<'a>(request: &Question<'_>, weighed: &'a [Weighed], best: &Weighed) -> Vec<Closed<'a>> {
     if request.policy != DeviceChoice::Auto {
         return Vec::new();
     }
@@ -140,7 +140,7 @@ fn closed<'a>(request: &PlanRequest<'_>, weighed: &'a [Weighed], best: &Weighed)
     request.devices.iter().filter(|state| state.id != DeviceId::Cpu).filter_map(closed).collect()
 }
 
-fn rates(request: &PlanRequest<'_>) -> Option<Rates> {
+fn rates(request: &Question<'_>) -> Option<Rates> {
     let work = request.work;
     let all = request.cpu_lanes();
     let cpu = cost::cpu(request, request.cpu()?, all, work.units);
@@ -164,7 +164,7 @@ fn end(rates: &Rates, with: Option<&Closed<'_>>, jobs: f64) -> Option<f64> {
     let cpu = Lane { begins_ms: rates.busy_ms, whole_ms: rates.job_ms };
     let lanes = std::iter::once(cpu).chain(rates.gpus.iter().copied()).chain(with);
     let lanes: Vec<Lane> = lanes.map(|lane| Lane { whole_ms: lane.whole_ms * jobs, ..lane }).collect();
-    together(&lanes).map(|(end_ms, _)| end_ms)
+    all_end_ms(&lanes)
 }
 
 /// How much earlier devices that have enough to do are done with such a job if this GPU helps; where the CPU has nothing else to do,

@@ -4,31 +4,31 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-/// Something that ends.
+/// Something that ends. Heaps move their elements about, so what it is lies elsewhere.
 #[derive(Clone, Copy, Debug)]
-struct Ends<T> {
+struct Ends {
     /// In milliseconds; of what runs on threads, of the time of a thread that works alone.
     at_ms: f64,
     /// Of two that end together, the one that began first comes first.
     serial: u64,
-    what: T,
+    place: u32,
 }
 
-impl<T> PartialEq for Ends<T> {
+impl PartialEq for Ends {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl<T> Eq for Ends<T> {}
+impl Eq for Ends {}
 
-impl<T> PartialOrd for Ends<T> {
+impl PartialOrd for Ends {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<T> Ord for Ends<T> {
+impl Ord for Ends {
     fn cmp(&self, other: &Self) -> Ordering {
         self.at_ms.total_cmp(&other.at_ms).then(self.serial.cmp(&other.serial))
     }
@@ -42,9 +42,12 @@ pub(super) struct Clock<T> {
     threads_ms: f64,
     /// What each thread more is worth beside one that works alone.
     efficiency: f64,
-    on_threads: BinaryHeap<Reverse<Ends<T>>>,
-    others: BinaryHeap<Reverse<Ends<T>>>,
+    on_threads: BinaryHeap<Reverse<Ends>>,
+    others: BinaryHeap<Reverse<Ends>>,
     serial: u64,
+    /// What goes on, by its place, and places that are free.
+    what: Vec<T>,
+    free: Vec<u32>,
 }
 
 impl<T: Copy> Clock<T> {
@@ -58,6 +61,8 @@ impl<T: Copy> Clock<T> {
             on_threads: BinaryHeap::new(),
             others: BinaryHeap::new(),
             serial: 0,
+            what: Vec::new(),
+            free: Vec::new(),
         }
     }
 
@@ -67,14 +72,34 @@ impl<T: Copy> Clock<T> {
 
     /// `what` begins on a thread of the CPU, and takes so long for one that works alone.
     pub fn begin_on_thread(&mut self, ms: f64, what: T) {
-        self.serial += 1;
-        self.on_threads.push(Reverse(Ends { at_ms: self.threads_ms + sane(ms), serial: self.serial, what }));
+        let ends = self.ends(self.threads_ms + sane(ms), what);
+        self.on_threads.push(Reverse(ends));
     }
 
     /// `what` begins elsewhere, and takes so long.
     pub fn begin(&mut self, ms: f64, what: T) {
+        let ends = self.ends(self.now_ms + sane(ms), what);
+        self.others.push(Reverse(ends));
+    }
+
+    fn ends(&mut self, at_ms: f64, what: T) -> Ends {
         self.serial += 1;
-        self.others.push(Reverse(Ends { at_ms: self.now_ms + sane(ms), serial: self.serial, what }));
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.what[place as usize] = what;
+                place
+            }
+            None => {
+                self.what.push(what);
+                (self.what.len() - 1) as u32
+            }
+        };
+        Ends { at_ms, serial: self.serial, place }
+    }
+
+    fn ended(&mut self, place: u32) -> T {
+        self.free.push(place);
+        self.what[place as usize]
     }
 
     /// Goes on to what ends next.
@@ -94,13 +119,14 @@ impl<T: Copy> Clock<T> {
             let Reverse(ends) = self.on_threads.pop()?;
             self.threads_ms = self.threads_ms.max(ends.at_ms);
             self.now_ms = self.now_ms.max(at_ms);
-            return Some(ends.what);
+            return Some(self.ended(ends.place));
         }
         if !self.on_threads.is_empty() {
             self.threads_ms += (at_ms - self.now_ms).max(0.0) * self.pace();
         }
         self.now_ms = self.now_ms.max(at_ms);
-        self.others.pop().map(|Reverse(ends)| ends.what)
+        let Reverse(ends) = self.others.pop()?;
+        Some(self.ended(ends.place))
     }
 
     /// How fast each thread is, beside one that works alone.

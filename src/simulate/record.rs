@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::device::DeviceId;
+use crate::engine::RanOn;
 use crate::engine::dispatch::Ticket;
 use crate::job::Cause;
 use crate::plan::Plan;
@@ -95,7 +96,7 @@ impl Record {
     }
 
     /// A job has ended.
-    pub fn ended(&mut self, job: &SimJob, at: u32, ran_on: &str, began_ms: f64, now_ms: f64, plan: Option<&Plan>) {
+    pub fn ended(&mut self, job: &SimJob, at: u32, ran_on: RanOn, began_ms: f64, now_ms: f64, plan: Option<&Plan>) {
         self.jobs += 1;
         if let Some(timeline) = &mut self.timeline {
             let ready_ms = self.ready_ms[at as usize];
@@ -108,7 +109,7 @@ impl Record {
                 kind: job.kind,
                 cause: None,
                 message: None,
-                ran_on: ran_on.to_owned(),
+                ran_on: ran_on.to_string(),
                 submitted: duration(ready_ms),
                 queued: duration(began_ms - ready_ms),
                 ended: duration(now_ms),

@@ -4,10 +4,14 @@ mod chunks;
 mod large;
 mod small;
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
+
 use crate::device::{DeviceId, Phases};
+use crate::engine::RanOn;
 use crate::engine::batch::SMALL_MS;
 use crate::engine::dispatch::{Action, Dispatch, Event, Lanes, Ticket};
 use crate::engine::order::{OPEN_PER_LANE, WAITING_MAX};
@@ -99,7 +103,9 @@ struct Run<'a> {
     clock: Clock<Busy>,
     dispatch: Dispatch,
     actions: Vec<Action>,
-    items: HashMap<u64, Item<'a>>,
+    /// The list of those carried out before, empty, for the next ones.
+    actions_before: Vec<Action>,
+    items: HashMap<u64, Item<'a>, FixedState>,
     next_key: u64,
     /// The devices as the planner sees them.
     states: Vec<DeviceState>,
@@ -109,6 +115,8 @@ struct Run<'a> {
     streams: Streams,
     queues: Queues,
     gates: Gates,
+    /// The speed of a thread with the work that was last asked about: most is like what came before it.
+    last_speed: Cell<Option<(&'a Work, f64)>>,
     /// What each job is told, once it may begin.
     told: Vec<DeviceChoice>,
     turns: u64,
@@ -139,7 +147,8 @@ impl<'a> Run<'a> {
             clock: Clock::new(machine.cpu.thread_efficiency),
             dispatch: Dispatch::new(),
             actions: Vec::new(),
-            items: HashMap::new(),
+            actions_before: Vec::new(),
+            items: HashMap::default(),
             next_key: 0,
             model: teach(machine, &states, jobs),
             small: SmallPlans::default(),
@@ -147,6 +156,7 @@ impl<'a> Run<'a> {
             streams: Streams::default(),
             queues: Queues::default(),
             gates: Gates::new(jobs),
+            last_speed: Cell::new(None),
             told: vec![DeviceChoice::Auto; jobs.len()],
             turns: 0,
             parked: VecDeque::new(),
@@ -289,8 +299,20 @@ impl<'a> Run<'a> {
     fn streams_in(&self, at: u32) -> Option<&'a Work> {
         let jobs: &'a [SimJob] = self.jobs;
         let SimWork::Kernel(work) = &jobs[at as usize].work else { return None };
-        let speed = self.truth.machine().cpu.speed_of(work.kernel, &work.variant);
+        let speed = self.speed_of(work);
         (work.prior_ms() > SMALL_MS * speed).then_some(work)
+    }
+
+    /// How many times as fast as a usual CPU's a thread is with this work.
+    fn speed_of(&self, work: &'a Work) -> f64 {
+        match self.last_speed.get() {
+            Some((last, speed)) if last.kernel == work.kernel && last.variant == work.variant => speed,
+            _ => {
+                let speed = self.truth.machine().cpu.speed_of(work.kernel, &work.variant);
+                self.last_speed.set(Some((work, speed)));
+                speed
+            }
+        }
     }
 
     /// Whether there is memory for a job. One that needs more than there is runs alone.
@@ -307,7 +329,7 @@ impl<'a> Run<'a> {
         self.record.begun(job, self.clock.now_ms());
     }
 
-    fn finish(&mut self, at: u32, ran_on: &str, began_ms: f64, plan: Option<&Plan>) {
+    fn finish(&mut self, at: u32, ran_on: RanOn, began_ms: f64, plan: Option<&Plan>) {
         let now_ms = self.clock.now_ms();
         self.last_ms = now_ms;
         self.record.ended(&self.jobs[at as usize], at, ran_on, began_ms, now_ms, plan);

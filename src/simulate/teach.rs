@@ -65,8 +65,16 @@ pub(super) fn teach(machine: &Machine, devices: &[DeviceState], jobs: &[SimJob])
         })
         .collect();
     works.sort_by_key(|work| std::cmp::Reverse(work.units));
+    let mut last: Option<&Work> = None;
     for work in works {
-        if seen.insert((work.kernel, work.variant.as_str(), CostClass::of(work.prior_ns_per_unit))) {
+        // There may be a million alike, one after the other.
+        let is_as_last = last.is_some_and(|last| {
+            last.kernel == work.kernel
+                && last.variant == work.variant
+                && CostClass::of(last.prior_ns_per_unit) == CostClass::of(work.prior_ns_per_unit)
+        });
+        last = Some(work);
+        if !is_as_last && seen.insert((work.kernel, work.variant.as_str(), CostClass::of(work.prior_ns_per_unit))) {
             largest.push(work);
         }
     }

@@ -206,7 +206,7 @@ impl Machine {
                         }
                         self.learn(&work, &report);
                         let ms = (clock.now - admitted).as_secs_f64() * 1e3;
-                        ended.push((job, Run { ms, result, report, plan }));
+                        ended.push((job, Run { ms, result, report: *report, plan }));
                     }
                 }
             }

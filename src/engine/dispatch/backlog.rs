@@ -92,7 +92,10 @@ impl Dispatch {
             machine.count_wide(member.lanes, member.wide_ms, None);
         }
         if job.is_wide {
-            self.wide.retain(|other| other.slot != slot);
+            let from = self.wide.partition_point(|other| other.order < job.order);
+            if let Some(at) = self.wide[from..].iter().position(|other| other.slot == slot) {
+                self.wide.remove(from + at);
+            }
         }
         if self.by_key.is_empty() {
             for machine in &mut self.machines {

@@ -166,8 +166,8 @@ pub enum Action {
         job: u64,
         /// How.
         result: Result<(), JobError>,
-        /// Where it ran and what was measured.
-        report: JobReport,
+        /// Where it ran and what was measured. Actions are moved about, and this is by far the largest part of one.
+        report: Box<JobReport>,
     },
     /// A device was set aside; it gets no chunks any more.
     SetAside {

@@ -24,6 +24,8 @@ mod report;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
+
 use crate::device::DeviceId;
 use crate::job::{Cause, JobError};
 
@@ -40,7 +42,7 @@ pub struct Dispatch {
     /// A slab: jobs keep their place while they live.
     jobs: Vec<Option<Job>>,
     free: Vec<usize>,
-    by_key: HashMap<u64, usize>,
+    by_key: HashMap<u64, usize, FixedState>,
     machines: Vec<Machine>,
     /// The jobs of more than one chunk, by order.
     wide: Vec<Queued>,
@@ -252,7 +254,7 @@ impl Dispatch {
         self.free.push(slot.at);
         self.by_key.remove(&job.key);
         self.drop_backlog(slot, &job);
-        let report = job.report(result.is_ok(), now);
+        let report = Box::new(job.report(result.is_ok(), now));
         actions.push(Action::End { job: job.key, result, report });
     }
 

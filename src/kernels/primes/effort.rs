@@ -1,6 +1,8 @@
 //! How far to sieve: a guess of the cost of sieving by the primes up to a limit and testing what remains. It decides the
 //! speed, never the answer.
 
+use std::sync::LazyLock;
+
 use crate::kernels::primes::base_primes::LIMIT_MAX;
 use crate::kernels::primes::sieve::{BLOCK_WORDS, PATTERN_LIMIT, STRIDE_LIMIT};
 use crate::kernels::primes::wheel::NUMBERS_PER_WORD;
@@ -35,23 +37,54 @@ pub(super) struct Effort {
 pub(super) fn effort(numbers: f64, job_numbers: f64, end: u128) -> Effort {
     let root = end.saturating_sub(1).isqrt().max(1) as u64;
     let complete = (root <= LIMIT_MAX).then_some(root);
-    let partial = (6..=LIMIT_MAX.ilog2()).map(|power| 1 << power).take_while(|&limit| limit < root);
+    let log_end = (end.max(3) as f64).ln();
+    // The sum of 1/p grows as log log (Mertens).
+    let [pattern, stride] = [PATTERN_LIMIT, STRIDE_LIMIT].map(|from| f64::from(from).ln().ln());
+    let logs = Logs { log_end, pattern, stride };
+    let partial = POWERS.iter().copied().take_while(|limit| limit.value < root);
     partial
-        .chain(complete)
-        .map(|limit| Effort { limit, ns: cost_ns(limit, numbers, job_numbers, end) })
+        .chain(complete.map(Limit::new))
+        .map(|limit| Effort { limit: limit.value, ns: cost_ns(limit, numbers, job_numbers, (end, &logs)) })
         .min_by(|a, b| a.ns.total_cmp(&b.ns))
         .expect("either the root is in reach, or powers of two below it are")
 }
 
-fn cost_ns(limit: u64, numbers: f64, job_numbers: f64, end: u128) -> f64 {
-    let log = (limit.max(3) as f64).ln();
-    let log_end = (end.max(3) as f64).ln();
+/// A limit, with its logarithm and that one's.
+#[derive(Clone, Copy)]
+struct Limit {
+    value: u64,
+    log: f64,
+    log_log: f64,
+}
+
+impl Limit {
+    fn new(value: u64) -> Self {
+        let log = (value.max(3) as f64).ln();
+        Self { value, log, log_log: log.ln() }
+    }
+}
+
+/// The limits that are tried whatever the job, once for all: there may be a million short ones.
+static POWERS: LazyLock<Vec<Limit>> =
+    LazyLock::new(|| (6..=LIMIT_MAX.ilog2()).map(|power| Limit::new(1 << power)).collect());
+
+/// Logarithms that are the same for all limits.
+struct Logs {
+    /// That of the end.
+    log_end: f64,
+    /// Those of the logarithms of the limits of patterns and strides.
+    pattern: f64,
+    stride: f64,
+}
+
+fn cost_ns(limit: Limit, numbers: f64, job_numbers: f64, (end, logs): (u128, &Logs)) -> f64 {
+    let Limit { value: limit, log, log_log } = limit;
     let primes = 1.1 * limit as f64 / log;
     let blocks = numbers / (BLOCK_WORDS as u64 * NUMBERS_PER_WORD) as f64;
-    // 8/30 of the multiples lie on the wheel; the sum of 1/p grows as log log (Mertens).
-    let crossings = |from: u32| numbers * 8.0 / 30.0 * (log.ln() - f64::from(from).ln().ln()).max(0.0);
-    let walks = crossings(STRIDE_LIMIT);
-    let strides = crossings(PATTERN_LIMIT) - walks;
+    // 8/30 of the multiples lie on the wheel.
+    let crossings = |from: f64| numbers * 8.0 / 30.0 * (log_log - from).max(0.0);
+    let walks = crossings(logs.stride);
+    let strides = crossings(logs.pattern) - walks;
     let sieve = primes * (START_NS + PASS_OVER_NS * blocks)
         + limit as f64 * TABLE_NS * (numbers / job_numbers.max(1.0)).min(1.0)
         + strides * STRIDE_NS
@@ -62,7 +95,7 @@ fn cost_ns(limit: u64, numbers: f64, job_numbers: f64, end: u128) -> f64 {
     }
     // A share of 0.5615 / log(limit) of all numbers has no prime factor up to the limit (Mertens).
     let survivors = numbers * 0.5615 / log;
-    let found = (numbers / log_end).min(survivors);
+    let found = (numbers / logs.log_end).min(survivors);
     sieve + found * PRIME_NS + (survivors - found) * COMPOSITE_NS
 }
 

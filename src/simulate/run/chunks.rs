@@ -12,7 +12,8 @@ use crate::simulate::run::{Busy, Item, Run};
 impl Run<'_> {
     pub(super) fn act(&mut self) {
         while !self.actions.is_empty() {
-            for action in std::mem::take(&mut self.actions) {
+            let mut actions = std::mem::replace(&mut self.actions, std::mem::take(&mut self.actions_before));
+            for action in actions.drain(..) {
                 match action {
                     Action::Fold { ticket, job, pass, units } => self.fold(job, ticket, pass, units.end - units.start),
                     Action::PassComplete { job } => {
@@ -23,6 +24,7 @@ impl Run<'_> {
                     Action::SetAside { .. } => {}
                 }
             }
+            self.actions_before = actions;
         }
     }
 
@@ -87,7 +89,7 @@ impl Run<'_> {
                 self.places.push(place);
                 let index = self.jobs[job as usize].index;
                 self.record.waited(place, [begin_ms, now_ms], index);
-                self.finish(job, "none", begin_ms, None);
+                self.finish(job, RanOn::Nowhere, begin_ms, None);
             }
             Busy::Chunk { ticket, key, units, begin_ms, mut phases, resident } => {
                 if ticket.device == DeviceId::Cpu {
@@ -123,18 +125,10 @@ impl Run<'_> {
                 }
                 self.small.forget(self.clock.now_ms());
                 let began_ms = began_ms.unwrap_or(self.clock.now_ms());
-                self.finish(job, &ran_on(report.ran_on), began_ms, plan.as_deref());
+                self.finish(job, report.ran_on, began_ms, plan.as_deref());
             }
             Some(Item::Short(batch)) => self.end_batch(batch),
             None => {}
         }
-    }
-}
-
-fn ran_on(ran_on: RanOn) -> String {
-    match ran_on {
-        RanOn::Nowhere => "none".to_owned(),
-        RanOn::One(device) => device.to_string(),
-        RanOn::Split => "split".to_owned(),
     }
 }

@@ -1,6 +1,7 @@
 //! Small jobs and irregular ones: many of them as one piece of work on a lane, as the engine runs them.
 
 use crate::device::DeviceId;
+use crate::engine::RanOn;
 use crate::engine::batch::{BATCH_TIME, SMALL_MS, is_small};
 use crate::engine::dispatch::Event;
 use crate::engine::order::order;
@@ -95,7 +96,7 @@ impl<'a> Run<'a> {
         let jobs: &'a [SimJob] = self.jobs;
         let job = &jobs[at as usize];
         let SimWork::Kernel(work) = &job.work else { return None };
-        let speed = self.truth.machine().cpu.speed_of(work.kernel, &work.variant);
+        let speed = self.speed_of(work);
         if job.memory_bytes > 0 || work.prior_ms() > LARGE * SMALL_MS * speed {
             return None;
         }
@@ -218,7 +219,7 @@ impl<'a> Run<'a> {
         }
         for (at, job) in batch.jobs.iter().enumerate() {
             let began_ms = batch.began_ms + each_ms * at as f64;
-            self.finish(*job, "cpu", began_ms, None);
+            self.finish(*job, RanOn::One(DeviceId::Cpu), began_ms, None);
         }
     }
 }
