@@ -10,7 +10,9 @@ use crate::input::bytes::{Bytes, MEMORY_LIMIT_BYTES};
 use crate::input::cache::{Cache, Kept, Opened};
 use crate::input::spec::{STDIN_NAME, check_options_of};
 use crate::input::version::FileVersion;
-use crate::input::{DType, Dataset, Format, InputSpec, Location, NamedColumn, NumberList, Source, csv, json, npy, raw};
+use crate::input::{
+    DType, Dataset, Format, InputSpec, Location, NamedColumn, NumberList, Shape, Source, csv, json, npy, raw,
+};
 use crate::job::{Cause, JobError};
 
 /// Opens an input. Relative paths start from `base_dir`.
@@ -87,7 +89,7 @@ fn open_regular(
     };
     check_options_of(name, spec, format)?;
     match format {
-        Format::Npy | Format::Raw => {
+        Format::Npy | Format::Raw | Format::Netcdf => {
             let input = open_array(name, Bytes::of_file(file, name)?, format, spec)?;
             Ok(Opened { input, version, decoded_bytes: 0 })
         }
@@ -115,7 +117,7 @@ pub fn read_stream(name: &str, stream: &mut dyn Read, spec: &InputSpec) -> Resul
     check_options_of(name, spec, format)?;
     let mut whole = start[..len].chain(stream);
     match format {
-        Format::Npy | Format::Raw => {
+        Format::Npy | Format::Raw | Format::Netcdf => {
             open_array(name, Bytes::of_stream(&mut whole, name, MEMORY_LIMIT_BYTES)?, format, spec)
         }
         Format::Csv | Format::Json | Format::Text => Ok(decode(name, &mut whole, format, spec)?.0),
@@ -123,11 +125,37 @@ pub fn read_stream(name: &str, stream: &mut dyn Read, spec: &InputSpec) -> Resul
 }
 
 fn open_array(name: &str, bytes: Bytes, format: Format, spec: &InputSpec) -> Result<Dataset, JobError> {
-    let elements = match format {
-        Format::Npy => npy::open(name, bytes)?.0,
-        _ => raw::open(name, bytes, spec.dtype.unwrap_or(DType::U8), spec.offset.unwrap_or(0))?,
-    };
+    if format == Format::Netcdf {
+        return open_netcdf(name, bytes, spec);
+    }
+    if format == Format::Npy {
+        let (elements, description) = npy::open(name, bytes)?;
+        let shape = Shape { axes: description.shape, fortran_order: description.fortran_order };
+        return Ok(Dataset { shape: Some(shape), ..single(Arc::new(elements)) });
+    }
+    let elements = raw::open(name, bytes, spec.dtype.unwrap_or(DType::U8), spec.offset.unwrap_or(0))?;
     Ok(single(Arc::new(elements)))
+}
+
+#[cfg(feature = "netcdf")]
+fn open_netcdf(name: &str, bytes: Bytes, spec: &InputSpec) -> Result<Dataset, JobError> {
+    crate::input::netcdf::open(name, bytes, spec.var.as_deref())
+}
+
+#[cfg(not(feature = "netcdf"))]
+fn open_netcdf(name: &str, _: Bytes, _: &InputSpec) -> Result<Dataset, JobError> {
+    Err(JobError::new(
+        Cause::Unsupported,
+        format!(
+            "{name}: this program was built without feature `netcdf`, which reads NetCDF and HDF5: build it with it"
+        ),
+    ))
+}
+
+/// Whether an input that begins like this is NetCDF or HDF5.
+fn is_netcdf(start: &[u8]) -> bool {
+    start.starts_with(b"\x89HDF\r\n\x1a\n")
+        || [b"CDF\x01", b"CDF\x02", b"CDF\x05"].iter().any(|magic| start.starts_with(*magic))
 }
 
 fn decode(name: &str, stream: &mut dyn Read, format: Format, spec: &InputSpec) -> Result<(Dataset, u64), JobError> {
@@ -141,7 +169,7 @@ fn decode(name: &str, stream: &mut dyn Read, format: Format, spec: &InputSpec) -
 }
 
 fn single(source: Arc<dyn Source>) -> Dataset {
-    Dataset { columns: vec![NamedColumn { name: None, source }], left_out: Vec::new() }
+    Dataset { columns: vec![NamedColumn { name: None, source }], shape: None, left_out: Vec::new() }
 }
 
 /// How much of an input is looked at to find its format out.
@@ -156,6 +184,9 @@ fn table_of_text(format: Format) -> Format {
 fn sniff(name: &str, spec: &InputSpec, start: &[u8]) -> Result<Format, JobError> {
     if start.starts_with(npy::MAGIC) {
         return Ok(Format::Npy);
+    }
+    if is_netcdf(start) {
+        return Ok(Format::Netcdf);
     }
     if spec.dtype.is_some() || spec.offset.is_some() {
         return Ok(Format::Raw);

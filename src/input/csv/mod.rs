@@ -94,7 +94,7 @@ fn read_within(
         name: Some(table.column_name(column)),
         source: std::sync::Arc::clone(&sources[column]),
     });
-    Ok((Dataset { columns: columns.collect(), left_out }, decoded_bytes))
+    Ok((Dataset { columns: columns.collect(), shape: None, left_out }, decoded_bytes))
 }
 
 /// Whether the first record names the columns: not where every cell is a number or missing, and surely where none is a number.

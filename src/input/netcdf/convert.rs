@@ -1,0 +1,551 @@
+//! From elements as they are stored to values: byte order, missing values, packing.
+//!
+//! The rules are those of the CF conventions (2.5.1 and 8.1) and of the NetCDF users' guide ("Attribute Conventions").
+
+use bytemuck::Zeroable;
+use num_traits::AsPrimitive;
+
+use crate::input::netcdf::attributes::{Attributes, Number};
+use crate::input::{DType, Element};
+
+/// A type in which elements are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A float of 16 bits (IEEE 754 binary16).
+    Half,
+    Number(DType),
+}
+
+impl Kind {
+    fn is_float(self) -> bool {
+        matches!(self, Self::Half | Self::Number(DType::F32 | DType::F64))
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Half => "f16",
+            Self::Number(dtype) => dtype.name(),
+        }
+    }
+}
+
+/// How elements are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Encoding {
+    pub(super) kind: Kind,
+    /// Whether they are in the byte order that is not this machine's.
+    pub(super) swapped: bool,
+}
+
+/// How a stored element becomes a value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Unpacking {
+    encoding: Encoding,
+    /// The type of the values.
+    pub(super) dtype: DType,
+    /// Stored elements that stand for a missing value.
+    missing: Vec<Number>,
+    /// Stored elements below the one or above the other are missing.
+    valid: (Option<Number>, Option<Number>),
+    /// Values below the one or above the other are missing.
+    valid_unpacked: (Option<f64>, Option<f64>),
+    scale: Option<f64>,
+    offset: Option<f64>,
+}
+
+impl Unpacking {
+    /// What the attributes say of elements stored so.
+    pub(super) fn of(encoding: Encoding, attributes: &Attributes) -> Self {
+        let mut encoding = encoding;
+        if let (Kind::Number(dtype), Some(unsigned)) = (encoding.kind, attributes.text("_Unsigned")) {
+            encoding.kind = Kind::Number(with_sign(dtype, !unsigned.eq_ignore_ascii_case("true")));
+        }
+        let kind = encoding.kind;
+        let one = |name: &str| attributes.numbers(name).map(|(dtype, numbers)| (dtype, numbers[0]));
+        let (scale, offset) = (one("scale_factor"), one("add_offset"));
+        let is_packed = scale.is_some() || offset.is_some();
+
+        let all = |name: &str| {
+            let (dtype, numbers) = attributes.numbers(name)?;
+            Some(numbers.iter().map(move |number| as_stored(*number, dtype, kind)).collect::<Vec<_>>())
+        };
+        let mut missing: Vec<Number> =
+            [all("_FillValue"), all("missing_value")].into_iter().flatten().flatten().collect();
+        let valid = valid_range(attributes);
+        let declares_missing = !missing.is_empty() || valid.0.is_some() || valid.1.is_some();
+        // What the library fills with where it is not told otherwise. Whole numbers keep their type, and that value with it.
+        if attributes.numbers("_FillValue").is_none()
+            && (kind.is_float() || is_packed || declares_missing)
+            && let Some(fill) = default_fill(kind)
+        {
+            missing.push(fill);
+        }
+
+        let mut unpacking = Self {
+            encoding,
+            dtype: DType::F64,
+            missing,
+            valid: (None, None),
+            valid_unpacked: (None, None),
+            scale: scale.map(|(_, number)| number.to_f64()),
+            offset: offset.map(|(_, number)| number.to_f64()),
+        };
+        // A limit in floats of whole numbers that are packed is one of the values.
+        let mut limit = |bound: Option<(DType, Number)>, is_upper: bool| {
+            let Some((dtype, number)) = bound else { return };
+            let place = if is_upper { 1 } else { 0 };
+            if is_packed && !kind.is_float() && matches!(dtype, DType::F32 | DType::F64) {
+                let limits = [&mut unpacking.valid_unpacked.0, &mut unpacking.valid_unpacked.1];
+                *limits.into_iter().nth(place).expect("two limits") = Some(number.to_f64());
+            } else {
+                let limits = [&mut unpacking.valid.0, &mut unpacking.valid.1];
+                *limits.into_iter().nth(place).expect("two limits") = Some(as_stored(number, dtype, kind));
+            }
+        };
+        limit(valid.0, false);
+        limit(valid.1, true);
+        let of_packing: Vec<DType> = [scale, offset].into_iter().flatten().map(|(dtype, _)| dtype).collect();
+        unpacking.dtype = result_type(kind, &of_packing, declares_missing);
+        unpacking
+    }
+
+    /// Whether the values are the stored elements themselves.
+    pub(super) fn is_plain(&self) -> bool {
+        Kind::Number(self.dtype) == self.encoding.kind
+            && self.missing.is_empty()
+            && self.valid == (None, None)
+            && self.valid_unpacked == (None, None)
+            && self.scale.is_none()
+            && self.offset.is_none()
+    }
+
+    /// The values of the elements in `raw`, as many as there is room for.
+    pub(super) fn convert<T: Element>(&self, raw: &[u8], room: &mut [T]) {
+        let room: &mut [u8] = bytemuck::cast_slice_mut(room);
+        match self.dtype {
+            DType::F32 => self.to_float::<f32>(raw, bytemuck::cast_slice_mut(room)),
+            DType::F64 => self.to_float::<f64>(raw, bytemuck::cast_slice_mut(room)),
+            DType::I32 => match self.encoding.kind {
+                Kind::Number(DType::I8) => self.widen::<i8, i32>(raw, room),
+                Kind::Number(DType::I16) => self.widen::<i16, i32>(raw, room),
+                _ => self.widen::<i32, i32>(raw, room),
+            },
+            DType::U32 => match self.encoding.kind {
+                Kind::Number(DType::U8) => self.widen::<u8, u32>(raw, room),
+                Kind::Number(DType::U16) => self.widen::<u16, u32>(raw, room),
+                _ => self.widen::<u32, u32>(raw, room),
+            },
+            DType::I64 => self.widen::<i64, i64>(raw, room),
+            DType::U64 => self.widen::<u64, u64>(raw, room),
+            DType::I8 | DType::I16 | DType::U8 | DType::U16 => unreachable!("no variable is read as these"),
+        }
+    }
+
+    fn widen<S: InFile<Value: AsPrimitive<T>>, T: Element>(&self, raw: &[u8], room: &mut [u8]) {
+        let room: &mut [T] = bytemuck::cast_slice_mut(room);
+        for (value, bytes) in room.iter_mut().zip(raw.chunks_exact(S::SIZE)) {
+            *value = S::load(bytes, self.encoding.swapped).as_();
+        }
+    }
+
+    fn to_float<T: Packed>(&self, raw: &[u8], room: &mut [T]) {
+        match self.encoding.kind {
+            Kind::Half => self.unpack::<Half, T>(raw, room),
+            Kind::Number(DType::F32) => self.unpack::<f32, T>(raw, room),
+            Kind::Number(DType::F64) => self.unpack::<f64, T>(raw, room),
+            Kind::Number(DType::I8) => self.unpack::<i8, T>(raw, room),
+            Kind::Number(DType::I16) => self.unpack::<i16, T>(raw, room),
+            Kind::Number(DType::I32) => self.unpack::<i32, T>(raw, room),
+            Kind::Number(DType::I64) => self.unpack::<i64, T>(raw, room),
+            Kind::Number(DType::U8) => self.unpack::<u8, T>(raw, room),
+            Kind::Number(DType::U16) => self.unpack::<u16, T>(raw, room),
+            Kind::Number(DType::U32) => self.unpack::<u32, T>(raw, room),
+            Kind::Number(DType::U64) => self.unpack::<u64, T>(raw, room),
+        }
+    }
+
+    /// Block by block, so that what is compared with is still in the cache; each step a loop that compilers vectorize.
+    fn unpack<S: InFile, T: Packed>(&self, raw: &[u8], room: &mut [T]) {
+        const BLOCK: usize = 2048;
+        let missing: Vec<S::Value> = self.missing.iter().filter_map(|number| S::of(*number)).collect();
+        let below = self.valid.0.map(S::floor);
+        let above = self.valid.1.map(S::ceiling);
+        let mut block = [S::Value::zeroed(); BLOCK];
+        for (room, raw) in room.chunks_mut(BLOCK).zip(raw.chunks(BLOCK * S::SIZE)) {
+            let block = &mut block[..room.len()];
+            for (stored, bytes) in block.iter_mut().zip(raw.chunks_exact(S::SIZE)) {
+                *stored = S::load(bytes, self.encoding.swapped);
+            }
+            for (value, stored) in room.iter_mut().zip(&*block) {
+                *value = T::from_stored(*stored);
+            }
+            if let Some(scale) = self.scale {
+                room.iter_mut().for_each(|value| *value = value.times(scale));
+            }
+            if let Some(offset) = self.offset {
+                room.iter_mut().for_each(|value| *value = value.plus(offset));
+            }
+            if let (Some(low), _) = self.valid_unpacked {
+                mark(room, |value| value.to_f64() < low);
+            }
+            if let (_, Some(high)) = self.valid_unpacked {
+                mark(room, |value| value.to_f64() > high);
+            }
+            for missing in &missing {
+                mark_by(room, block, |stored| stored == *missing);
+            }
+            if let Some(low) = below {
+                mark_by(room, block, |stored| low.is_none_or(|low| stored < low));
+            }
+            if let Some(high) = above {
+                mark_by(room, block, |stored| high.is_none_or(|high| stored > high));
+            }
+        }
+    }
+}
+
+fn mark<T: Packed>(room: &mut [T], is_missing: impl Fn(T) -> bool) {
+    room.iter_mut().for_each(|value| *value = if is_missing(*value) { T::NAN } else { *value });
+}
+
+fn mark_by<T: Packed, S: Copy>(room: &mut [T], block: &[S], is_missing: impl Fn(S) -> bool) {
+    let pairs = room.iter_mut().zip(block);
+    pairs.for_each(|(value, stored)| *value = if is_missing(*stored) { T::NAN } else { *value });
+}
+
+/// The type of the values: that of the packing; of whole numbers that may be missing, `f64`, which has a NaN.
+fn result_type(kind: Kind, of_packing: &[DType], declares_missing: bool) -> DType {
+    if !of_packing.is_empty() {
+        // Whole numbers of 32 bits and more do not fit an f32, whatever the attributes are of.
+        let fits =
+            matches!(kind, Kind::Half | Kind::Number(DType::F32 | DType::I8 | DType::I16 | DType::U8 | DType::U16));
+        return if fits && of_packing.iter().all(|dtype| *dtype == DType::F32) { DType::F32 } else { DType::F64 };
+    }
+    match kind {
+        Kind::Half => DType::F32,
+        Kind::Number(dtype @ (DType::F32 | DType::F64)) => dtype,
+        Kind::Number(_) if declares_missing => DType::F64,
+        Kind::Number(DType::I8 | DType::I16) => DType::I32,
+        Kind::Number(DType::U8 | DType::U16) => DType::U32,
+        Kind::Number(dtype) => dtype,
+    }
+}
+
+/// `valid_range`, or `valid_min` and `valid_max`, each with its type.
+fn valid_range(attributes: &Attributes) -> (Option<(DType, Number)>, Option<(DType, Number)>) {
+    if let Some((dtype, [low, high])) = attributes.numbers("valid_range") {
+        return (Some((dtype, *low)), Some((dtype, *high)));
+    }
+    let one = |name: &str| attributes.numbers(name).map(|(dtype, numbers)| (dtype, numbers[0]));
+    (one("valid_min"), one("valid_max"))
+}
+
+/// What the netCDF library fills with, by type; bytes are all taken for values.
+fn default_fill(kind: Kind) -> Option<Number> {
+    Some(match kind {
+        Kind::Number(DType::I16) => Number::Integer(-32767),
+        Kind::Number(DType::U16) => Number::Integer(65535),
+        Kind::Number(DType::I32) => Number::Integer(-2147483647),
+        Kind::Number(DType::U32) => Number::Integer(4294967295),
+        Kind::Number(DType::I64) => Number::Integer(-9223372036854775806),
+        Kind::Number(DType::U64) => Number::Integer(18446744073709551614),
+        // 15 · 2^119: the same number in both types.
+        Kind::Number(DType::F32 | DType::F64) => Number::Float(9.969_209_968_386_869e36),
+        Kind::Half | Kind::Number(DType::I8 | DType::U8) => return None,
+    })
+}
+
+/// The type of this width with a sign, or without one.
+fn with_sign(dtype: DType, signed: bool) -> DType {
+    match (dtype, signed) {
+        (DType::I8 | DType::U8, true) => DType::I8,
+        (DType::I16 | DType::U16, true) => DType::I16,
+        (DType::I32 | DType::U32, true) => DType::I32,
+        (DType::I64 | DType::U64, true) => DType::I64,
+        (DType::I8 | DType::U8, false) => DType::U8,
+        (DType::I16 | DType::U16, false) => DType::U16,
+        (DType::I32 | DType::U32, false) => DType::U32,
+        (DType::I64 | DType::U64, false) => DType::U64,
+        (DType::F32 | DType::F64, _) => dtype,
+    }
+}
+
+/// A number of an attribute, as it stands for a stored element: one of the same width and the other sign is taken by its
+/// bits, as the elements are.
+fn as_stored(number: Number, dtype: DType, kind: Kind) -> Number {
+    let (Number::Integer(integer), Kind::Number(stored)) = (number, kind) else { return number };
+    let bits = 8 * stored.size_bytes() as u32;
+    let wrapped = match (with_sign(dtype, true) == stored, with_sign(dtype, false) == stored) {
+        (true, false) if integer >= 1 << (bits - 1) => integer - (1 << bits),
+        (false, true) if integer < 0 => integer + (1 << bits),
+        _ => integer,
+    };
+    Number::Integer(wrapped)
+}
+
+/// A type of values that can be packed.
+trait Packed: Element + 'static {
+    const NAN: Self;
+    /// The nearest value.
+    fn from_stored<S: AsPrimitive<f32> + AsPrimitive<f64>>(stored: S) -> Self;
+    fn times(self, factor: f64) -> Self;
+    fn plus(self, offset: f64) -> Self;
+    fn to_f64(self) -> f64;
+}
+
+macro_rules! packed {
+    ($($float:ty),*) => {$(
+        impl Packed for $float {
+            const NAN: Self = Self::NAN;
+            #[inline(always)]
+            fn from_stored<S: AsPrimitive<f32> + AsPrimitive<f64>>(stored: S) -> Self { stored.as_() }
+            // The attributes are of this type where the values are: the conversion changes nothing.
+            #[inline(always)]
+            fn times(self, factor: f64) -> Self { self * factor as Self }
+            #[inline(always)]
+            fn plus(self, offset: f64) -> Self { self + offset as Self }
+            #[inline(always)]
+            fn to_f64(self) -> f64 { self.into() }
+        }
+    )*};
+}
+packed!(f32, f64);
+
+/// A type of elements in a file.
+trait InFile {
+    /// What such an element is computed with.
+    type Value: AsPrimitive<f32> + AsPrimitive<f64> + PartialOrd + Zeroable;
+    const SIZE: usize;
+    fn load(bytes: &[u8], swapped: bool) -> Self::Value;
+    /// The element that equals this number, if one does; of floats the nearest.
+    fn of(number: Number) -> Option<Self::Value>;
+    /// The least element that is not below this number; none where all are below it.
+    fn floor(number: Number) -> Option<Self::Value>;
+    /// The greatest element that is not above this number; none where all are above it.
+    fn ceiling(number: Number) -> Option<Self::Value>;
+}
+
+macro_rules! integers_in_file {
+    ($($integer:ty),*) => {$(
+        impl InFile for $integer {
+            type Value = Self;
+            const SIZE: usize = size_of::<Self>();
+            #[inline(always)]
+            fn load(bytes: &[u8], swapped: bool) -> Self {
+                let value = Self::from_ne_bytes(bytes.try_into().expect("the bytes of an element"));
+                if swapped { value.swap_bytes() } else { value }
+            }
+            fn of(number: Number) -> Option<Self> {
+                match number {
+                    Number::Integer(integer) => Self::try_from(integer).ok(),
+                    // Beyond 2^100 nothing is stored.
+                    Number::Float(float) if float.trunc() == float && float.abs() < 1e30 => {
+                        Self::try_from(float as i128).ok()
+                    }
+                    Number::Float(_) => None,
+                }
+            }
+            fn floor(number: Number) -> Option<Self> {
+                let least = match number {
+                    Number::Integer(integer) => integer,
+                    Number::Float(float) => float.ceil() as i128,
+                };
+                if least < Self::MIN.into() { return Some(Self::MIN) }
+                Self::try_from(least).ok()
+            }
+            fn ceiling(number: Number) -> Option<Self> {
+                let greatest = match number {
+                    Number::Integer(integer) => integer,
+                    Number::Float(float) => float.floor() as i128,
+                };
+                if greatest > Self::MAX.into() { return Some(Self::MAX) }
+                Self::try_from(greatest).ok()
+            }
+        }
+    )*};
+}
+integers_in_file!(i8, i16, i32, i64, u8, u16, u32, u64);
+
+macro_rules! floats_in_file {
+    ($($in_file:ty, $float:ty, $bits:ty, $load:expr;)*) => {$(
+        impl InFile for $in_file {
+            type Value = $float;
+            const SIZE: usize = size_of::<$bits>();
+            #[inline(always)]
+            fn load(bytes: &[u8], swapped: bool) -> $float {
+                let bits = <$bits>::from_ne_bytes(bytes.try_into().expect("the bytes of an element"));
+                $load(if swapped { bits.swap_bytes() } else { bits })
+            }
+            fn of(number: Number) -> Option<$float> {
+                Some(number.to_f64() as $float)
+            }
+            fn floor(number: Number) -> Option<$float> {
+                Self::of(number)
+            }
+            fn ceiling(number: Number) -> Option<$float> {
+                Self::of(number)
+            }
+        }
+    )*};
+}
+floats_in_file! {
+    f32, f32, u32, f32::from_bits;
+    f64, f64, u64, f64::from_bits;
+    Half, f32, u16, half_to_f32;
+}
+
+/// A float of 16 bits in a file.
+struct Half;
+
+/// The value of IEEE 754 binary16 bits: every one is a value of `f32`.
+fn half_to_f32(bits: u16) -> f32 {
+    let sign = u32::from(bits & 0x8000) << 16;
+    let (exponent, fraction) = (u32::from(bits >> 10 & 31), u32::from(bits & 0x3ff));
+    match exponent {
+        // Below the least normal number: a multiple of 2^-24.
+        0 => {
+            let magnitude = fraction as f32 * f32::from_bits((127 - 24) << 23);
+            f32::from_bits(magnitude.to_bits() | sign)
+        }
+        31 => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
+        _ => f32::from_bits(sign | (exponent + 127 - 15) << 23 | fraction << 13),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::netcdf::attributes::Attribute;
+
+    fn attributes(list: &[(&str, Attribute)]) -> Attributes {
+        let mut attributes = Attributes::default();
+        list.iter().for_each(|(name, attribute)| attributes.insert(name, attribute.clone()));
+        attributes
+    }
+
+    fn integers(dtype: DType, values: &[i128]) -> Attribute {
+        Attribute::of(dtype, values, Number::Integer)
+    }
+
+    fn floats(dtype: DType, values: &[f64]) -> Attribute {
+        Attribute::of(dtype, values, Number::Float)
+    }
+
+    /// What these elements become, with the type of the values.
+    fn values<S: bytemuck::Pod>(dtype: DType, stored: &[S], list: &[(&str, Attribute)]) -> (DType, Vec<f64>) {
+        let encoding = Encoding { kind: Kind::Number(dtype), swapped: false };
+        let unpacking = Unpacking::of(encoding, &attributes(list));
+        let raw = bytemuck::cast_slice(stored);
+        let found = match unpacking.dtype {
+            DType::F32 => converted::<f32>(&unpacking, raw, stored.len()).into_iter().map(f64::from).collect(),
+            DType::F64 => converted::<f64>(&unpacking, raw, stored.len()),
+            DType::I32 => converted::<i32>(&unpacking, raw, stored.len()).into_iter().map(f64::from).collect(),
+            DType::U32 => converted::<u32>(&unpacking, raw, stored.len()).into_iter().map(f64::from).collect(),
+            other => panic!("{other}"),
+        };
+        (unpacking.dtype, found)
+    }
+
+    fn converted<T: Element>(unpacking: &Unpacking, raw: &[u8], len: usize) -> Vec<T> {
+        let mut room = vec![T::zeroed(); len];
+        unpacking.convert(raw, &mut room);
+        room
+    }
+
+    fn same(found: (DType, Vec<f64>), dtype: DType, expected: &[f64]) {
+        let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        assert_eq!((found.0, bits(&found.1)), (dtype, bits(expected)), "{found:?} {expected:?}");
+    }
+
+    const NAN: f64 = f64::NAN;
+
+    #[test]
+    fn packed_numbers_are_of_the_type_of_their_packing() {
+        let scale = |dtype| ("scale_factor", floats(dtype, &[0.5]));
+        let offset = |dtype| ("add_offset", floats(dtype, &[100.0]));
+        let stored = [-3_i16, 0, 7, -32767];
+        same(
+            values(DType::I16, &stored, &[scale(DType::F32), offset(DType::F32)]),
+            DType::F32,
+            &[98.5, 100.0, 103.5, NAN],
+        );
+        same(
+            values(DType::I16, &stored, &[scale(DType::F32), offset(DType::F64)]),
+            DType::F64,
+            &[98.5, 100.0, 103.5, NAN],
+        );
+        let fill = ("_FillValue", integers(DType::I16, &[7]));
+        same(values(DType::I16, &stored, &[scale(DType::F64), fill]), DType::F64, &[-1.5, 0.0, NAN, -16383.5]);
+        same(values(DType::I32, &[16_777_217_i32], &[offset(DType::F32)]), DType::F64, &[16_777_317.0]);
+        // Two roundings, as the conventions have it: the product, then the sum.
+        let list = [("scale_factor", floats(DType::F64, &[0.1])), ("add_offset", floats(DType::F64, &[0.2]))];
+        same(values(DType::I8, &[3_i8], &list), DType::F64, &[3.0 * 0.1 + 0.2]);
+    }
+
+    #[test]
+    fn what_stands_for_missing_is_a_nan() {
+        let missing = |numbers: &[i128]| ("missing_value", integers(DType::I32, numbers));
+        let stored = [1_i32, 2, 3, -9999, -2147483647];
+        same(values(DType::I32, &stored, &[]), DType::I32, &stored.map(f64::from));
+        same(values(DType::I32, &stored, &[missing(&[2, -9999])]), DType::F64, &[1.0, NAN, 3.0, NAN, NAN]);
+        let range = ("valid_range", integers(DType::I32, &[2, 3]));
+        same(values(DType::I32, &stored, &[range]), DType::F64, &[NAN, 2.0, 3.0, NAN, NAN]);
+        let floor = ("valid_min", floats(DType::F64, &[1.5]));
+        same(values(DType::I32, &stored, &[floor]), DType::F64, &[NAN, 2.0, 3.0, NAN, NAN]);
+        let beyond = ("valid_max", integers(DType::I64, &[1 << 40]));
+        same(values(DType::I32, &[1_i32], &[beyond]), DType::F64, &[1.0]);
+        let beyond = ("valid_max", integers(DType::I64, &[-(1 << 40)]));
+        same(values(DType::I32, &[1_i32], &[beyond]), DType::F64, &[NAN]);
+
+        // A double that stands for a missing float is the float nearest to it.
+        let missing = ("missing_value", floats(DType::F64, &[1e20]));
+        let fill = 9.969_209_968_386_869e36_f32;
+        same(values(DType::F32, &[1e20_f32, 1.0, fill], &[missing]), DType::F32, &[NAN, 1.0, NAN]);
+        same(values(DType::F64, &[f64::from(fill), 1.0], &[]), DType::F64, &[NAN, 1.0]);
+        // A text says nothing of numbers.
+        same(values(DType::F32, &[1.0_f32], &[("missing_value", Attribute::Text("1".to_owned()))]), DType::F32, &[1.0]);
+    }
+
+    #[test]
+    fn a_limit_in_floats_of_packed_numbers_is_one_of_the_values() {
+        let scale = ("scale_factor", floats(DType::F64, &[0.5]));
+        let of_values = ("valid_max", floats(DType::F64, &[2.0]));
+        let of_stored = ("valid_max", integers(DType::I16, &[2]));
+        same(values(DType::I16, &[2_i16, 4, 5], &[scale.clone(), of_values]), DType::F64, &[1.0, 2.0, NAN]);
+        same(values(DType::I16, &[2_i16, 4, 5], &[scale, of_stored]), DType::F64, &[1.0, NAN, NAN]);
+    }
+
+    #[test]
+    fn unsigned_numbers_may_be_stored_as_signed_ones() {
+        let unsigned = ("_Unsigned", Attribute::Text("true".to_owned()));
+        same(values(DType::I8, &[-1_i8, 1], &[unsigned.clone()]), DType::U32, &[255.0, 1.0]);
+        let fill = ("_FillValue", integers(DType::I8, &[-1]));
+        same(values(DType::I8, &[-1_i8, -2], &[unsigned, fill]), DType::F64, &[NAN, 254.0]);
+        let signed = ("_Unsigned", Attribute::Text("false".to_owned()));
+        same(values(DType::U8, &[255_u8, 1], &[signed]), DType::I32, &[-1.0, 1.0]);
+    }
+
+    #[test]
+    fn halves_are_floats() {
+        for (bits, value) in [
+            (0x0000, 0.0),
+            (0x8000, -0.0),
+            (0x0001, 2f32.powi(-24)),
+            (0x83ff, -1023.0 * 2f32.powi(-24)),
+            (0x0400, 2f32.powi(-14)),
+            (0x3c00, 1.0),
+            (0x3555, 0.333_251_95),
+            (0xfbff, -65504.0),
+            (0x7c00, f32::INFINITY),
+        ] {
+            assert_eq!(half_to_f32(bits).to_bits(), value.to_bits(), "{bits:04x}");
+        }
+        assert!(half_to_f32(0x7e00).is_nan());
+        let encoding = Encoding { kind: Kind::Half, swapped: true };
+        let unpacking = Unpacking::of(encoding, &attributes(&[("_FillValue", floats(DType::F32, &[1.0]))]));
+        assert_eq!(unpacking.dtype, DType::F32);
+        let found =
+            converted::<f32>(&unpacking, bytemuck::cast_slice(&[0x4000_u16.swap_bytes(), 0x3c00_u16.swap_bytes()]), 2);
+        assert!(found[0] == 2.0 && found[1].is_nan(), "{found:?}");
+    }
+}
