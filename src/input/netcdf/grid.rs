@@ -57,6 +57,11 @@ impl Grid {
         (first.len() == shape.len()).then_some(place)
     }
 
+    /// How many chunks there are.
+    pub(super) fn chunks(&self) -> u64 {
+        self.counts.iter().product()
+    }
+
     /// How many chunks lie along all axes but the first: what is read at once, roughly, in the order of the array.
     pub(super) fn band(&self) -> u64 {
         self.counts[1..].iter().product()

@@ -175,6 +175,11 @@ impl Chunks {
         Ok(Self { identity: fresh_identity(), grid, chunk_bytes, filters, written })
     }
 
+    /// Whether every chunk was written.
+    pub(super) fn is_written(&self) -> bool {
+        self.grid.chunks() == self.written.len() as u64
+    }
+
     /// Whether there is something to decode.
     pub(super) fn is_filtered(&self) -> bool {
         !self.filters.is_empty()
