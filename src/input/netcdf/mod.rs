@@ -11,6 +11,9 @@ mod decoded;
 mod filters;
 mod grid;
 mod hdf5;
+mod hdf5_types;
+mod header;
+mod in_file;
 mod source;
 mod storage;
 #[cfg(test)]
@@ -26,8 +29,9 @@ use crate::input::{Dataset, NamedColumn, Shape, Source};
 use crate::job::JobError;
 
 use classic::Classic;
-use convert::{Kind, Unpacking};
+use convert::Unpacking;
 use hdf5::Hdf5;
+use in_file::Kind;
 use storage::{Storage, Stored, element_count};
 
 /// Whether a file that begins like this is one of these.

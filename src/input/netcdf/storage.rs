@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::input::bytes::Bytes;
-use crate::input::netcdf::convert::Encoding;
 use crate::input::netcdf::decoded::{DECODED, limit_bytes};
 use crate::input::netcdf::filters::{self, Filter};
 use crate::input::netcdf::grid::{Grid, Run};
+use crate::input::netcdf::in_file::Encoding;
 use crate::input::version::fresh_identity;
 use crate::job::JobError;
 
