@@ -138,13 +138,7 @@ impl Classic {
         let too_large = || JobError::bad_input(format!("{place} has more elements than can be counted"));
         let len = crate::input::netcdf::storage::element_count(&shape).ok_or_else(too_large)?;
         let is_record = self.is_record(variable);
-        let per_run = if !is_record {
-            len
-        } else if self.records == 0 {
-            0
-        } else {
-            len / self.records
-        };
+        let per_run = if is_record { len.checked_div(self.records).unwrap_or(0) } else { len };
         let run_bytes = per_run.checked_mul(variable.element.size_bytes()).ok_or_else(too_large)?;
         let stride = if is_record { self.record_bytes } else { run_bytes };
         let before_last = if is_record { self.records.saturating_sub(1).checked_mul(stride) } else { Some(0) };

@@ -79,9 +79,9 @@ impl Grid {
                 rest %= inner;
             }
             let (mut chunk, mut first) = (0, 0);
-            for axis in 0..=last {
-                chunk = chunk * self.counts[axis] + index[axis] / self.chunk[axis];
-                first = first * self.chunk[axis] + index[axis] % self.chunk[axis];
+            for ((count, length), index) in self.counts.iter().zip(&self.chunk).zip(&index) {
+                chunk = chunk * count + index / length;
+                first = first * length + index % length;
             }
             let to_the_end = self.shape[last] - index[last];
             let in_chunk = self.chunk[last] - index[last] % self.chunk[last];
@@ -102,12 +102,12 @@ impl Grid {
         while at < range.end {
             // All chunks before this one along an axis are whole along it.
             let (mut rest, mut before, mut chunk) = (at, 1, 0);
-            for axis in 0..axes {
+            for (axis, clipped) in clipped.iter_mut().enumerate() {
                 let slab = self.chunk[axis].min(self.shape[axis]) * before * self.inner[axis];
                 let place = (rest / slab).min(self.counts[axis] - 1);
                 rest -= place * slab;
-                clipped[axis] = self.chunk[axis].min(self.shape[axis] - place * self.chunk[axis]);
-                before *= clipped[axis];
+                *clipped = self.chunk[axis].min(self.shape[axis] - place * self.chunk[axis]);
+                before *= *clipped;
                 chunk = chunk * self.counts[axis] + place;
             }
             let end = (at + (before - rest)).min(range.end);
@@ -123,8 +123,8 @@ impl Grid {
                     index[axis] = left % clipped[axis];
                     left /= clipped[axis];
                 }
-                for axis in 0..=row {
-                    first = first * self.chunk[axis] + index[axis];
+                for (length, index) in self.chunk[..=row].iter().zip(&index) {
+                    first = first * length + index;
                 }
                 let run = (clipped[row] - index[row]) * whole - rest % whole;
                 let len = run.min(end - at);

@@ -35,7 +35,7 @@ use in_file::Kind;
 use storage::{Storage, Stored, element_count};
 
 /// Whether a file that begins like this is one of these.
-pub(crate) fn is_start(start: &[u8]) -> bool {
+fn is_start(start: &[u8]) -> bool {
     start.starts_with(hdf5::MAGIC)
         || start
             .strip_prefix(classic::MAGIC)
