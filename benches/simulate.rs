@@ -35,13 +35,15 @@ fn main() {
         let _ = writeln!(lines, r#"{{"kind":"primes","numbers":[{}]}}"#, 2 * n + 1);
         lines
     });
-    bench.million("small jobs", &lines);
-    let lines: String = (0..MILLION).fold(String::new(), |mut lines, n| {
-        let from = 1_000_000_000_000 + n * 100_000_000;
-        let _ = writeln!(lines, r#"{{"kind":"primes","range":[{from},{}],"count":true}}"#, from + 100_000_000);
-        lines
-    });
-    bench.million("jobs of a tenth of a second", &lines);
+    println!("a million jobs, read, bound and simulated, in seconds:");
+    bench.million("one number each", &lines);
+    for (name, width) in [("about 1 ms", 10_000_000), ("about 10 ms", 100_000_000), ("about 50 ms", 500_000_000)] {
+        let lines: String = (0..MILLION).fold(String::new(), |mut lines, n| {
+            let _ = writeln!(lines, "{}", range(1_000_000_000_000 + n * width, width));
+            lines
+        });
+        bench.million(name, &lines);
+    }
 }
 
 struct Bench<'a> {
@@ -86,16 +88,16 @@ impl Bench<'_> {
 
     fn million(&self, name: &str, lines: &str) {
         let jobs = self.write("million", lines);
-        let machine = self.folder.join("machine.json");
-        let args = ["simulate", text(&jobs), "--machine", text(&machine), "--json"];
-        let mut times: Vec<f64> = (0..3)
-            .map(|_| {
-                let begin = Instant::now();
-                self.tandem(&args);
-                begin.elapsed().as_secs_f64()
-            })
-            .collect();
-        println!("a million {name}, read, bound and simulated: {:.2} s, median of 3", median(&mut times));
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/machines");
+        let examples = ["ci-runner", "h100-server", "laptop-integrated", "workstation"];
+        let mut line = format!("  {name:16}");
+        for example in examples {
+            let machine = format!("{folder}/{example}.json");
+            let begin = Instant::now();
+            self.tandem(&["simulate", text(&jobs), "--machine", &machine, "--json"]);
+            let _ = write!(line, "  {example} {:.2}", begin.elapsed().as_secs_f64());
+        }
+        println!("{line}");
     }
 }
 

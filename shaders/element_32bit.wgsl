@@ -13,6 +13,7 @@ fn key_of(low: u32, high: u32) -> Key { return low; }
 fn key_low(key: Key) -> u32 { return key; }
 fn key_high(key: Key) -> u32 { return 0u; }
 fn key_lt(a: Key, b: Key) -> bool { return a < b; }
+fn key_sub(a: Key, b: Key) -> Key { return a - b; }
 fn key_shr(key: Key, by: u32) -> Key { return key >> by; }
 
 // The absolute value of a finite element: value * 2^position, in units of the least bit that a sum has.

@@ -13,6 +13,7 @@ fn key_of(low: u32, high: u32) -> Key { return wide(low, high); }
 fn key_low(key: Key) -> u32 { return wide_low(key); }
 fn key_high(key: Key) -> u32 { return wide_high(key); }
 fn key_lt(a: Key, b: Key) -> bool { return wide_lt(a, b); }
+fn key_sub(a: Key, b: Key) -> Key { return wide_sub(a, b); }
 fn key_shr(key: Key, by: u32) -> Key { return wide_shr(key, by); }
 
 // The absolute value of a finite element: value * 2^position, in units of the least bit that a sum has.

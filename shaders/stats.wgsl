@@ -17,11 +17,12 @@ struct Params {
     missing_least_high: u32,
     missing_greatest_low: u32,
     missing_greatest_high: u32,
-    // Where the dispatch finds its keys in the table, and how many.
+    // Where the dispatch finds its keys or ranges in the table, and how many.
     keys_at: u32,
     keys_len: u32,
-    prefix_bits: u32,
-    digit_bits: u32,
+    // Whether what lies between ranges is counted (1) or left out (0), and where those counts stand.
+    between: u32,
+    between_at: u32,
     // The counts, the last of them that of what no other counts, and whether a workgroup counts in its own memory first.
     cells: u32,
     tally_first: u32,
@@ -187,20 +188,21 @@ fn end_counting(lane: u32, left_out: u32) {
     }
 }
 
-fn table_key(index: u32) -> Key {
-    let at = params.keys_at + 2u * index;
-    return key_of(table[at], table[at + 1u]);
-}
+// A range of keys: the least and the greatest, the shift that makes a key's distance from the least a cell's number, and
+// where the count of the first cell stands.
+const RANGE_WORDS: u32 = 6u;
+// A start of a bin.
+const START_WORDS: u32 = 2u;
 
-// How many keys of the table are less than this one; with `or_equal`, at most this one.
-fn rank_of(key: Key, or_equal: bool) -> u32 {
+fn key_at(at: u32) -> Key { return key_of(table[at], table[at + 1u]); }
+
+// How many keys of the table, one every so many words, are at most this one.
+fn rank_of(key: Key, words: u32) -> u32 {
     var low = 0u;
     var high = params.keys_len;
     while (low < high) {
         let middle = low + (high - low) / 2u;
-        let other = table_key(middle);
-        let below = select(key_lt(other, key), key_le(other, key), or_equal);
-        if (below) { low = middle + 1u; } else { high = middle; }
+        if (key_le(key_at(params.keys_at + words * middle), key)) { low = middle + 1u; } else { high = middle; }
     }
     return low;
 }
@@ -214,7 +216,6 @@ fn digits(
     let group = params.first_group + id.x + id.y * size.x;
     if (group >= params.groups_end) { return; }
     let elements = share_of(group, lane);
-    let mask = (1u << params.digit_bits) - 1u;
     var left_out = 0u;
     for (var i = elements.first; i < elements.end; i += elements.step) {
         let key = key_of_raw(input[i]);
@@ -222,17 +223,16 @@ fn digits(
             left_out += 1u;
             continue;
         }
-        var index = 0u;
-        if (params.prefix_bits > 0u) {
-            let prefix = key_shr(key, KEY_BITS - params.prefix_bits);
-            index = rank_of(prefix, false);
-            if (index == params.keys_len || key_lt(prefix, table_key(index))) {
-                left_out += 1u;
+        let begun = rank_of(key, RANGE_WORDS);
+        if (begun > 0u) {
+            let range = params.keys_at + RANGE_WORDS * (begun - 1u);
+            if (key_le(key, key_at(range + 2u))) {
+                let digit = key_low(key_shr(key_sub(key, key_at(range)), table[range + 4u]));
+                add_to_cell(table[range + 5u] + digit, 1u);
                 continue;
             }
         }
-        let digit = key_low(key_shr(key, KEY_BITS - params.prefix_bits - params.digit_bits)) & mask;
-        add_to_cell((index << params.digit_bits) + digit, 1u);
+        if (params.between == 1u) { add_to_cell(params.between_at + begun, 1u); } else { left_out += 1u; }
     }
     end_counting(lane, left_out);
 }
@@ -249,7 +249,7 @@ fn bins(
     var left_out = 0u;
     for (var i = elements.first; i < elements.end; i += elements.step) {
         let key = key_of_raw(input[i]);
-        if (is_nan(key)) { left_out += 1u; } else { add_to_cell(rank_of(key, true), 1u); }
+        if (is_nan(key)) { left_out += 1u; } else { add_to_cell(rank_of(key, START_WORDS), 1u); }
     }
     end_counting(lane, left_out);
 }

@@ -1,8 +1,8 @@
 //! Reports for tests.
 
 use crate::bench::{
-    Bound, Ceiling, Cell, DeviceDescription, FileComparison, FileRun, Limit, Machine, Mode, Place, Report, Row, Run,
-    SCHEMA, Settings, Verdict,
+    Again, Bound, Ceiling, Cell, DeviceDescription, FileComparison, FileRun, Limit, Machine, Mode, Place, Report, Row,
+    Run, SCHEMA, Settings, Verdict,
 };
 
 /// All times are sums of a few powers of two, which JSON keeps exactly.
@@ -74,7 +74,14 @@ pub(crate) fn report() -> Report {
         tandem: "0.1.0".to_owned(),
         optimised: true,
         begun_unix_s: 1_700_000_000,
-        machine: Machine { os: "linux".to_owned(), arch: "x86_64".to_owned(), threads: 8, devices, no_gpu: None },
+        machine: Machine {
+            os: "linux".to_owned(),
+            arch: "x86_64".to_owned(),
+            threads: 8,
+            cpus: Some(8),
+            devices,
+            no_gpu: None,
+        },
         settings: Settings { budget_s: 60.0, min_time_s: None, runs: None, warmup: None },
         ceilings: vec![
             Ceiling {
@@ -90,12 +97,15 @@ pub(crate) fn report() -> Report {
                 operations_per_s: Some(1e12),
             },
         ],
+        ceilings_after: Vec::new(),
+        again: Again::default(),
         rows,
         verdicts,
         files: vec![FileComparison {
             file: "jobs.jsonl".to_owned(),
             jobs: 5,
             without_gpu: 1,
+            others_busy_cpus: None,
             runs: vec![run(Mode::Cpu, 100.0), run(Mode::Gpu, 80.0), run(Mode::Auto, 84.0)],
         }],
     }

@@ -71,6 +71,10 @@ impl DynKernel for Fresh {
         self.0.gpu_partial(pass, units, outputs)
     }
 
+    fn partial_bytes(&self) -> u64 {
+        self.0.partial_bytes()
+    }
+
     fn inputs(&self) -> Vec<Arc<dyn Source>> {
         Vec::new()
     }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::bench::statistics::median_with_interval;
+use crate::bench::statistics::{median, median_with_interval};
+use crate::device::busy_cpus;
 use crate::engine::{CancelFlag, Outcome, OutcomeSink};
 use crate::job::{BindContext, DeviceChoice, EarlierResults, JobFile, kind};
 use crate::report::{Detail, write_outcome};
@@ -49,6 +50,9 @@ pub struct FileComparison {
     pub jobs: u64,
     /// How many of them have no GPU side.
     pub without_gpu: u64,
+    /// CPUs that others wanted between the runs, where the system tells; earlier reports do not say.
+    #[serde(default)]
+    pub others_busy_cpus: Option<f64>,
     /// A mode each.
     pub runs: Vec<FileRun>,
 }
@@ -194,12 +198,15 @@ impl FileBench {
     /// no run on GPUs only.
     ///
     /// # Errors
-    /// Where a job that succeeds in two modes gives another result, or there is no job.
+    /// Where a job that succeeds in two modes gives another result.
     pub fn compare(&self, runner: &Runner, runs: Option<u32>, budget: Duration) -> anyhow::Result<FileComparison> {
         let begun = Instant::now();
         let has_gpu = runner.engine().devices().usable().len() > 1;
         let (jobs, without_gpu) = self.count();
-        anyhow::ensure!(jobs > 0, "{}: it has no jobs", self.name);
+        if jobs == 0 {
+            let (file, runs) = (self.name.clone(), Vec::new());
+            return Ok(FileComparison { file, jobs, without_gpu, others_busy_cpus: None, runs });
+        }
         let mut modes = vec![Mode::Cpu];
         if has_gpu && without_gpu < jobs {
             modes.push(Mode::Gpu);
@@ -208,6 +215,7 @@ impl FileBench {
         let mut first: Option<(Mode, BTreeMap<u64, Became>)> = None;
         let mut failed = vec![0; modes.len()];
         let mut times_ms: Vec<Vec<f64>> = vec![Vec::new(); modes.len()];
+        let mut busy = Vec::new();
         for turn in 0..=runs.unwrap_or(USUAL_RUNS) {
             // The first turn warms up; where it alone takes the time that there is, it is what counts.
             let round = begun.elapsed() / turn.max(1);
@@ -228,10 +236,12 @@ impl FileBench {
                     Some((first_mode, expected)) => self.check(*first_mode, expected, mode, &found)?,
                 }
             }
+            busy.extend(busy_cpus().map(|(_, busy)| busy));
         }
         let runs = modes.into_iter().zip(times_ms).zip(failed);
         let runs = runs.map(|((mode, times), failed)| FileRun::new(mode, times, failed)).collect();
-        Ok(FileComparison { file: self.name.clone(), jobs, without_gpu, runs })
+        let others_busy_cpus = (!busy.is_empty()).then(|| median(&busy));
+        Ok(FileComparison { file: self.name.clone(), jobs, without_gpu, others_busy_cpus, runs })
     }
 
     fn jobs(&self) -> JobFile<&[u8]> {
@@ -313,8 +323,8 @@ mod tests {
         assert!(found.runs.iter().map(|run| run.mode).eq([Mode::Cpu, Mode::Auto]));
         assert!(found.runs.iter().all(|run| run.runs_ms.len() == 3 && run.failed == 1 && run.median_ms > 0.0));
         assert!(found.regret().unwrap().1.is_finite());
-        let error = bench("\n").compare(&runner, Some(1), Duration::ZERO).unwrap_err();
-        assert!(error.to_string().contains("it has no jobs"), "{error}");
+        let empty = bench("\n").compare(&runner, Some(1), Duration::ZERO).unwrap();
+        assert_eq!((empty.jobs, empty.runs.len(), empty.regret()), (0, 0, None), "as `run` does, it has nothing to do");
     }
 
     #[test]
@@ -331,7 +341,7 @@ mod tests {
     fn regret_is_against_the_best_that_was_forced() {
         let run = |mode, ms| FileRun::new(mode, vec![ms], 0);
         let runs = vec![run(Mode::Cpu, 100.0), run(Mode::Gpu, 80.0), run(Mode::Auto, 84.0)];
-        let found = FileComparison { file: String::new(), jobs: 1, without_gpu: 0, runs };
+        let found = FileComparison { file: String::new(), jobs: 1, without_gpu: 0, others_busy_cpus: None, runs };
         let (ms, share) = found.regret().unwrap();
         assert!((ms - 4.0).abs() < 1e-9 && (share - 0.05).abs() < 1e-9);
     }

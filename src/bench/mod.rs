@@ -7,7 +7,6 @@
 //! Irregular jobs are timed many at once, on one thread and on all.
 
 mod baseline;
-mod crossover;
 #[cfg(test)]
 pub(crate) mod examples;
 mod fresh;
@@ -17,22 +16,24 @@ mod place;
 mod probe;
 mod report;
 mod roofline;
-mod shift;
 mod sizes;
 mod statistics;
 mod subject;
 mod sweep;
 #[cfg(test)]
 pub(crate) mod testing;
+mod verdict;
 
-pub use baseline::{At, Change, Compared, Comparison, Incomparable, Key, Scope};
-pub use crossover::{BreakEven, Challenge, Lost, Parallel, Reason, Standing, ToldApart, Verdict};
+pub use baseline::{At, BUSY_MIN, Change, Compared, Comparison, Incomparable, Key, Said, Scope, Shift};
 pub use job_file::{FileBench, FileComparison, FileRun, Mode};
 pub use measure::{Difference, Effort, Stand};
 pub use place::Place;
 pub use probe::{Probed, probe};
-pub use report::{Ceiling, Cell, DeviceDescription, Machine, Report, Row, Run, SCHEMA, Settings};
+pub use report::{Again, Ceiling, Cell, DeviceDescription, Machine, Report, Row, Run, SCHEMA, Settings};
 pub use roofline::{Bound, Limit, limit};
-pub use shift::Shift;
 pub use sizes::Sizes;
 pub use sweep::{OnRow, Sweep, calibrate, every_place, stand};
+pub use verdict::{
+    AtSize, Because, BreakEven, Challenge, Choice, Lost, Parallel, Reason, Segment, Standing, ToldApart, Unused,
+    Verdict,
+};

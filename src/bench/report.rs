@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bench::statistics::{median_with_interval, outliers, trend};
-use crate::bench::{FileComparison, Limit, Place, Verdict};
+use crate::bench::{Bound, FileComparison, Limit, Place, Verdict};
 
 /// The number of the format, its `schema`.
 pub const SCHEMA: u32 = 1;
@@ -28,13 +28,28 @@ pub struct Report {
     pub machine: Machine,
     /// What it was asked for.
     pub settings: Settings,
-    /// What each place can do at best, as far as that was measured.
+    /// What each place can do at best, as far as that was measured: before the rows.
     pub ceilings: Vec<Ceiling>,
+    /// The same once more after the rows, where the report is to be compared; earlier reports have none.
+    #[serde(default)]
+    pub ceilings_after: Vec<Ceiling>,
     /// Every size of every variant.
     pub rows: Vec<Row>,
     /// What follows, for each variant.
     pub verdicts: Vec<Verdict>,
     /// Job files that were run on each device.
+    pub files: Vec<FileComparison>,
+    /// What was measured again, since it seemed slower than a baseline.
+    #[serde(default)]
+    pub again: Again,
+}
+
+/// A second round of what seemed slower than a baseline.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Again {
+    /// Rows, in every place.
+    pub rows: Vec<Row>,
+    /// Job files.
     pub files: Vec<FileComparison>,
 }
 
@@ -47,6 +62,9 @@ pub struct Machine {
     pub arch: String,
     /// Threads that were used.
     pub threads: u32,
+    /// CPUs that there are, where the system tells; earlier reports do not say.
+    #[serde(default)]
+    pub cpus: Option<u32>,
     /// The devices that took part: the CPU first.
     pub devices: Vec<DeviceDescription>,
     /// Why no GPU took part, where none did.
@@ -100,6 +118,17 @@ pub struct Ceiling {
     pub operations_per_s: Option<f64>,
 }
 
+impl Ceiling {
+    /// How much of what bounds a job it does in a second.
+    pub fn rate(&self, bound: Bound) -> Option<f64> {
+        match bound {
+            Bound::Memory => self.read_bytes_per_s,
+            Bound::Operations => self.operations_per_s,
+            Bound::Upload => self.upload_bytes_per_s,
+        }
+    }
+}
+
 /// One size of one variant, everywhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
@@ -113,7 +142,8 @@ pub struct Row {
     pub bytes: f64,
     /// Integer operations that its work takes, where its kind knows.
     pub operations: Option<f64>,
-    /// CPUs that others kept busy meanwhile, where the system tells.
+    /// CPUs that others wanted meanwhile, where the system tells: threads that ran or waited for a CPU, which may be more than
+    /// there are CPUs.
     pub others_busy_cpus: Option<f64>,
     /// Its times, a place each.
     pub cells: Vec<Cell>,

@@ -96,6 +96,7 @@ impl<'a> Sweep<'a> {
             let row = self.row(kind, variant, &mut subject, &stands, share, Some(&work))?;
             let took = begun.elapsed();
             on_row(&row)?;
+            let round_ms: f64 = row.cells.iter().map(|cell| cell.median_ms).sum();
             let slowest_ms = row.cells.iter().map(|cell| cell.median_ms).fold(0.0, f64::max);
             let bytes = work.bytes_per_unit * work.units as f64;
             rows.push(row);
@@ -106,7 +107,7 @@ impl<'a> Sweep<'a> {
             let growth = next.map_or(1.0, |next| next as f64 / units as f64);
             // The least that the next size takes: one run in each place for its answer alone, and those that count.
             let runs = 1 + self.effort.runs.unwrap_or(1) + self.effort.warmup.unwrap_or(0);
-            let next_ms = slowest_ms * growth * f64::from(runs) * stands.len() as f64;
+            let next_ms = round_ms * growth * f64::from(runs);
             let left_ms = until.saturating_duration_since(Instant::now()).as_secs_f64() * 1e3;
             if bytes * growth > MAX_BYTES
                 || slowest_ms * growth > MAX_RUN_MS
@@ -116,6 +117,28 @@ impl<'a> Sweep<'a> {
             }
         }
         Ok(rows)
+    }
+
+    /// Measures a row once more: the same size, places and number of runs.
+    ///
+    /// # Errors
+    /// As [`Self::variant`].
+    pub fn again(&self, kind: &'static Kind, variant: &'static str, row: &Row) -> anyhow::Result<Row> {
+        let has = |stand: &&Stand<'_>| row.cell(stand.place).is_some();
+        let stands: Vec<Stand<'_>> = self.stands.iter().filter(has).copied().collect();
+        let runs = row.cells.iter().map(|cell| cell.runs.len()).max().unwrap_or(1) as u32;
+        let effort = Effort { min_time: None, runs: Some(runs), warmup: self.effort.warmup };
+        let sweep = Self { effort, ..self.clone() };
+        // The share says only whether a warm-up is worth it.
+        let share = Duration::from_secs_f64(row.cells.iter().map(|cell| cell.median_ms).sum::<f64>() / 1e3 * 10.0);
+        if KERNELS.iter().any(|kernel| kernel.name == kind.name) {
+            let mut subject = KernelSubject::new(kind, variant, row.units)?;
+            let work = subject.work().clone();
+            return sweep.row(kind, variant, &mut subject, &stands, share, Some(&work));
+        }
+        let mut subject = TaskSubject::new(kind, variant);
+        subject.grow(row.units as usize);
+        sweep.row(kind, variant, &mut subject, &stands, share, None)
     }
 
     /// Refuses a size whose made-up data has no room.

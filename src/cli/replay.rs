@@ -15,7 +15,7 @@ use crate::cli::terminal::{print, stdout_style, tell};
 use crate::device::Device;
 use crate::job::DeviceChoice;
 use crate::kernels::Work;
-use crate::plan::{self, Candidate, Choice, DeviceState, PlanRequest, Policy, Unusable};
+use crate::plan::{self, Candidate, Choice, DeviceState, PlanRequest, Policy, Stream, Unusable};
 use crate::report::{replay_json, replay_text, unplanned};
 use crate::runner::Runner;
 use crate::simulate::replay::{Recording, Replay, ReplayOptions, Replayed};
@@ -162,6 +162,7 @@ impl Learned {
                 model: store.model(),
                 threads,
                 explain: true,
+                stream: Stream::default(),
             };
             let all = plan::plan(&request).map(|plan| plan.candidates).unwrap_or_default();
             let known = all.into_iter().filter(|candidate| match candidate.choice {

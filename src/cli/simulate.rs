@@ -94,9 +94,20 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         Some(Ok(policy)) => vec![policy],
         _ => Policy::ALL.to_vec(),
     };
+    if files.iter().chain(&machine_files).filter(|path| path.as_os_str() == "-").count() > 1 {
+        return Err(Stopped::usage("standard input was named twice, with `-`: it can be read once"));
+    }
     let pictures = pictures(matches, &files, &machine_files, &policies)?;
     let machines: Vec<Machine> = if machine_files.is_empty() {
-        vec![machine::of_this(runner.get()?, &options, "this machine")]
+        let machine = machine::of_this(runner.get()?, &options, "this machine");
+        if machine.cpu.seems_to_have_been_busy() {
+            tell(format_args!(
+                "this machine: a thread more was measured to be worth {} of one: if other programs kept the cpu busy then, run \
+                 `tandem calibrate` again on an idle machine",
+                machine.cpu.thread_efficiency
+            ));
+        }
+        vec![machine]
     } else {
         machine_files.into_iter().map(|path| machine::read(path)).collect::<Result<_, _>>()?
     };
@@ -120,8 +131,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
             for &policy in &policies {
                 let timeline = !pictures.is_empty();
                 let asked = Asked { policy, hidden_truth, jobs_at_once, memory_bytes: None, timeline };
-                let run = simulate(&jobs.jobs, machine, &asked);
-                if let Some(timeline) = &run.timeline {
+                let mut run = simulate(&jobs.jobs, machine, &asked);
+                if let Some(timeline) = &mut run.timeline {
+                    timeline.jobs.extend(jobs.lines_left_out.iter().cloned());
+                    timeline.jobs.sort_by_key(|line| line.index);
                     pictures.draw(timeline, &about(&jobs, machine, policy), "")?;
                 }
                 failed |= !run.refused.is_empty();

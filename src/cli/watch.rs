@@ -13,6 +13,7 @@ use crate::cli::progress::ProgressShown;
 use crate::cli::status_line::Above;
 use crate::cli::terminal::is_terminal;
 use crate::cli::total::Total;
+use crate::cli::whole_file;
 use crate::results::{JobLog, RunResults, Watched, Watcher};
 use crate::runner::Runner;
 
@@ -55,7 +56,7 @@ impl Log {
             let path = path.display();
             return Err(Stopped::usage(format_args!("--joblog: {path} is {what}: name another file")));
         }
-        let file = JobLog::open(path).map_err(|error| failed(path, &error))?;
+        let file = JobLog::open(path).map_err(|error| whole_file::cannot("--joblog", path, &error))?;
         Ok(Self { path: path.to_owned(), file: Some(file), log: None })
     }
 

@@ -53,6 +53,8 @@ fn why(path: &Path, error: &io::Error) -> String {
         io::ErrorKind::NotFound if !folder.is_dir() => {
             format!("there is no folder {}: make it first, or name another", folder.display())
         }
+        // The folder is there, and its file system makes no files: `/proc`.
+        io::ErrorKind::NotFound => format!("no file can be made in {}: name another folder", folder.display()),
         io::ErrorKind::NotADirectory => format!("{} is no folder: name another", folder.display()),
         io::ErrorKind::PermissionDenied => {
             format!("permission denied: look at the rights of {}, or name another file", folder.display())
@@ -133,6 +135,10 @@ mod tests {
             )
         );
         assert!(message(folder.path()).ends_with("is a folder: name a file in it"));
+        if cfg!(target_os = "linux") {
+            let end = "/x.json cannot be written: no file can be made in /proc: name another folder";
+            assert_eq!(message(Path::new("/proc/x.json")), format!("--export: /proc{end}"));
+        }
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
         assert!(!message(&file.join("run.html")).contains(".part"), "no name of ours");

@@ -1,8 +1,8 @@
 //! How busy the CPUs of the machine are.
 
-/// How many CPUs the machine has, and how many of them others keep busy: no more than have work at this moment, and no more than
-/// had on average in the last minute, so that neither what has just ended nor what is over in a moment counts. `None` where
-/// the system does not tell. Takes some tens of microseconds.
+/// How many CPUs the machine has, and how many others want: threads that run or wait for a CPU, so that it may be more than there are.
+/// No more count than there are at this moment, and no more than there were on average in the last minute, so that neither what
+/// has just ended nor what is over in a moment counts. `None` where the system does not tell. Takes some tens of microseconds.
 pub fn busy_cpus() -> Option<(u32, f64)> {
     let load = std::fs::read_to_string("/proc/loadavg").ok()?;
     Some((online_cpus()?, busy(&load)?))

@@ -46,6 +46,8 @@ pub(crate) struct Leftover {
     pub rest: Vec<Ticket>,
     /// How long tasks took here, which is no time of the others.
     pub tasks: Duration,
+    /// The same by kind: what they expected of themselves, in milliseconds, and what they took.
+    pub by_kind: Vec<(&'static str, f64, Duration)>,
     /// How many jobs ended here.
     pub ended: usize,
     /// The work of a typical job that ran here and how long each took, where all that ran look alike.
@@ -193,7 +195,9 @@ fn begin(
             let staged = Staged::new(ticket, task.into_inner(), opening);
             let is_small = staged.expected_ms() <= SMALL_MS && staged.wants().is_none() && staged.at_once().is_none();
             let here = is_free && staged.place() == Place::Compute && is_small && staged.variants().is_none();
-            let rest = if here { staged.run(u64::MAX) } else { Some(staged) };
+            let by_kind = &mut leftover.by_kind;
+            let took = |kind, expected_ms, took| add_task(by_kind, kind, expected_ms, took);
+            let rest = if here { staged.run(u64::MAX, took) } else { Some(staged) };
             leftover.tasks += began.elapsed();
             return match rest {
                 Some(staged) => {
@@ -219,6 +223,20 @@ fn begin(
     ticket.queued = None;
     let result = caught(|| run_whole(&**kernel, work.units, cpu, scratch));
     Begun::Ended(Ended { ticket, opening, result, plan: Some(plan) })
+}
+
+/// Those of a kind are summed up: one of them alone may be far from what its like take.
+fn add_task(by_kind: &mut Vec<(&'static str, f64, Duration)>, kind: &'static str, expected_ms: f64, took: Duration) {
+    if !expected_ms.is_finite() {
+        return;
+    }
+    match by_kind.iter_mut().find(|(other, ..)| *other == kind) {
+        Some((_, expected, time)) => {
+            *expected += expected_ms;
+            *time += took;
+        }
+        None => by_kind.push((kind, expected_ms, took)),
+    }
 }
 
 fn has_variants(task: &dyn Task) -> bool {

@@ -25,6 +25,7 @@ use crate::engine::panics;
 use crate::engine::queue::{Class, Queue};
 use crate::engine::shared::Shared;
 use crate::engine::short::Short;
+use crate::engine::stream::Streams;
 use crate::engine::ticket::{Begun, Ticket, deliver};
 use crate::engine::timer::Timer;
 use crate::job::JobError;
@@ -70,6 +71,8 @@ pub(crate) struct Coordinator {
     large: [usize; 2],
     /// Batches in dispatch.
     batches: usize,
+    /// What large jobs wait, and what was lost because a GPU is closed.
+    streams: Streams,
     actions: Vec<Action>,
     closing: bool,
     begun: Instant,
@@ -103,6 +106,7 @@ impl Coordinator {
             gpus_added: false,
             large: [0; 2],
             batches: 0,
+            streams: Streams::default(),
             actions: Vec::new(),
             closing: false,
             begun: Instant::now(),
@@ -156,6 +160,8 @@ impl Coordinator {
             && self.queue.is_empty()
             && self.on_lanes.next.is_empty()
             && self.unplanned.is_empty()
+            // Drivers that are being loaded are not to be there when the process ends.
+            && !self.searching
             && self.bound.iter().all(VecDeque::is_empty)
             && self.memory.is_idle()
             && outside_is_idle

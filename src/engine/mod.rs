@@ -27,6 +27,7 @@ pub(crate) mod shared;
 pub(crate) mod short;
 mod stage;
 mod start;
+pub(crate) mod stream;
 mod ticket;
 mod timer;
 mod variants;

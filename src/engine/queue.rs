@@ -71,6 +71,11 @@ impl Queue {
         self.quick.first().is_none() && self.files.iter().all(|files| files.first().is_none())
     }
 
+    /// How many jobs of a class wait to be opened one by one.
+    pub fn files(&self, class: Class) -> usize {
+        self.files[class as usize].0.values().map(VecDeque::len).sum()
+    }
+
     fn place(&mut self, ticket: &Ticket) -> &mut VecDeque<Ticket> {
         let ranked = if ticket.in_memory {
             &mut self.quick

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
@@ -18,11 +18,14 @@ use crate::engine::ticket::{Begun, Gauge, Ticket};
 use crate::engine::variants::Trials;
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::{DynKernel, Work};
-use crate::model::{Measured, Model, ModelKey, Store};
-use crate::plan::{self, DeviceState, Plan, PlanError, PlanRequest, Unusable};
+use crate::model::{CostClass, Measured, Model, ModelKey, Store};
+use crate::plan::{self, DeviceState, Plan, PlanError, PlanRequest, Stream, Unusable};
 
 /// Below this, predicted from the prior, a job is run without asking the model: reading the model's file would cost more.
 const TRIVIAL_MS: f64 = 0.1;
+
+/// A stage that takes less is not learned from: reading and writing the model's file would cost more than knowing is worth.
+const TELLING: Duration = Duration::from_millis(5);
 
 /// How a run is set up.
 #[derive(Clone, Copy, Debug)]
@@ -174,13 +177,14 @@ impl Shared {
         states
     }
 
-    /// Plans a bound job.
+    /// Plans a bound job, which is part of this stream.
     pub fn plan(
         &self,
         kernel: &dyn DynKernel,
         work: &Work,
         policy: DeviceChoice,
         busy_for_ms: &dyn Fn(DeviceId) -> Vec<f64>,
+        stream: Stream<'_>,
     ) -> Planned {
         // Once: a search may end at any moment, and the plan is to be made of what was known at one.
         let found = self.devices.known_gpus();
@@ -188,7 +192,7 @@ impl Shared {
         let inputs = if has_gpus { Inputs::of(kernel) } else { Inputs::default() };
         let states = self.states(&inputs, found, busy_for_ms);
         let policy = after_losses(policy, &states);
-        let planned = self.plan_among(work, policy, &states, found.is_some(), lock(&self.store).model());
+        let planned = self.plan_among(work, policy, &states, found.is_some(), lock(&self.store).model(), stream);
         match planned {
             Ok(plan) => Planned::Plan(plan),
             Err(PlanError::NeedsInventory) => Planned::SearchFirst,
@@ -201,9 +205,9 @@ impl Shared {
         let found = self.devices.known_gpus();
         let states = self.states(&Inputs::default(), found, &|_| Vec::new());
         if is_trivial(work) && !self.settings.explain {
-            return self.plan_among(work, policy, &states, found.is_some(), &Model::new()).ok();
+            return self.plan_among(work, policy, &states, found.is_some(), &Model::new(), Stream::default()).ok();
         }
-        self.plan_among(work, policy, &states, found.is_some(), lock(&self.store).model()).ok()
+        self.plan_among(work, policy, &states, found.is_some(), lock(&self.store).model(), Stream::default()).ok()
     }
 
     fn plan_among(
@@ -213,6 +217,7 @@ impl Shared {
         devices: &[DeviceState],
         inventory_known: bool,
         model: &Model,
+        stream: Stream<'_>,
     ) -> Result<Plan, PlanError> {
         plan::plan(&PlanRequest {
             work,
@@ -222,6 +227,7 @@ impl Shared {
             model,
             threads: self.threads(),
             explain: self.settings.explain,
+            stream,
         })
     }
 
@@ -255,6 +261,18 @@ impl Shared {
         lock(&self.store).learn(key, run);
     }
 
+    /// Learns how long a stage on a thread of the CPU took beside what jobs of its kind expect: a unit is a nanosecond of theirs.
+    pub fn learn_stage(&self, kind: &'static str, expected_ms: f64, took: Duration) {
+        let units = expected_ms * 1e6;
+        if took < TELLING || !(1.0..1e18).contains(&units) {
+            return;
+        }
+        let fingerprint = &self.devices.cpu().info().fingerprint;
+        let key = ModelKey { kernel: kind, variant: "", cost: CostClass::of(1.0), fingerprint, lanes: 1 };
+        let compute_ms = took.as_secs_f64() * 1e3;
+        self.learn_run(key, &Measured { units: units as u64, passes: 1, compute_ms, ..Measured::default() });
+    }
+
     /// Asks the model.
     pub fn with_model<T>(&self, ask: impl FnOnce(&Model) -> T) -> T {
         ask(lock(&self.store).model())
@@ -270,8 +288,11 @@ impl Shared {
         lock(&self.store).model().memory_of(name).map(|row| (row.bytes, row.runs))
     }
 
-    /// Learns from a batch whose jobs looked alike.
+    /// Learns from a batch whose jobs looked alike, and from the irregular jobs in it.
     pub fn learn_small(&self, leftover: &Leftover) {
+        for &(kind, expected_ms, took) in &leftover.by_kind {
+            self.learn_stage(kind, expected_ms, took);
+        }
         let Some((work, each)) = &leftover.sample else { return };
         // Keeping the time of a trivial job costs more than it is worth, unless somebody looks at its prediction.
         if is_trivial(work) && !self.settings.explain {

@@ -136,12 +136,13 @@ impl Staged {
     }
 
     /// Runs the next stage here, and those after it that run in the same place. While it does, `room_bytes` of the memory are
-    /// nobody's. Gives the job back where more is to come; the
-    /// outcome of one that has ended is delivered.
-    pub fn run(mut self, room_bytes: u64) -> Option<Self> {
+    /// nobody's. `ran` is told of each stage that went well: the kind of the job, how long it was expected to take in milliseconds,
+    /// and how long it took. Gives the job back where more is to come; the outcome of one that has ended is delivered.
+    pub fn run(mut self, room_bytes: u64, mut ran: impl FnMut(&'static str, f64, Duration)) -> Option<Self> {
         self.ticket.queued = None;
         let begun = Instant::now();
         let (place, spent_before) = (self.place, self.spent);
+        let mut stages_before = Duration::ZERO;
         let mut is_first = spent_before.is_zero();
         let shared = self.ticket.context.clone();
         let outputs_dir = shared.outputs_dir.as_deref();
@@ -155,7 +156,12 @@ impl Staged {
                 Some(error) => Err(error),
                 None => caught(|| task.into_inner().run(&context)),
             };
-            let spent = spent_before + begun.elapsed();
+            let elapsed = begun.elapsed();
+            let spent = spent_before + elapsed;
+            if result.is_ok() {
+                ran(ticket.kind, self.expected_ms, elapsed.saturating_sub(stages_before));
+            }
+            stages_before = elapsed;
             match result {
                 Ok(Step::Then(next)) => {
                     let opening = self.opening;

@@ -24,7 +24,7 @@ use crate::engine::{CancelFlag, Outcome, OutcomeSink, Seat, Seats, panics};
 use crate::job::{BindContext, Bound, Cause, DeviceChoice, JobError, JobParams, JobSpec};
 use crate::kernels::{DynKernel, Work};
 use crate::model::{Store, Warning};
-use crate::plan::Plan;
+use crate::plan::{Plan, Stream};
 use crate::timeline::Timeline;
 
 /// A running engine. Dropping it ends it after everything that was submitted.
@@ -209,7 +209,7 @@ impl Engine {
 
     fn plan_work(&self, kernel: &dyn DynKernel, work: &Work, device: Option<DeviceChoice>) -> Result<Plan, JobError> {
         let policy = device.unwrap_or(self.shared.default_device());
-        self.settle_plan(|| self.shared.plan(kernel, work, policy, &|_| Vec::new()))
+        self.settle_plan(|| self.shared.plan(kernel, work, policy, &|_| Vec::new(), Stream::default()))
     }
 
     /// The plan, once GPUs have been looked for where it depends on them.

@@ -87,6 +87,10 @@ impl Source for Concat {
         self.ends.last().copied().unwrap_or(0)
     }
 
+    fn is_scattered_cheap(&self) -> bool {
+        self.parts.iter().all(|part| part.is_scattered_cheap())
+    }
+
     fn read<'a>(&'a self, range: Range<u64>, scratch: &'a mut Scratch) -> Result<Values<'a>, JobError> {
         assert!(range.start <= range.end && range.end <= self.len(), "{range:?} passes the {} elements", self.len());
         let part = self.ends.partition_point(|&end| end <= range.start);

@@ -211,6 +211,11 @@ pub trait Source: Send + Sync + std::fmt::Debug {
     /// Where `range` passes [`Source::len`].
     fn read<'a>(&'a self, range: Range<u64>, scratch: &'a mut Scratch) -> Result<Values<'a>, JobError>;
 
+    /// Whether a few elements here and there are cheap to read: not where a whole block of the input is decoded for each.
+    fn is_scattered_cheap(&self) -> bool {
+        true
+    }
+
     /// Whether what was read so far was really there.
     ///
     /// # Errors

@@ -79,6 +79,10 @@ pub trait DynKernel: Send + Sync {
     /// # Errors
     /// As there.
     fn gpu_partial(&self, pass: &DynPass, units: Range<u64>, outputs: &[Vec<u32>]) -> Result<DynPartial, JobError>;
+    /// See [`Kernel::partial_bytes`].
+    fn partial_bytes(&self) -> u64 {
+        0
+    }
     /// See [`Kernel::inputs`].
     fn inputs(&self) -> Vec<Arc<dyn Source>>;
     /// See [`Kernel::check_inputs`].
@@ -165,6 +169,10 @@ impl<K: Kernel> DynKernel for K {
     fn gpu_partial(&self, pass: &DynPass, units: Range<u64>, outputs: &[Vec<u32>]) -> Result<DynPartial, JobError> {
         let value = Kernel::gpu_partial(self, pass_of::<K>(pass), units.clone(), outputs)?;
         Ok(cover(value, units))
+    }
+
+    fn partial_bytes(&self) -> u64 {
+        Kernel::partial_bytes(self)
     }
 
     fn inputs(&self) -> Vec<Arc<dyn Source>> {

@@ -165,6 +165,12 @@ pub trait Kernel: Send + Sync + 'static {
         unreachable!("a kernel whose gpu_work gives work implements gpu_partial")
     }
 
+    /// Roughly how much memory the partial of a chunk takes, in bytes, where that is much: one is kept for every thread, and room
+    /// for them is reserved before the job begins.
+    fn partial_bytes(&self) -> u64 {
+        0
+    }
+
     /// The sources that the job's [`GpuWork`] uploads from: by them the planner asks how much of the input a device holds
     /// already.
     fn inputs(&self) -> Vec<Arc<dyn Source>> {

@@ -1,5 +1,6 @@
 //! The kernels and their registry. One folder a kernel: what it is, its CPU side, its GPU side.
 
+pub mod corr;
 pub mod primes;
 pub mod stats;
 

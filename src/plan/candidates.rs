@@ -23,6 +23,8 @@ pub(super) struct Weighed {
     pub(super) choice: Choice,
     /// `None` where it cannot be taken.
     pub(super) total: Option<Forecast>,
+    /// All passes, of a choice of one device that can be taken.
+    pub(super) run: Option<Forecast>,
     /// Opening the device, within the total.
     pub(super) setup_ms: f64,
     /// Waiting for the device, within the total.
@@ -42,6 +44,7 @@ impl Weighed {
         Self {
             choice,
             total: Some(cost.total()),
+            run: Some(cost.run),
             setup_ms: cost.setup.ms,
             wait_ms: cost.wait_ms,
             allowed,
@@ -50,7 +53,7 @@ impl Weighed {
     }
 
     fn not(choice: Choice, why: String) -> Self {
-        Self { choice, total: None, setup_ms: 0.0, wait_ms: 0.0, allowed: false, why_not: Some(why) }
+        Self { choice, total: None, run: None, setup_ms: 0.0, wait_ms: 0.0, allowed: false, why_not: Some(why) }
     }
 
     pub(super) fn candidate(&self) -> Candidate {
@@ -83,11 +86,14 @@ pub(super) fn weigh(request: &PlanRequest<'_>, units: u64) -> Vec<Weighed> {
             let choice = Choice::Cpu { threads };
             match unfit(request, state) {
                 Some(why) => weighed.push(Weighed::not(choice, why)),
-                None => weighed.push(Weighed::new(choice, &cost::cpu(request, state, threads, units), cpu_allowed)),
+                None => {
+                    let cost = cost::cpu(request, state, threads, units);
+                    weighed.push(Weighed::new(choice, &cost, cpu_allowed));
+                    if threads == all {
+                        lanes.push((state.id, all, cost));
+                    }
+                }
             }
-        }
-        if unfit(request, state).is_none() {
-            lanes.push((state.id, all, cost::cpu(request, state, all, units)));
         }
     }
     for state in request.devices {
@@ -162,6 +168,7 @@ fn split(request: &PlanRequest<'_>, devices: &[(DeviceId, u32, Cost)], singles: 
     Some(Weighed {
         choice: Choice::Split { parts },
         total: Some(total),
+        run: None,
         setup_ms,
         wait_ms: 0.0,
         allowed,

@@ -3,6 +3,7 @@
 use crate::device::{DeviceId, DeviceKind};
 use crate::kernels::Work;
 use crate::model::{Belief, Forecast, ModelKey};
+use crate::plan::candidates::Weighed;
 use crate::plan::priors::{self, BUS_BYTES_PER_MS, CPU_OVERHEAD_MS, GPU_LATENCY_MS, SETUP_MS, THREAD_EFFICIENCY};
 use crate::plan::request::{DeviceState, PlanRequest};
 use crate::plan::split::end_together;
@@ -167,28 +168,19 @@ fn gpu_prior(request: &PlanRequest<'_>, state: &DeviceState, units: u64) -> Fore
     Forecast::around(compute.ms + GPU_LATENCY_MS, PRIOR_SPREAD, 0)
 }
 
-/// What a device is predicted to do with the job's chunks; `None` where it cannot take them.
-pub(super) fn power(request: &PlanRequest<'_>, state: &DeviceState, threads: u32) -> Option<Power> {
-    let work = request.work;
-    let on_cpu = state.id == DeviceId::Cpu;
-    if (!on_cpu && !work.gpu) || super::request::smallest_chunk_misfit(work, state).is_some() {
-        return None;
-    }
-    let (lanes, cost, chunk_ms) = if on_cpu {
-        let lanes = threads.min(state.lanes).max(1);
-        (lanes, cpu(request, state, lanes, work.units), 0.001)
-    } else {
-        (state.lanes.max(1), gpu(request, state, work.units), GPU_LATENCY_MS)
-    };
-    let pass_ms = (cost.run.ms / passes(work)).max(1e-9);
+/// What a device is predicted to do with the job's chunks, where its choice was weighed with so many of its lanes.
+pub(super) fn power(request: &PlanRequest<'_>, state: &DeviceState, lanes: u32, weighed: &Weighed) -> Option<Power> {
+    let (work, run) = (request.work, weighed.run?);
+    let chunk_ms = if state.id == DeviceId::Cpu { 0.001 } else { GPU_LATENCY_MS };
+    let pass_ms = (run.ms / passes(work)).max(1e-9);
     let units_per_ms = (work.units.max(1) as f64 / pass_ms / f64::from(lanes)).clamp(1e-12, 1e18);
     Some(Power {
         device: state.id,
         lanes,
         units_per_ms,
-        setup_ms: cost.setup.ms,
+        setup_ms: weighed.setup_ms,
         chunk_ms,
-        measured: cost.run.samples > 0,
+        measured: run.samples > 0,
     })
 }
 

@@ -10,12 +10,14 @@ mod probe;
 mod reason;
 mod request;
 mod split;
+mod stream;
 mod types;
 mod variants;
 
 pub use policy::Policy;
 pub use request::{DeviceState, PlanError, PlanRequest, Unusable};
 pub(crate) use split::end_together;
+pub use stream::{Outlook, Stream};
 pub use types::{Candidate, Choice, Crossover, Part, Plan, Power, Prediction};
 pub use variants::{NoVariant, VariantPlan, VariantRequest, VariantState, plan_variants};
 
@@ -28,7 +30,8 @@ use candidates::Weighed;
 /// Every choice that the policy allows is predicted: one thread, half of them, all of them, each GPU, a split. The one
 /// predicted to end first wins; within a tie, the one that occupies less. The cost of a choice is when it is free, and
 /// set-up where the device is not open yet, and upload of what is not there yet, and computing, and read-back: the
-/// earliest finish time of HEFT (Topcuoglu et al., 2002) for one job, with measured costs.
+/// earliest finish time of HEFT (Topcuoglu et al., 2002) for one job, with measured costs. A GPU that does not pay for one job may pay
+/// for the [stream](Stream) that it belongs to; then the job opens it.
 ///
 /// # Errors
 /// See [`PlanError`].
@@ -39,17 +42,25 @@ pub fn plan(request: &PlanRequest<'_>) -> Result<Plan, PlanError> {
     if request::should_look_for_gpus(request, best.ms()) {
         return Err(PlanError::NeedsInventory);
     }
-    let probe = probe::choose(request, &weighed, best);
+    let (best, opening) = match stream::opening(request, &weighed, best) {
+        Some((gpu, why)) => (gpu, Some(why)),
+        None => (best, None),
+    };
+    let probe = if opening.is_some() { None } else { probe::choose(request, &weighed, best) };
     let crossover = if request.explain { crossover::find(request, &best.choice) } else { None };
     Ok(Plan {
         choice: best.choice.clone(),
-        reason: if request.explain { reason::explain(request, &weighed, best, probe.as_ref()) } else { String::new() },
+        reason: match request.explain {
+            true => reason::explain(request, &weighed, best, opening.as_ref(), probe.as_ref()),
+            false => String::new(),
+        },
         candidates: listed(request, &weighed, best),
         crossover,
         gpus_unknown: request.policy == DeviceChoice::Auto && request.work.gpu && !request.inventory_known,
         gpus_known: request.inventory_known,
         probe,
-        powers: powers(request, &best.choice),
+        outlook: stream::outlook(request, &weighed, best),
+        powers: powers(request, &weighed, &best.choice),
         work: request.explain.then(|| Box::new(request.work.clone())),
     })
 }
@@ -66,7 +77,7 @@ fn listed(request: &PlanRequest<'_>, weighed: &[Weighed], best: &Weighed) -> Vec
 
 /// What each device that the policy allows is predicted to do, for whoever cuts the job into chunks. Devices of the
 /// choice come first.
-fn powers(request: &PlanRequest<'_>, choice: &Choice) -> Vec<Power> {
+fn powers(request: &PlanRequest<'_>, weighed: &[Weighed], choice: &Choice) -> Vec<Power> {
     let threads = match choice {
         Choice::Cpu { threads } => *threads,
         _ => request.cpu_lanes(),
@@ -78,7 +89,13 @@ fn powers(request: &PlanRequest<'_>, choice: &Choice) -> Vec<Power> {
             DeviceChoice::Auto | DeviceChoice::Split => state.unusable.is_none(),
             _ => choice.uses(state.id),
         })
-        .filter_map(|state| cost::power(request, state, threads))
+        .filter_map(|state| {
+            let (lanes, single) = match state.id {
+                DeviceId::Cpu => (threads, Choice::Cpu { threads }),
+                DeviceId::Gpu(index) => (state.lanes.max(1), Choice::Gpu { index }),
+            };
+            cost::power(request, state, lanes, weighed.iter().find(|one| one.choice == single)?)
+        })
         .collect();
     powers.sort_by_key(|power| (!choice.uses(power.device), power.device != DeviceId::Cpu, power.device));
     powers

@@ -75,7 +75,7 @@ proptest! {
         };
         let devices = if known { vec![cpu(lanes), gpus.0, gpus.1] } else { vec![cpu(lanes)] };
         let request = PlanRequest {
-            work: &work, policy, devices: &devices, inventory_known: known, model: &model, threads, explain: true,
+            work: &work, policy, devices: &devices, inventory_known: known, model: &model, threads, explain: true, stream: Stream::default(),
         };
         let Ok(plan) = plan(&request) else { return Ok(()) };
         let best = plan.candidates[0].predicted.expect("what is chosen is predicted");

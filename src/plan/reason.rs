@@ -7,11 +7,18 @@ use crate::job::DeviceChoice;
 use crate::plan::candidates::Weighed;
 use crate::plan::priors::SETUP_MS;
 use crate::plan::request::{INVENTORY_MS, PlanRequest};
+use crate::plan::stream::Opening;
 use crate::plan::types::Part;
-use crate::report::figures::time_ms;
+use crate::report::figures::{counted, time_ms};
 
 /// Why `best` was chosen, with the figures.
-pub(super) fn explain(request: &PlanRequest<'_>, weighed: &[Weighed], best: &Weighed, probe: Option<&Part>) -> String {
+pub(super) fn explain(
+    request: &PlanRequest<'_>,
+    weighed: &[Weighed],
+    best: &Weighed,
+    opening: Option<&Opening>,
+    probe: Option<&Part>,
+) -> String {
     let mut text = format!("{} is predicted to take {}", best.choice, time_ms(best.ms()));
     details(&mut text, best);
     match request.policy {
@@ -25,7 +32,9 @@ pub(super) fn explain(request: &PlanRequest<'_>, weighed: &[Weighed], best: &Wei
         others.min_by(|a, b| a.ms().total_cmp(&b.ms()))
     });
     if let Some(next) = next {
-        let word = if next.ms() < best.ms() && next.allowed {
+        let word = if next.ms() < best.ms() && opening.is_some() {
+            "more than"
+        } else if next.ms() < best.ms() && next.allowed {
             "no more than a tie with"
         } else if next.ms() < best.ms() {
             "against"
@@ -37,6 +46,21 @@ pub(super) fn explain(request: &PlanRequest<'_>, weighed: &[Weighed], best: &Wei
         if let Some(why) = &next.why_not {
             _ = write!(text, " ({why})");
         }
+    }
+    match opening {
+        Some(Opening::Waiting { jobs, without_ms, with_ms }) => {
+            let all = counted(jobs + 1, "job", "jobs");
+            let (without, with) = (time_ms(*without_ms), time_ms(*with_ms));
+            _ = write!(text, "; opened for a stream of jobs: these {all} take {with} with it and {without} without");
+        }
+        Some(Opening::Missed { ms }) => {
+            let (lost, price) = (time_ms(*ms), time_ms(best.setup_ms));
+            _ = write!(
+                text,
+                "; opened for a stream of jobs: those so far lost {lost} without it, and opening takes {price}"
+            );
+        }
+        None => {}
     }
     if request.policy == DeviceChoice::Auto && request.work.gpu && !request.inventory_known {
         _ = write!(text, "; looking for a gpu and opening it would take {}", time_ms(INVENTORY_MS + SETUP_MS));

@@ -7,6 +7,7 @@ use crate::job::DeviceChoice;
 use crate::kernels::Work;
 use crate::model::Model;
 use crate::plan::priors::SETUP_MS;
+use crate::plan::stream::Stream;
 
 /// What finding out whether there is a GPU costs: loading the drivers and listing the adapters.
 pub(super) const INVENTORY_MS: f64 = 60.0;
@@ -76,6 +77,8 @@ pub struct PlanRequest<'a> {
     pub threads: u32,
     /// Whether somebody will read the reason, all candidates and the crossover, which cost more than the choice.
     pub explain: bool,
+    /// What waits behind the job and what has gone before it; nothing, by default.
+    pub stream: Stream<'a>,
 }
 
 impl PlanRequest<'_> {

@@ -12,7 +12,16 @@ fn learn(model: &mut Model, work: &Work, fingerprint: &str, lanes: u32, compute_
 
 fn predicted(work: &Work, devices: &[DeviceState], model: &Model, choice: &Choice) -> Prediction {
     let policy = DeviceChoice::Auto;
-    let request = PlanRequest { work, policy, devices, inventory_known: true, model, threads: 8, explain: true };
+    let request = PlanRequest {
+        work,
+        policy,
+        devices,
+        inventory_known: true,
+        model,
+        threads: 8,
+        explain: true,
+        stream: Stream::default(),
+    };
     let plan = plan(&request).unwrap();
     let candidate = plan.candidates.into_iter().find(|candidate| candidate.choice == *choice);
     candidate.and_then(|candidate| candidate.predicted).unwrap_or_else(|| panic!("{choice} is weighed"))

@@ -35,6 +35,11 @@ pub(super) fn together(lanes: &[Lane]) -> Option<(f64, Vec<f64>)> {
 /// When lanes that are free at these times have done `work_ms` of lane time between them, where those that are free early
 /// do more.
 pub(crate) fn end_together(free_ms: &[f64], work_ms: f64) -> Option<f64> {
+    // Most often even the last one is free before all is done.
+    let end_ms = (free_ms.iter().sum::<f64>() + work_ms.max(1e-9)) / free_ms.len() as f64;
+    if end_ms.is_finite() && free_ms.iter().all(|ms| *ms <= end_ms) {
+        return Some(end_ms);
+    }
     let lanes: Vec<Lane> = free_ms.iter().map(|&begins_ms| Lane { begins_ms, whole_ms: work_ms.max(1e-9) }).collect();
     together(&lanes).map(|(end_ms, _)| end_ms)
 }

@@ -91,6 +91,7 @@ impl Case<'_> {
             model: self.model,
             threads: 8,
             explain: true,
+            stream: Stream::default(),
         })
     }
 }
@@ -346,6 +347,7 @@ fn without_explaining_the_choice_is_the_same() {
             model: &model,
             threads: 8,
             explain: true,
+            stream: Stream::default(),
         };
         let long = plan(&request).unwrap();
         let short = plan(&PlanRequest { explain: false, ..request }).unwrap();

@@ -2,6 +2,7 @@
 
 use crate::device::DeviceId;
 use crate::kernels::Work;
+use crate::plan::stream::Outlook;
 
 /// Where to run.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,6 +137,8 @@ pub struct Plan {
     pub probe: Option<Part>,
     /// What each device that the job may run on is predicted to do; those of the choice come first.
     pub powers: Vec<Power>,
+    /// What it means for the stream that the job belongs to.
+    pub outlook: Outlook,
     /// How large the job is, where somebody will read the plan; `None` for one that was given.
     pub work: Option<Box<Work>>,
 }
@@ -152,6 +155,7 @@ impl Plan {
             gpus_known: false,
             probe: None,
             powers: Vec::new(),
+            outlook: Outlook::default(),
             work: None,
         }
     }

@@ -52,6 +52,7 @@ pub fn plan() -> Plan {
         gpus_known: true,
         crossover: Some(Crossover { choice: Choice::Cpu { threads: 1 }, units: 40_000, below: true }),
         probe: None,
+        outlook: Default::default(),
         powers: vec![Power {
             device: DeviceId::Gpu(0),
             lanes: 1,

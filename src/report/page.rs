@@ -15,7 +15,7 @@ a:focus-visible,summary:focus-visible,.wide:focus-visible{outline:2px solid var(
 table{border-collapse:collapse;font-size:.9rem;margin:.5em 0}caption{text-align:left;color:var(--soft);padding:.2em 0}\
 th,td{text-align:left;padding:.2em .8em .2em 0;border-bottom:1px solid var(--grid);vertical-align:top;white-space:nowrap;\
 font-variant-numeric:tabular-nums}th{font-weight:600}thead th{white-space:normal}tbody th{font-weight:400;white-space:normal;overflow-wrap:anywhere;\
-min-width:4rem;max-width:24rem}td:last-child{white-space:normal;max-width:34rem}td.text{white-space:normal;overflow-wrap:anywhere}\
+min-width:4rem;max-width:24rem}tbody th.short{white-space:nowrap}td:last-child{white-space:normal;max-width:34rem}td.text{white-space:normal;overflow-wrap:anywhere}\
 td.long{min-width:9rem}\
 dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(12rem,1fr));gap:.6em 1.5em;margin:1em 0}\
 dt{color:var(--soft);font-size:.85rem}dd{margin:0;font-size:1.1rem;overflow-wrap:anywhere}\

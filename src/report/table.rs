@@ -14,14 +14,14 @@ pub enum Align {
 /// A table: a head and rows, as wide as what is in them.
 #[derive(Clone, Debug)]
 pub struct Table {
-    head: Vec<(&'static str, Align)>,
+    head: Vec<(String, Align)>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table with this head and no rows.
-    pub fn new(head: &[(&'static str, Align)]) -> Self {
-        Self { head: head.to_vec(), rows: Vec::new() }
+    pub fn new<S: AsRef<str>>(head: &[(S, Align)]) -> Self {
+        Self { head: head.iter().map(|(name, align)| (name.as_ref().to_owned(), *align)).collect(), rows: Vec::new() }
     }
 
     /// Adds a row; cells that are missing stay empty.
@@ -40,8 +40,8 @@ impl Table {
                 cells.max().unwrap_or(0).max(width(name))
             })
             .collect();
-        let aligns: Vec<Align> = self.head.iter().map(|&(_, align)| align).collect();
-        let head: Vec<&str> = self.head.iter().map(|&(name, _)| name).collect();
+        let aligns: Vec<Align> = self.head.iter().map(|(_, align)| *align).collect();
+        let head: Vec<&str> = self.head.iter().map(|(name, _)| name.as_str()).collect();
         let mut text = format!("{indent}{}\n", style.faint(&line(&head, &widths, &aligns)));
         for row in &self.rows {
             let row: Vec<&str> = row.iter().map(String::as_str).collect();

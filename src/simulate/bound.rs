@@ -6,6 +6,7 @@
 //! itself. Third, the longest chain of jobs that wait for each other.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use crate::device::DeviceId;
 use crate::engine::order::WAITING_MAX;
@@ -18,6 +19,8 @@ use crate::simulate::{SimJob, SimWork};
 const GPUS_MAX: usize = 5;
 /// How often the weights are mended.
 const ROUNDS: u32 = 200;
+/// How finely loads are told apart by what devices take for them beside each other, while the weights are mended.
+const CLASSES_PER_OCTAVE: f64 = 32.0;
 
 /// The bound in milliseconds, for at most so many irregular jobs at once.
 pub(super) fn lower_bound_ms(jobs: &[SimJob], truth: &Truth<'_>, jobs_at_once: Option<usize>) -> f64 {
@@ -93,7 +96,11 @@ fn shared_out(jobs: &[SimJob], truth: &Truth<'_>) -> f64 {
                 let adds = devices.iter().zip(&may).map(|(device, may)| match (may, device) {
                     (false, _) => f64::INFINITY,
                     (true, DeviceId::Cpu) => units * unit_ms(work, *device, first, truth) / all_threads,
-                    (true, DeviceId::Gpu(_)) => units * unit_ms(work, *device, first, truth),
+                    // Whatever part of a job it takes: of each pass it is one chunk at least, or a part of one that counts as that.
+                    (true, DeviceId::Gpu(index)) => {
+                        let latency_ms = truth.machine().gpus[*index as usize].latency_ms.max(0.0);
+                        units * unit_ms(work, *device, first, truth) + latency_ms * f64::from(passes)
+                    }
                 });
                 parts.push((at, adds.collect()));
             }
@@ -130,31 +137,63 @@ fn best_weights(loads: &[Vec<f64>], fixed: &[Option<f64>]) -> f64 {
     if loads.iter().any(|load| (0..fixed.len()).all(|device| at(load, device).is_infinite())) {
         return f64::INFINITY;
     }
+    if loads.is_empty() {
+        return 0.0;
+    }
     let usual = |device: usize| loads.iter().map(|load| at(load, device)).filter(|ms| ms.is_finite()).sum::<f64>();
     let mut weights: Vec<f64> = (0..fixed.len())
-        .map(|device| if fixed[device].is_some() { 1.0 / usual(device).max(1e-9) } else { 0.0 })
+        .map(|device| if fixed[device].is_some() && usual(device) > 0.0 { 1.0 / usual(device).max(1e-9) } else { 0.0 })
         .collect();
-    let mut best = 0.0_f64;
+    let classes = classes(loads);
+    let (mut best, mut best_weights) = (f64::NEG_INFINITY, weights.clone());
     for round in 1..=ROUNDS {
         let sum: f64 = weights.iter().sum();
         weights.iter_mut().for_each(|weight| *weight /= sum);
         let mut busy: Vec<f64> = fixed.iter().map(|ms| ms.unwrap_or(0.0)).collect();
         let mut bound: f64 = busy.iter().zip(&weights).map(|(ms, weight)| ms * weight).sum();
-        for load in loads {
-            let cost = |device: usize| {
-                let ms = at(load, device);
-                if ms.is_finite() { ms * weights[device] } else { f64::INFINITY }
-            };
-            let cheapest = (0..fixed.len()).min_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap_or(0);
-            bound += cost(cheapest);
+        for load in &classes {
+            let (cheapest, cost) = cheapest(load, &weights, fixed);
+            bound += cost;
             busy[cheapest] += load[cheapest];
         }
-        best = best.max(bound);
+        if bound > best {
+            best = bound;
+            best_weights.clone_from(&weights);
+        }
         let most = busy.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
         let step = 1.0 / f64::from(round).sqrt();
         weights.iter_mut().zip(&busy).for_each(|(weight, ms)| *weight *= (step * (ms / most - 0.5)).exp());
     }
-    best
+    // Classes are almost alike, and the bound is to hold exactly.
+    let opening: f64 = fixed.iter().zip(&best_weights).map(|(ms, weight)| ms.unwrap_or(0.0) * weight).sum();
+    opening + loads.iter().map(|load| cheapest(load, &best_weights, fixed).1).sum::<f64>()
+}
+
+/// The device with the least weighted time for a load, and that time.
+fn cheapest(load: &[f64], weights: &[f64], fixed: &[Option<f64>]) -> (usize, f64) {
+    let cost = |device: usize| match (fixed[device], load[device].is_finite()) {
+        (Some(_), true) => load[device] * weights[device],
+        _ => f64::INFINITY,
+    };
+    let all = (0..fixed.len()).map(|device| (device, cost(device)));
+    all.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, f64::INFINITY))
+}
+
+/// Loads that are so much alike on all devices that the best weights can be told by their sums: there may be one a job.
+fn classes(loads: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let mut classes: HashMap<Vec<i32>, Vec<f64>> = HashMap::new();
+    for load in loads {
+        let first = load.iter().copied().find(|ms| ms.is_finite() && *ms > 0.0).unwrap_or(1.0);
+        let key = load.iter().map(|ms| ((ms / first).log2() * CLASSES_PER_OCTAVE) as i32).collect();
+        match classes.entry(key) {
+            Entry::Occupied(sum) => sum.into_mut().iter_mut().zip(load).for_each(|(sum, ms)| *sum += ms),
+            Entry::Vacant(place) => _ = place.insert(load.clone()),
+        }
+    }
+    // In an order that is the same each time: sums of floats depend on it.
+    let mut classes: Vec<(Vec<i32>, Vec<f64>)> = classes.into_iter().collect();
+    classes.sort_by(|a, b| a.0.cmp(&b.0));
+    classes.into_iter().map(|(_, load)| load).collect()
 }
 
 /// The longest job with all devices for itself, and the longest chain, where no device has to be opened any more.

@@ -97,6 +97,8 @@ impl Gpu {
 
 fn speed_of(speeds: &BTreeMap<String, f64>, usual: f64, kind: &str, variant: &str) -> f64 {
     let base = variant.split(' ').next().unwrap_or_default();
-    let named = speeds.get(&format!("{kind} {base}")).or_else(|| speeds.get(kind));
-    named.copied().unwrap_or(usual)
+    // There are a few of them, and this is asked for every chunk: no name is put together for it.
+    let is_it = |name: &str| name.strip_prefix(kind).and_then(|rest| rest.strip_prefix(' ')) == Some(base);
+    let named = speeds.iter().find(|(name, _)| is_it(name)).map(|(_, speed)| speed);
+    named.or_else(|| speeds.get(kind)).copied().unwrap_or(usual)
 }

@@ -70,6 +70,9 @@ impl Machine {
                 format!("{schema} is a format that this version does not read: it reads {SCHEMA}"),
             ));
         }
+        if let Ok(value) = serde_json::from_str(text) {
+            all_objects(&value)?;
+        }
         let mut reader = serde_json::Deserializer::from_str(text);
         let machine: Self = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let path = error.path().to_string();
@@ -146,8 +149,41 @@ fn field(field: &str, message: String) -> MachineError {
 fn unreadable(error: serde_json::Error) -> MachineError {
     let whole = error.to_string();
     let (line, column) = (error.line(), error.column());
-    let message = whole.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&whole).to_owned();
-    MachineError::Unreadable { line, column, message }
+    let message = whole.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&whole);
+    MachineError::Unreadable { line, column, message: plain(message) }
+}
+
+/// What a reader of JSON says, without the words of its programming language.
+fn plain(message: &str) -> String {
+    if message.starts_with("EOF while parsing") {
+        return "the text ends too early: a bracket or a quotation mark is not closed".to_owned();
+    }
+    let Some((found, expected)) = message.rsplit_once(", expected ") else { return message.to_owned() };
+    let expected = match expected {
+        "u32" | "u64" => "a whole number",
+        "f64" => "a number",
+        "a map" => "an object",
+        "a sequence" => "a list",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
+    };
+    let found = found.replace("invalid type: ", "").replace("invalid value: ", "");
+    let found = found.replace("floating point `", "the number `").replace("integer `", "the number `");
+    let found =
+        found.replacen("sequence", "a list", 1).replacen("map", "an object", 1).replacen("string \"", "the text \"", 1);
+    format!("{found}, expected {expected}")
+}
+
+/// The format's objects are to be written as objects: lists of the same values would be read as well, but nobody could tell what is what.
+fn all_objects(value: &serde_json::Value) -> Result<(), MachineError> {
+    let is_object = |place: &str, value: &serde_json::Value| match value {
+        serde_json::Value::Array(_) => Err(field(place, "a list, expected an object with names".to_owned())),
+        _ => Ok(()),
+    };
+    is_object("the machine", value)?;
+    is_object("cpu", &value["cpu"])?;
+    let gpus = value["gpus"].as_array().map(Vec::as_slice).unwrap_or_default();
+    gpus.iter().enumerate().try_for_each(|(index, gpu)| is_object(&format!("gpus[{index}]"), gpu))
 }
 
 fn named(place: &str, name: &str) -> Result<(), MachineError> {

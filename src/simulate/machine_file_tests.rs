@@ -87,31 +87,28 @@ fn fields_that_are_unknown_or_missing_and_other_types_are_told_with_their_place(
     for (text, expected) in [
         ("{\n  \"schema\": 1,\n  \"nme\": \"m\"\n}", "3:7: nme: unknown field `nme`, expected one of `schema`, `name`"),
         ("{\"schema\":1}", "1:12: missing field `name`"),
-        ("{\"schema\":1,", "1:12: EOF while parsing"),
+        ("{\"schema\":1,", "1:12: the text ends too early"),
         ("{\"name\":\"m\"}", "missing field `schema`"),
-        ("[]", "1:"),
-        ("", "1:0: EOF"),
+        ("[]", "the machine: a list"),
+        ("", "1:0: the text ends too early"),
     ] {
         let error = Machine::parse(text).unwrap_err().to_string();
         assert!(error.contains(expected), "{text}: {error}");
     }
     assert!(error_with("/cpu/thread", json!(1)).contains("cpu.thread: unknown field `thread`"));
-    assert!(
-        error_with("/cpu/threads", json!(1.5))
-            .contains("cpu.threads: invalid type: floating point `1.5`, expected u32")
-    );
+    assert!(error_with("/cpu/threads", json!(1.5)).contains("cpu.threads: the number `1.5`, expected a whole number"));
     assert!(
         error_with("/gpus/0/kind", json!("big"))
             .contains("gpus[0].kind: unknown variant `big`, expected one of `discrete`")
     );
-    assert!(error_with("/gpus/0/speed", json!("fast")).contains("gpus[0].speed: invalid type: string"));
+    assert!(error_with("/gpus/0/speed", json!("fast")).contains("gpus[0].speed: the text \"fast\", expected a number"));
     // As JSON has none, and one that is missing.
     let text = whole().to_string();
     for (from, to, expected) in [
         ("\"latency_ms\":0", "\"latency_ms\":NaN", "gpus[0].latency_ms: expected value"),
         ("\"latency_ms\":0", "\"latency_ms\":1e999", "gpus[0].latency_ms: number out of range"),
         ("\"latency_ms\":0,", "", "gpus[0]: missing field `latency_ms`"),
-        ("\"stats f32\":2.0", "\"stats f32\":null", "cpu.speeds.stats f32: invalid type: null, expected f64"),
+        ("\"stats f32\":2.0", "\"stats f32\":null", "cpu.speeds.stats f32: null, expected a number"),
     ] {
         let error = Machine::parse(&text.replacen(from, to, 1)).unwrap_err().to_string();
         assert!(text.contains(from) && error.contains(expected), "{to}: {error}");
@@ -125,4 +122,22 @@ fn names_of_speeds_that_are_no_kinds_are_found() {
     machine.cpu.speeds.insert("prime numbers".to_owned(), 1.0);
     machine.gpus[0].speeds.insert("stat".to_owned(), 1.0);
     assert_eq!(machine.unknown_kinds(), ["cpu.speeds: prime numbers", "gpus[0].speeds: stat"]);
+}
+
+#[test]
+fn lists_of_values_are_no_objects_and_errors_are_in_plain_words() {
+    for (text, expected) in [
+        ("[1, \"m\", [], {}, []]", "the machine: a list, expected an object with names"),
+        ("{\"schema\":1,\"name\":\"m\",\"cpu\":[2,1,1.0,0.9,{}]}", "cpu: a list, expected an object with names"),
+        ("{\"schema\":1,\"name\":\"m\",\"gpus\":[[]]}", "gpus[0]: a list, expected an object with names"),
+        ("7", "1:1: the number `7`, expected an object"),
+        ("{\"schema\":1,\"name\":7}", "name: the number `7`, expected a string"),
+        ("{\"schema\":1,\"name\":\"m\",\"gpus\":{}}", "gpus: an object, expected a list"),
+        ("{\"schema\":1,\"name\":\"m\",\"cpu\":{\"threads\":\"two\"}}", "the text \"two\", expected a whole number"),
+        ("{\"schema\":1,\"name\":\"m\",\"cpu\":{\"threads\":-1}}", "the number `-1`, expected a whole number"),
+    ] {
+        let error = Machine::parse(text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+        assert!(!error.contains("struct") && !error.contains("u32"), "{error}");
+    }
 }

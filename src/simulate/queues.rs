@@ -38,10 +38,6 @@ impl Queues {
     pub fn len(&self, line: Line) -> usize {
         self.0[line as usize].len()
     }
-
-    pub fn all(&self) -> usize {
-        self.0.iter().map(BinaryHeap::len).sum()
-    }
 }
 
 /// Which jobs wait for which.

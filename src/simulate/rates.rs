@@ -43,6 +43,14 @@ impl Line {
         let ms_per_unit = median(slopes).unwrap_or((long_ms - fixed_ms) / many);
         Some(Self { fixed_ms: Some(fixed_ms), ms_per_unit })
     }
+
+    /// What all of these `(units, ms)` come to together, for places where no part of a time is kept apart: what does not grow with
+    /// size is in it, as is what takes unusually long, since both are in what a run takes.
+    fn of_all(points: &[(f64, f64)]) -> Option<Self> {
+        let told = points.iter().filter(|(units, ms)| *units > 0.0 && *ms > 0.0);
+        let (units, ms) = told.fold((0.0, 0.0), |(units, ms), point| (units + point.0, ms + point.1));
+        (units > 0.0).then_some(Self { fixed_ms: None, ms_per_unit: ms / units })
+    }
 }
 
 /// As `speeds` name a kernel and the first word of its variant.
@@ -128,7 +136,11 @@ impl<'a> Known<'a> {
         }
         let curve = |points: Vec<(f64, f64)>| {
             let longest_ms = points.iter().map(|(_, ms)| *ms).fold(0.0, f64::max);
-            Some((Line::through(points)?, longest_ms))
+            let line = match place {
+                Place::Cpu => Line::of_all(&points),
+                Place::Gpu => Line::through(points),
+            };
+            Some((line?, longest_ms))
         };
         let all = points.into_iter().filter_map(|(key, points)| Some((key, curve(points)?)));
         let (curves, short): (BTreeMap<_, _>, BTreeMap<_, _>) =

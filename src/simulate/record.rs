@@ -4,24 +4,27 @@ use std::time::Duration;
 
 use crate::device::DeviceId;
 use crate::engine::dispatch::Ticket;
+use crate::job::Cause;
+use crate::plan::Plan;
 use crate::simulate::outcome::{DeviceUse, Waiting, duration};
 use crate::simulate::{Machine, SimJob};
-use crate::timeline::{JobLine, Levels, Span, Timeline, Track};
+use crate::timeline::{JobLine, Judged, Levels, Span, Timeline, Track, beginning};
 
 /// What is written down.
 #[derive(Debug)]
 pub(super) struct Record {
     pub chunks: u64,
     pub jobs: u64,
-    /// When each job might have begun.
-    pub ready_ms: Vec<f64>,
+    /// When each job might have begun; below 0 where it may not yet.
+    ready_ms: Vec<f64>,
     waits_ms: Vec<f64>,
     busy_ms: Vec<f64>,
     /// Work by device, in milliseconds of one thread of a usual CPU.
     work_ms: Vec<f64>,
     timeline: Option<Timeline>,
     memory: Levels,
-    queue: Levels,
+    /// When there was one more job that might have begun and had not, or one less.
+    queue: Vec<(f64, i64)>,
     threads: u32,
 }
 
@@ -39,19 +42,30 @@ impl Record {
         Self {
             chunks: 0,
             jobs: 0,
-            ready_ms: vec![0.0; jobs],
+            ready_ms: vec![-1.0; jobs],
             waits_ms: Vec::with_capacity(jobs),
             busy_ms: vec![0.0; devices],
             work_ms: vec![0.0; devices],
             timeline,
             memory: Levels::default(),
-            queue: Levels::default(),
+            queue: Vec::new(),
             threads,
         }
     }
 
-    /// A job has begun.
+    /// A job might begin from now on.
+    pub fn ready(&mut self, job: u32, now_ms: f64) {
+        self.ready_ms[job as usize] = now_ms;
+        if self.timeline.is_some() {
+            self.queue.push((now_ms, 1));
+        }
+    }
+
+    /// A job has begun, or is going to at this time.
     pub fn begun(&mut self, job: u32, now_ms: f64) {
+        if self.timeline.is_some() {
+            self.queue.push((now_ms, -1));
+        }
         self.waits_ms.push((now_ms - self.ready_ms[job as usize]).max(0.0));
     }
 
@@ -77,16 +91,17 @@ impl Record {
             timeline.tracks.push(Track { name, device: None });
         }
         let (begin, end) = (duration(begin_ms), duration(end_ms));
-        timeline.spans.push(Span { track: first + place, begin, end, job, jobs: 1, what: "waiting" });
+        timeline.spans.push(Span { track: first + place, begin, end, job, jobs: 1, what: "wait" });
     }
 
     /// A job has ended.
-    pub fn ended(&mut self, job: &SimJob, at: u32, ran_on: &str, began_ms: f64, now_ms: f64, plan: &Foreseen) {
+    pub fn ended(&mut self, job: &SimJob, at: u32, ran_on: &str, began_ms: f64, now_ms: f64, plan: Option<&Plan>) {
         self.jobs += 1;
         if let Some(timeline) = &mut self.timeline {
             let ready_ms = self.ready_ms[at as usize];
             let achieved_ms = (now_ms - began_ms).max(0.0);
-            let regret_ms = plan.best_other_ms.map_or(0.0, |other| (achieved_ms - other).max(0.0));
+            let Judged { predicted_ms, regret_ms, reason } =
+                plan.map_or_else(Judged::default, |plan| Judged::of(plan, achieved_ms));
             timeline.jobs.push(JobLine {
                 index: job.index,
                 id: job.id.clone(),
@@ -97,21 +112,42 @@ impl Record {
                 submitted: duration(ready_ms),
                 queued: duration(began_ms - ready_ms),
                 ended: duration(now_ms),
-                predicted_ms: plan.predicted_ms,
+                predicted_ms,
                 achieved_ms,
                 regret_ms,
-                reason: None,
+                reason,
             });
         }
     }
 
-    /// How much memory is spoken for, and how many jobs wait, from now on.
-    pub fn levels(&mut self, now_ms: f64, reserved_bytes: u64, queued: u64) {
-        let now = duration(now_ms);
-        for (levels, level) in [(&mut self.memory, reserved_bytes), (&mut self.queue, queued)] {
-            if levels.now() != level {
-                levels.set(now, level);
-            }
+    /// A job cannot run on this machine.
+    pub fn refused(&mut self, job: &SimJob, at: u32, now_ms: f64, cause: Cause, why: &str) {
+        let Some(timeline) = &mut self.timeline else { return };
+        let submitted_ms = self.ready_ms[at as usize].max(0.0);
+        if self.ready_ms[at as usize] >= 0.0 {
+            self.queue.push((now_ms, -1));
+        }
+        timeline.jobs.push(JobLine {
+            index: job.index,
+            id: job.id.clone(),
+            kind: job.kind,
+            cause: Some(cause.name()),
+            message: Some(beginning(why)),
+            ran_on: "none".to_owned(),
+            submitted: duration(submitted_ms),
+            queued: duration(now_ms - submitted_ms),
+            ended: duration(now_ms),
+            predicted_ms: None,
+            achieved_ms: 0.0,
+            regret_ms: 0.0,
+            reason: None,
+        });
+    }
+
+    /// How much memory is spoken for from now on.
+    pub fn memory(&mut self, now_ms: f64, reserved_bytes: u64) {
+        if self.memory.now() != reserved_bytes {
+            self.memory.set(duration(now_ms), reserved_bytes);
         }
     }
 
@@ -141,19 +177,19 @@ impl Record {
         timeline.spans.sort_by_key(|span| (span.begin, span.track));
         timeline.jobs.sort_by_key(|job| job.index);
         timeline.memory = self.memory.changes();
-        timeline.queue = self.queue.changes();
+        self.queue.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
+        let (mut queue, mut waiting) = (Levels::default(), 0_i64);
+        for (at, &(at_ms, change)) in self.queue.iter().enumerate() {
+            waiting += change;
+            // What changes at once is one change.
+            if self.queue.get(at + 1).is_none_or(|(next_ms, _)| *next_ms > at_ms) {
+                queue.set(duration(at_ms), waiting.max(0) as u64);
+            }
+        }
+        timeline.queue = queue.changes();
         timeline.makespan = makespan;
         Some(timeline)
     }
-}
-
-/// What was foreseen of a job.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Foreseen {
-    /// How long it takes, waiting left out.
-    pub predicted_ms: Option<f64>,
-    /// How long the best of the other choices was predicted to take, waiting left out.
-    pub best_other_ms: Option<f64>,
 }
 
 pub(super) fn place(device: DeviceId) -> usize {

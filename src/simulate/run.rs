@@ -8,18 +8,21 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::device::{DeviceId, Phases};
+use crate::engine::batch::SMALL_MS;
 use crate::engine::dispatch::{Action, Dispatch, Event, Lanes, Ticket};
 use crate::engine::order::{OPEN_PER_LANE, WAITING_MAX};
 use crate::engine::queue::Class;
 use crate::engine::short::Short;
+use crate::engine::stream::Streams;
 use crate::job::DeviceChoice;
+use crate::kernels::Work;
 use crate::model::Model;
-use crate::plan::{DeviceState, Policy};
+use crate::plan::{DeviceState, Plan, Policy};
 use crate::simulate::bound::lower_bound_ms;
 use crate::simulate::clock::Clock;
 use crate::simulate::outcome::duration;
 use crate::simulate::queues::{Gates, Line, Queues};
-use crate::simulate::record::{Foreseen, Record};
+use crate::simulate::record::Record;
 use crate::simulate::teach::{devices, teach};
 use crate::simulate::truth::Truth;
 use crate::simulate::{Machine, SimJob, SimWork, Simulated};
@@ -103,6 +106,7 @@ struct Run<'a> {
     model: Model,
     small: SmallPlans<'a>,
     short: Short,
+    streams: Streams,
     queues: Queues,
     gates: Gates,
     /// What each job is told, once it may begin.
@@ -140,6 +144,7 @@ impl<'a> Run<'a> {
             model: teach(machine, &states, jobs),
             small: SmallPlans::default(),
             short: Short::new(),
+            streams: Streams::default(),
             queues: Queues::default(),
             gates: Gates::new(jobs),
             told: vec![DeviceChoice::Auto; jobs.len()],
@@ -192,7 +197,7 @@ impl<'a> Run<'a> {
     /// A job may begin.
     fn enqueue(&mut self, at: u32) {
         let job = &self.jobs[at as usize];
-        self.record.ready_ms[at as usize] = self.clock.now_ms();
+        self.record.ready(at, self.clock.now_ms());
         let line = match &job.work {
             SimWork::Task { waits: true, .. } => Line::Outside,
             SimWork::Task { .. } => Line::Tasks,
@@ -205,6 +210,9 @@ impl<'a> Run<'a> {
                 if Class::of(told) == Class::Gpu { Line::Gpu } else { Line::Cpu }
             }
         };
+        if let Some(work) = self.streams_in(at) {
+            self.streams.join(work, self.told[at as usize]);
+        }
         self.queues.push(line, job.turn(), at);
     }
 
@@ -218,8 +226,7 @@ impl<'a> Run<'a> {
             }
         }
         if self.record.has_timeline() {
-            let queued = self.queues.all() + self.parked.len();
-            self.record.levels(self.clock.now_ms(), self.reserved_bytes, queued as u64);
+            self.record.memory(self.clock.now_ms(), self.reserved_bytes);
         }
     }
 
@@ -241,7 +248,7 @@ impl<'a> Run<'a> {
                     }
                     self.open_batch(line);
                 } else {
-                    self.queues.pop(line);
+                    self.pop_kernel(line);
                     if self.parked.is_empty() && self.fits(job) {
                         self.open(job);
                     } else {
@@ -269,6 +276,23 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Takes the next kernel's job out of its queue.
+    fn pop_kernel(&mut self, line: Line) {
+        if let Some(at) = self.queues.pop(line)
+            && let Some(work) = self.streams_in(at)
+        {
+            self.streams.leave(work, self.told[at as usize]);
+        }
+    }
+
+    /// The work of a job that counts among those for which a GPU may be opened: the engine has small ones run before it counts.
+    fn streams_in(&self, at: u32) -> Option<&'a Work> {
+        let jobs: &'a [SimJob] = self.jobs;
+        let SimWork::Kernel(work) = &jobs[at as usize].work else { return None };
+        let speed = self.truth.machine().cpu.speed_of(work.kernel, &work.variant);
+        (work.prior_ms() > SMALL_MS * speed).then_some(work)
+    }
+
     /// Whether there is memory for a job. One that needs more than there is runs alone.
     fn fits(&self, job: u32) -> bool {
         let need = self.need(job);
@@ -283,10 +307,10 @@ impl<'a> Run<'a> {
         self.record.begun(job, self.clock.now_ms());
     }
 
-    fn finish(&mut self, at: u32, ran_on: &str, began_ms: f64, foreseen: &Foreseen) {
+    fn finish(&mut self, at: u32, ran_on: &str, began_ms: f64, plan: Option<&Plan>) {
         let now_ms = self.clock.now_ms();
         self.last_ms = now_ms;
-        self.record.ended(&self.jobs[at as usize], at, ran_on, began_ms, now_ms, foreseen);
+        self.record.ended(&self.jobs[at as usize], at, ran_on, began_ms, now_ms, plan);
         for child in self.gates.end(at) {
             self.enqueue(child);
         }

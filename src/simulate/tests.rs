@@ -7,20 +7,18 @@ use super::*;
 use crate::job::DeviceChoice;
 use crate::kernels::Work;
 use crate::plan::Policy;
+use crate::random::SplitMix64;
 
-/// A small generator of its own, so that a failing case is one seed.
-pub(super) struct Dice(u64);
+/// Random numbers in bounds.
+pub(super) struct Dice(SplitMix64);
 
 impl Dice {
     pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+        Self(SplitMix64(seed))
     }
 
     fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % bound.max(1)
+        self.0.next_u64() % bound.max(1)
     }
 
     /// From `low` to `high`, each octave as likely.
@@ -245,4 +243,51 @@ fn machines_beyond_all_bounds_are_simulated_to_the_end() {
             }
         }
     }
+}
+
+#[test]
+fn the_queue_of_a_timeline_holds_jobs_until_they_begin_and_plans_say_what_is_regretted() {
+    let jobs: Vec<SimJob> = (0..40).map(|index| kernel(index, work(100_000_000, 1.0))).collect();
+    let options = Options { timeline: true, hidden_truth: Some(3), ..Options::default() };
+    let run = simulate(&jobs, &machine(2, vec![gpu(10.0)]), &options);
+    let timeline = run.timeline.as_ref().unwrap();
+    assert_eq!(
+        timeline.queue.first().unwrap().1,
+        40 - 1 - u64::from(timeline.jobs[1].queued.is_zero()),
+        "{:?}",
+        timeline.queue
+    );
+    assert_eq!(timeline.queue.last().unwrap().1, 0);
+    for &(at, waiting) in &timeline.queue {
+        let began = |line: &crate::timeline::JobLine| line.submitted + line.queued;
+        let expected = timeline.jobs.iter().filter(|line| line.submitted <= at && began(line) > at).count();
+        assert!(waiting.abs_diff(expected as u64) <= 1, "{at:?}: {waiting} {expected}");
+    }
+    assert!(timeline.jobs.iter().any(|line| line.regret_ms > 0.0));
+    for line in &timeline.jobs {
+        assert_eq!(line.reason.is_some(), line.regret_ms > 0.0, "{line:?}");
+    }
+}
+
+#[test]
+fn a_timeline_tells_of_jobs_that_cannot_run() {
+    let mut jobs: Vec<SimJob> = (0..4).map(|index| kernel(index, work(1_000_000, 1.0))).collect();
+    jobs[1].device = Some(DeviceChoice::Gpu);
+    jobs[2].after = vec![1];
+    let run = simulate(&jobs, &machine(2, vec![]), &Options { timeline: true, ..Options::default() });
+    let timeline = run.timeline.as_ref().unwrap();
+    let causes: Vec<Option<&str>> = timeline.jobs.iter().map(|line| line.cause).collect();
+    assert_eq!(causes, [None, Some("no_device"), Some("skipped"), None]);
+    assert!(timeline.jobs[1].message.as_ref().unwrap().contains("no such device"), "{:?}", timeline.jobs[1]);
+    assert_eq!(timeline.queue.last().unwrap().1, 0, "{:?}", timeline.queue);
+}
+
+/// What each job waits for a GPU before it begins a chunk counts in the bound too.
+#[test]
+fn the_bound_knows_the_latency_of_a_gpu() {
+    let slow = Gpu { latency_ms: 5.0, cold_start_ms: 0.0, ..gpu(1000.0) };
+    let mut jobs: Vec<SimJob> = (0..100).map(|index| kernel(index, work(1_000, 1.0))).collect();
+    jobs.iter_mut().for_each(|job| job.device = Some(DeviceChoice::Gpu));
+    let run = simulate(&jobs, &machine(2, vec![slow]), &Options::default());
+    assert!(run.lower_bound.as_millis() >= 499 && run.lower_bound <= run.makespan.mul_f64(1.000_001), "{run:?}");
 }

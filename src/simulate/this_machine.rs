@@ -11,7 +11,7 @@ use crate::simulate::rates::{Known, Place, median, rounded};
 use crate::simulate::{Cpu, Gpu, GpuKind, Machine};
 
 /// Threads that are worth less than this may not have been measured alone.
-const BUSY: f64 = 0.1;
+const THREADS_WORTH_MIN: f64 = 0.1;
 
 /// What is known of a machine without measuring.
 #[derive(Clone, Copy, Debug)]
@@ -39,9 +39,16 @@ pub fn this_machine(inventory: &Inventory<'_>, model: &Model) -> Machine {
     Machine { schema: SCHEMA, name: inventory.name.to_owned(), notes, cpu, gpus }
 }
 
+impl Cpu {
+    /// Whether its threads are worth so little beside each other that others may have kept it busy while it was measured.
+    pub fn seems_to_have_been_busy(&self) -> bool {
+        self.threads > 1 && self.thread_efficiency < THREADS_WORTH_MIN
+    }
+}
+
 fn cpu(inventory: &Inventory<'_>, known: &Known<'_>, notes: &mut Vec<String>) -> Cpu {
     let (efficiency, whence) = match known.thread_efficiency() {
-        Some(measured) if measured < BUSY => {
+        Some(measured) if measured < THREADS_WORTH_MIN => {
             (rounded(measured), "measured, and low: if other programs kept the cpu busy, calibrate again")
         }
         Some(measured) => (rounded(measured), "measured"),

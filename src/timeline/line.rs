@@ -22,14 +22,8 @@ impl JobLine {
         let achieved_ms = timings.predictable().as_secs_f64() * 1e3;
         // How long something took that did not come to its end says nothing of a prediction.
         let plan = outcome.plan.as_deref().filter(|_| outcome.result.is_ok());
-        let other = plan.and_then(best_other);
-        let regret_ms = other.map_or(0.0, |(_, other_ms)| (achieved_ms - other_ms).max(0.0));
-        let reason = |plan: &Plan| {
-            let (other, other_ms) = other.filter(|_| regret_ms > 0.0)?;
-            let (reason, takes) = (&plan.reason, time_ms(other_ms));
-            let reason = if reason.is_empty() { String::new() } else { format!("{reason}; ") };
-            Some(format!("{reason}{} was predicted to take {takes} once it begins", other.choice).into())
-        };
+        let Judged { predicted_ms, regret_ms, reason } =
+            plan.map_or_else(Judged::default, |plan| Judged::of(plan, achieved_ms));
         Self {
             index: outcome.index,
             id: outcome.id.clone(),
@@ -40,15 +34,39 @@ impl JobLine {
             submitted: ended.saturating_sub(timings.total),
             queued: timings.queued,
             ended,
-            predicted_ms: plan.and_then(chosen).and_then(runs_ms),
+            predicted_ms,
             achieved_ms,
             regret_ms,
-            reason: plan.and_then(reason),
+            reason,
         }
     }
 }
 
-fn beginning(message: &str) -> Arc<str> {
+/// What a job took, beside its plan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Judged {
+    /// What its plan predicted that it takes, waiting left out.
+    pub predicted_ms: Option<f64>,
+    pub regret_ms: f64,
+    pub reason: Option<Arc<str>>,
+}
+
+impl Judged {
+    /// Of a job that took so long, waiting left out.
+    pub fn of(plan: &Plan, achieved_ms: f64) -> Self {
+        let other = best_other(plan);
+        let regret_ms = other.map_or(0.0, |(_, other_ms)| (achieved_ms - other_ms).max(0.0));
+        let reason = other.filter(|_| regret_ms > 0.0).map(|(other, other_ms)| {
+            let (reason, takes) = (&plan.reason, time_ms(other_ms));
+            let reason = if reason.is_empty() { String::new() } else { format!("{reason}; ") };
+            format!("{reason}{} was predicted to take {takes} once it begins", other.choice).into()
+        });
+        Self { predicted_ms: chosen(plan).and_then(runs_ms), regret_ms, reason }
+    }
+}
+
+/// As much of a message as a line keeps.
+pub(crate) fn beginning(message: &str) -> Arc<str> {
     match message.char_indices().nth(MESSAGE_CHARS) {
         Some((end, _)) => format!("{} …", &message[..end]).into(),
         None => message.into(),

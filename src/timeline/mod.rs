@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::device::DeviceId;
 
 pub use levels::Levels;
+pub(crate) use line::{Judged, beginning};
 pub use thin::join_neighbours;
 
 /// All of it.

@@ -36,7 +36,15 @@ fn a_bench_keeps_to_its_time_and_times_every_variant() {
 fn a_bench_says_in_words_whether_more_threads_are_worth_it() {
     let ended = tandem(&SMALL).expect(0);
     assert!(ended.out.starts_with("cpu ") && ended.out.contains("\nkind "), "{}", ended.out);
-    assert!(ended.out.contains("\nprimes numbers: 2 threads are "), "{}", ended.out);
+    for variant in ["numbers", "range"] {
+        // Beneath the rows of each, and once more for all of them at the end.
+        assert_eq!(ended.out.matches(&format!("\nprimes {variant}: use ")).count(), 2, "{}", ended.out);
+    }
+    assert!(ended.out.contains("\n  why: ") && ended.out.contains("\n  2 threads "), "{}", ended.out);
+    let guide = &ended.out[ended.out.find("\nWhat to use\n").unwrap()..];
+    let grid: Vec<&str> = guide.lines().filter(|line| line.starts_with("  ")).collect();
+    assert!(grid[0].contains("500") && grid[0].contains("4,000"), "{guide}");
+    assert!(grid[1].starts_with("  primes numbers  ") && grid[1].contains(" thread"), "{guide}");
 }
 
 #[test]
@@ -92,7 +100,7 @@ fn a_gpu_has_phases_and_a_reason_why_it_loses() {
     for verdict in of_type(&ended, "verdict") {
         let challenge = &verdict["challenges"][0];
         assert_eq!(challenge["place"], "gpu:0");
-        if gpu["software"] == true && challenge["fresh"] == "never" {
+        if gpu["software"] == true && challenge["fresh"] == "never" && challenge["told_apart"] == "largest" {
             assert_eq!(challenge["lost"]["reason"], "software", "{verdict}");
         }
     }
@@ -103,7 +111,7 @@ fn what_is_no_kind_no_size_and_no_format_is_refused_before_anything_runs() {
     let (folder, _) = file("unused", "");
     let inside = folder.path().join("none").join("r.json");
     for (args, expected) in [
-        (&["bench", "prime"][..], "kinds are primes, stats, factor, fibonacci"),
+        (&["bench", "prime"][..], "kinds are primes, stats, corr, factor, fibonacci"),
         (&["bench", "nowhere/jobs.jsonl"], "neither a kind nor a job file"),
         (&["bench", "primes", "--export", "r.yaml"], "use one of .json, .csv, .md, .html"),
         (&["bench", "primes", "--export", "r"], "use one of .json"),
@@ -199,6 +207,28 @@ fn a_baseline_that_was_much_faster_fails_the_bench_and_a_slower_one_does_not() {
 }
 
 #[test]
+fn what_seems_slower_is_measured_again_and_a_baseline_is_not_written_over() {
+    let (folder, path, report) = small_report();
+    let fast = write(folder.path(), "fast.json", stretch(&report, 1e-6).to_string());
+    let export = folder.path().join("new.json");
+    let args = [&SMALL[..], &["--baseline", &fast, "--export", export.to_str().unwrap(), "--json"]].concat();
+    let ended = tandem(&args).expect(1);
+    assert!(ended.err.contains("measuring again what seems slower: 4 rows"), "{}", ended.err);
+    let rows = of_type(&ended, "comparison")[0]["rows"].as_array().unwrap().clone();
+    assert!(rows.iter().all(|row| row["change"] == "regressed" && row["again_ms"].as_f64().unwrap() > 0.0), "{rows:?}");
+    let kept: Value = serde_json::from_str(&fs::read_to_string(&export).unwrap()).unwrap();
+    assert_eq!(kept["again"]["rows"].as_array().unwrap().len(), 4);
+    assert_eq!(kept["ceilings_after"].as_array().unwrap().len(), kept["ceilings"].as_array().unwrap().len());
+    // Another session says otherwise.
+    let slow = write(folder.path(), "slow.json", stretch(&report, 1e6).to_string());
+    tandem(&[&SMALL[..], &["--baseline", &fast, "--baseline", &slow]].concat()).expect(0);
+    let before = fs::read(&path).unwrap();
+    let refused = tandem(&[&SMALL[..], &["--baseline", &path, "--export", &path]].concat()).expect(2);
+    assert!(refused.err.contains("is the baseline: name another file") && refused.out.is_empty(), "{}", refused.err);
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
 fn a_baseline_of_another_format_is_a_usage_error() {
     let (folder, path, mut report) = small_report();
     report["schema"] = 99.into();
@@ -248,6 +278,9 @@ fn a_job_file_is_run_on_the_cpu_and_as_it_stands_and_regret_is_told() {
     assert_eq!(kept["files"][0]["runs"][0]["runs_ms"].as_array().unwrap().len(), 3);
     let text = tandem(&["bench", &path, "--runs", "2"]).expect(0).out;
     assert!(text.contains("jobs.jsonl: 3 jobs") && text.contains("the best of the forced runs"), "{text}");
+    let empty = write(folder.path(), "empty.jsonl", "\n");
+    let text = tandem(&["bench", &empty]).expect(0).out;
+    assert!(text.contains("empty.jsonl: 0 jobs\nthere is nothing to run\n"), "{text}");
     let refused = tandem(&["bench", &path, "--export", &path]).expect(2);
     assert!(refused.err.contains("the ending of") || refused.err.contains("is the job file"), "{}", refused.err);
 }

@@ -2,6 +2,7 @@
 #![cfg(feature = "cli")]
 
 mod bench;
+mod corr;
 mod factor_and_fibonacci;
 mod from_multiprocessing;
 mod interruption;

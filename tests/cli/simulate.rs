@@ -74,7 +74,7 @@ fn auto_is_the_best_policy_or_within_a_twentieth_of_it_on_every_example_though_t
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/machines");
     let machines = ["ci-runner", "h100-server", "laptop-integrated", "workstation"];
     let machines = machines.map(|name| format!("{folder}/{name}.json"));
-    let files = ["uniform", "irregular", "mixed"].map(example);
+    let files = ["uniform", "irregular", "mixed", "stream"].map(example);
     let mut others_above = 0.0_f64;
     for seed in ["1", "2", "3"] {
         let mut args = vec!["simulate"];
@@ -82,7 +82,7 @@ fn auto_is_the_best_policy_or_within_a_twentieth_of_it_on_every_example_though_t
         machines.iter().for_each(|machine| args.extend(["--machine", machine]));
         args.extend(["--policy", "all", "--hidden-truth", seed, "--json"]);
         let lines = tandem(&args).expect(0).json();
-        assert_eq!(lines.len(), 3 * 4 * 5);
+        assert_eq!(lines.len(), 4 * 4 * 5);
         for line in &lines {
             let (policy, above) = (line["policy"].as_str().unwrap(), line["regret"].as_f64().unwrap());
             assert!(policy != "auto" || above <= 0.05, "seed {seed}: {above}: {line}");
@@ -90,6 +90,23 @@ fn auto_is_the_best_policy_or_within_a_twentieth_of_it_on_every_example_though_t
         }
     }
     assert!(others_above > 1.0, "the policies differ: {others_above}");
+}
+
+/// None of these jobs would open a GPU for itself, and together they should.
+#[test]
+fn a_stream_of_jobs_of_some_milliseconds_opens_a_gpu_that_ends_it_far_earlier() {
+    let jobs = |width: u64, count: usize| format!("{{\"kind\":\"primes\",\"range\":[0,{width}]}}\n").repeat(count);
+    let (folder, medium) = file("medium.jsonl", jobs(400_000_000, 600));
+    let short = write(folder.path(), "short.jsonl", jobs(100_000_000, 3000));
+    let machines = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/machines");
+    for name in ["h100-server", "laptop-integrated", "workstation"] {
+        let machine = format!("{machines}/{name}.json");
+        let args = ["simulate", &medium, &short, "--machine", &machine, "--policy", "all", "--json"];
+        for line in tandem(&args).expect(0).json().iter().filter(|line| line["policy"] == "auto") {
+            assert!(line["regret"].as_f64().unwrap() <= 0.05, "{line}");
+            assert!(line["devices"][1]["share"].as_f64().unwrap() > 0.2, "{line}");
+        }
+    }
 }
 
 #[test]
@@ -112,8 +129,17 @@ fn what_cannot_be_simulated_is_told_and_the_rest_is() {
     );
     assert!(lines[0]["left_out"][0]["why"].as_str().unwrap().contains("not-there.npy"), "{}", lines[0]);
     assert!(lines[0]["left_out"][1]["id"].is_null() && lines[0]["left_out"][1]["why"].is_string(), "{}", lines[0]);
-    let none = tandem(&["simulate", &write(folder.path(), "empty.jsonl", "\n"), "--machine", &here]).expect(2);
-    assert!(none.err.contains("no job in it"), "{}", none.err);
+    let none = tandem(&["simulate", &write(folder.path(), "empty.jsonl", "\n"), "--machine", &here]).expect(0);
+    assert!(none.err.contains("there is no job in it") && none.out.contains("0 jobs"), "{} {}", none.err, none.out);
+    let none = tandem(&["simulate", &write(folder.path(), "broken.jsonl", "broken\n"), "--machine", &here]).expect(1);
+    assert!(none.err.contains("no job in it that could be simulated"), "{}", none.err);
+    let report = folder.path().join("run.html");
+    tandem(&["simulate", &path, "--machine", &here, "--report", report.to_str().unwrap()]).expect(1);
+    let page = std::fs::read_to_string(&report).unwrap();
+    for expected in ["not-there.npy", "no such device: gpu", "bad_input", "no_device"] {
+        assert!(page.contains(expected), "{expected}");
+    }
+    assert!(!page.contains("No job failed"));
     assert!(tandem(&["simulate", &path, "--policy", "best"]).expect(2).err.contains("round-robin"));
     assert!(tandem(&["simulate", &path, "--machine", "nowhere.json"]).expect(2).err.contains("nowhere.json"));
 }
@@ -158,9 +184,9 @@ fn a_machine_comes_from_standard_input_too_but_not_twice() {
         tandem(&["simulate", &path, "--machine", &here, "--json"]).expect(0).out
     );
     let err = tandem_reading(&["simulate", "-", "--machine", "-"], &text).expect(2).err;
-    assert!(err.contains("standard input"), "{err}");
+    assert!(err.contains("standard input was named twice"), "{err}");
     let err = tandem_reading(&args, b"{\"schema\":1,\"name\":7}").expect(2).err;
-    assert!(err.contains("standard input:1:20: name: invalid type"), "{err}");
+    assert!(err.contains("standard input:1:20: name: the number `7`, expected a string"), "{err}");
 }
 
 #[test]

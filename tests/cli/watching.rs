@@ -63,8 +63,11 @@ fn a_job_log_that_cannot_be_written_is_named_and_no_result_is_lost() {
         assert!(ended.err.contains("--joblog: /dev/full: ") && ended.err.contains("3 jobs, 0 failed"), "{}", ended.err);
     }
     let nowhere = folder.path().join("none/log.tsv");
-    let ended = tandem(&["run", &jobs, "--joblog", nowhere.to_str().unwrap()]).expect(1);
-    assert!(ended.err.contains("none/log.tsv: ") && ended.out.is_empty(), "{ended:?}");
+    let ended = tandem(&["run", &jobs, "--joblog", nowhere.to_str().unwrap()]).expect(2);
+    assert!(
+        ended.err.contains("none/log.tsv cannot be written: there is no folder") && ended.out.is_empty(),
+        "{ended:?}"
+    );
     let ended = tandem(&["run", &jobs, "--joblog", &jobs]).expect(2);
     assert!(ended.err.contains("is the job file: name another file"), "{}", ended.err);
 }
@@ -77,7 +80,7 @@ fn a_run_that_is_refused_leaves_the_job_log_of_another_as_it_is() {
     std::fs::write(path("r.jsonl.partial"), "of a run that was cut off\n").unwrap();
     for (code, refused) in [
         (1, &["run", &jobs, "--joblog", &log, "--output", &output][..]),
-        (1, &["run", &jobs, "--joblog", &log, "--output", &path("none/r.jsonl")]),
+        (2, &["run", &jobs, "--joblog", &log, "--output", &path("none/r.jsonl")]),
         (2, &["map", "--joblog", &log, "--workers", "1", "x", "--", "cat", "{}"]),
     ] {
         std::fs::write(&log, "the log of before\n").unwrap();

@@ -59,7 +59,7 @@ impl<K: Kernel> Kernel for Tampered<K> {
     }
 }
 
-/// What goes wrong on a GPU, in the first pass.
+/// What goes wrong on a GPU, in one pass.
 #[derive(Clone, Copy, Debug)]
 pub enum GpuFault {
     /// This bit of this word of all that its steps wrote comes back flipped; words past the end count from the start.
@@ -75,22 +75,24 @@ pub enum GpuFault {
 pub struct FaultyOnGpu {
     pub inner: Arc<dyn DynKernel>,
     pub fault: GpuFault,
+    /// The pass in which it goes wrong, from 0.
+    pub fault_pass: u64,
     /// How often the kernel saw the fault.
     pub seen: AtomicU64,
     /// How many words came back, or how many dispatches there were.
     pub places: AtomicU64,
-    /// Whether the first pass is over.
+    /// How many passes are over.
     pub passes: AtomicU64,
 }
 
 impl FaultyOnGpu {
-    pub fn new(inner: Arc<dyn DynKernel>, fault: GpuFault) -> Self {
+    pub fn new(inner: Arc<dyn DynKernel>, fault: GpuFault, fault_pass: u64) -> Self {
         let zero = || AtomicU64::new(0);
-        Self { inner, fault, seen: zero(), places: zero(), passes: zero() }
+        Self { inner, fault, fault_pass, seen: zero(), places: zero(), passes: zero() }
     }
 
-    fn in_first_pass(&self) -> bool {
-        self.passes.load(Ordering::Relaxed) == 0
+    fn in_fault_pass(&self) -> bool {
+        self.passes.load(Ordering::Relaxed) == self.fault_pass
     }
 }
 
@@ -119,7 +121,7 @@ impl DynKernel for FaultyOnGpu {
 
     fn gpu_work(&self, pass: &DynPass, units: Range<u64>, caps: &GpuCaps) -> Result<Option<GpuWork>, JobError> {
         let work = self.inner.gpu_work(pass, units, caps)?;
-        if let (Some(work), GpuFault::LostDispatch(lost), true) = (&work, self.fault, self.in_first_pass()) {
+        if let (Some(work), GpuFault::LostDispatch(lost), true) = (&work, self.fault, self.in_fault_pass()) {
             let mut steps = work.steps().to_vec();
             let count: u64 = steps.iter().map(|step| step.dispatches.len() as u64).sum();
             self.places.store(count, Ordering::Relaxed);
@@ -139,7 +141,7 @@ impl DynKernel for FaultyOnGpu {
 
     fn gpu_partial(&self, pass: &DynPass, units: Range<u64>, outputs: &[Vec<u32>]) -> Result<DynPartial, JobError> {
         let mut outputs = outputs.to_vec();
-        if let (GpuFault::FlippedBit { word, bit }, true) = (self.fault, self.in_first_pass()) {
+        if let (GpuFault::FlippedBit { word, bit }, true) = (self.fault, self.in_fault_pass()) {
             let count: u64 = outputs.iter().map(|output| output.len() as u64).sum();
             self.places.store(count, Ordering::Relaxed);
             let at = outputs.iter_mut().flatten().nth((word % count) as usize).expect("it is within");

@@ -9,6 +9,7 @@
 
 mod compare;
 mod controls;
+mod corr;
 mod faulty;
 mod gpus;
 mod primes;
@@ -56,6 +57,12 @@ parts! {
     stats_of_i64: "stats" / "i64" => stats::cases::<i64>;
     stats_of_u32: "stats" / "u32" => stats::cases::<u32>;
     stats_of_u64: "stats" / "u64" => stats::cases::<u64>;
+    corr_of_f32: "corr" / "f32" => corr::cases::<f32>;
+    corr_of_f64: "corr" / "f64" => corr::cases::<f64>;
+    corr_of_i32: "corr" / "i32" => corr::cases::<i32>;
+    corr_of_i64: "corr" / "i64" => corr::cases::<i64>;
+    corr_of_u32: "corr" / "u32" => corr::cases::<u32>;
+    corr_of_u64: "corr" / "u64" => corr::cases::<u64>;
 }
 
 #[test]

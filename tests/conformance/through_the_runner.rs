@@ -158,7 +158,7 @@ fn verification_passes_what_is_right_and_catches_a_gpu_that_is_wrong() {
         // Only in bit sets does every flipped bit show.
         if gpu && kernel.work().variant == "numbers" {
             let fault = GpuFault::FlippedBit { word: 0, bit: 0 };
-            let faulty: Arc<dyn DynKernel> = Arc::new(FaultyOnGpu::new(kernel.clone(), fault));
+            let faulty: Arc<dyn DynKernel> = Arc::new(FaultyOnGpu::new(kernel.clone(), fault, 0));
             let verification = runner.verify(&job(kind, &faulty), base_seed()).expect("it runs");
             assert!(!verification.same(), "{name}: a wrong GPU went unnoticed: {verification:?}");
         }

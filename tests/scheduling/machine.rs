@@ -11,7 +11,7 @@ use tandem::engine::dispatch::{Action, Admission, Dispatch, Event, JobReport, La
 use tandem::job::{DeviceChoice, JobError};
 use tandem::kernels::Work;
 use tandem::model::{Measured, Model, ModelKey};
-use tandem::plan::{DeviceState, Plan, PlanRequest, Unusable, plan};
+use tandem::plan::{DeviceState, Plan, PlanRequest, Stream, Unusable, plan};
 
 pub const CPU_LANES: u32 = 4;
 /// Jobs that are planned and not ended, as in the engine.
@@ -236,6 +236,7 @@ impl Machine {
             model: &self.model,
             threads,
             explain: false,
+            stream: Stream::default(),
         };
         let plan = plan(&request).expect("there is a plan");
         let predicted_ms = plan.candidates[0].predicted.map_or(0.0, |predicted| predicted.ms);

@@ -5,3 +5,6 @@ mod faults;
 mod files;
 mod learning;
 mod machine;
+mod stream;
+#[path = "../support/mod.rs"]
+mod support;

@@ -159,8 +159,8 @@ mod tests {
         let found = probe(&stands, Duration::from_millis(200)).unwrap().ceilings;
         assert_eq!(found.len(), stands.iter().filter(|stand| stand.place != Place::Split).count());
         for ceiling in found.iter().filter(|ceiling| ceiling.place.is_cpu()) {
-            assert!(ceiling.read_bytes_per_s.is_some_and(|rate| (1e8..1e13).contains(&rate)), "{ceiling:?}");
-            assert!(ceiling.operations_per_s.is_some_and(|rate| (1e7..1e13).contains(&rate)), "{ceiling:?}");
+            assert!(ceiling.read_bytes_per_s.is_some_and(|rate| (1e6..1e13).contains(&rate)), "{ceiling:?}");
+            assert!(ceiling.operations_per_s.is_some_and(|rate| (1e5..1e13).contains(&rate)), "{ceiling:?}");
             assert_eq!(ceiling.upload_bytes_per_s, None);
         }
     }

@@ -24,7 +24,7 @@ pub(super) struct Asked {
     pub effort: Effort,
     pub budget: Duration,
     pub exports: Vec<Export>,
-    pub baseline: Option<Report>,
+    pub baselines: Vec<Report>,
     pub max_regression: f64,
     devices: Vec<Wanted>,
 }
@@ -42,8 +42,13 @@ impl Asked {
         }
         let files = paths.iter().map(|path| read_jobs(path)).collect::<Result<_, _>>()?;
         let exports: Vec<Export> = matches.get_many("export").into_iter().flatten().cloned().collect();
+        let baselines: Vec<&PathBuf> = matches.get_many("baseline").into_iter().flatten().collect();
+        let inputs = paths.iter().map(|path| (*path, "the job file"));
+        // A run that finds a regression must not become what later ones are held against.
+        let inputs = inputs.chain(baselines.iter().map(|path| (path.as_path(), "the baseline")));
+        let inputs: Vec<(&Path, &str)> = inputs.collect();
         for export in &exports {
-            export.check(&paths)?;
+            export.check(&inputs)?;
         }
         let runs = matches.get_one::<u64>("runs").map(|runs| *runs as u32);
         let warmup = matches.get_one::<u64>("warmup").map(|runs| *runs as u32);
@@ -57,10 +62,20 @@ impl Asked {
             effort: Effort { min_time: matches.get_one("min-time").copied(), runs, warmup },
             budget: super::budget(matches),
             exports,
-            baseline: matches.get_one::<PathBuf>("baseline").map(|path| read_baseline(path)).transpose()?,
+            baselines: baselines.into_iter().map(|path| read_baseline(path)).collect::<Result<_, _>>()?,
             max_regression: matches.get_one("max-regression").copied().unwrap_or(0.1),
             devices: matches.get_many("devices").into_iter().flatten().copied().collect(),
         })
+    }
+
+    /// How long a probe of ceilings takes: a twentieth of the time each, and 3 s at most.
+    pub fn probe_time(&self) -> Duration {
+        (self.budget / 20).min(Duration::from_secs(3))
+    }
+
+    /// Whether what is found is to be compared, now or later.
+    pub fn is_compared(&self) -> bool {
+        !self.baselines.is_empty() || self.exports.iter().any(Export::is_json)
     }
 
     /// The places to measure, of those that `all` has.
@@ -95,13 +110,16 @@ impl Asked {
 
     /// Refuses a baseline with which nothing that is measured in these places could be compared; `cpu` has so many threads.
     pub fn check_baseline(&self, places: &[Place], threads: u32) -> Result<(), Stopped> {
-        let Some(baseline) = &self.baseline else { return Ok(()) };
         let kinds: Vec<&'static str> = self.kinds.iter().map(|kind| kind.name).collect();
         let files: Vec<&str> = self.files.iter().map(|file| file.name.as_str()).collect();
         let lanes = |place: Place| if place == Place::Cpu { threads } else { 1 };
         let places: Vec<(Place, u32)> = places.iter().map(|&place| (place, lanes(place))).collect();
         let scope = Scope { kinds: &kinds, sizes: &self.sizes, places: &places, files: &files };
-        if scope.meets(baseline) { Ok(()) } else { Err(super::incomparable(Incomparable::NothingInCommon)) }
+        if self.baselines.iter().all(|baseline| scope.meets(baseline)) {
+            Ok(())
+        } else {
+            Err(super::incomparable(Incomparable::NothingInCommon))
+        }
     }
 
     /// The same, as it is kept in a report.

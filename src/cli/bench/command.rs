@@ -87,8 +87,9 @@ pub(in crate::cli) fn command() -> Command {
         text(
             "baseline",
             "FILE.json",
-            "Compare with an earlier --export FILE.json, and end with code 1 where something has become slower",
+            "Compare with an earlier --export FILE.json, and end with code 1 where something has become slower; repeated, than each",
         )
+        .action(ArgAction::Append)
         .value_parser(value_parser!(PathBuf)),
         text("max-regression", "PERCENT", "How much slower is too slow")
             .requires("baseline")

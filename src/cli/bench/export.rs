@@ -41,12 +41,13 @@ impl Export {
         }
     }
 
-    /// Refuses, before anything is measured, a file that cannot be written or that is one of `inputs`.
-    pub fn check(&self, inputs: &[&Path]) -> Result<(), Stopped> {
+    /// Refuses, before anything is measured, a file that cannot be written or that is one of `inputs`, each with what it is.
+    pub fn check(&self, inputs: &[(&Path, &str)]) -> Result<(), Stopped> {
         let path = self.path.display();
         let here = fs::canonicalize(&self.path).ok();
-        if here.is_some() && inputs.iter().any(|input| fs::canonicalize(input).ok() == here) {
-            return Err(Stopped::usage(format_args!("--export: {path} is the job file: name another file")));
+        let is_here = |input: &Path| here.is_some() && fs::canonicalize(input).ok() == here;
+        if let Some((_, what)) = inputs.iter().find(|(input, _)| is_here(input)) {
+            return Err(Stopped::usage(format_args!("--export: {path} is {what}: name another file")));
         }
         whole_file::check("--export", &self.path)
     }
@@ -64,6 +65,11 @@ impl Export {
             Format::Markdown => Ok(bench_markdown(report, comparison)),
             Format::Html => Ok(bench_html(report, comparison)),
         }
+    }
+
+    /// Whether it holds all that was found, for comparisons.
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
     }
 
     /// What users call it.
@@ -98,7 +104,7 @@ mod tests {
         let read: Report = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!(read, report);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
-        assert!(export.check(&[&path]).is_err(), "it is an input");
+        assert!(export.check(&[(&path, "the baseline")]).is_err(), "it is an input");
         let nowhere = folder.path().join("none").join("r.csv");
         assert!(Export::parse(nowhere.to_str().unwrap()).unwrap().check(&[]).is_err());
     }

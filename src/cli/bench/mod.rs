@@ -13,24 +13,23 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::ArgMatches;
 
 use crate::bench::{
-    Comparison, DeviceDescription, FileComparison, Incomparable, Machine, Place, Probed, Report, Row, SCHEMA, Stand,
-    Sweep, Verdict, probe, stand,
+    Again, Comparison, DeviceDescription, FileComparison, Incomparable, Machine, Place, Probed, Report, Row, SCHEMA,
+    Stand, Sweep, Verdict, probe, stand,
 };
 use crate::cli::Stopped;
 use crate::cli::stopped::FAILED;
 use crate::cli::terminal::{is_terminal, print, stdout_style, tell};
-use crate::job::Kind;
+use crate::device::busy_cpus;
+use crate::job::{Kind, kind};
 use crate::model::Location;
+use crate::report::figures::counted;
 use crate::report::{
     TextStyle, bench_charts, bench_head, bench_json, bench_machine_text, bench_row, comparison_json, comparison_text,
-    device_kind_name, file_json, file_text, machine_json, verdict_json, verdict_lines, visible, visible_lines,
+    device_kind_name, file_json, file_text, guide_text, machine_json, use_line, verdict_json, verdict_lines, visible,
+    visible_lines, why_line,
 };
 use crate::runner::Runner;
 use asked::Asked;
-
-/// The share of the time that goes to the probe of ceilings, and how much it is at most.
-const PROBE_SHARE: u32 = 10;
-const PROBE_MAX: Duration = Duration::from_secs(6);
 
 /// How wide a line is where no terminal says.
 const USUAL_COLUMNS: usize = 100;
@@ -50,11 +49,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let stands: Vec<Stand<'_>> = places.iter().map(|place| stand(&one, &all, *place)).collect();
     let budget = asked.budget;
     let end = begun + budget;
-    let probed = if asked.kinds.is_empty() {
-        Probed::default()
-    } else {
-        probe(&stands, (budget / PROBE_SHARE).min(PROBE_MAX)).map_err(stopped)?
-    };
+    let probed =
+        if asked.kinds.is_empty() { Probed::default() } else { probe(&stands, asked.probe_time()).map_err(stopped)? };
     let mut report = Report {
         schema: SCHEMA,
         tandem: env!("CARGO_PKG_VERSION").to_owned(),
@@ -63,9 +59,11 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         machine: machine(&all, &places, &probed),
         settings: asked.settings(),
         ceilings: probed.ceilings,
+        ceilings_after: Vec::new(),
         rows: Vec::new(),
         verdicts: Vec::new(),
         files: Vec::new(),
+        again: Again::default(),
     };
     let shown = Shown { json: asked.options.json };
     shown.machine(&report)?;
@@ -77,6 +75,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         ceilings: report.ceilings.clone(),
     };
     kinds(&asked, &sweep, end, shown, &mut report)?;
+    shown.guide(&report)?;
+    if asked.is_compared() && !report.rows.is_empty() {
+        report.ceilings_after = probe(&sweep.stands, asked.probe_time()).map_err(stopped)?.ceilings;
+    }
     for (i, file) in asked.files.iter().enumerate() {
         let share = end.saturating_duration_since(Instant::now()) / (asked.files.len() - i) as u32;
         let found = file.compare(&all, asked.effort.runs, asked.effort.min_time.unwrap_or(share)).map_err(stopped)?;
@@ -84,8 +86,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         report.files.push(found);
     }
     let mut code = u8::from(report.files.iter().any(|file| file.runs.iter().any(|run| run.failed > 0))) * FAILED;
-    let comparison = asked.baseline.as_ref().map(|old| Comparison::of(old, &report, asked.max_regression)).transpose();
-    let comparison = comparison.map_err(incomparable);
+    let comparison = compare(&asked, &sweep, &all, &mut report)?;
     // What was measured is worth keeping also where it cannot be compared.
     let kept = comparison.as_ref().ok().and_then(Option::as_ref).map(|found| (found, asked.max_regression));
     for export in &asked.exports {
@@ -99,6 +100,53 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         }
     }
     Ok(ExitCode::from(code))
+}
+
+/// The report against the baseline, where there is one: what seems to have regressed is measured again first, since that nobody else
+/// was at work just then is more than one round can say. The inner error is a baseline with which nothing can be done.
+fn compare(
+    asked: &Asked,
+    sweep: &Sweep<'_>,
+    all: &Runner,
+    report: &mut Report,
+) -> Result<Result<Option<Comparison>, Stopped>, Stopped> {
+    let (olds, limit) = (&asked.baselines, asked.max_regression);
+    if olds.is_empty() {
+        return Ok(Ok(None));
+    }
+    let first = match Comparison::of_each(olds, report, limit) {
+        Ok(found) => found,
+        Err(error) => return Ok(Err(incomparable(error))),
+    };
+    let is_suspect = |kind: &str, variant: &str, units: u64| {
+        first.suspects().any(|key| key.kind == kind && key.variant == variant && key.units == units)
+    };
+    let rows: Vec<&Row> = report.rows.iter().filter(|row| is_suspect(&row.kind, &row.variant, row.units)).collect();
+    let files: Vec<&FileComparison> =
+        report.files.iter().filter(|file| is_suspect("file", &file.file, file.jobs)).collect();
+    if rows.is_empty() && files.is_empty() {
+        return Ok(Ok(Some(first)));
+    }
+    tell(format_args!(
+        "measuring again what seems slower: {}",
+        counted((rows.len() + files.len()) as u64, "row", "rows")
+    ));
+    let mut again = Again::default();
+    for row in rows {
+        let named =
+            kind(&row.kind).and_then(|kind| Some((kind, *kind.variants.iter().find(|name| **name == row.variant)?)));
+        if let Some((kind, variant)) = named {
+            again.rows.push(sweep.again(kind, variant, row).map_err(stopped)?);
+        }
+    }
+    for found in files {
+        if let Some(file) = asked.files.iter().find(|file| file.name == found.file) {
+            let runs = found.runs.iter().map(|run| run.runs_ms.len()).max().unwrap_or(1);
+            again.files.push(file.compare(all, Some(runs as u32), Duration::ZERO).map_err(stopped)?);
+        }
+    }
+    report.again = again;
+    Ok(Comparison::of_each(olds, report, limit).map(Some).map_err(incomparable))
 }
 
 /// A baseline with which nothing can be done.
@@ -152,11 +200,23 @@ impl Shown {
             if is_terminal() {
                 text += &bench_charts(rows, &machine.devices, text_style());
             }
-            for line in verdict_lines(verdict, &machine.devices) {
-                text += &format!("{}\n", stdout_style().strong(&line));
+            let (style, devices) = (stdout_style(), &machine.devices);
+            let used = format!("{} {}: use {}", verdict.kind, verdict.variant, use_line(verdict, devices));
+            text += &format!("{}\n", style.strong(&used));
+            let why = why_line(verdict, devices).map(|why| format!("why: {why}"));
+            for line in why.into_iter().chain(verdict_lines(verdict, devices)) {
+                text += &format!("  {line}\n");
             }
             text + "\n"
         })
+    }
+
+    /// What to use for all of them, once all are there; each line of JSON has said so of its own.
+    fn guide(self, report: &Report) -> Result<(), Stopped> {
+        if self.json || report.verdicts.is_empty() {
+            return Ok(());
+        }
+        print(|out| writeln!(out, "{}", guide_text(&report.verdicts, &report.machine.devices, stdout_style())))
     }
 
     fn file(self, found: &FileComparison) -> Result<(), Stopped> {
@@ -190,6 +250,7 @@ fn machine(all: &Runner, places: &[Place], probed: &Probed) -> Machine {
         os: std::env::consts::OS.to_owned(),
         arch: std::env::consts::ARCH.to_owned(),
         threads: all.engine().settings().threads,
+        cpus: busy_cpus().map(|(cpus, _)| cpus),
         devices,
         no_gpu: all.engine().devices().gpus().diagnosis.clone(),
     }

@@ -14,6 +14,7 @@ use crate::report::figures::{counted, time};
 use crate::report::{LeftOut, visible};
 use crate::simulate::{SimJob, SimWork};
 use crate::tasks::{Place, Task, Variants};
+use crate::timeline::{JobLine, beginning};
 
 /// Pairs of a job and one that it waits for, at most.
 const PAIRS_MAX: u64 = 50_000_000;
@@ -30,6 +31,8 @@ pub(super) struct SimJobs {
     pub jobs_left_out: u64,
     /// The first of them.
     pub left_out: Vec<LeftOut>,
+    /// All of them, as a report tells of them.
+    pub lines_left_out: Vec<JobLine>,
 }
 
 /// How long commands take, about which nothing is known or something was learned.
@@ -57,17 +60,26 @@ impl SimJobs {
         let mut lines = input.open(false, None, &[], &CancelFlag::default())?;
         let context = BindContext::in_folder(input.base_dir());
         let name = input.name().to_owned();
-        let mut read = Self { name, jobs: Vec::new(), assumed: Vec::new(), jobs_left_out: 0, left_out: Vec::new() };
+        let mut read = Self {
+            name,
+            jobs: Vec::new(),
+            assumed: Vec::new(),
+            jobs_left_out: 0,
+            left_out: Vec::new(),
+            lines_left_out: Vec::new(),
+        };
         let mut unknown = Unknown::default();
         // Where each job of the file is in the list; the first one left out makes a difference.
         let mut places: Vec<Option<u32>> = Vec::new();
         let mut pairs = 0_u64;
         for line in &mut lines {
             let made = match line {
-                Ok(spec) => job(&spec, &context, times, &read.jobs, &mut unknown)
-                    .map(|job| (spec.terms.after, job))
-                    .map_err(|error| LeftOut { id: Some(spec.id.to_string()), why: error.message }),
-                Err(bad) => Err(LeftOut { id: None, why: bad.error.message }),
+                Ok(spec) => {
+                    job(&spec, &context, times, &read.jobs, &mut unknown).map(|job| (spec.terms.after, job)).map_err(
+                        |error| (Some(spec.id.to_string()), failed_line((spec.index, &spec.id, spec.kind), error)),
+                    )
+                }
+                Err(bad) => Err((None, failed_line((bad.index, &bad.id, bad.kind), bad.error))),
             };
             match made {
                 Ok((after, mut job)) => {
@@ -86,9 +98,11 @@ impl SimJobs {
                     places.push(Some(read.jobs.len() as u32));
                     read.jobs.push(job);
                 }
-                Err(left_out) => {
+                Err((id, (line, why))) => {
                     read.jobs_left_out += 1;
+                    read.lines_left_out.push(line);
                     if read.left_out.len() < NAMED_MAX {
+                        let left_out = LeftOut { id, why };
                         let job = left_out.id.as_ref().map_or_else(String::new, |id| format!("job `{id}`: "));
                         tell(format_args!("left out: {}", visible(&(job + &left_out.why))));
                         read.left_out.push(left_out);
@@ -100,11 +114,32 @@ impl SimJobs {
             return Err(input.unreadable(&error));
         }
         if read.jobs.is_empty() {
-            return Err(Stopped::usage(format_args!("{}: there is no job in it that could be simulated", read.name)));
+            let that = if read.jobs_left_out > 0 { " that could be simulated" } else { "" };
+            tell(format_args!("{}: there is no job in it{that}", visible(&read.name)));
         }
         read.assumed = unknown.said(times.usual, read.jobs_left_out);
         Ok(read)
     }
+}
+
+/// The line of a report of a job that cannot be simulated: its index, id and kind, and why; and why in full.
+fn failed_line((index, id, kind): (u64, &Arc<str>, &'static str), error: JobError) -> (JobLine, String) {
+    let line = JobLine {
+        index,
+        id: id.clone(),
+        kind,
+        cause: Some(error.cause.name()),
+        message: Some(beginning(&error.message)),
+        ran_on: "none".to_owned(),
+        submitted: Duration::ZERO,
+        queued: Duration::ZERO,
+        ended: Duration::ZERO,
+        predicted_ms: None,
+        achieved_ms: 0.0,
+        regret_ms: 0.0,
+        reason: None,
+    };
+    (line, error.message)
 }
 
 fn job(
@@ -192,12 +227,7 @@ impl Unknown {
         say(self.learned, "command,", "commands,", "taken to last as long as its CPU variant did on this machine");
         say(self.variants, "command with variants", "commands with variants", "run on the CPU");
         say(self.values, "job that takes values of others,", "jobs that take values of others,", &takes);
-        say(
-            self.networks,
-            "job that waits for a network or a disk",
-            "jobs that wait for a network or a disk",
-            "only wait",
-        );
+        say(self.networks, "job only waits,", "jobs only wait,", "for a network or a disk");
         if left_out > 0 {
             said.push(format!("{} left out", counted(left_out, "job is", "jobs are")));
         }

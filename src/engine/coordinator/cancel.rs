@@ -15,7 +15,10 @@ impl Coordinator {
         for waiting in &mut self.bound {
             let mut refused = Vec::new();
             take_out(waiting, &mut refused, |bound| bound.ticket.is_refused());
-            gone.extend(refused.into_iter().map(|bound| bound.ticket));
+            for bound in refused {
+                self.streams.leave(&bound.work, bound.ticket.device.unwrap_or(self.shared.default_device()));
+                gone.push(bound.ticket);
+            }
         }
         let mut cancelled = Vec::new();
         let mut stages = self.on_lanes.next.take_refused();

@@ -65,6 +65,7 @@ impl Coordinator {
         while self.may_admit(class)
             && let Some(next) = self.bound[class as usize].pop_front()
         {
+            self.streams.leave(&next.work, next.ticket.device.unwrap_or(self.shared.default_device()));
             self.admit_large(next);
         }
     }
@@ -74,24 +75,33 @@ impl Coordinator {
         if let Some(error) = bound.ticket.cancel.refusal() {
             return self.fail_ticket(bound.ticket, error, None);
         }
-        let class = Class::of(bound.ticket.device.unwrap_or(self.shared.default_device()));
+        let asked = bound.ticket.device.unwrap_or(self.shared.default_device());
+        let class = Class::of(asked);
         if !self.may_admit(class) {
             let waiting = &mut self.bound[class as usize];
             // By priority, and in order within one.
             let at = waiting.partition_point(|other| other.ticket.priority >= bound.ticket.priority);
+            self.streams.join(&bound.work, asked);
             return waiting.insert(at, bound);
         }
         self.add_gpus();
-        let asked = bound.ticket.device.unwrap_or(self.shared.default_device());
         // What it takes decides its place in the queue, and so what it waits for.
         let order = self.order(bound.ticket.priority, rough_ms(bound.work.prior_ms(), self.threads()));
-        if let Some(need) = wanted_by(&bound) {
+        if let Some(need) = wanted_by(&bound, self.threads()) {
             return self.park(order, need, Parked::Large(bound));
         }
         let now = self.begun.elapsed();
         let busy_for_ms = |device| self.dispatch.busy_for_ms(device, now, |_| order);
-        match self.shared.plan(&**bound.kernel, &bound.work, asked, &busy_for_ms) {
-            Planned::Plan(plan) => self.begin(bound, Arc::new(plan), asked, order),
+        let unopened = if bound.ticket.in_memory { 0 } else { self.queue.files(class) };
+        let stream = self.streams.of(&bound.work, unopened as u64);
+        match self.shared.plan(&**bound.kernel, &bound.work, asked, &busy_for_ms, stream) {
+            Planned::Plan(plan) => {
+                self.streams.planned(&plan.outlook);
+                if plan.outlook.search {
+                    self.search_once();
+                }
+                self.begin(bound, Arc::new(plan), asked, order);
+            }
             Planned::SearchFirst => {
                 self.unplanned.push(bound);
                 self.search_once();

@@ -11,6 +11,7 @@ use crate::device::{DeviceId, free_memory_bytes};
 use crate::engine::batch::Bound;
 use crate::engine::budget::{Budget, FREE_PART, Need};
 use crate::engine::message::Item;
+use crate::engine::panics;
 use crate::engine::reservation::Reservation;
 use crate::engine::seats::{Seat, Seatless};
 use crate::engine::stage::Staged;
@@ -289,12 +290,18 @@ fn seat_of(parked: &mut HashMap<u64, (u64, Parked)>, key: u64) -> Option<&mut Se
     parked.get_mut(&key).and_then(|(_, parked)| parked.ticket().seat.as_mut())
 }
 
-/// What a bound job has to be given of the memory: what it says, or room for the answer that it gathers; `None` where that is
-/// nothing, or it holds its share.
-pub(super) fn wanted_by(bound: &Bound) -> Option<Need> {
+/// What a bound job has to be given of the memory, on so many threads: what it says, or room for the answer that it gathers and for
+/// large partials; `None` where that is nothing, or it holds its share.
+pub(super) fn wanted_by(bound: &Bound, threads: u32) -> Option<Need> {
     if bound.ticket.reserved.is_some() {
         return None;
     }
-    let answer = || Need::Estimated((bound.work.bytes_out_per_unit.max(0.0) * bound.work.units as f64) as u64);
-    bound.ticket.memory_bytes.map(Need::Certain).or_else(|| Some(answer()).filter(|need| !need.is_small()))
+    let estimated = || {
+        let answer = (bound.work.bytes_out_per_unit.max(0.0) * bound.work.units as f64) as u64;
+        // Beside that of each thread, the merged one.
+        let partial = panics::catch(|| bound.kernel.partial_bytes()).unwrap_or(0);
+        let partials = partial.saturating_mul(u64::from(threads) + 1);
+        Need::Estimated(answer.saturating_add(partials))
+    };
+    bound.ticket.memory_bytes.map(Need::Certain).or_else(|| Some(estimated()).filter(|need| !need.is_small()))
 }

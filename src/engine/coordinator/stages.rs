@@ -253,7 +253,11 @@ impl Shift {
                 staged.ticket.context.workers.make_room(room_bytes);
             }
             let (stage, job) = (Instant::now(), staged.ticket.index);
-            let rest = staged.run(room_bytes);
+            let rest = staged.run(room_bytes, |kind, expected_ms, took| {
+                if self.place == Place::Compute {
+                    self.shared.learn_stage(kind, expected_ms, took);
+                }
+            });
             if let Some(spot) = &spot {
                 spot.note(stage, (job, 1), name(self.place));
             }

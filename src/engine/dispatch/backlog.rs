@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::device::DeviceId;
-use crate::engine::dispatch::lanes::Lane;
+use crate::engine::dispatch::lanes::{Lane, Queued};
 use crate::engine::dispatch::{Dispatch, Slot};
 use crate::plan::end_together;
 
@@ -14,6 +14,9 @@ pub(super) struct Narrow {
     /// Lane time.
     pub(super) ms: f64,
 }
+
+/// Jobs that together could have each lane of a device this many times keep all of them busy to the end.
+const MANY: u64 = 4;
 
 impl Dispatch {
     /// When those lanes of a device will be free, in milliseconds from `now`, that are busy or will be with what comes
@@ -29,20 +32,20 @@ impl Dispatch {
         } else {
             (0..jobs).for_each(|_| occupy(&mut free_ms, 1, ms / jobs as f64, |_| false));
         }
-        let mut others: Vec<(u64, Slot, u32, f64)> = self
-            .wide
-            .iter()
-            .filter_map(|&slot| {
-                let job = self.job(slot)?;
-                let member = job.members.iter().find(|member| member.machine == at && member.takes_part())?;
-                let (pending_ms, chunks) = job.pending();
-                let lanes = u64::from(member.lanes).min(chunks) as u32;
-                Some((job.order, slot, lanes, pending_ms * f64::from(member.lanes)))
-            })
-            .filter(|(.., lane_ms)| *lane_ms > 0.0)
-            .collect();
-        others.sort_by_key(|(order, ..)| *order);
-        for (other, slot, lanes, lane_ms) in others {
+        // Where there are many of them, all of them before the job, they keep all lanes busy for as long as they take together.
+        let many = machine.wide_lanes >= MANY * free_ms.len() as u64;
+        if many && self.wide.last().is_some_and(|last| last.order <= order(0.0)) {
+            occupy(&mut free_ms, u32::MAX, machine.wide_ms, |_| false);
+            return ascending(free_ms);
+        }
+        let others = self.wide.iter().filter_map(|&Queued { order, slot }| {
+            let job = self.job(slot)?;
+            let member = job.members.iter().find(|member| member.machine == at && member.takes_part())?;
+            let (pending_ms, chunks) = job.pending();
+            let lanes = u64::from(member.lanes).min(chunks) as u32;
+            Some((order, slot, lanes, pending_ms * f64::from(member.lanes)))
+        });
+        for (other, slot, lanes, lane_ms) in others.filter(|(.., lane_ms)| *lane_ms > 0.0) {
             // The longer it waits for those before, the more of the others are before it, too.
             let waits_ms = free_ms.iter().sum::<f64>() / free_ms.len() as f64;
             if other > order(waits_ms) {
@@ -51,16 +54,15 @@ impl Dispatch {
             let has = |lane: usize| matches!(&machine.lanes[lane], Lane::Busy(flight) if flight.job == slot);
             occupy(&mut free_ms, lanes, lane_ms, has);
         }
-        free_ms.sort_unstable_by(f64::total_cmp);
-        free_ms.retain(|ms| *ms > 0.0);
-        free_ms
+        ascending(free_ms)
     }
 
     /// Takes note of what is left of a job, after whatever has changed that.
     pub(super) fn update_backlog(&mut self, slot: Slot) {
         let Some(job) = self.jobs[slot.at].as_mut() else { return };
         let remaining_ms = job.remaining_ms();
-        let waits = !job.is_wide && (job.rest > 0 || job.empty_chunk);
+        let (is_wide, (pending_ms, _)) = (job.is_wide, job.pending());
+        let waits = !is_wide && (job.rest > 0 || job.empty_chunk);
         let units = job.units as f64;
         for member in &mut job.members {
             let machine = &mut self.machines[member.machine];
@@ -75,6 +77,9 @@ impl Dispatch {
                 (waits && member.takes_part()).then(|| (member.chunk_ms + units / member.units_per_ms).min(1e12));
             machine.count_narrow(member.narrow_ms, narrow_ms);
             member.narrow_ms = narrow_ms;
+            let wide_ms = (is_wide && member.takes_part()).then(|| (pending_ms * f64::from(member.lanes)).min(1e12));
+            machine.count_wide(member.lanes, member.wide_ms, wide_ms);
+            member.wide_ms = wide_ms;
         }
     }
 
@@ -84,14 +89,16 @@ impl Dispatch {
             let machine = &mut self.machines[member.machine];
             machine.backlog_ms -= member.backlog_ms;
             machine.count_narrow(member.narrow_ms, None);
+            machine.count_wide(member.lanes, member.wide_ms, None);
         }
         if job.is_wide {
-            self.wide.retain(|other| *other != slot);
+            self.wide.retain(|other| other.slot != slot);
         }
         if self.by_key.is_empty() {
             for machine in &mut self.machines {
                 machine.backlog_ms = 0.0;
                 machine.narrow = Narrow::default();
+                (machine.wide_lanes, machine.wide_ms) = (0, 0.0);
                 machine.ready.clear();
             }
         }
@@ -104,6 +111,14 @@ fn occupy(free_ms: &mut [f64], lanes: u32, lane_ms: f64, has: impl Fn(usize) -> 
     if lanes as usize >= free_ms.len() {
         if let Some(end_ms) = end_together(free_ms, lane_ms) {
             free_ms.iter_mut().for_each(|ms| *ms = ms.max(end_ms));
+        }
+        return;
+    }
+    if lanes <= 1 {
+        let own = (0..free_ms.len()).filter(|lane| has(*lane)).min_by(|&a, &b| free_ms[a].total_cmp(&free_ms[b]));
+        let lane = own.or_else(|| (0..free_ms.len()).min_by(|&a, &b| free_ms[a].total_cmp(&free_ms[b])));
+        if let Some(lane) = lane {
+            free_ms[lane] += lane_ms;
         }
         return;
     }
@@ -123,7 +138,21 @@ fn occupy(free_ms: &mut [f64], lanes: u32, lane_ms: f64, has: impl Fn(usize) -> 
     }
 }
 
+/// Of when lanes are free: those that are not free now.
+fn ascending(mut free_ms: Vec<f64>) -> Vec<f64> {
+    free_ms.retain(|ms| *ms > 0.0);
+    free_ms.sort_unstable_by(f64::total_cmp);
+    free_ms
+}
+
 impl super::lanes::Machine {
+    fn count_wide(&mut self, lanes: u32, was_ms: Option<f64>, is_ms: Option<f64>) {
+        let lanes = u64::from(lanes);
+        self.wide_lanes += if is_ms.is_some() { lanes } else { 0 };
+        self.wide_lanes -= if was_ms.is_some() { lanes } else { 0 };
+        self.wide_ms = (self.wide_ms + is_ms.unwrap_or(0.0) - was_ms.unwrap_or(0.0)).max(0.0);
+    }
+
     fn count_narrow(&mut self, was_ms: Option<f64>, is_ms: Option<f64>) {
         if let Some(ms) = was_ms {
             self.narrow.jobs -= 1;

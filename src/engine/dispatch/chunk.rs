@@ -16,6 +16,10 @@ const UNSEEN_PART: f64 = 4.0;
 const CHUNK_MS_MIN: f64 = 0.1;
 /// And so is one that takes less than so many times the latency of its device.
 const LATENCIES_MIN: f64 = 10.0;
+/// Where other jobs wait for the device, lanes that a job leaves are not idle: then its chunks are not shorter than this, nor than this
+/// part of what waits behind it.
+const BEHIND_MS_MAX: f64 = 10.0;
+const BEHIND_PART: f64 = 0.25;
 
 /// What a lane can do for a job.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,7 +87,7 @@ pub(super) fn next(job: &Job, at: usize, machines: &[Machine], force: bool, now:
     if member.in_flight >= member.lanes {
         return Next::NotNow;
     }
-    let wanted = wanted(job, member);
+    let wanted = wanted(job, member, &machines[member.machine]);
     let limit = if force { f64::INFINITY } else { before_the_others(job, at, machines, now) };
     let units = wanted.min(limit);
     if units < shortest(job, member).min(wanted) * 0.5 {
@@ -114,7 +118,7 @@ fn shortest(job: &Job, member: &Member) -> f64 {
 }
 
 /// The chunk by HGuided: half of its fair share of what is left, within bounds.
-fn wanted(job: &Job, member: &Member) -> f64 {
+fn wanted(job: &Job, member: &Member, machine: &Machine) -> f64 {
     let rest = job.rest as f64;
     let power = job.power();
     let sole = power <= member.units_per_ms * 1.000_001;
@@ -124,20 +128,35 @@ fn wanted(job: &Job, member: &Member) -> f64 {
     let shortest = shortest(job, member);
     // A device that has not shown yet what it can do with this job does not bind itself for long, where others wait.
     let first = if sole || member.observed { f64::INFINITY } else { (fair / UNSEEN_PART).max(shortest) };
+    // Cutting it finer would only let it end on all lanes at once, which nobody waits for who does not wait for this job alone.
+    let waits_ms = if others_fold(job, member) { 0.0 } else { (machine.backlog_ms - member.backlog_ms) * BEHIND_PART };
+    let shortest = shortest.max(waits_ms.clamp(0.0, BEHIND_MS_MAX) * member.units_per_ms);
     let units = fair.max(shortest).min(longest).min(first);
     // A remainder that is worth no chunk of its own goes along.
     let units = if rest - units < shortest * 0.5 { rest } else { units };
-    units.min(member.chunk_units_max as f64)
+    units.min(rest).min(member.chunk_units_max as f64)
+}
+
+/// Whether other devices take part.
+fn others_fold(job: &Job, member: &Member) -> bool {
+    job.members.iter().any(|other| other.takes_part() && other.device != member.device)
 }
 
 /// The most units that this lane would end before the other devices had ended all that is left: more would make it the
 /// last one. Endless where there is no other device.
 fn before_the_others(job: &Job, at: usize, machines: &[Machine], now: Duration) -> f64 {
     let member = &job.members[at];
-    let others = job.members.iter().filter(|other| other.takes_part() && other.device != member.device);
-    if others.clone().next().is_none() {
+    let end_ms = others_end_ms(job, at, machines, now);
+    (end_ms - member.setup_ms - member.chunk_ms).max(0.0) * member.units_per_ms
+}
+
+/// When the others would have ended all that is left, in milliseconds from `now`. Endless where there is no other device.
+pub(super) fn others_end_ms(job: &Job, at: usize, machines: &[Machine], now: Duration) -> f64 {
+    let member = &job.members[at];
+    if !others_fold(job, member) {
         return f64::INFINITY;
     }
+    let others = job.members.iter().filter(|other| other.takes_part() && other.device != member.device);
     // (milliseconds until it is free, units a millisecond)
     let mut lanes: Vec<(f64, f64)> = others
         .map(|other| {
@@ -162,5 +181,5 @@ fn before_the_others(job: &Job, at: usize, machines: &[Machine], now: Duration) 
         head_start += begins_ms * units_per_ms;
         end_ms = (job.rest as f64 + head_start) / power;
     }
-    (end_ms - member.setup_ms - member.chunk_ms).max(0.0) * member.units_per_ms
+    end_ms
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::device::{DeviceError, DeviceId};
 use crate::engine::dispatch::job::Phase;
-use crate::engine::dispatch::lanes::Flight;
+use crate::engine::dispatch::lanes::{Flight, Machine};
 use crate::engine::dispatch::member::{Member, Standing};
 use crate::engine::dispatch::{Action, Dispatch, Slot, Ticket};
 use crate::job::{Cause, DeviceChoice, JobError};
@@ -61,6 +61,7 @@ impl Dispatch {
     }
 
     fn put_back(&mut self, flight: &Flight) {
+        self.machines.iter_mut().for_each(Machine::look_now);
         if let Some(job) = self.job_mut(flight.job) {
             job.put_back(flight);
             self.update_backlog(flight.job);
@@ -87,6 +88,7 @@ impl Dispatch {
     /// Sets a device aside: what it had in flight goes elsewhere, and the jobs that asked for it by name fail.
     pub(super) fn set_aside(&mut self, device: DeviceId, why: &str, now: Duration, actions: &mut Vec<Action>) {
         let Some(at) = self.machine(device).filter(|&at| self.machines[at].alive) else { return };
+        self.machines.iter_mut().for_each(Machine::look_now);
         let mixed = self.machines[at].mixed;
         for flight in self.machines[at].abandon() {
             if let Some(job) = self.job_mut(flight.job) {

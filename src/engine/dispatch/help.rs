@@ -5,39 +5,37 @@ use std::time::Duration;
 
 use crate::engine::dispatch::chunk;
 use crate::engine::dispatch::job::{Job, Phase};
+use crate::engine::dispatch::lanes::Machine;
 use crate::engine::dispatch::member::{Member, Standing};
 use crate::engine::dispatch::{Action, Dispatch, Slot};
 use crate::job::DeviceChoice;
 
 /// A device helps with a job that others are at work on where it would take so many times less for what is left.
 const FAR_FASTER: f64 = 2.0;
+/// A device that found nothing to help with looks again after this part of what others would have to have more to do,
+const LOOK_AGAIN_PART: f64 = 0.1;
+/// but no later than this.
+const LOOK_AGAIN_MS_MAX: f64 = 20.0;
 
 impl Dispatch {
     /// Lets a device that has an idle lane take part in the first job that waits for others to end, or that it would end far earlier
     /// by itself, if it would end a chunk of it before those whose job it is had ended all the rest. Only where the device's speed
     /// with it was measured, and the job left the choice to the planner.
     pub(super) fn help_out(&mut self, at: usize, now: Duration, actions: &mut Vec<Action>) {
-        while self.machines[at].alive && self.machines[at].idle_lane().is_some() {
-            let mut waiting: Vec<(u64, Slot, usize)> = self
-                .wide
-                .iter()
-                .filter_map(|&slot| {
-                    let job = self.job(slot)?;
-                    if job.phase != Phase::Folding || job.rest == 0 || job.policy != DeviceChoice::Auto {
-                        return None;
-                    }
-                    let is_probed = |member| job.probe.as_ref().is_some_and(|probe| probe.member == member);
-                    let member = job.members.iter().position(|member| member.machine == at)?;
-                    let helper = &job.members[member];
-                    let able = helper.standing == Standing::Reserve && helper.measured && !helper.shares_cpu;
-                    let waits = || job.begun.is_none() || self.stands_behind_others(job) || is_far_faster(helper, job);
-                    (able && !is_probed(member) && waits()).then_some((job.order, slot, member))
-                })
-                .collect();
-            waiting.sort_by_key(|(order, ..)| *order);
-            let Some(slot) = waiting.into_iter().find_map(|(_, slot, member)| self.may_help(slot, member, now)) else {
-                return;
-            };
+        while self.machines[at].alive && self.machines[at].idle_lane().is_some() && self.machines[at].looks(now) {
+            let mut lacks_ms = f64::INFINITY;
+            let mut found = None;
+            for place in 0..self.wide.len() {
+                match self.may_help(self.wide[place].slot, at, now) {
+                    Help::Takes => found = Some(self.wide[place].slot),
+                    Help::Lacks(ms) => lacks_ms = lacks_ms.min(ms),
+                    Help::Never => {}
+                }
+                if found.is_some() {
+                    break;
+                }
+            }
+            let Some(slot) = found else { return self.machines[at].look_again(now, lacks_ms) };
             self.update_backlog(slot);
             self.enqueue(slot);
             self.feed(at, false, now, actions);
@@ -51,26 +49,101 @@ impl Dispatch {
         own.all(|member| !self.machines[member.machine].is_next(job.uid))
     }
 
-    /// Lets this member take part where there is a chunk for it now.
-    fn may_help(&mut self, slot: Slot, member: usize, now: Duration) -> Option<Slot> {
+    /// Lets this device take part in a job where there is a chunk for it now.
+    fn may_help(&mut self, slot: Slot, at: usize, now: Duration) -> Help {
+        let lacks = self.job(slot).and_then(|job| Some((able(job, at)?, self.lacks_ms(job, at, now)?)));
+        let Some((member, lacks_ms)) = lacks else { return Help::Never };
+        if lacks_ms > 0.0 {
+            return Help::Lacks(lacks_ms);
+        }
         let Self { jobs, machines, .. } = self;
-        let job = jobs[slot.at].as_mut()?;
+        let Some(job) = jobs[slot.at].as_mut() else { return Help::Never };
         job.members[member].standing = Standing::Active;
         if matches!(chunk::next(job, member, machines, false, now), chunk::Next::Take(_)) {
-            return Some(slot);
+            return Help::Takes;
         }
         job.members[member].standing = Standing::Reserve;
-        None
+        Help::Lacks(0.0)
+    }
+
+    /// How much more those whose job it is would have to have to do, in milliseconds, for this device to help with it; at most 0
+    /// where it may, and `None` where it never does. Before anything that costs more: a device that is closed would mostly be open
+    /// too late.
+    fn lacks_ms(&self, job: &Job, at: usize, now: Duration) -> Option<f64> {
+        let member = able(job, at)?;
+        let helper = &job.members[member];
+        let begun = job.begun.is_some() && !self.stands_behind_others(job);
+        let to_be_far_faster_ms = if begun { lacks_to_be_far_faster_ms(helper, job) } else { 0.0 };
+        if to_be_far_faster_ms > 0.0 {
+            return Some(to_be_far_faster_ms);
+        }
+        Some(helper.setup_ms + helper.chunk_ms - chunk::others_end_ms(job, member, &self.machines, now))
+    }
+
+    /// A job has come that idle devices have not looked at.
+    pub(super) fn show_to_helpers(&mut self, slot: Slot, now: Duration) {
+        for at in 0..self.machines.len() {
+            if self.machines[at].alive
+                && self.machines[at].idle_lane().is_some()
+                && let Some(lacks_ms) = self.job(slot).and_then(|job| self.lacks_ms(job, at, now))
+            {
+                let looks_at = self.machines[at].looks_at;
+                self.machines[at].look_again(now, lacks_ms);
+                let sooner = looks_at.into_iter().chain(self.machines[at].looks_at).min();
+                self.machines[at].looks_at = sooner;
+            }
+        }
     }
 }
 
-/// Whether this device would end by itself, in a fraction of the time, what is left for those whose job it is. It was busy or closed
-/// when the job was planned, then. A device that would gain less is left out, as the planner left it out.
-fn is_far_faster(helper: &Member, job: &Job) -> bool {
+/// Whether a device takes part in a job that is not its own.
+enum Help {
+    Takes,
+    /// Not before others have so much more to do, in milliseconds.
+    Lacks(f64),
+    /// Not as things are.
+    Never,
+}
+
+/// The member of a job that is this device, where it may help with it.
+fn able(job: &Job, at: usize) -> Option<usize> {
+    if job.phase != Phase::Folding || job.rest == 0 || job.policy != DeviceChoice::Auto {
+        return None;
+    }
+    let member = job.members.iter().position(|member| member.machine == at)?;
+    let helper = &job.members[member];
+    let is_probed = job.probe.as_ref().is_some_and(|probe| probe.member == member);
+    let able = helper.standing == Standing::Reserve && helper.measured && !helper.shares_cpu && !is_probed;
+    able.then_some(member)
+}
+
+impl Machine {
+    /// Whether it is time to look for a job to help with.
+    fn looks(&self, now: Duration) -> bool {
+        self.looks_at.is_some_and(|at| at <= now)
+    }
+
+    /// Things have changed: it is time to look.
+    pub(super) fn look_now(&mut self) {
+        self.looks_at = Some(Duration::ZERO);
+    }
+
+    /// There was nothing: others would have to have so much more to do. There may be many jobs and chunks, so it is a while until
+    /// this looks at all of them again.
+    fn look_again(&mut self, now: Duration, lacks_ms: f64) {
+        let wait = Duration::try_from_secs_f64((lacks_ms * LOOK_AGAIN_PART).clamp(0.0, LOOK_AGAIN_MS_MAX) / 1e3);
+        self.looks_at = (lacks_ms < f64::INFINITY).then(|| now.saturating_add(wait.unwrap_or_default()));
+    }
+}
+
+/// How much more there would have to be left for those whose job it is, in milliseconds, for this device to end that by itself in a
+/// fraction of the time; at most 0 where it would. It was busy or closed when the job was planned, then. A device that would gain
+/// less is left out, as the planner left it out.
+fn lacks_to_be_far_faster_ms(helper: &Member, job: &Job) -> f64 {
     let (own_ms, _) = job.pending();
     let units = own_ms * job.power();
     let ms = helper.setup_ms + helper.chunk_ms + units / (helper.units_per_ms * f64::from(helper.lanes));
-    ms * FAR_FASTER < own_ms
+    ms * FAR_FASTER - own_ms
 }
 
 #[cfg(test)]

@@ -102,6 +102,7 @@ impl Job {
                 queued: false,
                 backlog_ms: 0.0,
                 narrow_ms: None,
+                wide_ms: None,
                 contended: false,
                 shares_cpu: machine.shares_cpu,
                 done: Done::default(),

@@ -35,7 +35,7 @@ pub(super) enum Lane {
 /// A job in a device's queue.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Queued {
-    order: u64,
+    pub(super) order: u64,
     pub(super) slot: Slot,
 }
 
@@ -53,8 +53,14 @@ pub(super) struct Machine {
     pub(super) backlog_ms: f64,
     /// Jobs of one chunk that wait for it.
     pub(super) narrow: Narrow,
+    /// How many lanes jobs of several chunks may have that it takes part in, summed up, and the lane time of what of them is in flight
+    /// nowhere.
+    pub(super) wide_lanes: u64,
+    pub(super) wide_ms: f64,
     pub(super) max_chunk_bytes: u64,
     pub(super) shares_cpu: bool,
+    /// When it looks for a job to help with, while it is idle; `None` until a job comes that it could help with.
+    pub(super) looks_at: Option<Duration>,
     /// Whose chunks are in flight, as long as they are one job's.
     pub(super) sole: Option<Slot>,
     /// Whether chunks of several jobs are, or were since it was last idle.
@@ -73,8 +79,11 @@ impl Machine {
             ready: VecDeque::new(),
             backlog_ms: 0.0,
             narrow: Narrow::default(),
+            wide_lanes: 0,
+            wide_ms: 0.0,
             max_chunk_bytes: lanes.max_chunk_bytes,
             shares_cpu: lanes.shares_cpu,
+            looks_at: Some(Duration::ZERO),
             sole: None,
             mixed: false,
         }
@@ -106,6 +115,7 @@ impl Machine {
             Lane::Busy(flight) => {
                 self.in_flight -= 1;
                 self.idle.push(lane);
+                self.look_now();
                 Some(flight)
             }
         }

@@ -42,6 +42,8 @@ pub(super) struct Member {
     pub(super) backlog_ms: f64,
     /// What it takes for a job of one chunk that waits for it.
     pub(super) narrow_ms: Option<f64>,
+    /// And the lane time of what of a job of several chunks is in flight nowhere.
+    pub(super) wide_ms: Option<f64>,
     pub(super) contended: bool,
     /// A software adapter: it would only take the CPU's cores.
     pub(super) shares_cpu: bool,

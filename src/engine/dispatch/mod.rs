@@ -32,7 +32,7 @@ pub(crate) use lanes::LANES_MAX;
 pub use report::{DeviceRun, JobReport};
 
 use job::{Job, Phase};
-use lanes::{Flight, Lane, Machine};
+use lanes::{Flight, Lane, Machine, Queued};
 
 /// Everything that is running or waiting to run.
 #[derive(Debug, Default)]
@@ -42,8 +42,8 @@ pub struct Dispatch {
     free: Vec<usize>,
     by_key: HashMap<u64, usize>,
     machines: Vec<Machine>,
-    /// The jobs of more than one chunk.
-    wide: Vec<Slot>,
+    /// The jobs of more than one chunk, by order.
+    wide: Vec<Queued>,
     /// The next number of a chunk or of a job; never used twice.
     serial: u64,
 }
@@ -142,8 +142,8 @@ impl Dispatch {
             // A device that is there already keeps its chunks in flight.
             Some(at) if self.machines[at].alive => {}
             Some(at) => {
-                let Machine { backlog_ms, narrow, .. } = self.machines[at];
-                self.machines[at] = Machine { backlog_ms, narrow, ..machine };
+                let Machine { backlog_ms, narrow, wide_lanes, wide_ms, .. } = self.machines[at];
+                self.machines[at] = Machine { backlog_ms, narrow, wide_lanes, wide_ms, ..machine };
             }
             None => self.machines.push(machine),
         }
@@ -163,13 +163,15 @@ impl Dispatch {
         });
         let slot = Slot { at, uid };
         if job.is_wide {
-            self.wide.push(slot);
+            let place = self.wide.partition_point(|other| other.order <= job.order);
+            self.wide.insert(place, Queued { order: job.order, slot });
         }
         self.jobs[at] = Some(job);
         self.by_key.insert(key, at);
         if self.find_somebody(slot, now, actions) {
             self.update_backlog(slot);
             self.enqueue(slot);
+            self.show_to_helpers(slot, now);
         }
     }
 
@@ -185,6 +187,7 @@ impl Dispatch {
         if self.find_somebody(slot, now, actions) {
             self.update_backlog(slot);
             self.enqueue(slot);
+            self.show_to_helpers(slot, now);
         }
     }
 
@@ -229,6 +232,7 @@ impl Dispatch {
         let member = |job: &Job| job.members.get(flight.member).map(|member| member.machine);
         let Some(at) = self.job(flight.job).and_then(member) else { return };
         let opening_ms = opening.as_secs_f64() * 1e3;
+        self.machines[at].look_now();
         let members = self.jobs.iter_mut().flatten().flat_map(|job| &mut job.members);
         for member in members.filter(|member| member.machine == at) {
             member.setup_ms = (member.setup_ms - opening_ms).max(0.0);
@@ -316,9 +320,7 @@ impl Dispatch {
                     let probe = take.probe;
                     machine.launch(lane, Flight { serial, job: slot, member, units, started: now, ends, probe });
                     job.members[member].contended |= machine.mixed;
-                    if !job.is_wide {
-                        self.update_backlog(slot);
-                    }
+                    self.update_backlog(slot);
                 }
             }
         }

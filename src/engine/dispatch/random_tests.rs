@@ -11,19 +11,17 @@ use super::*;
 use crate::device::{DeviceError, Phases};
 use crate::job::DeviceChoice;
 use crate::plan::Part;
+use crate::random::SplitMix64;
 
 /// The devices of the world: lanes of each.
 const DEVICES: [(DeviceId, u32); 3] = [(DeviceId::Cpu, 3), (DeviceId::Gpu(0), 1), (DeviceId::Gpu(1), 2)];
 
-/// A small generator of its own, so that a failing case is one seed.
-struct Dice(u64);
+/// Random numbers in bounds.
+struct Dice(SplitMix64);
 
 impl Dice {
     fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % bound.max(1)
+        self.0.next_u64() % bound.max(1)
     }
 }
 
@@ -56,7 +54,7 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut world = Self {
             dispatch: Dispatch::new(),
-            dice: Dice(seed | 1),
+            dice: Dice(SplitMix64(seed)),
             now: Duration::ZERO,
             jobs: BTreeMap::new(),
             flying: BTreeMap::new(),

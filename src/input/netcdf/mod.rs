@@ -18,6 +18,7 @@ mod source;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod unpacking;
 mod variable;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,10 +30,10 @@ use crate::input::{Dataset, NamedColumn, Shape, Source};
 use crate::job::JobError;
 
 use classic::Classic;
-use convert::Unpacking;
 use hdf5::Hdf5;
 use in_file::Kind;
 use storage::{Storage, Stored, element_count};
+use unpacking::Unpacking;
 
 /// Whether a file that begins like this is one of these.
 fn is_start(start: &[u8]) -> bool {

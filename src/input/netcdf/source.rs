@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::input::bytes::Bytes;
-use crate::input::netcdf::convert::Unpacking;
 use crate::input::netcdf::storage::{Order, Place, Storage, Stored};
+use crate::input::netcdf::unpacking::Unpacking;
 use crate::input::{DType, Element, Scratch, Source, Values, with_dtype};
 use crate::job::JobError;
 

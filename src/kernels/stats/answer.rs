@@ -44,10 +44,22 @@ pub struct ColumnStats {
     pub std: Option<f64>,
     /// What variance and standard deviation subtract from the count.
     pub ddof: u32,
+    /// Skewness and kurtosis, where they were asked for.
+    pub higher: Option<HigherMoments>,
     /// The quantiles, in the order in which they were asked for.
     pub quantiles: Vec<QuantileValue>,
     /// The histogram, where one was asked for.
     pub histogram: Option<HistogramCounts>,
+}
+
+/// Skewness and kurtosis of the values, taken as a whole population: neither depends on `ddof`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HigherMoments {
+    /// The nearest `f64` to the third central moment over the variance to the power of 3/2; NaN where the variance is 0 or a value
+    /// is infinite, `None` where there is no value.
+    pub skewness: Option<f64>,
+    /// The nearest `f64` to the fourth central moment over the square of the variance, less 3; NaN and `None` likewise.
+    pub kurtosis: Option<f64>,
 }
 
 /// A quantile and its value.
@@ -156,6 +168,12 @@ impl ColumnStats {
             write_json_scalar(out, value.map(Scalar::F64))?;
         }
         write!(out, ",\"ddof\":{}", self.ddof)?;
+        if let Some(higher) = self.higher {
+            for (name, value) in [("skewness", higher.skewness), ("kurtosis", higher.kurtosis)] {
+                write!(out, ",\"{name}\":")?;
+                write_json_scalar(out, value.map(Scalar::F64))?;
+            }
+        }
         if !self.quantiles.is_empty() {
             out.write_all(b",\"quantiles\":[")?;
             for (i, quantile) in self.quantiles.iter().enumerate() {
@@ -190,6 +208,10 @@ impl ColumnStats {
             (format!("variance {}", self.divisor()), text_of(self.variance.map(Scalar::F64))),
             (format!("std {}", self.divisor()), text_of(self.std.map(Scalar::F64))),
         ];
+        if let Some(higher) = self.higher {
+            rows.push(("skewness".to_owned(), text_of(higher.skewness.map(Scalar::F64))));
+            rows.push(("kurtosis".to_owned(), text_of(higher.kurtosis.map(Scalar::F64))));
+        }
         for quantile in &self.quantiles {
             rows.push((format!("quantile {}", quantile.q), text_of(quantile.value)));
         }

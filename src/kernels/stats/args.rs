@@ -8,7 +8,7 @@ use crate::exact::Decimal;
 use crate::input::{ColumnRef, DType, Format, Header, InputSpec, Location, check_options};
 use crate::job::{Asked, parse_bounded};
 use crate::kernels::stats::{
-    Histogram, KIND, MAX_QUANTILES, Quantile, SUPPORTED, StatsInput, StatsParams, StatsRequest,
+    Histogram, KIND, MAX_QUANTILES, MomentsUpTo, Quantile, SUPPORTED, StatsInput, StatsParams, StatsRequest,
 };
 
 /// The subcommand.
@@ -46,6 +46,10 @@ pub(super) fn command() -> Command {
             arg("ddof", "N", "What variance and std subtract from the count: 0 for a whole population [default: 1]")
                 .allow_negative_numbers(true)
                 .value_parser(|text: &str| parse_bounded(text, 0..=u32::MAX.into()).map(|ddof| ddof as u32)),
+        )
+        .arg(
+            arg("moments", "N", "4 adds skewness and kurtosis (biased; of a normal distribution 0) [default: 2]")
+                .value_parser(|text: &str| text.parse::<MomentsUpTo>()),
         )
         .arg(
             arg("quantiles", "Q,...", "Quantiles, decimals from 0 to 1; linear interpolation: 0,0.5,0.99")
@@ -111,6 +115,7 @@ pub(super) fn from_args(args: &ArgMatches) -> Result<Vec<Asked>, String> {
     let text = |name: &str| args.get_one::<String>(name).map(String::as_str);
     let request = StatsRequest {
         ddof: args.get_one("ddof").copied().unwrap_or(1),
+        moments: args.get_one("moments").copied().unwrap_or_default(),
         quantiles: many(args, "quantiles"),
         histogram: args.get_one("histogram").copied(),
         missing: args.get_one::<Decimal>("missing").cloned(),
@@ -173,12 +178,13 @@ mod tests {
     #[test]
     fn every_option_reaches_its_place() {
         let jobs = asked(
-            "t.csv --ddof 0 --quantiles 0,.5,0.99 --quantiles 1 --histogram 10:-1..1 --missing -9999 --column a \
+            "t.csv --ddof 0 --moments 4 --quantiles 0,.5,0.99 --quantiles 1 --histogram 10:-1..1 --missing -9999 --column a \
              --column 3 --header no --na -- --na x",
         );
         let text = format!("{:?}", jobs.unwrap());
         for part in [
             "ddof: 0",
+            "moments: Kurtosis",
             "\"0.5\"",
             "\"0.99\"",
             "\"1\"",
@@ -216,6 +222,7 @@ mod tests {
             ("a.npy --quantiles 2", "outside 0 to 1"),
             ("a.npy --quantiles -0.5", "outside 0 to 1"),
             ("a.npy --histogram 0", "use 1 to"),
+            ("a.npy --moments 3", "use 2"),
             ("a.npy --missing x", "not a decimal number"),
             ("a.npy --ddof -1", "-1"),
             ("a.raw --dtype f16", "f32"),

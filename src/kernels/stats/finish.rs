@@ -3,10 +3,11 @@
 use num_bigint::{BigInt, BigUint};
 use num_traits::ToPrimitive;
 
-use crate::exact::{Dyadic, nearest_f64, nearest_sqrt_f64};
+use crate::exact::{Dyadic, FixedPoint, nearest_f64, nearest_sqrt_f64};
 use crate::kernels::stats::found::Found;
 use crate::kernels::stats::{
-    Column, ColumnStats, HistogramCounts, Layout, Moments, QuantileValue, Scalar, StatsRequest,
+    Column, ColumnStats, HigherMoments, HigherSums, HistogramCounts, Layout, Moments, QuantileValue, Scalar,
+    StatsRequest,
 };
 
 /// The statistics of a column of which everything is found.
@@ -37,6 +38,7 @@ pub(super) fn column(column: &Column, layout: &Layout, request: &StatsRequest, f
         variance,
         std,
         ddof: request.ddof,
+        higher: moments.higher.as_ref().map(|sums| higher(moments, sums)),
         quantiles: request.quantiles.iter().map(quantile).collect(),
         histogram,
     }
@@ -85,4 +87,41 @@ fn spread(moments: &Moments, sum: &Dyadic, ddof: u32) -> (Option<f64>, Option<f6
     let denominator = BigUint::from(count) * freedom;
     let variance = nearest_f64(&numerator, &denominator, exp2);
     (Some(variance), Some(nearest_sqrt_f64(numerator.magnitude(), &denominator, exp2)))
+}
+
+/// Skewness and kurtosis. With S_k the sum of the k-th powers of n values, and
+/// - A = n S2 - S1², which is n² times the variance,
+/// - B = n² S3 - 3 n S1 S2 + 2 S1³, which is n³ times the third central moment,
+/// - C = n³ S4 - 4 n² S1 S3 + 6 n S1² S2 - 3 S1⁴, which is n⁴ times the fourth,
+///
+/// the skewness is B / A^(3/2), and the kurtosis C / A² - 3: n falls out, and so does the unit of the values.
+fn higher(moments: &Moments, sums: &HigherSums) -> HigherMoments {
+    let both = |value| HigherMoments { skewness: value, kurtosis: value };
+    if moments.count == 0 {
+        return both(None);
+    }
+    if moments.finite() < moments.count {
+        return both(Some(f64::NAN));
+    }
+    let sums = [&moments.sum, &moments.squares, &sums.cubes, &sums.fourths].map(FixedPoint::to_dyadic);
+    let not_zero = sums.iter().zip(1..).filter(|(sum, _)| sum.integer != BigInt::ZERO);
+    // In units of a power of two of which the k-th power is in every sum of k-th powers.
+    let unit = not_zero.map(|(sum, power)| sum.exp2.div_euclid(power)).min().unwrap_or(0);
+    let mut power = 0;
+    let [s1, s2, s3, s4] = sums.map(|sum| {
+        power += 1;
+        if sum.integer == BigInt::ZERO { sum.integer } else { sum.integer << (sum.exp2 - power * unit) }
+    });
+    let n = BigInt::from(moments.count);
+    let a = &n * &s2 - &s1 * &s1;
+    if a == BigInt::ZERO {
+        return both(Some(f64::NAN));
+    }
+    let b = (&n * &s3 - &s1 * &s2 * 3) * &n + &s1 * &s1 * &s1 * 2;
+    let c = ((&n * &s4 - &s1 * &s3 * 4) * &n + &s1 * &s1 * &s2 * 6) * &n - &s1 * &s1 * &s1 * &s1 * 3;
+    let square: BigInt = &a * &a;
+    let (b_square, a_cube): (BigInt, BigInt) = (&b * &b, &square * &a);
+    let skewness = nearest_sqrt_f64(b_square.magnitude(), a_cube.magnitude(), 0);
+    let kurtosis = nearest_f64(&(c - &square * 3), square.magnitude(), 0);
+    HigherMoments { skewness: Some(if b < BigInt::ZERO { -skewness } else { skewness }), kurtosis: Some(kurtosis) }
 }

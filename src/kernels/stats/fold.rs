@@ -49,9 +49,15 @@ impl Task<'_> {
         let source = &self.column.source;
         let missing = self.kernel.missing_keys();
         let mut gathering = partial.moments.as_mut().map(|moments| Gathering::<T>::new(context.isa, missing, moments));
-        let mut counting =
-            self.pass.digits.as_ref().map(|digits| Counting::new::<T>(digits, missing, &mut partial.digits));
-        let mut binning = self.pass.bins.as_ref().map(|bins| Binning::new::<T>(bins, missing, &mut partial.bins));
+        let mut counting = self
+            .pass
+            .digits
+            .as_ref()
+            .map(|digits| Counting::<T>::new(context.isa, digits, missing, &mut partial.digits));
+        let mut binning = self.pass.bins.as_ref().map(|bins| {
+            let len = self.units.end - self.units.start;
+            Binning::<T>::new(context.isa, bins, missing, len, &mut partial.bins)
+        });
         let mut start = self.units.start;
         while start < self.units.end {
             let end = self.units.end.min(start + BLOCK);
@@ -82,6 +88,12 @@ impl Task<'_> {
         }
         if let Some(gathering) = gathering {
             gathering.finish();
+        }
+        if let Some(counting) = counting {
+            counting.finish();
+        }
+        if let Some(binning) = binning {
+            binning.finish();
         }
         Ok(())
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::job::{Cause, JobError};
 use crate::kernels::stats::quantiles::Selection;
-use crate::kernels::stats::{Bins, ColumnPartial, ColumnPass, Layout, Moments, StatsRequest, histogram};
+use crate::kernels::stats::{
+    Bins, Column, ColumnPartial, ColumnPass, Layout, Moments, MomentsUpTo, StatsRequest, brackets, histogram,
+};
 
 /// What the passes so far have found of a column.
 #[derive(Clone, Debug, Default)]
@@ -21,18 +23,29 @@ pub(super) struct Setting<'a> {
     pub(super) request: &'a StatsRequest,
     pub(super) rows: u64,
     pub(super) columns: usize,
+    pub(super) missing: Option<(u64, u64)>,
 }
 
 impl Setting<'_> {
-    /// The first pass over a column.
-    pub(super) fn first_pass(&self) -> Result<ColumnPass, JobError> {
-        let digits =
-            (!self.request.quantiles.is_empty()).then(|| Selection::first_digits(self.layout, self.rows, self.columns));
+    /// The first pass over this column.
+    pub(super) fn first_pass(&self, column: &Column) -> Result<ColumnPass, JobError> {
+        let quantiles = &self.request.quantiles;
+        let sampled = brackets::pays(self.rows, quantiles.len()) && column.source.is_scattered_cheap();
+        let brackets = if sampled { brackets::of_column(column, self.layout, self.missing, quantiles)? } else { None };
+        let digits = (!quantiles.is_empty())
+            .then(|| Selection::first_digits(self.layout, self.rows, self.columns, brackets.as_deref()))
+            .flatten();
         let bins = match &self.request.histogram {
             Some(asked) => asked.range().map(|range| histogram::given(self.layout, asked, range)).transpose()?,
             None => None,
         };
-        Ok(ColumnPass { moments: true, digits, bins, found: Arc::default() })
+        Ok(ColumnPass {
+            moments: true,
+            higher: self.request.moments == MomentsUpTo::Kurtosis,
+            digits,
+            bins,
+            found: Arc::default(),
+        })
     }
 
     /// The pass that follows one that gathered `partial`; an idle one when all is found.
@@ -51,10 +64,13 @@ impl Setting<'_> {
             found.moments = Some(moments);
         }
         let Some(moments) = &found.moments else { unreachable!("the first pass gathers moments") };
-        if let Some(digits) = pass.digits.as_ref().filter(|_| moments.count > 0) {
+        if moments.count > 0 && !self.request.quantiles.is_empty() {
             let selection =
-                found.selection.take().unwrap_or_else(|| Selection::new(&self.request.quantiles, moments.count));
-            found.selection = Some(selection.refine(digits, &partial.digits).ok_or_else(|| self.changed())?);
+                found.selection.take().unwrap_or_else(|| Selection::new(self.layout, &self.request.quantiles, moments));
+            found.selection = Some(match &pass.digits {
+                Some(digits) => selection.refine(digits, partial.digits).ok_or_else(|| self.changed())?,
+                None => selection,
+            });
         }
         if let Some(bins) = &pass.bins {
             if partial.bins.iter().sum::<u64>() != moments.count {
@@ -62,12 +78,12 @@ impl Setting<'_> {
             }
             found.histogram = Some((bins.clone(), partial.bins));
         }
-        let digits = found.selection.as_ref().and_then(|s| s.next_digits(self.layout, self.rows, self.columns));
+        let digits = found.selection.as_ref().and_then(|s| s.next_digits(self.rows, self.columns));
         let bins = match &self.request.histogram {
             Some(asked) if found.histogram.is_none() => Some(histogram::automatic(self.layout, asked, moments)?),
             _ => None,
         };
-        Ok(ColumnPass { moments: false, digits, bins, found: Arc::new(found) })
+        Ok(ColumnPass { moments: false, higher: false, digits, bins, found: Arc::new(found) })
     }
 
     fn changed(&self) -> JobError {

@@ -7,7 +7,9 @@ use std::sync::{Arc, LazyLock};
 
 use crate::input::DType;
 use crate::job::{Cause, JobError};
-use crate::kernels::stats::{Bins, ColumnPartial, ColumnPass, Digits, Layout, Moments, SUPPORTED, StatsPartial};
+use crate::kernels::stats::{
+    Bins, ColumnPartial, ColumnPass, DigitCounts, Digits, Layout, Moments, SUPPORTED, StatsPartial,
+};
 use crate::kernels::stats::{StatsKernel, StatsPass};
 use crate::kernels::{Dispatch, GpuCaps, GpuInput, GpuStep, GpuWork, Integers, MAX_LOOP_TRIPS, Shader};
 
@@ -130,7 +132,7 @@ impl Cut {
         let keys_max = pass
             .digits
             .iter()
-            .map(|digits| digits.prefixes.len())
+            .map(|digits| digits.ranges.len())
             .chain(pass.bins.iter().map(|bins| bins.starts.len()))
             .max()
             .unwrap_or(0);
@@ -172,7 +174,8 @@ pub(super) fn work(
 ) -> Result<Option<GpuWork>, JobError> {
     let layout = kernel.layout();
     let too_large = units.end - units.start > ROWS_MAX;
-    if too_large || caps.max_workgroup_invocations < LANES || caps.max_workgroup_bytes < 16 << 10 {
+    let higher = pass.columns.iter().any(|column| column.higher);
+    if higher || too_large || caps.max_workgroup_invocations < LANES || caps.max_workgroup_bytes < 16 << 10 {
         return Ok(None);
     }
     let Some(shader) = shader(layout, caps.integers) else { return Ok(None) };
@@ -181,12 +184,11 @@ pub(super) fn work(
         let (table, bins_at) = table_of(pass);
         let mut dispatches = Vec::new();
         if let Some(digits) = &pass.digits {
-            let keys = digits.prefixes.len() as u32;
             let counting = Counting {
                 keys_at: 0,
-                keys_len: keys,
-                prefix_bits: digits.prefix_bits,
-                digit_bits: digits.digit_bits,
+                keys_len: digits.ranges.len() as u32,
+                between: digits.between,
+                between_at: digits.between_at() as u32,
                 cells: cut.digits_len,
             };
             add_dispatches(&mut dispatches, "digits", kernel, &cut, caps, 0, &counting);
@@ -217,13 +219,19 @@ pub(super) fn work(
     Ok(Some(GpuWork::trusted(steps.collect())))
 }
 
-/// The keys that the searches of a pass go through, in halves, and where those of the bins begin.
+/// What the searches of a pass go through, and where the bins' part begins: of a range of digits, the least and the greatest
+/// key, the shift, and where its counts stand; of a bin, the key at which it starts. Keys are in halves.
 fn table_of(pass: &ColumnPass) -> (Arc<[u32]>, u32) {
-    let prefixes = pass.digits.as_ref().filter(|digits| digits.prefix_bits > 0).map(|digits| &digits.prefixes[..]);
-    let prefixes = prefixes.unwrap_or_default();
-    let starts = pass.bins.as_ref().map_or(&[][..], |bins| &bins.starts[..]);
-    let halves = prefixes.iter().chain(starts).flat_map(|&key| [key as u32, (key >> 32) as u32]);
-    (halves.collect(), 2 * prefixes.len() as u32)
+    let halves = |key: u64| [key as u32, (key >> 32) as u32];
+    let mut table = Vec::new();
+    for range in pass.digits.iter().flat_map(|digits| digits.ranges.iter()) {
+        table.extend(halves(range.least));
+        table.extend(halves(range.greatest));
+        table.extend([range.shift, range.at as u32]);
+    }
+    let bins_at = table.len() as u32;
+    table.extend(pass.bins.iter().flat_map(|bins| bins.starts.iter()).flat_map(|&key| halves(key)));
+    (table.into(), bins_at)
 }
 
 /// What a dispatch that counts needs to know.
@@ -231,8 +239,8 @@ fn table_of(pass: &ColumnPass) -> (Arc<[u32]>, u32) {
 struct Counting {
     keys_at: u32,
     keys_len: u32,
-    prefix_bits: u32,
-    digit_bits: u32,
+    between: bool,
+    between_at: u32,
     cells: usize,
 }
 
@@ -264,8 +272,8 @@ fn add_dispatches(
             (missing_greatest >> 32) as u32,
             counting.keys_at,
             counting.keys_len,
-            counting.prefix_bits,
-            counting.digit_bits,
+            u32::from(counting.between),
+            counting.between_at,
             counting.cells as u32,
             u32::from(counting.cells as u64 <= TALLY_CELLS),
         ];
@@ -287,6 +295,8 @@ pub(super) fn partial(
     for pass in &pass.columns {
         let mut partial = ColumnPartial::empty(pass, layout);
         if !pass.is_idle() {
+            // What a fold on the CPU may list is counted here.
+            partial.digits = DigitCounts::counted(pass.digits.as_ref());
             let output = outputs.next().ok_or_else(|| nonsense(&units, "a column is missing"))?;
             read_column(&mut partial, layout, rows, output).map_err(|what| nonsense(&units, what))?;
         }
@@ -302,13 +312,14 @@ fn nonsense(units: &Range<u64>, what: &str) -> JobError {
 /// Reads what one step wrote. Everything that was counted must be as many elements as there are: a shader whose loops were cut
 /// short, or that was not run, is found out here.
 fn read_column(partial: &mut ColumnPartial, layout: &Layout, rows: u64, output: &[u32]) -> Result<(), &'static str> {
-    let (digits_len, bins_len) = (cells_len(partial.digits.len()), cells_len(partial.bins.len()));
+    let DigitCounts::Counted(table) = &mut partial.digits else { unreachable!("a partial for counts") };
+    let (digits_len, bins_len) = (cells_len(table.len()), cells_len(partial.bins.len()));
     if output.len() < digits_len + bins_len {
         return Err("it is too short");
     }
     let (digits, rest) = output.split_at(digits_len);
     let (bins, records) = rest.split_at(bins_len);
-    for (into, from) in [(&mut partial.digits, digits), (&mut partial.bins, bins)] {
+    for (into, from) in [(table, digits), (&mut partial.bins, bins)] {
         into.iter_mut().zip(from).for_each(|(into, &count)| *into = count.into());
         if !from.is_empty() && from.iter().map(|&count| u64::from(count)).sum::<u64>() != rows {
             return Err("what was counted and what was left out is not all that there is");

@@ -25,7 +25,7 @@ pub(super) fn given(layout: &Layout, histogram: &Histogram, (lo, hi): (f64, f64)
             None => break,
         }
     }
-    Ok(Bins { bins: edges.len() - 1, starts: starts.into(), edges: edges.into() })
+    Ok(Bins::new(layout.dtype, starts, edges))
 }
 
 /// The bins from the least to the greatest value of the data.
@@ -75,7 +75,7 @@ pub(super) fn automatic(layout: &Layout, histogram: &Histogram, moments: &Moment
             None => break,
         }
     }
-    Ok(Bins { bins: edges.len() - 1, starts: starts.into(), edges: edges.into() })
+    Ok(Bins::new(layout.dtype, starts, edges))
 }
 
 /// Edge `i` is the `f64` nearest to `lo + i * (hi - lo) / bins`.

@@ -12,7 +12,7 @@ use crate::input::{ColumnRef, DType, Format, Header, InMemory, InputSpec, Locati
 use crate::job::JobParams;
 use crate::kernels::stats::request::shorten;
 use crate::kernels::stats::{
-    Histogram, Layout, MAX_QUANTILES, Quantile, SUPPORTED, StatsInput, StatsParams, StatsRequest,
+    Histogram, Layout, MAX_QUANTILES, MomentsUpTo, Quantile, SUPPORTED, StatsInput, StatsParams, StatsRequest,
 };
 
 /// Parses a line of a job file.
@@ -37,6 +37,7 @@ struct Line {
     quantiles: JsonQuantiles,
     histogram: Option<JsonHistogram>,
     ddof: Option<u32>,
+    moments: Option<Written<MomentsUpTo>>,
     missing: Option<Written<Decimal>>,
     dtype: Option<Written<Named<DType>>>,
     offset: Option<u64>,
@@ -50,6 +51,7 @@ struct Line {
 fn params(line: Line) -> Result<StatsParams, serde_json::Error> {
     let request = StatsRequest {
         ddof: line.ddof.unwrap_or(1),
+        moments: line.moments.map_or_else(MomentsUpTo::default, |moments| moments.0),
         quantiles: line.quantiles.0,
         histogram: line.histogram.map(|histogram| histogram.0),
         missing: line.missing.map(|missing| missing.0),
@@ -286,10 +288,10 @@ mod tests {
 
     #[test]
     fn every_field_reaches_its_place() {
-        let text = r#"{"id":"a","kind":"stats","device":"cpu","file":"t.csv","quantiles":[0.50,"1e-3"],"ddof":0,
+        let text = r#"{"id":"a","kind":"stats","device":"cpu","file":"t.csv","quantiles":[0.50,"1e-3"],"ddof":0,"moments":4,
             "histogram":{"bins":10,"lo":-1,"hi":1e1},"missing":-9999,"column":["temp",3],"header":"no","na":"x","format":"csv"}"#;
         let request = parsed(text).unwrap().request;
-        assert_eq!(request.ddof, 0);
+        assert_eq!((request.ddof, request.moments), (0, MomentsUpTo::Kurtosis));
         assert_eq!(request.quantiles[0].decimal().as_json(), "0.50");
         assert_eq!(request.quantiles[1].decimal().as_json(), "1e-3");
         assert_eq!(request.histogram, Histogram::new(10, Some((-1.0, 10.0))).ok());
@@ -335,6 +337,7 @@ mod tests {
             (r#"{"values":[],"histogram":{"bins":5,"lo":2,"hi":1}}"#, "below the second"),
             (r#"{"values":[],"histogram":{"bins":5,"low":2}}"#, "unknown field `low`"),
             (r#"{"values":[],"ddof":-1}"#, "invalid value"),
+            (r#"{"values":[],"moments":3}"#, "use 2"),
             (r#"{"values":[],"missing":"none"}"#, "not a decimal number"),
             (r#"{"values":[],"bins":3}"#, "unknown field `bins`"),
             (r#"{"file":"a","dtype":"f16"}"#, "no element type of stats: use one of f32"),

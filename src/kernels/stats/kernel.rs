@@ -8,7 +8,9 @@ use crate::job::{Cause, JobError};
 use crate::kernels::stats::cost::Cost;
 use crate::kernels::stats::found::Setting;
 use crate::kernels::stats::number::{Layout, Number, SUPPORTED};
-use crate::kernels::stats::{ColumnPartial, StatsAnswer, StatsPartial, StatsPass, StatsRequest, finish, fold, gpu};
+use crate::kernels::stats::{
+    ColumnPartial, MomentsUpTo, StatsAnswer, StatsPartial, StatsPass, StatsRequest, finish, fold, gpu,
+};
 use crate::kernels::{FoldContext, GpuCaps, GpuWork, Kernel, Next, Work};
 
 /// One column of the data.
@@ -134,7 +136,13 @@ impl StatsKernel {
     }
 
     fn setting(&self) -> Setting<'_> {
-        Setting { layout: &self.layout, request: &self.request, rows: self.rows, columns: self.columns.len() }
+        Setting {
+            layout: &self.layout,
+            request: &self.request,
+            rows: self.rows,
+            columns: self.columns.len(),
+            missing: self.missing_keys,
+        }
     }
 
     /// The pass that follows; where every column of it is idle, all is found.
@@ -194,13 +202,15 @@ impl Kernel for StatsKernel {
             bytes_out_per_unit: 0.0,
             prior_ns_per_unit: ns_per_row,
             passes,
-            gpu: true,
+            // Third and fourth powers are gathered on CPUs only.
+            gpu: self.request.moments == MomentsUpTo::Variance,
         }
     }
 
     fn first_pass(&self) -> Result<StatsPass, JobError> {
-        let first = self.setting().first_pass()?;
-        Ok(StatsPass { columns: vec![first; self.columns.len()] })
+        let setting = self.setting();
+        let columns = self.columns.iter().map(|column| setting.first_pass(column));
+        Ok(StatsPass { columns: columns.collect::<Result<_, _>>()? })
     }
 
     fn fold(

@@ -2,7 +2,7 @@
 //! numbers.
 //!
 //! Everything is gathered exactly, in integers, and rounded once at the end, so the answer depends on nothing but the
-//! data. The first pass gathers [`Moments`], the first [`Digits`] of a radix selection where quantiles are asked for, and
+//! data. The first pass gathers [`Moments`], the first [`Digits`] of a selection where quantiles are asked for, and
 //! the [`Bins`] of a histogram whose range was given; later passes refine the selection and count the bins of an automatic
 //! range.
 
@@ -10,6 +10,7 @@ mod answer;
 #[cfg(feature = "cli")]
 mod args;
 mod binning;
+mod brackets;
 mod cost;
 mod counting;
 mod finish;
@@ -32,18 +33,18 @@ mod tests;
 
 use crate::job::Kind;
 
-pub use answer::{ColumnStats, HistogramCounts, QuantileValue, StatsAnswer};
+pub use answer::{ColumnStats, HigherMoments, HistogramCounts, QuantileValue, StatsAnswer};
 pub use kernel::{Column, StatsKernel};
 pub use number::{Layout, Number, SUPPORTED, Scalar};
 pub use params::{StatsInput, StatsParams};
-pub use partial::{ColumnPartial, Moments, StatsPartial};
-pub use pass::{Bins, ColumnPass, Digits, StatsPass};
-pub use request::{Histogram, MAX_BINS, MAX_QUANTILES, Quantile, StatsRequest};
+pub use partial::{ColumnPartial, DigitCounts, HigherSums, Moments, StatsPartial};
+pub use pass::{Bins, ColumnPass, Digits, KeyRange, StatsPass};
+pub use request::{Histogram, MAX_BINS, MAX_QUANTILES, MomentsUpTo, Quantile, StatsRequest};
 
 /// The kind, for the registry.
 pub static KIND: Kind = Kind {
     name: "stats",
-    summary: "Count, extremes, exact sum, mean, variance, standard deviation, quantiles and histogram of numbers",
+    summary: "Count, extremes, exact sum, mean, variance, standard deviation, skewness, kurtosis, quantiles and histogram of numbers",
     variants: &["f32", "f64", "i32", "i64", "u32", "u64"],
     parse: json::parse,
     aside: &[],

@@ -62,6 +62,17 @@ impl Layout {
         FixedPoint::zero(self.squares_lsb, self.squares_limbs)
     }
 
+    /// An empty sum of third or fourth powers.
+    pub fn zero_power(&self, power: i32) -> FixedPoint {
+        let magnitude_bits = match self.dtype {
+            DType::F32 => 128 + 149,
+            DType::F64 => 1024 + 1074,
+            _ => self.key_bits as usize,
+        };
+        // The largest power, a count of 2^64 and a sign.
+        FixedPoint::zero(power * self.sum_lsb, (power as usize * magnitude_bits + 65).div_ceil(64))
+    }
+
     /// The largest key there is.
     pub fn max_key(&self) -> u64 {
         u64::MAX >> (64 - self.key_bits)

@@ -1,7 +1,7 @@
 //! What a chunk folds to: counts, keys and exact sums, all of which merge exactly in any order.
 
 use crate::exact::FixedPoint;
-use crate::kernels::stats::{ColumnPass, Layout};
+use crate::kernels::stats::{ColumnPass, Digits, Layout};
 
 /// The partial of a chunk: one a column, in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,10 +15,69 @@ pub struct StatsPartial {
 pub struct ColumnPartial {
     /// Counts, extremes and sums.
     pub moments: Option<Moments>,
-    /// The table that [`Digits`](super::Digits) describes.
-    pub digits: Vec<u64>,
+    /// What [`Digits`](super::Digits) asks for.
+    pub digits: DigitCounts,
     /// The table that [`Bins`](super::Bins) describes.
     pub bins: Vec<u64>,
+}
+
+/// The elements that a step of a selection looks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DigitCounts {
+    /// The table of their counts.
+    Counted(Vec<u64>),
+    /// Their keys, in any order, each as often as there are elements with it.
+    Listed(Vec<u64>, Digits),
+}
+
+impl DigitCounts {
+    /// Those of no elements, listed where that is allowed.
+    pub fn empty(digits: Option<&Digits>) -> Self {
+        match digits {
+            Some(digits) if digits.listed_max.is_some() => Self::Listed(Vec::new(), digits.clone()),
+            _ => Self::counted(digits),
+        }
+    }
+
+    /// Those of no elements, counted.
+    pub fn counted(digits: Option<&Digits>) -> Self {
+        Self::Counted(vec![0; digits.map_or(0, Digits::table_len)])
+    }
+
+    /// The table. Where keys are listed, they are counted.
+    pub fn into_table(self) -> Vec<u64> {
+        match self {
+            Self::Counted(table) => table,
+            Self::Listed(keys, digits) => {
+                let mut table = vec![0; digits.table_len()];
+                for index in keys.into_iter().filter_map(|key| digits.index_of(key)) {
+                    table[index] += 1;
+                }
+                table
+            }
+        }
+    }
+
+    /// Adds those of other elements. Keys stay listed where both sides list them.
+    fn merge(&mut self, other: &Self) {
+        match (&mut *self, other) {
+            (Self::Listed(into, _), Self::Listed(from, _)) => into.extend_from_slice(from),
+            (Self::Counted(into), Self::Counted(from)) => add(into, from),
+            _ => {
+                let mut table = std::mem::replace(self, Self::Counted(Vec::new())).into_table();
+                add(&mut table, &other.clone().into_table());
+                *self = Self::Counted(table);
+            }
+        }
+    }
+}
+
+/// Adds counts to those of the same cells.
+fn add(into: &mut [u64], from: &[u64]) {
+    assert_eq!(into.len(), from.len(), "partials of one pass");
+    for (into, from) in into.iter_mut().zip(from) {
+        *into += from;
+    }
 }
 
 /// Counts, extremes and exact sums. "Values" are the elements that are not NaN and not missing.
@@ -40,6 +99,24 @@ pub struct Moments {
     pub sum: FixedPoint,
     /// The sum of the squares of the finite values: [`Layout::zero_squares`] and what was added.
     pub squares: FixedPoint,
+    /// What skewness and kurtosis need, where the job asks for them.
+    pub higher: Option<HigherSums>,
+}
+
+/// The sums of the third and the fourth powers of the finite values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HigherSums {
+    /// Of the third powers: [`Layout::zero_power`] of 3 and what was added.
+    pub cubes: FixedPoint,
+    /// Of the fourth powers: [`Layout::zero_power`] of 4 and what was added.
+    pub fourths: FixedPoint,
+}
+
+impl HigherSums {
+    /// Those of no elements.
+    pub fn empty(layout: &Layout) -> Self {
+        Self { cubes: layout.zero_power(3), fourths: layout.zero_power(4) }
+    }
 }
 
 impl Moments {
@@ -54,6 +131,7 @@ impl Moments {
             negative_infinities: 0,
             sum: layout.zero_sum(),
             squares: layout.zero_squares(),
+            higher: None,
         }
     }
 
@@ -72,6 +150,14 @@ impl Moments {
         self.negative_infinities += other.negative_infinities;
         self.sum.merge(&other.sum);
         self.squares.merge(&other.squares);
+        match (&mut self.higher, &other.higher) {
+            (Some(into), Some(from)) => {
+                into.cubes.merge(&from.cubes);
+                into.fourths.merge(&from.fourths);
+            }
+            (None, None) => {}
+            _ => panic!("partials of one pass"),
+        }
     }
 }
 
@@ -79,8 +165,10 @@ impl ColumnPartial {
     /// The partial of no elements under this pass.
     pub fn empty(pass: &ColumnPass, layout: &Layout) -> Self {
         Self {
-            moments: pass.moments.then(|| Moments::empty(layout)),
-            digits: vec![0; pass.digits.as_ref().map_or(0, super::Digits::table_len)],
+            moments: pass
+                .moments
+                .then(|| Moments { higher: pass.higher.then(|| HigherSums::empty(layout)), ..Moments::empty(layout) }),
+            digits: DigitCounts::empty(pass.digits.as_ref()),
             bins: vec![0; pass.bins.as_ref().map_or(0, super::Bins::table_len)],
         }
     }
@@ -95,11 +183,7 @@ impl ColumnPartial {
             (None, None) => {}
             _ => panic!("partials of one pass"),
         }
-        for (into, from) in [(&mut self.digits, &other.digits), (&mut self.bins, &other.bins)] {
-            assert_eq!(into.len(), from.len(), "partials of one pass");
-            for (into, from) in into.iter_mut().zip(from) {
-                *into += from;
-            }
-        }
+        self.digits.merge(&other.digits);
+        add(&mut self.bins, &other.bins);
     }
 }

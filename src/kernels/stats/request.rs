@@ -14,6 +14,8 @@ pub const MAX_BINS: u32 = 1_000_000;
 pub struct StatsRequest {
     /// What variance and standard deviation subtract from the count: 1 for a sample, 0 for a whole population.
     pub ddof: u32,
+    /// Up to which moment there are statistics.
+    pub moments: MomentsUpTo,
     /// The quantiles, in the order in which they are answered; at most [`MAX_QUANTILES`].
     pub quantiles: Vec<Quantile>,
     /// The histogram, if there is to be one.
@@ -24,7 +26,32 @@ pub struct StatsRequest {
 
 impl Default for StatsRequest {
     fn default() -> Self {
-        Self { ddof: 1, quantiles: Vec::new(), histogram: None, missing: None }
+        Self { ddof: 1, moments: MomentsUpTo::default(), quantiles: Vec::new(), histogram: None, missing: None }
+    }
+}
+
+/// Up to which moment there are statistics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MomentsUpTo {
+    /// The second: mean, variance and standard deviation.
+    #[default]
+    Variance,
+    /// The fourth: skewness and kurtosis, too. Such jobs run on CPUs only.
+    Kurtosis,
+}
+
+impl std::str::FromStr for MomentsUpTo {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "2" => Ok(Self::Variance),
+            "4" => Ok(Self::Kurtosis),
+            _ => Err(format!(
+                "moments `{}`: use 2 (up to variance and std), or 4 (skewness and kurtosis too)",
+                shorten(text)
+            )),
+        }
     }
 }
 

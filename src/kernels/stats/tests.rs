@@ -13,6 +13,7 @@ use crate::kernels::{Answer, FoldContext, Isa, Kernel, Next};
 
 mod exactness;
 mod hostile;
+mod order;
 
 type BigRational = Ratio<BigInt>;
 
@@ -298,5 +299,6 @@ fn request(quantiles: &str, histogram: Option<&str>, missing: Option<&str>, ddof
         quantiles: quantiles.split_whitespace().map(|text| text.parse().unwrap()).collect(),
         histogram: histogram.map(|text| text.parse().unwrap()),
         missing: missing.map(|text| text.parse().unwrap()),
+        ..StatsRequest::default()
     }
 }

@@ -1,7 +1,7 @@
 //! A benchmark against an earlier one.
 
-use crate::bench::{At, Change, Compared, Comparison, DeviceDescription, Key, Shift};
-use crate::report::bench::rows::BUSY_MIN;
+use crate::bench::{At, BUSY_MIN, Change, Compared, Comparison, DeviceDescription, Key, Said, Shift};
+use crate::report::bench::rows::bound_name;
 use crate::report::bench::{percent, place_with_lanes};
 use crate::report::figures::{counted, time_ms, whole};
 use crate::report::{Align, Style, Table, visible};
@@ -10,6 +10,8 @@ use crate::report::{Align, Style, Table, visible};
 pub(super) const fn change_name(change: Change) -> &'static str {
     match change {
         Change::Regressed => "regressed",
+        Change::NotAgain => "slower, not found again",
+        Change::Busy => "slower, but the machine was busy",
         Change::AsMachine => "slower, as the machine is",
         Change::SlowerWithin => "slower, within the limit",
         Change::Same => "same",
@@ -43,11 +45,13 @@ pub(super) const HEAD: [&str; 9] = ["kind", "variant", "units", "where", "then",
 
 /// The cells of a row of it.
 pub(super) fn cells(row: &Compared, devices: &[DeviceDescription]) -> [String; 9] {
+    let is_claim = matches!(row.change, Change::Regressed | Change::Busy | Change::NotAgain);
+    let again = row.again_ms.map_or_else(String::new, |ms| format!("; {} when measured again", time_ms(ms)));
     let busy = match row.others_busy_cpus {
-        [then, Some(now)] if row.change == Change::Regressed && now >= BUSY_MIN => {
-            let then = then.map_or_else(String::new, |then| format!(", and {then:.1} then"));
-            format!("; others kept {now:.1} CPUs busy{then}")
+        [Some(then), Some(now)] if is_claim && now.max(then) >= BUSY_MIN => {
+            format!("; others wanted {now:.1} CPUs, and {then:.1} then")
         }
+        [None, Some(now)] if is_claim && now >= BUSY_MIN => format!("; others wanted {now:.1} CPUs"),
         _ => String::new(),
     };
     [
@@ -59,7 +63,7 @@ pub(super) fn cells(row: &Compared, devices: &[DeviceDescription]) -> [String; 9
         time_ms(row.new_ms),
         change_percent(row),
         chance(row.p),
-        format!("{}{busy}", change_name(row.change)),
+        format!("{}{again}{busy}", change_name(row.change)),
     ]
 }
 
@@ -73,38 +77,42 @@ fn shifted(shift: &Shift) -> String {
     let by = |ratio: f64| percent((ratio - 1.0).abs());
     let how = |ratio: f64| if ratio >= 1.0 { "slower" } else { "faster" };
     let is = how(shift.times_ratio);
+    let bound = shift.bound.map_or_else(String::new, |bound| format!(", bound by {}", bound_name(bound)));
     let moved = format!(
-        "{}: {} of {} are {is} now, by {} in the middle",
+        "{}{bound}: {} of {} are {is} now, by {} in the middle",
         shift.place,
         whole(shift.together as u64),
         counted(shift.times as u64, "time", "times"),
         by(shift.times_ratio)
     );
     let machine = shift.machine_ratio();
-    match shift.ceilings_ratio {
-        None => format!(
+    match shift.probe {
+        Said::Nothing => format!(
             "{moved}: the machine, rather than the program? No probe tells: run both again, one after the other"
         ),
-        Some(_) if (machine - 1.0).abs() < 0.01 => {
-            format!("{moved}, and the probe of what the machine can do is not: the program, rather than the machine")
+        Said::Unsteady => format!(
+            "{moved}: the machine, rather than the program? The probe of it found something else before the rows than after them, so \
+             that nothing is taken off: run both again, one after the other"
+        ),
+        Said::Ratio(_) if (machine - 1.0).abs() < 0.01 => {
+            format!("{moved}, and the probe of what bounds them is not: the program, rather than the machine")
         }
-        Some(ceilings) => format!(
-            "{moved}, and the probe of what the machine can do is {is} by up to {}: the machine, rather than the program? {} of it \
-             is not counted",
-            by(ceilings),
+        Said::Ratio(probe) => format!(
+            "{moved}, and the probe of what bounds them is {is} by {}: the machine, rather than the program? {} of it is not counted",
+            by(probe),
             by(machine)
         ),
     }
 }
 
-/// How many CPUs others kept busy then and now, by the medians over what was compared; where the system tells.
+/// How many CPUs others wanted then and now, by the medians over what was compared; where the system tells.
 fn busy(found: &Comparison) -> Option<String> {
     let [then, now] = [0, 1].map(|side: usize| {
         let mut busy: Vec<f64> = found.compared.iter().filter_map(|row| row.others_busy_cpus[side]).collect();
         busy.sort_by(f64::total_cmp);
         busy.get(busy.len() / 2).copied()
     });
-    Some(format!("others kept {:.1} CPUs busy then, {:.1} now", then?, now?))
+    Some(format!("others wanted {:.1} CPUs then, {:.1} now", then?, now?))
 }
 
 /// Every time of both, what has regressed first; what only one has; what is to be known of the machine; and a sentence with the
@@ -161,6 +169,15 @@ pub(super) fn outcome(found: &Comparison, max_regression: f64) -> String {
         0 => format!("none of {compared} has regressed by more than {limit} {how}"),
         count => format!("{} of {compared} regressed by more than {limit} {how}", whole(count)),
     };
+    let excused = |change: Change| found.compared.iter().filter(|row| row.change == change).count() as u64;
+    for (change, how) in [
+        (Change::NotAgain, "slower at first and not when measured again"),
+        (Change::Busy, "slower while others were at work, which explains it"),
+    ] {
+        if excused(change) > 0 {
+            text += &format!("; {} {how}", whole(excused(change)));
+        }
+    }
     let unclear = found.compared.iter().filter(|row| row.change == Change::TooFewRuns).count() as u64;
     if unclear > 0 {
         text += &format!("; {} with too few runs to tell: add --runs 10 or more on both sides", whole(unclear));
@@ -186,7 +203,7 @@ mod tests {
         assert!(first.contains("gpu:0") && first.contains("+50 %") && first.ends_with("<0.001  regressed"), "{text}");
         assert!(text.lines().any(|line| line.contains("  cpu, 1 thread  ")), "as rows say it: {text}");
         assert!(text.contains("only in the baseline: stats f32 10,000 on cpu, 1 thread; "), "{text}");
-        assert!(text.contains("\nothers kept 0.0 CPUs busy then, 0.0 now\n"), "{text}");
+        assert!(text.contains("\nothers wanted 0.0 CPUs then, 0.0 now\n"), "{text}");
         assert!(
             text.ends_with("1 of 6 times regressed by more than 10 % (Mann-Whitney, Holm, level 0.05)\n"),
             "{text}"
@@ -195,28 +212,38 @@ mod tests {
 
     #[test]
     fn what_moved_together_is_told_with_what_speaks_for_the_machine() {
-        let shift = |times_ratio, ceilings_ratio| {
-            let place = crate::bench::Place::Thread;
-            shifted(&Shift { place, times: 24, together: 20, times_ratio, ceilings_ratio })
+        let shift = |times_ratio, probe| {
+            let (place, bound) = (crate::bench::Place::Thread, Some(crate::bench::Bound::Memory));
+            shifted(&Shift { place, bound, times: 24, together: 20, times_ratio, probe })
         };
         assert_eq!(
-            shift(1.2, Some(1.3)),
-            "thread: 20 of 24 times are slower now, by 20 % in the middle, and the probe of what the machine can do is slower by up \
-             to 30 %: the machine, rather than the program? 20 % of it is not counted"
+            shift(1.2, Said::Ratio(1.3)),
+            "thread, bound by memory: 20 of 24 times are slower now, by 20 % in the middle, and the probe of what bounds them is \
+             slower by 30 %: the machine, rather than the program? 20 % of it is not counted"
         );
-        assert!(shift(1.2, Some(0.99)).ends_with("is not: the program, rather than the machine"));
-        assert!(shift(0.8, None).ends_with("No probe tells: run both again, one after the other"));
+        assert!(shift(1.2, Said::Ratio(0.99)).ends_with("is not: the program, rather than the machine"));
+        assert!(shift(0.8, Said::Nothing).ends_with("No probe tells: run both again, one after the other"));
+        assert!(shift(1.2, Said::Unsteady).contains("so that nothing is taken off"));
     }
 
     #[test]
-    fn who_else_was_at_work_is_told_beside_a_regression() {
+    fn who_else_was_at_work_and_what_a_second_round_found_is_told_beside_a_regression() {
         let (old, mut new) = (examples::report(), examples::report());
         new.rows[1].others_busy_cpus = Some(1.25);
         for run in new.rows[1].cells.iter_mut().flat_map(|cell| &mut cell.runs) {
-            run.ms *= 1.5;
+            run.ms *= 3.0;
         }
-        let found = Comparison::of(&old, &new, 0.1).unwrap();
-        let text = comparison_text(&found, 0.1, &new.machine.devices, Style::PLAIN);
-        assert!(text.contains("  regressed; others kept 1.2 CPUs busy, and 0.0 then\n"), "{text}");
+        let text = |new: &crate::bench::Report| {
+            let found = Comparison::of(&old, new, 0.1).unwrap();
+            comparison_text(&found, 0.1, &new.machine.devices, Style::PLAIN)
+        };
+        assert!(text(&new).contains("  regressed; others wanted 1.2 CPUs, and 0.0 then\n"), "{}", text(&new));
+        new.again.rows = vec![new.rows[1].clone()];
+        assert!(text(&new).contains("  regressed; 3.00 ms when measured again; others wanted 1.2"), "{}", text(&new));
+        new.again.rows = vec![old.rows[1].clone()];
+        let excused = text(&new);
+        assert!(excused.contains("  slower, not found again; 4.00 ms when measured again; others wanted"), "{excused}");
+        assert!(excused.contains("none of 9 times has regressed by more than 10 %"), "{excused}");
+        assert!(excused.contains("; 3 slower at first and not when measured again\n"), "{excused}");
     }
 }

@@ -38,11 +38,17 @@ pub fn file_text(found: &FileComparison, style: Style) -> String {
         ]);
     }
     let title = format!("{}: {}", visible(&found.file), counted(found.jobs, "job", "jobs"));
+    if found.jobs == 0 {
+        return format!("{}\n{}\n", style.strong(&title), regret_words(found));
+    }
     format!("{}\n{}{}\n", style.strong(&title), table.render("  ", style), regret_words(found))
 }
 
 /// What leaving the choice to tandem cost or gained, and why there is no run on GPUs where there is none.
 pub(super) fn regret_words(found: &FileComparison) -> String {
+    if found.jobs == 0 {
+        return "there is nothing to run".to_owned();
+    }
     let mut text = match found.regret() {
         Some((ms, share)) if ms > 0.0 => {
             format!("auto takes {} ({}) longer than the best of the forced runs", time_ms(ms), percent(share))
@@ -86,6 +92,8 @@ mod tests {
         assert!(text.ends_with(
             "auto takes 4.00 ms (5.0 %) longer than the best of the forced runs; 1 job without a gpu side ran on the cpu\n"
         ));
+        let empty = FileComparison { jobs: 0, runs: Vec::new(), ..found.clone() };
+        assert_eq!(file_text(&empty, Style::PLAIN), "jobs.jsonl: 0 jobs\nthere is nothing to run\n");
         found.runs.remove(1);
         found.runs[1] = FileRun::new(Mode::Auto, vec![90.0], 2);
         assert!(file_text(&found, Style::PLAIN).contains(

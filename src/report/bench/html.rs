@@ -1,14 +1,15 @@
 //! A benchmark as one page that needs nothing else: what to use, time against size, where the time goes, and how close to the
 //! device's ceiling.
 
-use crate::bench::{BreakEven, Cell, Comparison, Report, Row, Run, ToldApart, Verdict};
+use crate::bench::{BreakEven, Cell, Comparison, Report, Row, Run, Standing, ToldApart, Verdict};
 use crate::report::Page;
 use crate::report::bench::charts::{places, series_name};
 use crate::report::bench::comparison::{HEAD, cells, machine_lines, outcome};
 use crate::report::bench::files::regret_words;
+use crate::report::bench::guide::{Grid, TIE};
 use crate::report::bench::machine::at_best;
 use crate::report::bench::rows::{bound_name, time_cells};
-use crate::report::bench::{place_name, verdict_lines};
+use crate::report::bench::{place_name, use_line, verdict_lines, why_line};
 use crate::report::chart::{
     About, Achieved, Axis, Band, BarChart, Ceiling, DataTable, LineChart, Point, Roofline, Series, StackedBars, Unit,
 };
@@ -34,9 +35,7 @@ pub fn bench_html(report: &Report, comparison: Option<(&Comparison, f64)>) -> St
         compared(&mut page, report, found, max_regression);
     }
     page.section("What to use");
-    for line in report.verdicts.iter().flat_map(|verdict| verdict_lines(verdict, &report.machine.devices)) {
-        page.paragraph(&line);
-    }
+    guide(&mut page, report);
     for file in &report.files {
         page.paragraph(&format!("{}, {}: {}", file.file, counted(file.jobs, "job", "jobs"), regret_words(file)));
     }
@@ -55,12 +54,36 @@ pub fn bench_html(report: &Report, comparison: Option<(&Comparison, f64)>) -> St
         let about = About::new(
             &format!("file-{number}"),
             format!("Makespan of {}", file.file),
-            "How long all of its jobs took, by where they were made to run; auto leaves that to tandem. Shorter is faster.",
+            "How long all of its jobs took, by where they were made to run, medians with their intervals; auto leaves that to tandem. \
+             Shorter is faster.",
         );
         let bars = file.runs.iter().map(|run| (run.mode.to_string(), run.median_ms)).collect();
-        page.figure(&BarChart { about, label: "makespan".to_owned(), unit: Unit::Ms, bars }.draw());
+        // A single run has no interval.
+        let is_known = file.runs.iter().all(|run| run.runs_ms.len() > 1);
+        let intervals = file.runs.iter().filter(|_| is_known).map(|run| (run.low_ms, run.high_ms)).collect();
+        page.figure(&BarChart { about, label: "makespan".to_owned(), unit: Unit::Ms, bars, intervals }.draw());
     }
     page.finish()
+}
+
+/// All variants over sizes, and for each which place to use, and why.
+fn guide(page: &mut Page, report: &Report) {
+    let (verdicts, devices) = (&report.verdicts, &report.machine.devices);
+    if let Some(grid) = Grid::of(verdicts, devices) {
+        let mut table = DataTable::new(grid.head);
+        grid.rows.into_iter().for_each(|row| table.row(row));
+        table.note = format!("{TIE}.");
+        page.table("The place to use, by size in units", &table);
+    }
+    if verdicts.is_empty() {
+        return;
+    }
+    let mut table = DataTable::new(["variant", "use", "why"]);
+    for verdict in verdicts {
+        let about = format!("{} {}", verdict.kind, verdict.variant);
+        table.row([about, use_line(verdict, devices), why_line(verdict, devices).unwrap_or_default()]);
+    }
+    page.table("Which place to use, and why", &table);
 }
 
 fn machine(page: &mut Page, report: &Report) {
@@ -86,13 +109,15 @@ fn machine(page: &mut Page, report: &Report) {
     }
     page.table("Devices, and what each can do at best by a probe in the same run", &table);
     if let Some(why) = &report.machine.no_gpu {
-        page.paragraph(why);
+        why.lines().filter(|line| !line.trim().is_empty()).for_each(|line| page.paragraph(line));
     }
 }
 
 fn variant(page: &mut Page, report: &Report, verdict: &Verdict, rows: &[Row], number: usize) {
     let devices = &report.machine.devices;
     let name = format!("{} {}", verdict.kind, verdict.variant);
+    page.paragraph(&format!("Use {}.", use_line(verdict, devices)));
+    verdict_lines(verdict, devices).iter().for_each(|line| page.paragraph(&format!("{line}.")));
     if rows.len() > 1 {
         let series = places(rows).into_iter().map(|place| Series {
             name: series_name(rows, place, devices),
@@ -105,16 +130,22 @@ fn variant(page: &mut Page, report: &Report, verdict: &Verdict, rows: &[Row], nu
                 })
                 .collect(),
         });
+        let bands = bands(verdict);
+        let shaded = if bands.is_empty() {
+            ""
+        } else {
+            " A band is where two cannot be told apart, a line where one overtakes the other."
+        };
         let chart = LineChart {
             about: About::new(
                 &format!("time-{number}"),
                 format!("{name}: time against size"),
-                "Medians with their intervals; lower is faster. A band is where two cannot be told apart; to its right the other wins.",
+                format!("Medians with their intervals; lower is faster.{shaded}"),
             ),
             x: Axis::log("units", Unit::Count),
             y: Axis::log("time", Unit::Ms),
             series: series.collect(),
-            bands: bands(verdict),
+            bands,
         };
         page.figure(&chart.draw());
     }
@@ -162,14 +193,26 @@ fn parts(cell: &Cell) -> Vec<f64> {
     if sum > 0.0 { medians.into_iter().map(|ms| ms / sum * cell.median_ms).collect() } else { medians }
 }
 
-/// Where the first challenger begins to win; those of others would lie over it.
+/// What the sentences name: between which sizes two cannot be told apart, and where that is known to a size, it.
 fn bands(verdict: &Verdict) -> Vec<Band> {
-    let bands = verdict.challenges.iter().filter_map(|challenge| {
-        let (BreakEven::From(units), ToldApart::Largest) = (challenge.fresh, challenge.told_apart) else { return None };
-        let (from, to) = challenge.band_units.unwrap_or((units, units));
-        Some(Band { from: from as f64, to: to as f64, label: format!("{} wins from here", challenge.place) })
+    let threads = verdict.parallel.iter().map(|found| {
+        let who = format!("{} threads", found.threads);
+        (found.standing(), format!("{who} overtake one"), format!("unclear: {who} or one"))
     });
-    bands.min_by(|a, b| a.from.total_cmp(&b.from)).into_iter().collect()
+    let others = verdict.challenges.iter().map(|found| {
+        let who = found.place;
+        (found.standing(), format!("{who} overtakes the CPU"), format!("unclear: {who} or the CPU"))
+    });
+    let band = |(found, overtakes, unclear): (Standing, String, String)| {
+        let (from, to, label) = match (found.told_apart, found.break_even, found.band_units) {
+            (ToldApart::Never, ..) => return None,
+            (_, _, Some((low, high))) if low < high => (low, high, unclear),
+            (ToldApart::Largest, BreakEven::From(units), _) => (units, units, overtakes),
+            _ => return None,
+        };
+        Some(Band { from: from as f64, to: to as f64, label })
+    };
+    threads.chain(others).filter_map(band).collect()
 }
 
 /// The largest size of each variant.
@@ -230,7 +273,8 @@ fn ceilings(page: &mut Page, report: &Report) {
         "The time at best, by the slower of reading and computing and by the upload before it, as a share of the time that was taken: \
          the largest size of each variant. Above 100 % where data fits a cache, or vector units do several operations at once.",
     );
-    let chart = BarChart { about, label: "share".to_owned(), unit: Unit::Share, bars: shares.collect() };
+    let chart =
+        BarChart { about, label: "share".to_owned(), unit: Unit::Share, bars: shares.collect(), intervals: Vec::new() };
     page.figure(&chart.draw());
 }
 
@@ -259,13 +303,34 @@ mod tests {
         report.files[0].file = "<script>".to_owned();
         let comparison = Comparison::of(&report, &report, 0.1).unwrap();
         let page = bench_html(&report, Some((&comparison, 0.1)));
-        for needed in
-            ["time-0", "phases-0", "roofline", "ceiling", "file-0", "gpu:0 wins from about", "Against the baseline"]
-        {
+        for needed in [
+            "time-0",
+            "phases-0",
+            "roofline",
+            "ceiling",
+            "file-0",
+            "gpu:0 from there",
+            "unclear: gpu:0 or the CPU",
+            "A band is where",
+            "Against the baseline",
+        ] {
             assert!(page.contains(needed), "{needed}");
         }
         assert!(!page.contains("<script") && page.contains("A &lt;GPU&gt; &amp; co") || page.contains("A &lt;GPU"));
         assert_eq!(page.matches("<svg").count(), 5);
+    }
+
+    #[test]
+    fn a_chart_says_nothing_of_bands_that_it_has_not_and_every_line_of_why_there_is_no_gpu_is_one() {
+        let mut report = examples::report();
+        for row in &mut report.rows {
+            row.cells.retain(|cell| cell.place.is_cpu());
+        }
+        report.verdicts = vec![Verdict::of(&report.rows, &report.machine.devices).unwrap()];
+        report.machine.no_gpu = Some("there is no gpu:\n  - no driver\n".to_owned());
+        let page = bench_html(&report, None);
+        assert!(!page.contains("A band is") && !page.contains("class=\"band\""));
+        assert!(page.contains("<p>there is no gpu:</p>\n<p>  - no driver</p>"));
     }
 
     #[test]
@@ -274,7 +339,7 @@ mod tests {
         report.rows.clear();
         report.verdicts.clear();
         let page = bench_html(&report, None);
-        assert!(page.contains("file-0") && !page.contains("roofline"));
+        assert!(page.contains("file-0") && !page.contains("roofline") && page.contains("class=\"whisker\""));
     }
 
     #[test]

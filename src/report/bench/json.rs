@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::bench::{At, Ceiling, Cell, Comparison, FileComparison, Machine, Place, Row, Verdict};
+use crate::bench::{At, Ceiling, Cell, Comparison, FileComparison, Machine, Place, Row, Said, Verdict};
 use crate::report::bench::comparison::change_name;
-use crate::report::bench::words::verdict_lines;
+use crate::report::bench::{use_line, verdict_lines, why_line};
 
 /// The row as one JSON object, with a line end: `{"type":"row","kind","variant","units","bytes","operations","others_busy_cpus",
 /// "times":[{"device","place","lanes","ms","low_ms","high_ms","confidence","runs","outliers","drift","units_per_s","ratio_to_cpu",
@@ -54,7 +54,8 @@ fn time(row: &Row, cell: &Cell) -> Value {
     })
 }
 
-/// What the rows of a variant come to: `{"type":"verdict","kind","variant","parallel":{…},"challenges":[…],"text":[…]}`.
+/// What the rows of a variant come to: `{"type":"verdict","kind","variant","use","why","choice":{…},"parallel":{…},
+/// "challenges":[…],"text":[…]}`; `use`, `why` and `text` are sentences.
 ///
 /// # Errors
 /// None that can come up.
@@ -63,6 +64,9 @@ pub fn verdict_json(verdict: &Verdict, machine: &Machine) -> serde_json::Result<
         "type": "verdict",
         "kind": verdict.kind,
         "variant": verdict.variant,
+        "use": use_line(verdict, &machine.devices),
+        "why": why_line(verdict, &machine.devices),
+        "choice": verdict.choice,
         "parallel": verdict.parallel,
         "challenges": verdict.challenges,
         "text": verdict_lines(verdict, &machine.devices),
@@ -95,8 +99,8 @@ pub fn file_json(found: &FileComparison) -> serde_json::Result<String> {
 }
 
 /// A comparison: `{"type":"comparison","max_regression","regressions","rows":[{"kind","variant","units","place","lanes",
-/// "old_ms","new_ms","p","others_busy_cpus":[then,now],"change"}],"only_old":[…],"only_new":[…],"shifts":[{"place","times",
-/// "together","times_ratio","ceilings_ratio","machine_ratio"}],"warnings":[…]}`; `lanes` are threads of the CPU, not of a job file.
+/// "old_ms","new_ms","again_ms","p","others_busy_cpus":[then,now],"change"}],"only_old":[…],"only_new":[…],"shifts":[{"place","bound",
+/// "times","together","times_ratio","probe","probe_ratio","machine_ratio"}],"warnings":[…]}`; `lanes` are threads of the CPU, not of a job file.
 ///
 /// # Errors
 /// None that can come up.
@@ -107,12 +111,19 @@ pub fn comparison_json(found: &Comparison, max_regression: f64) -> serde_json::R
         json!({"kind": key.kind, "variant": key.variant, "units": key.units, "place": place, "lanes": lanes})
     };
     let shifts = found.shifts.iter().map(|shift| {
+        let (probe, ratio) = match shift.probe {
+            Said::Nothing => ("nothing", None),
+            Said::Unsteady => ("unsteady", None),
+            Said::Ratio(ratio) => ("steady", Some(ratio)),
+        };
         json!({
             "place": shift.place,
+            "bound": shift.bound,
             "times": shift.times,
             "together": shift.together,
             "times_ratio": shift.times_ratio,
-            "ceilings_ratio": shift.ceilings_ratio,
+            "probe": probe,
+            "probe_ratio": ratio,
             "machine_ratio": shift.machine_ratio(),
         })
     });
@@ -123,6 +134,7 @@ pub fn comparison_json(found: &Comparison, max_regression: f64) -> serde_json::R
             let mut object = key(&row.key);
             object["old_ms"] = json!(row.old_ms);
             object["new_ms"] = json!(row.new_ms);
+            object["again_ms"] = json!(row.again_ms);
             object["p"] = json!(row.p);
             object["others_busy_cpus"] = json!(row.others_busy_cpus);
             object["change"] = json!(change_name(row.change));
@@ -168,6 +180,8 @@ mod tests {
         assert_eq!((&row["times"][0]["device"], &row["times"][0]["lanes"]), (&json!("cpu"), &json!(1)));
         assert_eq!(row["times"][2]["ratio_to_cpu"], 4.0);
         assert_eq!(verdict["challenges"][0]["fresh"], json!({"from": 100_000}));
+        assert!(verdict["use"].as_str().unwrap().ends_with("; gpu:0 from there; 1 thread slower"), "{verdict}");
+        assert_eq!(verdict["choice"]["segments"][1]["place"], "gpu:0");
         assert_eq!(comparison["regressions"], 0);
         assert!((file["regret"].as_f64().unwrap() - 0.05).abs() < 1e-9);
     }

@@ -5,21 +5,20 @@ use std::fmt::Write;
 use crate::bench::{Comparison, Report, Row};
 use crate::report::bench::comparison::{HEAD, cells, machine_lines, outcome};
 use crate::report::bench::files::regret_words;
+use crate::report::bench::guide::{Grid, TIE};
 use crate::report::bench::machine::at_best;
 use crate::report::bench::rows::time_cells;
-use crate::report::bench::verdict_lines;
+use crate::report::bench::{use_line, verdict_lines, why_line};
 use crate::report::figures::{counted, time_ms};
 use crate::report::visible;
 
-/// What was found, first: a sentence for each variant, then the tables. With a comparison, that comes before all.
+/// What was found, first: what to use for each variant, then the tables. With a comparison, that comes before all.
 pub fn bench_markdown(report: &Report, comparison: Option<(&Comparison, f64)>) -> String {
     let mut text = "# tandem bench\n\n".to_owned();
     if let Some((found, max_regression)) = comparison {
         compared(&mut text, report, found, max_regression);
     }
-    for line in report.verdicts.iter().flat_map(|verdict| verdict_lines(verdict, &report.machine.devices)) {
-        let _ = writeln!(text, "- {}", safe(&line));
-    }
+    guide(&mut text, report);
     for file in &report.files {
         let _ = writeln!(text, "- {}, {}: {}", safe(&file.file), counted(file.jobs, "job", "jobs"), regret_words(file));
     }
@@ -75,6 +74,32 @@ pub fn bench_markdown(report: &Report, comparison: Option<(&Comparison, f64)>) -
     text
 }
 
+/// What to use: a table over sizes, then for each variant a line, why, and how the places stand against each other.
+fn guide(text: &mut String, report: &Report) {
+    let (verdicts, devices) = (&report.verdicts, &report.machine.devices);
+    if verdicts.is_empty() {
+        return;
+    }
+    *text += "## What to use\n\n";
+    if let Some(grid) = Grid::of(verdicts, devices) {
+        let _ = writeln!(text, "| {} |\n|---|{}", grid.head.join(" | "), "---|".repeat(grid.head.len() - 1));
+        for row in &grid.rows {
+            let _ = writeln!(text, "| {} |", row.iter().map(|cell| safe(cell)).collect::<Vec<_>>().join(" | "));
+        }
+        let _ = writeln!(text, "\n{TIE}.\n");
+    }
+    for verdict in verdicts {
+        let about = format!("{} {}", verdict.kind, verdict.variant);
+        let _ = writeln!(text, "- **{}**: use {}", safe(&about), safe(&use_line(verdict, devices)));
+        if let Some(why) = why_line(verdict, devices) {
+            let _ = writeln!(text, "  - why: {}", safe(&why));
+        }
+        for line in verdict_lines(verdict, devices) {
+            let _ = writeln!(text, "  - {}", safe(&line));
+        }
+    }
+}
+
 fn times(text: &mut String, row: &Row, report: &Report) {
     for at in 0..row.cells.len() {
         let (cells, notes) = time_cells(row, at, &report.machine.devices);
@@ -122,7 +147,7 @@ mod tests {
         let comparison = Comparison::of(&report, &report, 0.1).unwrap();
         let text = bench_markdown(&report, Some((&comparison, 0.1)));
         assert!(text.starts_with("# tandem bench\n\n**none of 9 times has regressed by more than 10 %"), "{text}");
-        assert!(text.contains("- stats f32: gpu:0 wins from about n = 100,000 on"), "{text}");
+        assert!(text.contains("- **stats f32**: use 8 threads below about 100,000; gpu:0 from there; "), "{text}");
         assert!(text.contains("A &lt;GPU> &amp; co"), "names are no markup: {text}");
         // Each line of a table has as many cells as its head.
         let mut columns = None;

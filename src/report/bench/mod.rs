@@ -4,6 +4,7 @@ mod charts;
 mod comparison;
 mod csv;
 mod files;
+mod guide;
 mod html;
 mod json;
 mod machine;
@@ -15,6 +16,7 @@ pub use charts::bench_charts;
 pub use comparison::comparison_text;
 pub use csv::bench_csv;
 pub use files::file_text;
+pub use guide::{guide_text, use_line, why_line};
 pub use html::bench_html;
 pub use json::{bench_json, comparison_json, file_json, machine_json, verdict_json};
 pub use machine::bench_machine_text;
@@ -23,6 +25,7 @@ pub use rows::{bench_head, bench_row};
 pub use words::verdict_lines;
 
 use crate::bench::{Cell, DeviceDescription, Place};
+use crate::report::figures::whole;
 
 /// What a row calls a place: `cpu, 8 threads`, `gpu:0 software`.
 fn place_name(cell: &Cell, devices: &[DeviceDescription]) -> String {
@@ -50,6 +53,12 @@ fn percent(share: f64) -> String {
         size if size < 9.95 => format!("{:.1} %", share * 100.0),
         _ => format!("{:.0} %", share * 100.0),
     }
+}
+
+/// A size that was interpolated, to two digits: it is not known better.
+fn roughly(units: u64) -> String {
+    let step = 10_u64.pow(units.max(1).ilog10().saturating_sub(1));
+    whole((units + step / 2) / step * step)
 }
 
 /// How far the interval of a median reaches, as a share of it.

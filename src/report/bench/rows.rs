@@ -1,6 +1,6 @@
 //! Rows as they come.
 
-use crate::bench::{Bound, Cell, DeviceDescription, Row};
+use crate::bench::{BUSY_MIN, Bound, Cell, DeviceDescription, Row};
 use crate::report::Style;
 use crate::report::bench::{percent, place_name, spread};
 use crate::report::figures::{counted, rate, time_ms, whole};
@@ -15,9 +15,6 @@ const ALIGNS: [Align; 10] = {
 };
 /// What stands before the lines beneath a row.
 const INDENT: usize = 9 + 2 + 7 + 2 + 13 + 2;
-
-/// CPUs that others keep busy are told from here on.
-pub(super) const BUSY_MIN: f64 = 0.5;
 
 /// The head of the table.
 pub fn bench_head(style: Style) -> String {
@@ -58,7 +55,7 @@ pub fn bench_row(row: &Row, devices: &[DeviceDescription], style: Style) -> Stri
 
 /// That others were at work.
 fn busy_note(busy: f64) -> String {
-    format!("others kept {busy:.1} CPUs busy during these runs, which makes them slower")
+    format!("others wanted {busy:.1} CPUs during these runs, which makes them slower")
 }
 
 /// How close to what the place can do: `83 % of memory`.

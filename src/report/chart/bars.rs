@@ -29,7 +29,7 @@ impl StackedBars {
         patterns(&mut svg, id, parts.len());
         let entries = parts.iter().enumerate().map(|(at, part)| (*part, Key::Area, at));
         let top = if parts.len() > 1 { legend(&mut svg, id, entries, 0.0) } else { 0.0 };
-        let height = bars(&mut svg, self, &parts, top);
+        let height = bars(&mut svg, self, &parts, top, &[]);
         let mut table = DataTable::new(std::iter::once("").chain(parts.iter().copied()).chain(["all"]));
         for (name, values) in &self.rows {
             let cells = values.iter().map(|value| self.unit.show(*value));
@@ -51,6 +51,8 @@ pub struct BarChart {
     pub unit: Unit,
     /// The name of each bar and its value.
     pub bars: Vec<(String, f64)>,
+    /// Between what each value lies, as many as there are bars; empty where that is not known.
+    pub intervals: Vec<(f64, f64)>,
 }
 
 impl BarChart {
@@ -58,16 +60,23 @@ impl BarChart {
     pub fn draw(&self) -> Figure {
         let rows: Vec<_> = self.bars.iter().map(|(name, value)| (name.clone(), vec![*value])).collect();
         let Self { about, label, unit, .. } = self;
-        let stacked = StackedBars {
-            about: about.clone(),
-            label: label.clone(),
-            unit: *unit,
-            parts: vec![label.clone()],
-            rows: rows.clone(),
-        };
-        let mut table = DataTable::new(["", label.as_str()]);
-        rows.iter().for_each(|(name, values)| table.row([name.clone(), unit.show(values[0])]));
-        Figure { data: table, ..stacked.draw() }
+        let parts = vec![label.clone()];
+        let stacked = StackedBars { about: about.clone(), label: label.clone(), unit: *unit, parts, rows };
+        let mut svg = Svg::default();
+        patterns(&mut svg, &about.id, 1);
+        let height = bars(&mut svg, &stacked, &[label], 0.0, &self.intervals);
+        about.figure([WIDTH, height], svg, self.table())
+    }
+
+    fn table(&self) -> DataTable {
+        let head = ["", self.label.as_str(), "interval"];
+        let mut table = DataTable::new(head.into_iter().take(if self.intervals.is_empty() { 2 } else { 3 }));
+        for (at, (name, value)) in self.bars.iter().enumerate() {
+            let interval = self.intervals.get(at);
+            let interval = interval.map(|(low, high)| format!("{} to {}", self.unit.show(*low), self.unit.show(*high)));
+            table.row([name.clone(), self.unit.show(*value)].into_iter().chain(interval));
+        }
+        table
     }
 }
 
@@ -77,13 +86,14 @@ fn length(value: f64) -> f64 {
 
 const ROW: f64 = 26.0;
 
-fn bars(svg: &mut Svg, chart: &StackedBars, parts: &[&str], top: f64) -> f64 {
+fn bars(svg: &mut Svg, chart: &StackedBars, parts: &[&str], top: f64, intervals: &[(f64, f64)]) -> f64 {
     if chart.rows.is_empty() {
         *svg = Svg::default();
         return nothing(svg, "nothing was measured");
     }
     let sum = |values: &[f64]| values.iter().copied().map(length).sum::<f64>();
-    let most = chart.rows.iter().map(|(_, values)| sum(values)).fold(0.0, f64::max);
+    let most = chart.rows.iter().map(|(_, values)| sum(values));
+    let most = most.chain(intervals.iter().map(|(_, high)| length(*high))).fold(0.0, f64::max);
     let names = chart.rows.iter().map(|(name, _)| wide(name)).fold(0.0, f64::max);
     let left = (names + 24.0).min(WIDTH * 0.35);
     let totals = chart.rows.iter().map(|(_, values)| wide(&chart.unit.show(sum(values)))).fold(0.0, f64::max);
@@ -110,7 +120,14 @@ fn bars(svg: &mut Svg, chart: &StackedBars, parts: &[&str], top: f64) -> f64 {
             write!(svg, r#"<rect class="bar" x="{}" y="{}" width="{}" height="19" "#, At(from), At(y), At(width));
             write!(svg, r#"fill="url(#{}-p{part})"><title>{}</title></rect>"#, chart.about.id, Escaped(&tip));
         }
-        svg.text("soft", (plot.x.place(before) + 6.0, y + 14.0), Anchor::Start, &chart.unit.show(before));
+        let mut end = plot.x.place(before);
+        if let Some(&(low, high)) = intervals.get(row) {
+            let [from, to] = [low, high].map(|edge| plot.x.place(length(edge)));
+            svg.line("whisker", (from, y + 9.5), (to, y + 9.5));
+            [from, to].iter().for_each(|&edge| svg.line("whisker", (edge, y + 5.5), (edge, y + 13.5)));
+            end = end.max(to);
+        }
+        svg.text("soft", (end + 6.0, y + 14.0), Anchor::Start, &chart.unit.show(before));
     }
     plot.end()
 }

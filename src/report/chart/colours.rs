@@ -48,7 +48,7 @@ const RULES: &str = "\
 .chart .mark{fill:var(--c);stroke:var(--bg);stroke-width:1}.chart .dense{fill:var(--c)}.chart .cell{fill:var(--c);fill-opacity:.75}\
 .chart .area{fill:var(--c);fill-opacity:.22}.chart .fill{fill:var(--c)}\
 .chart .span{stroke:var(--bg);stroke-width:.6}.chart .hatch{fill:none;stroke:var(--bg);stroke-width:1.4}\
-.chart .band{fill:var(--soft);fill-opacity:.16}.chart .edge{stroke:var(--soft);stroke-dasharray:3 3;fill:none}\
+.chart .whisker{stroke:var(--ink);stroke-width:1.4;fill:none}.chart .band{fill:var(--soft);fill-opacity:.16}.chart .edge{stroke:var(--soft);stroke-dasharray:3 3;fill:none}\
 .chart .limit{stroke:var(--bad);stroke-width:1.5;stroke-dasharray:8 4;fill:none}.chart .row{fill:var(--grid);fill-opacity:.4}\
 .chart .d1{stroke-dasharray:7 3}.chart .d2{stroke-dasharray:2 3}.chart .d3{stroke-dasharray:9 3 2 3}\
 .chart .d4{stroke-dasharray:12 4}\

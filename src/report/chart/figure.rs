@@ -39,6 +39,10 @@ impl DataTable {
             text.push_str("<tr>");
             for (at, cell) in row.iter().enumerate() {
                 let _ = match at {
+                    // A figure does not break.
+                    0 if cell.len() <= 14 && cell.starts_with(|c: char| c.is_ascii_digit()) => {
+                        write!(text, "<th scope=\"row\" class=\"short\">{}</th>", Escaped(cell))
+                    }
                     0 => write!(text, "<th scope=\"row\">{}</th>", Escaped(cell)),
                     // What is a sentence is not to be squeezed into a column of words.
                     _ if cell.len() > 60 => write!(text, "<td class=\"text long\">{}</td>", Escaped(cell)),

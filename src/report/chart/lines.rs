@@ -58,6 +58,9 @@ pub struct LineChart {
     pub bands: Vec<Band>,
 }
 
+/// How high a name of a band is.
+const BAND_NAME: f64 = 15.0;
+
 impl LineChart {
     /// The picture. Points that have no place on their axes (0 on a logarithmic one) are left out; the table has them.
     pub fn draw(&self) -> Figure {
@@ -72,12 +75,14 @@ impl LineChart {
             let (low, high) = point.interval.unwrap_or((point.y, point.y));
             [point.y, low, high]
         });
-        // A name of a band stands above the frame.
-        let top = if self.bands.is_empty() { top } else { top + 14.0 };
+        // The names of bands stand above the frame, one above the other.
+        let top = top + BAND_NAME * self.bands.len() as f64;
         let plot = Plot::draw(&mut svg, [&self.x, &self.y], drawn().map(|point| point.x), ys, top, 320.0);
         let height = match plot {
             Some(plot) => {
-                self.bands.iter().for_each(|band| plot.band(&mut svg, band.from, band.to, &band.label));
+                for (above, band) in self.bands.iter().enumerate() {
+                    plot.band(&mut svg, [band.from, band.to], &band.label, above as f64 * BAND_NAME);
+                }
                 self.series.iter().enumerate().for_each(|(at, series)| self.line(&mut svg, &plot, at, series));
                 plot.end()
             }

@@ -232,7 +232,7 @@ impl Plot {
     }
 
     /// A shaded part of the axis along the bottom, with its name at the top.
-    pub fn band(&self, svg: &mut Svg, from: f64, to: f64, label: &str) {
+    pub fn band(&self, svg: &mut Svg, [from, to]: [f64; 2], label: &str, above: f64) {
         let (low, high) = self.x.range();
         if !(from.is_finite() && to.is_finite()) || to < low || from > high {
             return;
@@ -246,7 +246,7 @@ impl Plot {
         let room = self.right - self.left;
         let half = (wide(label) / 2.0).min(room / 2.0);
         let middle = (x1 + width / 2.0).clamp(self.left + half, self.right - half);
-        svg.text_within("label", (middle, self.top - 4.0), Anchor::Middle, label, room);
+        svg.text_within("label", (middle, self.top - 4.0 - above), Anchor::Middle, label, room);
     }
 
     /// A level of the axis along the left.

@@ -268,3 +268,28 @@ fn nothing_of_a_picture_lies_outside_it() {
         }
     }
 }
+
+#[test]
+fn bars_have_whiskers_where_intervals_are_known_and_bands_have_their_names_one_above_the_other() {
+    let bars = |intervals: Vec<(f64, f64)>| {
+        let bars = vec![("a".to_owned(), 10.0), ("b".to_owned(), 20.0)];
+        BarChart { about: about("bars"), label: "time".to_owned(), unit: Unit::Ms, bars, intervals }.draw()
+    };
+    let known = bars(vec![(9.0, 12.0), (15.0, 30.0)]);
+    assert_eq!(count(&checked(&known), |node| has_class(node, "whisker")), 6);
+    assert_eq!(known.data().rows[1], ["b", "20.0 ms", "15.0 ms to 30.0 ms"]);
+    let unknown = bars(Vec::new());
+    assert_eq!(count(&checked(&unknown), |node| has_class(node, "whisker")), 0);
+    assert_eq!(unknown.data().rows[1], ["b", "20.0 ms"]);
+
+    let band = |from: f64, label: &str| Band { from, to: from * 2.0, label: label.to_owned() };
+    let (x, y) = (Axis::log("units", Unit::Count), Axis::log("time", Unit::Ms));
+    let bands = vec![band(20.0, "first"), band(30.0, "second")];
+    let file = checked(&LineChart { about: about("bands"), x, y, series: series(2), bands }.draw());
+    let document = Document::parse(&file).unwrap();
+    let height = |name: &str| -> f64 {
+        let label = document.descendants().find(|node| has_class(node, "label") && node.text() == Some(name));
+        label.unwrap().attribute("y").unwrap().parse().unwrap()
+    };
+    assert!(height("first") - height("second") > 12.0, "{file}");
+}

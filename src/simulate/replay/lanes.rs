@@ -69,15 +69,13 @@ impl Lanes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::SplitMix64;
     use crate::simulate::replay::Source;
 
     #[test]
     fn lanes_are_taken_as_a_naive_list_scheduler_takes_them() {
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut below = |n: u64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) % n
-        };
+        let mut random = SplitMix64(1);
+        let mut below = |n: u64| random.next_u64() % n;
         for threads in [1_u32, 2, 3, 8] {
             let (mut lanes, mut naive) = (Lanes::new(threads), vec![0.0_f64; threads as usize]);
             for _ in 0..500 {

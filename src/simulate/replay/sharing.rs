@@ -70,6 +70,7 @@ fn one_after_the_other(spans: &[Span]) -> Vec<Span> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::SplitMix64;
 
     fn span(begin_ms: f64, end_ms: f64, lanes: u32) -> Span {
         Span { begin_ms, end_ms, lanes }
@@ -112,11 +113,8 @@ mod tests {
     #[test]
     fn nothing_is_given_out_twice() {
         for seed in 0..200_u64 {
-            let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-            let mut below = |n: u64| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (state >> 33) % n
-            };
+            let mut random = SplitMix64(seed);
+            let mut below = |n: u64| random.next_u64() % n;
             let lanes = 1 + below(8) as u32;
             let spans: Vec<Span> = (0..40)
                 .map(|_| {

@@ -5,7 +5,7 @@ use crate::engine::RanOn;
 use crate::engine::dispatch::{Action, Event, JobReport, Ticket};
 use crate::model::ModelKey;
 use crate::simulate::outcome::duration;
-use crate::simulate::record::{Foreseen, place};
+use crate::simulate::record::place;
 use crate::simulate::run::large::Large;
 use crate::simulate::run::{Busy, Item, Run};
 
@@ -87,8 +87,7 @@ impl Run<'_> {
                 self.places.push(place);
                 let index = self.jobs[job as usize].index;
                 self.record.waited(place, [begin_ms, now_ms], index);
-                let foreseen = Foreseen::default();
-                self.finish(job, "none", begin_ms, &foreseen);
+                self.finish(job, "none", begin_ms, None);
             }
             Busy::Chunk { ticket, key, units, begin_ms, mut phases, resident } => {
                 if ticket.device == DeviceId::Cpu {
@@ -115,16 +114,16 @@ impl Run<'_> {
     /// Dispatch says that something has ended.
     fn end(&mut self, key: u64, report: &JobReport) {
         match self.items.remove(&key) {
-            Some(Item::Large(Large { job, work, class, foreseen, began_ms, .. })) => {
+            Some(Item::Large(Large { job, work, class, plan, began_ms, .. })) => {
                 self.large[class as usize] -= 1;
                 self.reserved_bytes -= self.need(job);
                 for run in &report.runs {
                     let fingerprint = &self.states[place(run.device)].fingerprint;
                     self.model.learn(ModelKey::of(work, fingerprint, run.lanes), &run.measured);
                 }
-                self.small.forget();
+                self.small.forget(self.clock.now_ms());
                 let began_ms = began_ms.unwrap_or(self.clock.now_ms());
-                self.finish(job, &ran_on(report.ran_on), began_ms, &foreseen);
+                self.finish(job, &ran_on(report.ran_on), began_ms, plan.as_deref());
             }
             Some(Item::Short(batch)) => self.end_batch(batch),
             None => {}

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use crate::engine::dispatch::{Admission, Event};
 use crate::engine::order::{order, rough_ms};
 use crate::engine::queue::Class;
-use crate::job::DeviceChoice;
+use crate::job::{Cause, DeviceChoice};
 use crate::kernels::Work;
 use crate::plan::{Plan, PlanError, PlanRequest, plan};
 use crate::simulate::SimWork;
-use crate::simulate::record::Foreseen;
 use crate::simulate::run::{Item, Run};
 
 /// A large job that dispatch knows.
@@ -18,7 +17,8 @@ pub(super) struct Large<'a> {
     pub job: u32,
     pub work: &'a Arc<Work>,
     pub class: Class,
-    pub foreseen: Foreseen,
+    /// Its plan, where somebody will look at it.
+    pub plan: Option<Box<Plan>>,
     pub began_ms: Option<f64>,
     pub passes_left: u32,
 }
@@ -37,19 +37,22 @@ impl Run<'_> {
         }
         self.plans += 1;
         let told = self.told[at as usize];
-        let plan = match self.plan(work, told) {
+        let planned = self.plan(work, told);
+        let plan = match planned {
             Ok(plan) => plan,
-            Err(error) => return self.refuse(at, &error.to_string()),
+            Err(error) => return self.refuse(at, &error),
         };
-        let foreseen = self.foreseen(&plan);
+        self.streams.planned(&plan.outlook);
         self.next_key += 1;
         let class = Class::of(told);
         self.large[class as usize] += 1;
         self.reserved_bytes += self.need(at);
         let passes_left = work.passes.max(1);
-        let large = Large { job: at, work, class, foreseen, began_ms: None, passes_left };
+        let admission = Admission::new(self.next_key, order, work, &plan, told);
+        let plan = self.options.timeline.then(|| Box::new(plan));
+        let large = Large { job: at, work, class, plan, began_ms: None, passes_left };
         self.items.insert(self.next_key, Item::Large(large));
-        self.tell(Event::Admitted(Admission::new(self.next_key, order, work, &plan, told)));
+        self.tell(Event::Admitted(admission));
     }
 
     fn plan(&self, work: &Work, told: DeviceChoice) -> Result<Plan, PlanError> {
@@ -61,29 +64,31 @@ impl Run<'_> {
             model: &self.model,
             threads: self.threads(),
             explain: self.options.timeline,
+            stream: self.streams.of(work, 0),
         })
     }
 
-    fn foreseen(&self, plan: &Plan) -> Foreseen {
-        let ms = |at: usize| {
-            let candidate = plan.candidates.get(at)?;
-            candidate.predicted.map(|predicted| (predicted.ms - candidate.waiting_ms).max(0.0))
-        };
-        let best_other_ms = (1..plan.candidates.len()).filter_map(ms).min_by(f64::total_cmp);
-        Foreseen { predicted_ms: ms(0), best_other_ms }
-    }
-
     /// A job cannot run as it asks, and those that wait for it neither.
-    fn refuse(&mut self, at: u32, why: &str) {
-        self.refused.push((self.jobs[at as usize].index, why.to_owned()));
+    fn refuse(&mut self, at: u32, error: &PlanError) {
+        let cause = match error {
+            PlanError::NoDevice { .. } => Cause::NoDevice,
+            PlanError::TooLarge { .. } => Cause::Memory,
+            _ => Cause::Unsupported,
+        };
+        self.leave_out(at, cause, error.to_string());
         let mut rest: Vec<u32> = self.gates.children(at).to_vec();
         let mut seen: HashSet<u32> = rest.iter().copied().collect();
         while let Some(child) = rest.pop() {
-            let why = "a job that it waits for cannot run".to_owned();
             if self.refused.iter().all(|(index, _)| *index != self.jobs[child as usize].index) {
-                self.refused.push((self.jobs[child as usize].index, why));
+                self.leave_out(child, Cause::Skipped, "a job that it waits for cannot run".to_owned());
             }
             rest.extend(self.gates.children(child).iter().copied().filter(|next| seen.insert(*next)));
         }
+    }
+
+    fn leave_out(&mut self, at: u32, cause: Cause, why: String) {
+        let job = &self.jobs[at as usize];
+        self.record.refused(job, at, self.clock.now_ms(), cause, &why);
+        self.refused.push((job.index, why));
     }
 }

@@ -9,9 +9,9 @@ use crate::engine::shared::is_trivial;
 use crate::job::DeviceChoice;
 use crate::kernels::Work;
 use crate::model::{CostClass, Measured, Model, ModelKey};
-use crate::plan::{PlanRequest, plan};
+use crate::plan::{PlanRequest, Stream, plan};
 use crate::simulate::queues::Line;
-use crate::simulate::record::{Foreseen, Record};
+use crate::simulate::record::Record;
 use crate::simulate::run::{Item, Run};
 use crate::simulate::{SimJob, SimWork};
 
@@ -48,23 +48,39 @@ impl Batch<'_> {
 /// What is known of small jobs, by what they have in common: how long one takes, where it is run where it was bound.
 #[derive(Debug, Default)]
 pub(super) struct SmallPlans<'a> {
-    plans: Vec<(SmallKey<'a>, Option<f64>)>,
+    plans: Vec<((Likeness<'a>, DeviceChoice), Option<f64>)>,
+    made_ms: f64,
 }
 
+/// What small jobs have in common that take as long as each other.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct SmallKey<'a> {
+struct Likeness<'a> {
     kernel: &'a str,
     variant: &'a str,
     cost: CostClass,
     units_log2: Option<u32>,
     passes: u32,
-    told: DeviceChoice,
+}
+
+impl<'a> Likeness<'a> {
+    fn of(work: &'a Work) -> Self {
+        Self {
+            kernel: work.kernel,
+            variant: &work.variant,
+            cost: CostClass::of(work.prior_ns_per_unit),
+            units_log2: work.units.checked_ilog2(),
+            passes: work.passes,
+        }
+    }
 }
 
 impl SmallPlans<'_> {
-    /// Forgets them: what was learned may tell otherwise.
-    pub fn forget(&mut self) {
-        self.plans.clear();
+    /// Forgets them, for what was learned may tell otherwise: the engine plans small jobs anew with each batch.
+    pub fn forget(&mut self, now_ms: f64) {
+        if now_ms - self.made_ms >= BATCH_TIME.as_secs_f64() * 1e3 {
+            self.plans.clear();
+            self.made_ms = now_ms;
+        }
     }
 }
 
@@ -84,14 +100,7 @@ impl<'a> Run<'a> {
             return None;
         }
         let told = self.told[at as usize];
-        let key = SmallKey {
-            kernel: work.kernel,
-            variant: &work.variant,
-            cost: CostClass::of(work.prior_ns_per_unit),
-            units_log2: work.units.checked_ilog2(),
-            passes: work.passes,
-            told,
-        };
+        let key = (Likeness::of(work), told);
         if let Some((_, ms)) = self.small.plans.iter().rev().find(|(known, _)| *known == key) {
             return *ms;
         }
@@ -108,6 +117,7 @@ impl<'a> Run<'a> {
             model,
             threads: self.threads(),
             explain: false,
+            stream: Stream::default(),
         });
         self.plans += 1;
         let ms = planned.ok().filter(is_small).and_then(|plan| plan.candidates.first()?.predicted).map(|best| best.ms);
@@ -127,14 +137,14 @@ impl<'a> Run<'a> {
         let limit_ms = BATCH_TIME.as_secs_f64() * 1e3;
         while batch.jobs.len() < most && predicted_ms < limit_ms {
             let Some((at, ms)) = self.queues.peek(line).and_then(|at| Some((at, self.small_ms(at)?))) else { break };
-            self.queues.pop(line);
+            self.pop_kernel(line);
             let jobs: &'a [SimJob] = self.jobs;
             let job = &jobs[at as usize];
             let SimWork::Kernel(work) = &job.work else { break };
             if batch.jobs.is_empty() {
                 priority = job.turn();
                 batch.alike = Some(work);
-            } else if batch.alike.is_some_and(|first| !is_alike(first, work)) {
+            } else if batch.alike.is_some_and(|first| Likeness::of(first) != Likeness::of(work)) {
                 batch.alike = None;
             }
             predicted_ms += ms;
@@ -152,7 +162,9 @@ impl<'a> Run<'a> {
         let most = self.queues.len(Line::Tasks).div_ceil(lanes * 2).clamp(1, BATCH_JOBS);
         let mut batch = Batch::empty(true);
         let (mut known_ms, mut priority) = (0.0, 0);
-        while batch.jobs.len() < most.min(at_once - self.tasks) {
+        // The engine's batch looks at the clock after each of them.
+        let limit_ms = BATCH_TIME.as_secs_f64() * 1e3;
+        while batch.jobs.len() < most.min(at_once - self.tasks) && batch.ms <= limit_ms {
             let Some(at) = self.queues.peek(Line::Tasks) else { break };
             let job = &self.jobs[at as usize];
             let SimWork::Task { ms, .. } = job.work else { break };
@@ -202,12 +214,11 @@ impl<'a> Run<'a> {
             let run = Measured { units: work.units, passes, compute_ms: each_ms, ..Measured::default() };
             let fingerprint = &self.states[0].fingerprint;
             self.model.learn(ModelKey::of(work, fingerprint, 1), &run);
-            self.small.forget();
+            self.small.forget(self.clock.now_ms());
         }
         for (at, job) in batch.jobs.iter().enumerate() {
             let began_ms = batch.began_ms + each_ms * at as f64;
-            let foreseen = Foreseen::default();
-            self.finish(*job, "cpu", began_ms, &foreseen);
+            self.finish(*job, "cpu", began_ms, None);
         }
     }
 }
@@ -216,12 +227,4 @@ impl Batch<'_> {
     fn empty(is_task: bool) -> Self {
         Self { jobs: Vec::new(), ms: 0.0, usual_ms: 0.0, began_ms: 0.0, alike: None, is_task, memory_bytes: 0 }
     }
-}
-
-fn is_alike(a: &Work, b: &Work) -> bool {
-    a.kernel == b.kernel
-        && a.variant == b.variant
-        && CostClass::of(a.prior_ns_per_unit) == CostClass::of(b.prior_ns_per_unit)
-        && a.units.checked_ilog2() == b.units.checked_ilog2()
-        && a.passes == b.passes
 }

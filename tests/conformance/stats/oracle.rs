@@ -100,6 +100,8 @@ element!(f32 => F32, f64 => F64, i32 => Integer, i64 => Integer, u32 => Integer,
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
     pub ddof: u32,
+    /// Whether skewness and kurtosis are asked for.
+    pub higher: bool,
     /// As written, as numerator and as denominator.
     pub quantiles: Vec<(&'static str, u64, u64)>,
     /// How many bins, over which range.
@@ -139,6 +141,11 @@ pub fn fields(elements: &[Value], asked: &Asked, float: bool) -> Result<String, 
         let _ = write!(json, ",\"{name}\":{}", value.map_or("null".to_owned(), |value| Value::F64(value).json()));
     }
     let _ = write!(json, ",\"ddof\":{}", asked.ddof);
+    if asked.higher {
+        let [skewness, kurtosis] = higher(&values);
+        let text = |value: Option<f64>| value.map_or("null".to_owned(), |value| Value::F64(value).json());
+        let _ = write!(json, ",\"skewness\":{},\"kurtosis\":{}", text(skewness), text(kurtosis));
+    }
     if !asked.quantiles.is_empty() {
         let quantiles: Vec<String> = asked
             .quantiles
@@ -213,6 +220,39 @@ impl Moments {
         let denominator = &self.scale * &self.scale * self.count * (self.count - u64::from(ddof));
         Some(round(&Ratio { numerator, denominator }))
     }
+}
+
+/// Skewness and kurtosis by their definitions, with d = n x - Σx for the distance of a value from the mean, times n:
+/// √n Σd³ / (Σd²)^(3/2), and n Σd⁴ / (Σd²)² - 3.
+fn higher(values: &[Value]) -> [Option<f64>; 2] {
+    if values.is_empty() {
+        return [None; 2];
+    }
+    if values.iter().any(|value| value.infinity().is_some()) {
+        return [Some(f64::NAN); 2];
+    }
+    let n = BigInt::from(values.len());
+    let sum: BigInt = values.iter().map(|value| value.units()).sum();
+    let mut sums = [BigInt::ZERO, BigInt::ZERO, BigInt::ZERO];
+    for value in values {
+        let distance = value.units() * &n - &sum;
+        let mut power = distance.clone();
+        for sum in &mut sums {
+            power *= &distance;
+            *sum += &power;
+        }
+    }
+    let [squares, cubes, fourths] = sums;
+    if squares == BigInt::ZERO {
+        return [Some(f64::NAN); 2];
+    }
+    let skewness = nearest_root(&Ratio {
+        numerator: &cubes * &cubes * &n,
+        denominator: squares.magnitude() * squares.magnitude() * squares.magnitude(),
+    });
+    let square = &squares * &squares;
+    let kurtosis = nearest(&Ratio { numerator: n * fourths - &square * 3, denominator: square.magnitude().clone() });
+    [Some(if cubes < BigInt::ZERO { -skewness } else { skewness }), Some(kurtosis)]
 }
 
 /// The quantile of sorted values: at position q (n - 1).

@@ -33,6 +33,34 @@ fn the_variance_of_large_neighbours_is_exact() {
 }
 
 #[test]
+fn skewness_and_kurtosis_are_those_of_a_whole_population() {
+    let asked = Asked { higher: true, ..sample() };
+    // By hand: of 0, 0, 0, 4 the mean is 1, the variance 3, the third central moment 6 and the fourth 21: 2 / √3, and
+    // 21 / 9 - 3.
+    let four = result(&[0i64, 0, 0, 4], &asked);
+    // Bit by bit they were compared with the oracle; what reads JSON here may be off by the last one.
+    let near = |value: &serde_json::Value, expected: f64| (value.as_f64().expect("a number") - expected).abs() < 1e-15;
+    assert!(near(&four["skewness"], 2.0 / 3f64.sqrt()) && near(&four["kurtosis"], -2.0 / 3.0), "{four}");
+    assert_eq!(
+        four["skewness"],
+        result(&[0i64, 0, 0, 4], &Asked { ddof: 0, ..asked.clone() })["skewness"],
+        "ddof plays no part"
+    );
+    // Far from zero, where sums of floats keep no digit of them.
+    let far = result(&[1e15, 1e15, 1e15, 1e15 + 4.0], &asked);
+    assert_eq!((&far["skewness"], &far["kurtosis"]), (&four["skewness"], &four["kurtosis"]));
+    let even = result(&[-1.5f32, 0.0, 1.5], &asked);
+    assert_eq!((&even["skewness"], &even["kurtosis"]), (&0.0.into(), &(-1.5).into()));
+    for alike in [vec![0.1; 7], vec![3.0], vec![1.0, f64::INFINITY]] {
+        let alike = result(&alike, &asked);
+        assert_eq!((&alike["skewness"], &alike["kurtosis"]), (&"NaN".into(), &"NaN".into()));
+    }
+    let none = result(&[f64::NAN], &asked);
+    assert!(none["skewness"].is_null() && none["kurtosis"].is_null());
+    assert!(result(&[1.0, 2.0], &sample()).get("skewness").is_none(), "only where they are asked for");
+}
+
+#[test]
 fn shuffling_changes_nothing() {
     let mut random = Random::named(base_seed(), "shuffling");
     for (name, make) in f64::DATASETS.iter().take(6) {

@@ -1,21 +1,42 @@
 //! Moments of floats: spans that fit a window of exponents go the fast way, those of wider range band by band, and what
 //! has nearly every exponent there is by way of bins.
 
+use std::marker::PhantomData;
+
 use crate::kernels::Isa;
 use crate::kernels::stats::Moments;
 use crate::kernels::stats::moments::ExponentBins;
 use crate::kernels::stats::moments::window::{Filter, LANES_MOST, SpanSums, Window, Windowed, span_sums};
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::stats::moments::{digits::DigitsRoom, ifma};
 
 /// What is kept between blocks of a chunk.
-#[derive(Default)]
-pub(in crate::kernels::stats) struct FloatRoom {
+pub(in crate::kernels::stats) struct FloatRoom<T> {
+    #[cfg(target_arch = "x86_64")]
+    pub(super) digits: DigitsRoom<T>,
     window: Option<Window>,
-    bins: ExponentBins,
+    pub(super) bins: ExponentBins,
     /// Whether the last span held elements that are not finite values, so that the next one likely does.
     mixed: bool,
     /// Spans that are not tried in one window, since those before them did not fit any.
     wide_spans: u32,
     wide_streak: u32,
+    element: PhantomData<T>,
+}
+
+impl<T> Default for FloatRoom<T> {
+    fn default() -> Self {
+        Self {
+            #[cfg(target_arch = "x86_64")]
+            digits: DigitsRoom::default(),
+            window: None,
+            bins: ExponentBins::default(),
+            mixed: false,
+            wide_spans: 0,
+            wide_streak: 0,
+            element: PhantomData,
+        }
+    }
 }
 
 /// How many spans may go by untried after many did not fit.
@@ -25,19 +46,46 @@ const WIDE_SPANS_MOST: u32 = 16;
 const BANDS_MOST: i32 = 8;
 
 /// How far above the largest magnitude of a span its window begins, so that a slightly larger one fits it too.
-const SLACK: i32 = 1;
+pub(super) const SLACK: i32 = 1;
+
+/// A float type.
+#[cfg(target_arch = "x86_64")]
+pub(super) trait Float: Windowed + ifma::Wide {}
+#[cfg(target_arch = "x86_64")]
+impl<T: Windowed + ifma::Wide> Float for T {}
+/// A float type.
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) trait Float: Windowed {}
+#[cfg(not(target_arch = "x86_64"))]
+impl<T: Windowed> Float for T {}
 
 /// The gathering of moments of one chunk of floats.
-pub(super) struct Floats<'a, T: Windowed> {
+pub(super) struct Floats<'a, T: Float> {
     pub(super) isa: Isa,
+    /// Whether integers of 52 bits are multiplied, for which the machine must have what it takes.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) ifma: bool,
     pub(super) missing: Option<T>,
     pub(super) moments: &'a mut Moments,
-    pub(super) room: &'a mut FloatRoom,
+    pub(super) room: &'a mut FloatRoom<T>,
 }
 
-impl<T: Windowed> Floats<'_, T> {
+impl<T: Float> Floats<'_, T> {
     /// Gathers a block of any length.
     pub(super) fn add(&mut self, block: &[T]) {
+        #[cfg(target_arch = "x86_64")]
+        if self.ifma {
+            for span in block.chunks(ifma::SPAN) {
+                if !self.try_digits(span) {
+                    self.add_in_windows(span);
+                }
+            }
+            return;
+        }
+        self.add_in_windows(block);
+    }
+
+    fn add_in_windows(&mut self, block: &[T]) {
         let (whole, rest) = block.split_at(block.len() - block.len() % LANES_MOST);
         for span in whole.chunks(T::SPAN) {
             let tried = self.room.wide_spans == 0;
@@ -57,7 +105,7 @@ impl<T: Windowed> Floats<'_, T> {
     }
 
     /// The filter that leaves out what is not a finite value.
-    fn finite(&self) -> Filter<T> {
+    pub(super) fn finite(&self) -> Filter<T> {
         let [zero, infinity, nan] = [0.0, f64::INFINITY, f64::NAN].map(T::from_f64);
         Filter { least: zero, below: infinity, missing: self.missing.unwrap_or(nan) }
     }
@@ -115,7 +163,7 @@ impl<T: Windowed> Floats<'_, T> {
     /// Takes in the extremes of some values of a span, all its zeros among them if there is any zero. Comparisons do not
     /// tell zeros apart, keys do: where an extreme is zero, and it matters which one, the span is looked through for the
     /// zero that comes first.
-    fn take_in_extremes(&mut self, span: &[T], min: T, max: T) {
+    pub(super) fn take_in_extremes(&mut self, span: &[T], min: T, max: T) {
         let moments = &mut *self.moments;
         let zero = 1 << (T::LAYOUT.key_bits - 1);
         let negative_zero = zero - 1;
@@ -132,7 +180,7 @@ impl<T: Windowed> Floats<'_, T> {
     }
 
     /// Counts the elements of a span, `others` in number, that are not finite values; `infinite` of them are infinite.
-    fn count_others(&mut self, span: &[T], others: u64, infinite: u64) {
+    pub(super) fn count_others(&mut self, span: &[T], others: u64, infinite: u64) {
         self.moments.nan_count += others - infinite;
         if infinite == 0 {
             return;
@@ -224,14 +272,14 @@ impl<T: Windowed> Floats<'_, T> {
     }
 
     /// The magnitudes of the finite values of a span.
-    fn magnitudes(&self, span: &[T]) -> Magnitudes {
+    pub(super) fn magnitudes(&self, span: &[T]) -> Magnitudes {
         const LANES: usize = LANES_MOST;
         let (mut largest, mut least) = ([0.0; LANES], [f64::INFINITY; LANES]);
         let (mut kept, mut infinite) = ([0u64; LANES], [0u64; LANES]);
         let missing = self.missing.map_or(f64::NAN, T::to_f64);
-        for step in span.chunks_exact(LANES) {
-            for lane in 0..LANES {
-                let value = step[lane].to_f64();
+        for step in span.chunks(LANES) {
+            for (lane, value) in step.iter().enumerate() {
+                let value = value.to_f64();
                 let magnitude = value.abs();
                 let keep = (magnitude < f64::INFINITY) & (value != missing);
                 kept[lane] += u64::from(keep);
@@ -251,18 +299,18 @@ impl<T: Windowed> Floats<'_, T> {
 }
 
 /// The magnitudes of some finite numbers.
-struct Magnitudes {
-    largest: f64,
+pub(super) struct Magnitudes {
+    pub(super) largest: f64,
     /// The least one that is not zero; an infinity where there is none.
     least: f64,
     /// How many numbers there are, zeros included.
-    kept: u64,
+    pub(super) kept: u64,
     /// How many elements are infinite, and so not among the numbers.
     infinite: u64,
 }
 
 /// The exponent of a number's leading bit; that of the least normal number for smaller ones, 0 for zero.
-fn exponent(value: f64) -> i32 {
+pub(super) fn exponent(value: f64) -> i32 {
     if value == 0.0 {
         return 0;
     }

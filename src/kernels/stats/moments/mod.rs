@@ -1,8 +1,13 @@
 //! Gathering [`Moments`] on the CPU.
 
+#[cfg(target_arch = "x86_64")]
+mod digits;
 mod exponent_bins;
 mod float;
+#[cfg(target_arch = "x86_64")]
+mod ifma;
 mod integer;
+mod powers;
 mod window;
 
 use crate::kernels::Isa;
@@ -11,33 +16,51 @@ use crate::kernels::stats::number::Number;
 
 use exponent_bins::ExponentBins;
 use float::{FloatRoom, Floats};
+use powers::{PowerBins, Powered};
 
 /// Moments of one chunk as they are gathered, block by block.
 pub(super) struct Gathering<'a, T: Gather> {
     isa: Isa,
+    #[cfg(target_arch = "x86_64")]
+    ifma: bool,
     missing: Option<(u64, u64)>,
     moments: &'a mut Moments,
     room: T::Room,
+    powers: PowerBins,
 }
 
 impl<'a, T: Gather> Gathering<'a, T> {
     pub(super) fn new(isa: Isa, missing: Option<(u64, u64)>, moments: &'a mut Moments) -> Self {
         // Whoever folds may ask for any instruction set; what is used is never wider than the machine's.
         let isa = isa.min(Isa::detect());
-        Self { isa, missing, moments, room: T::Room::default() }
+        Self {
+            isa,
+            #[cfg(target_arch = "x86_64")]
+            ifma: isa == Isa::Avx512 && ifma::is_available(),
+            missing,
+            moments,
+            room: T::Room::default(),
+            powers: PowerBins::default(),
+        }
     }
 
     pub(super) fn add(&mut self, block: &[T]) {
         T::gather(self, block);
+        if self.moments.higher.is_some() {
+            self.powers.add_block(self.missing, block);
+        }
     }
 
-    pub(super) fn finish(self) {
+    pub(super) fn finish(mut self) {
+        if let Some(higher) = &mut self.moments.higher {
+            self.powers.drain(higher);
+        }
         T::finish(self);
     }
 }
 
 /// An element type whose moments can be gathered.
-pub(super) trait Gather: Number {
+pub(super) trait Gather: Powered {
     /// What is kept between blocks.
     type Room: Default;
     fn gather(gathering: &mut Gathering<'_, Self>, block: &[Self]);
@@ -47,7 +70,7 @@ pub(super) trait Gather: Number {
 macro_rules! float {
     ($float:ty) => {
         impl Gather for $float {
-            type Room = FloatRoom;
+            type Room = FloatRoom<Self>;
             fn gather(gathering: &mut Gathering<'_, Self>, block: &[Self]) {
                 floats(gathering).add(block);
             }
@@ -60,9 +83,11 @@ macro_rules! float {
 float!(f32);
 float!(f64);
 
-fn floats<'a, T: Gather<Room = FloatRoom> + window::Windowed>(gathering: &'a mut Gathering<'_, T>) -> Floats<'a, T> {
+fn floats<'a, T: Gather<Room = FloatRoom<T>> + float::Float>(gathering: &'a mut Gathering<'_, T>) -> Floats<'a, T> {
     Floats {
         isa: gathering.isa,
+        #[cfg(target_arch = "x86_64")]
+        ifma: gathering.ifma,
         // Both zeros equal each other, so one float stands for all that count as missing.
         missing: gathering.missing.map(|(key, _)| T::from_key(key)),
         moments: gathering.moments,
@@ -91,9 +116,29 @@ mod tests {
     use crate::kernels::stats::tests::every_isa;
     use crate::random::SplitMix64;
 
-    fn gathered<T: Gather>(isa: Isa, missing: Option<(u64, u64)>, blocks: impl Iterator<Item = Vec<T>>) -> Moments {
+    /// With and without the multiplication of integers of 52 bits, where there is any.
+    fn gathered<T: Gather>(
+        isa: Isa,
+        missing: Option<(u64, u64)>,
+        blocks: impl Iterator<Item = Vec<T>> + Clone,
+    ) -> Moments {
+        let with = gathered_so(isa, true, missing, blocks.clone());
+        assert_eq!(gathered_so(isa, false, missing, blocks), with, "{} without IFMA", isa.name());
+        with
+    }
+
+    fn gathered_so<T: Gather>(
+        isa: Isa,
+        ifma: bool,
+        missing: Option<(u64, u64)>,
+        blocks: impl Iterator<Item = Vec<T>>,
+    ) -> Moments {
         let mut moments = Moments::empty(&T::LAYOUT);
         let mut gathering = Gathering::<T>::new(isa, missing, &mut moments);
+        #[cfg(target_arch = "x86_64")]
+        {
+            gathering.ifma &= ifma;
+        }
         blocks.for_each(|block| gathering.add(&block));
         gathering.finish();
         moments

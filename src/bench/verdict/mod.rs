@@ -1,162 +1,17 @@
-//! From which size on one place beats another, and why it does not before. Pure.
+//! What the rows of a variant come to: which place to use at which size, from which size on one beats another, and why. Pure.
+
+mod choice;
+mod reason;
+mod standing;
+
+pub use choice::{AtSize, Because, Choice, Segment, Unused};
+pub use reason::{Lost, Reason};
+pub use standing::{BreakEven, Standing, ToldApart};
 
 use serde::{Deserialize, Serialize};
 
 use crate::bench::{Cell, DeviceDescription, Place, Row};
-
-/// From which size on a place beats another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BreakEven {
-    /// From about this many units on, between two sizes that were measured.
-    From(u64),
-    /// At every size that was measured.
-    Always,
-    /// At none, or not at the largest.
-    Never,
-}
-
-impl BreakEven {
-    /// Of sizes in units, ascending, each with the times of the challenger and of the other. Between two sizes the times are
-    /// taken to follow a power of the size. `None` where nothing was measured.
-    pub fn of(times: impl IntoIterator<Item = (u64, f64, f64)>) -> Option<Self> {
-        let slower: Vec<(f64, f64)> = times
-            .into_iter()
-            .filter(|(_, challenger, other)| *challenger > 0.0 && *other > 0.0)
-            .map(|(units, challenger, other)| ((units.max(1) as f64).ln(), (challenger / other).ln()))
-            .collect();
-        let &(_, last) = slower.last()?;
-        if last >= 0.0 {
-            return Some(Self::Never);
-        }
-        Some(match slower.iter().rposition(|&(_, slower)| slower >= 0.0) {
-            None => Self::Always,
-            Some(at) => {
-                let ((x0, y0), (x1, y1)) = (slower[at], slower[at + 1]);
-                Self::From((x0 + (x1 - x0) * y0 / (y0 - y1)).exp().round() as u64)
-            }
-        })
-    }
-}
-
-/// At which sizes two can be told apart: where the intervals of their medians do not meet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ToldApart {
-    /// At the largest that was measured, so that a break-even size says something.
-    #[default]
-    Largest,
-    /// At some, and not at the largest.
-    Smaller,
-    /// At none.
-    Never,
-}
-
-/// How a challenger stands against another over all sizes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Standing {
-    /// From which size on it is faster by the medians.
-    pub break_even: BreakEven,
-    /// Between which sizes the two cannot be told apart: from where it may win by the intervals of the medians to where it
-    /// surely does. `None` where there is no such size.
-    pub band_units: Option<(u64, u64)>,
-    /// At which sizes the two can be told apart.
-    pub told_apart: ToldApart,
-    /// How many times as fast it is at best, and at how many units.
-    pub best: (f64, u64),
-}
-
-impl Standing {
-    /// Of rows ascending in size, each with the cells of the challenger and of the other; `None` where there are none.
-    fn of(pairs: &[(&Row, &Cell, &Cell)]) -> Option<Self> {
-        let of = |challenger: fn(&Cell) -> f64, other: fn(&Cell) -> f64| {
-            BreakEven::of(pairs.iter().map(|(row, cell, held)| (row.units, challenger(cell), other(held))))
-        };
-        let early = of(|cell| cell.low_ms, |other| other.high_ms)?;
-        let late = of(|cell| cell.high_ms, |other| other.low_ms)?;
-        let unclear =
-            |(_, cell, other): &(&Row, &Cell, &Cell)| cell.low_ms < other.high_ms && other.low_ms < cell.high_ms;
-        let told_apart = if !pairs.last().is_some_and(unclear) {
-            ToldApart::Largest
-        } else if pairs.iter().all(unclear) {
-            ToldApart::Never
-        } else {
-            ToldApart::Smaller
-        };
-        let (least, most) = (pairs.first()?.0.units, pairs.last()?.0.units);
-        let band_units = match (early, late) {
-            (BreakEven::Never, _) | (_, BreakEven::Always) => None,
-            // It surely wins at some smaller size, and what lies between is no single band.
-            (BreakEven::Always, BreakEven::Never) if told_apart != ToldApart::Never => None,
-            (early, late) => {
-                let edge = |found, otherwise| if let BreakEven::From(units) = found { units } else { otherwise };
-                Some((edge(early, least), edge(late, most)))
-            }
-        };
-        let ratios = pairs.iter().map(|(row, cell, other)| (other.median_ms / cell.median_ms, row.units));
-        Some(Self {
-            break_even: of(|cell| cell.median_ms, |other| other.median_ms)?,
-            band_units,
-            told_apart,
-            best: ratios.max_by(|a, b| a.0.total_cmp(&b.0))?,
-        })
-    }
-}
-
-/// Why a GPU does not win at a size.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// It is none: its shaders run on the cores that the CPU's threads run on.
-    Software,
-    /// It is a split: handing out parts takes longer than it saves.
-    Shared,
-    /// Moving the input to it takes longer than the CPU needs for all.
-    Upload {
-        /// How long that takes.
-        upload_ms: f64,
-    },
-    /// What it takes for any job, however small, is most of its time: handing it over, waiting, reading back.
-    FixedCost {
-        /// How long its smallest job took.
-        least_ms: f64,
-    },
-    /// Setting it up takes longer than the CPU needs for all.
-    Setup {
-        /// How long that takes.
-        setup_ms: f64,
-    },
-    /// Reading back takes longer than the CPU needs for all.
-    Readback {
-        /// How long that takes.
-        readback_ms: f64,
-    },
-    /// It computes more slowly than the CPU.
-    Compute {
-        /// How long it computes.
-        compute_ms: f64,
-    },
-    /// No part alone takes as long as the CPU; together they do.
-    Sum {
-        /// How long it computes.
-        compute_ms: f64,
-        /// How long moving the input to it takes.
-        upload_ms: f64,
-    },
-}
-
-/// Where it loses, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Lost {
-    /// The largest size that was measured at which it surely loses, in units.
-    pub units: u64,
-    /// How long it took there.
-    pub gpu_ms: f64,
-    /// How long the CPU took there, at its best.
-    pub cpu_ms: f64,
-    /// Why.
-    pub reason: Reason,
-}
+use reason::lost;
 
 /// A GPU, or a split, against the best of the CPU.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -178,6 +33,12 @@ pub struct Challenge {
     pub opening_ms: f64,
     /// How many times as fast as the CPU it is at its best, and at how many units.
     pub best: (f64, u64),
+    /// Every size at which it surely wins, in units; earlier reports do not say.
+    #[serde(default)]
+    pub surely_at: Vec<u64>,
+    /// At how many sizes it and the CPU were measured; earlier reports do not say.
+    #[serde(default)]
+    pub sizes: u32,
     /// Where it loses, and why; `None` where it never does.
     pub lost: Option<Lost>,
 }
@@ -189,6 +50,9 @@ pub struct Verdict {
     pub kind: String,
     /// Which variant.
     pub variant: String,
+    /// Which place to use at which size; earlier reports do not say.
+    #[serde(default)]
+    pub choice: Choice,
     /// All threads against one: from which size on, how many times as fast at best, at how many units, and how many
     /// threads. `None` where only one was measured.
     pub parallel: Option<Parallel>,
@@ -197,7 +61,7 @@ pub struct Verdict {
 }
 
 /// All threads against one.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parallel {
     /// How many threads.
     pub threads: u32,
@@ -211,21 +75,27 @@ pub struct Parallel {
     pub told_apart: ToldApart,
     /// How many times as fast they are at best, and at how many units.
     pub best: (f64, u64),
+    /// Every size at which they surely win, in units; earlier reports do not say.
+    #[serde(default)]
+    pub surely_at: Vec<u64>,
+    /// At how many sizes they and one thread were measured; earlier reports do not say.
+    #[serde(default)]
+    pub sizes: u32,
 }
 
 impl Parallel {
     /// How all threads stand against one.
     pub fn standing(&self) -> Standing {
-        let Self { break_even, band_units, told_apart, best, .. } = *self;
-        Standing { break_even, band_units, told_apart, best }
+        let Self { break_even, band_units, told_apart, best, sizes, .. } = *self;
+        Standing { break_even, band_units, told_apart, best, surely_at: self.surely_at.clone(), sizes }
     }
 }
 
 impl Challenge {
     /// How it stands against the CPU, its input uploaded anew for each job.
     pub fn standing(&self) -> Standing {
-        let Self { fresh: break_even, band_units, told_apart, best, .. } = *self;
-        Standing { break_even, band_units, told_apart, best }
+        let Self { fresh: break_even, band_units, told_apart, best, sizes, .. } = *self;
+        Standing { break_even, band_units, told_apart, best, surely_at: self.surely_at.clone(), sizes }
     }
 }
 
@@ -233,25 +103,37 @@ impl Verdict {
     /// Of the rows of one variant, ascending in size; `None` where there are none.
     pub fn of(rows: &[Row], devices: &[DeviceDescription]) -> Option<Self> {
         let first = rows.first()?;
-        let mut places: Vec<Place> = rows.iter().flat_map(|row| row.cells.iter().map(|cell| cell.place)).collect();
-        places.sort_unstable();
-        places.dedup();
+        let places = places(rows);
         let challengers = places.iter().filter(|place| !place.is_cpu());
         Some(Self {
             kind: first.kind.clone(),
             variant: first.variant.clone(),
+            choice: Choice::of(rows, devices),
             parallel: parallel(rows),
             challenges: challengers.filter_map(|&place| challenge(rows, place, devices)).collect(),
         })
     }
 }
 
+/// Every place that any row has, in their order.
+fn places(rows: &[Row]) -> Vec<Place> {
+    let mut places: Vec<Place> = rows.iter().flat_map(|row| row.cells.iter().map(|cell| cell.place)).collect();
+    places.sort_unstable();
+    places.dedup();
+    places
+}
+
+/// Whether a place is a GPU in name only.
+fn is_software(place: Place, devices: &[DeviceDescription]) -> bool {
+    place.is_gpu() && devices.iter().any(|device| device.software && device.device == place.to_string())
+}
+
 fn parallel(rows: &[Row]) -> Option<Parallel> {
     let pairs: Vec<(&Row, &Cell, &Cell)> =
         rows.iter().filter_map(|row| Some((row, row.cell(Place::Cpu)?, row.cell(Place::Thread)?))).collect();
-    let Standing { break_even, band_units, told_apart, best } = Standing::of(&pairs)?;
+    let Standing { break_even, band_units, told_apart, best, surely_at, sizes } = Standing::of(&pairs)?;
     let threads = pairs.iter().map(|(_, all, _)| all.lanes).max()?;
-    Some(Parallel { threads, break_even, band_units, told_apart, best })
+    Some(Parallel { threads, break_even, band_units, told_apart, best, surely_at, sizes })
 }
 
 fn challenge(rows: &[Row], place: Place, devices: &[DeviceDescription]) -> Option<Challenge> {
@@ -268,7 +150,7 @@ fn challenge(rows: &[Row], place: Place, devices: &[DeviceDescription]) -> Optio
         devices.iter().filter(|device| device.device == place.device().to_string()).collect();
     let opening_ms = devices.iter().filter_map(|device| device.opening_ms).chain(opened).fold(0.0, f64::max);
     let software = place.is_gpu() && devices.iter().any(|device| device.software);
-    let Standing { break_even, band_units, told_apart, best } = Standing::of(&pairs)?;
+    let Standing { break_even, band_units, told_apart, best, surely_at, sizes } = Standing::of(&pairs)?;
     Some(Challenge {
         place,
         fresh: break_even,
@@ -278,39 +160,10 @@ fn challenge(rows: &[Row], place: Place, devices: &[DeviceDescription]) -> Optio
         cold: of(&|gpu| gpu.median_ms + opening_ms + setup_ms, &median)?,
         opening_ms,
         best,
-        lost: lost(&pairs, place, software),
+        surely_at,
+        sizes,
+        lost: lost(&pairs, software),
     })
-}
-
-/// The largest size at which the CPU surely wins, and why.
-fn lost(pairs: &[(&Row, &Cell, &Cell)], place: Place, software: bool) -> Option<Lost> {
-    let (row, gpu, cpu) = pairs.iter().rfind(|(_, gpu, cpu)| gpu.low_ms >= cpu.high_ms)?;
-    let cpu_ms = cpu.median_ms;
-    let [upload_ms, compute_ms, readback_ms, setup_ms] = [
-        gpu.phase_ms(|run| run.upload_ms),
-        gpu.phase_ms(|run| run.compute_ms),
-        gpu.phase_ms(|run| run.readback_ms),
-        gpu.phase_ms(|run| run.setup_ms),
-    ];
-    let least_ms = pairs.iter().map(|(_, gpu, _)| gpu.median_ms).fold(f64::INFINITY, f64::min);
-    let reason = if software {
-        Reason::Software
-    } else if place == Place::Split {
-        Reason::Shared
-    } else if least_ms > cpu_ms {
-        Reason::FixedCost { least_ms }
-    } else if upload_ms >= cpu_ms {
-        Reason::Upload { upload_ms }
-    } else if setup_ms >= cpu_ms {
-        Reason::Setup { setup_ms }
-    } else if readback_ms >= cpu_ms {
-        Reason::Readback { readback_ms }
-    } else if compute_ms >= cpu_ms {
-        Reason::Compute { compute_ms }
-    } else {
-        Reason::Sum { compute_ms, upload_ms }
-    };
-    Some(Lost { units: row.units, gpu_ms: gpu.median_ms, cpu_ms, reason })
 }
 
 #[cfg(test)]

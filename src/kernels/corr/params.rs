@@ -1,0 +1,111 @@
+//! What a `corr` job names as its input: from here the kernel is bound.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::input::{DType, InputSpec, LeftOut, open};
+use crate::job::{BindContext, Bound, Cause, JobError, JobParams, KindParams};
+use crate::kernels::corr::{CorrKernel, KIND, Table, output};
+
+/// A `corr` job, as it was asked for.
+#[derive(Clone, Debug)]
+pub struct CorrParams {
+    /// The table.
+    pub input: CorrInput,
+    /// The other table, where its columns are compared with those of one.
+    pub with: Option<CorrInput>,
+    /// A file to write the matrix to, `.npy` or `.csv`.
+    pub output: Option<PathBuf>,
+}
+
+/// Where a table comes from.
+#[derive(Clone, Debug)]
+pub enum CorrInput {
+    /// A file to open.
+    File(InputSpec),
+    /// It is here already.
+    Here(Table),
+}
+
+impl CorrParams {
+    /// The columns of this table with each other.
+    pub fn of(input: CorrInput) -> Self {
+        Self { input, with: None, output: None }
+    }
+
+    /// Opens the input and gives the kernel. Relative paths start from `base_dir`.
+    ///
+    /// # Errors
+    /// Where an input cannot be read or is no table, the tables do not fit each other, or the output cannot be written to.
+    pub fn open(&self, base_dir: &Path) -> Result<CorrKernel, JobError> {
+        let output = self.output.as_ref().map(|output| base_dir.join(output));
+        if let Some(output) = &output {
+            output::check_place(output)?;
+            let same = |input: &Path| matches!((fs::canonicalize(base_dir.join(input)), fs::canonicalize(output)), (Ok(a), Ok(b)) if a == b);
+            if self.input_files().into_iter().any(same) {
+                return Err(JobError::bad_input(format!("{}: is the input: name another output", output.display())));
+            }
+        }
+        let (table, mut left_out) = self.input.table(base_dir)?;
+        let with = match &self.with {
+            None => None,
+            Some(with) => {
+                let (with, more_left_out) = with.table(base_dir)?;
+                left_out.extend(more_left_out);
+                Some(with)
+            }
+        };
+        Ok(CorrKernel::new(table, with)?.leaving_out(left_out).writing_to(output))
+    }
+}
+
+impl CorrInput {
+    fn table(&self, base_dir: &Path) -> Result<(Table, Vec<LeftOut>), JobError> {
+        let (table, left_out) = match self {
+            Self::Here(table) => (table.clone(), Vec::new()),
+            Self::File(spec) => {
+                let dataset = open(spec, base_dir)?;
+                (Table::of(&dataset)?, dataset.left_out)
+            }
+        };
+        let dtype = table.dtype();
+        if DType::from_name(dtype.name()).is_none_or(|dtype| !KIND.variants.contains(&dtype.name())) {
+            return Err(JobError::new(
+                Cause::Unsupported,
+                format!(
+                    "{}: elements of {dtype} are not supported by corr: convert them to one of {}",
+                    table.name(),
+                    KIND.variants.join(", ")
+                ),
+            ));
+        }
+        Ok((table, left_out))
+    }
+
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(spec) => spec.location.path(),
+            Self::Here(_) => None,
+        }
+    }
+}
+
+impl KindParams for CorrParams {
+    const KIND: &'static str = KIND.name;
+}
+
+impl JobParams for CorrParams {
+    fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
+        Ok(Bound::Kernel(Arc::new(self.open(&context.base_dir)?)))
+    }
+
+    fn input_files(&self) -> Vec<&Path> {
+        [Some(&self.input), self.with.as_ref()].into_iter().flatten().filter_map(CorrInput::file).collect()
+    }
+
+    fn in_memory(&self) -> bool {
+        let inputs = [Some(&self.input), self.with.as_ref()];
+        self.output.is_none() && inputs.into_iter().flatten().all(|input| matches!(input, CorrInput::Here(_)))
+    }
+}

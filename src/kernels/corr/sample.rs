@@ -1,0 +1,61 @@
+//! Typical data, made up in memory for calibration and benchmarks.
+
+use crate::input::Element;
+use crate::job::{JobParams, Sample};
+use crate::kernels::corr::{CorrInput, CorrParams, Table};
+use crate::random::SplitMix64;
+
+/// Columns of a sample: few, so that one of many rows fits the memory.
+pub(super) const COLUMNS: usize = 16;
+
+/// A job over `units` made-up rows of the variant's type, in columns that have something in common with their neighbours.
+///
+/// # Panics
+/// Where the variant is none of the kind's.
+pub(super) fn sample(sample: &Sample) -> Box<dyn JobParams> {
+    match sample.variant {
+        "f32" => params(sample, |value| value as f32),
+        "f64" => params(sample, |value| value),
+        "i32" => params(sample, |value| (value * 1e8) as i32),
+        "i64" => params(sample, |value| (value * 1e17) as i64),
+        "u32" => params(sample, |value| ((value + 8.0) * 1e8) as u32),
+        "u64" => params(sample, |value| ((value + 8.0) * 1e17) as u64),
+        other => panic!("`{other}` is no variant of corr"),
+    }
+}
+
+fn params<T: Element>(sample: &Sample, number: impl Fn(f64) -> T) -> Box<dyn JobParams> {
+    let mut random = SplitMix64(sample.seed);
+    let mut values = Vec::with_capacity(sample.units as usize * COLUMNS);
+    for _ in 0..sample.units {
+        let mut last = 0.0;
+        for _ in 0..COLUMNS {
+            last = last * 0.5 + bell(random.next_u64());
+            values.push(number(last));
+        }
+    }
+    let table = Table::of_rows(values, COLUMNS).expect("whole rows of a column at least");
+    Box::new(CorrParams::of(CorrInput::Here(table)))
+}
+
+/// The sum of three uniform numbers, about 0, scaled so that all bits of the significand are in use.
+fn bell(bits: u64) -> f64 {
+    let third = |shift: u32| (bits >> shift & 0x1f_ffff) as f64 / f64::from(1 << 20) - 1.0;
+    (third(0) + third(21) + third(42)) * std::f64::consts::FRAC_1_SQRT_2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::corr::KIND;
+
+    #[test]
+    fn every_variant_has_a_sample_of_its_type_and_size() {
+        for variant in KIND.variants {
+            let job = sample(&Sample { variant, units: 100, seed: 1 });
+            let work = job.bind(&Default::default()).unwrap().kernel().unwrap().work();
+            assert_eq!((work.variant.as_str(), work.units), (*variant, 100));
+            assert!(job.in_memory());
+        }
+    }
+}
