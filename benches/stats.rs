@@ -152,6 +152,7 @@ impl Data {
             columns: None,
             header: Header::Auto,
             na: Vec::new(),
+            var: None,
         };
         Self::File(path, spec)
     }

@@ -107,6 +107,10 @@ impl Source for Concat {
         self.parts.iter().try_for_each(|part| part.check())
     }
 
+    fn decoding_ns(&self) -> f64 {
+        self.parts.iter().map(|part| part.decoding_ns()).fold(0.0, f64::max)
+    }
+
     fn identity(&self) -> Option<u64> {
         self.identity
     }

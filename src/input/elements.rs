@@ -37,6 +37,11 @@ impl Elements {
     /// # Panics
     /// Where the bytes do not reach so far.
     pub(crate) fn run(name: &str, bytes: Bytes, offset: u64, dtype: DType, len: u64, swapped: bool) -> Self {
+        Self::run_of(name, Arc::new(bytes), offset, dtype, len, swapped)
+    }
+
+    /// The same, of bytes that others read too.
+    pub(crate) fn run_of(name: &str, bytes: Arc<Bytes>, offset: u64, dtype: DType, len: u64, swapped: bool) -> Self {
         let end = len.checked_mul(dtype.size_bytes() as u64).and_then(|size| size.checked_add(offset));
         assert!(end.is_some_and(|end| end <= bytes.len()), "the elements lie inside the bytes");
         let identity = match bytes.version() {
@@ -44,7 +49,7 @@ impl Elements {
             None => fresh_identity(),
         };
         let extents = vec![Extent { first: 0, offset }];
-        Self { name: name.to_owned(), bytes: Arc::new(bytes), dtype, len, extents, swapped, identity }
+        Self { name: name.to_owned(), bytes, dtype, len, extents, swapped, identity }
     }
 
     /// `len` elements in these runs, in this machine's byte order.

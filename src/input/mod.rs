@@ -1,7 +1,7 @@
 //! Readers: files, pipes and values in a job become [`Source`]s of typed numbers. One file a format.
 //!
 //! [`open`] reads what `stats` takes, [`open_numbers`] the whole numbers of `primes`. What already is an array (.npy, raw)
-//! is memory-mapped and read in place; what has to be decoded (CSV, JSON, text) or comes from a pipe is kept in memory up
+//! is memory-mapped and read in place; NetCDF is too, and its chunks are decoded as they are asked for; what has to be decoded (CSV, JSON, text) or comes from a pipe is kept in memory up
 //! to 64 MiB, and beyond that in a temporary file without a name. So every input may be larger than memory.
 
 mod bytes;
@@ -13,6 +13,8 @@ mod elements;
 mod excerpt;
 mod fortran;
 mod json;
+#[cfg(feature = "netcdf")]
+mod netcdf;
 mod npy;
 mod numbers;
 mod open;

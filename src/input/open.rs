@@ -89,7 +89,7 @@ fn open_regular(
     };
     check_options_of(name, spec, format)?;
     match format {
-        Format::Npy | Format::Raw => {
+        Format::Npy | Format::Raw | Format::Netcdf => {
             let input = open_array(name, Bytes::of_file(file, name)?, format, spec)?;
             Ok(Opened { input, version, decoded_bytes: 0 })
         }
@@ -117,7 +117,7 @@ pub fn read_stream(name: &str, stream: &mut dyn Read, spec: &InputSpec) -> Resul
     check_options_of(name, spec, format)?;
     let mut whole = start[..len].chain(stream);
     match format {
-        Format::Npy | Format::Raw => {
+        Format::Npy | Format::Raw | Format::Netcdf => {
             open_array(name, Bytes::of_stream(&mut whole, name, MEMORY_LIMIT_BYTES)?, format, spec)
         }
         Format::Csv | Format::Json | Format::Text => Ok(decode(name, &mut whole, format, spec)?.0),
@@ -125,6 +125,9 @@ pub fn read_stream(name: &str, stream: &mut dyn Read, spec: &InputSpec) -> Resul
 }
 
 fn open_array(name: &str, bytes: Bytes, format: Format, spec: &InputSpec) -> Result<Dataset, JobError> {
+    if format == Format::Netcdf {
+        return open_netcdf(name, bytes, spec);
+    }
     if format == Format::Npy {
         let (elements, description) = npy::open(name, bytes)?;
         let shape = Shape { axes: description.shape, fortran_order: description.fortran_order };
@@ -132,6 +135,27 @@ fn open_array(name: &str, bytes: Bytes, format: Format, spec: &InputSpec) -> Res
     }
     let elements = raw::open(name, bytes, spec.dtype.unwrap_or(DType::U8), spec.offset.unwrap_or(0))?;
     Ok(single(Arc::new(elements)))
+}
+
+#[cfg(feature = "netcdf")]
+fn open_netcdf(name: &str, bytes: Bytes, spec: &InputSpec) -> Result<Dataset, JobError> {
+    crate::input::netcdf::open(name, bytes, spec.var.as_deref())
+}
+
+#[cfg(not(feature = "netcdf"))]
+fn open_netcdf(name: &str, _: Bytes, _: &InputSpec) -> Result<Dataset, JobError> {
+    Err(JobError::new(
+        Cause::Unsupported,
+        format!(
+            "{name}: this program was built without feature `netcdf`, which reads NetCDF and HDF5: build it with it"
+        ),
+    ))
+}
+
+/// Whether an input that begins like this is NetCDF or HDF5.
+fn is_netcdf(start: &[u8]) -> bool {
+    start.starts_with(b"\x89HDF\r\n\x1a\n")
+        || [b"CDF\x01", b"CDF\x02", b"CDF\x05"].iter().any(|magic| start.starts_with(*magic))
 }
 
 fn decode(name: &str, stream: &mut dyn Read, format: Format, spec: &InputSpec) -> Result<(Dataset, u64), JobError> {
@@ -160,6 +184,9 @@ fn table_of_text(format: Format) -> Format {
 fn sniff(name: &str, spec: &InputSpec, start: &[u8]) -> Result<Format, JobError> {
     if start.starts_with(npy::MAGIC) {
         return Ok(Format::Npy);
+    }
+    if is_netcdf(start) {
+        return Ok(Format::Netcdf);
     }
     if spec.dtype.is_some() || spec.offset.is_some() {
         return Ok(Format::Raw);

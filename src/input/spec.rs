@@ -55,11 +55,13 @@ pub enum Format {
     Json,
     /// Whole numbers, one a line.
     Text,
+    /// NetCDF, classic (CDF-1, CDF-2, CDF-5) or NetCDF-4, and other files of HDF5.
+    Netcdf,
 }
 
 impl Format {
     /// Every format, in the order in which they are listed to users.
-    pub const ALL: [Self; 5] = [Self::Npy, Self::Csv, Self::Raw, Self::Json, Self::Text];
+    pub const ALL: [Self; 6] = [Self::Npy, Self::Csv, Self::Raw, Self::Json, Self::Text, Self::Netcdf];
 
     /// The name that users type and read: `npy`, `csv`.
     pub const fn name(self) -> &'static str {
@@ -69,6 +71,7 @@ impl Format {
             Self::Raw => "raw",
             Self::Json => "json",
             Self::Text => "text",
+            Self::Netcdf => "netcdf",
         }
     }
 
@@ -81,6 +84,7 @@ impl Format {
             "raw" | "bin" => Some(Self::Raw),
             "json" => Some(Self::Json),
             "txt" => Some(Self::Text),
+            "nc" | "nc3" | "nc4" | "cdf" | "h5" | "hdf5" | "he5" => Some(Self::Netcdf),
             _ => None,
         }
     }
@@ -99,7 +103,7 @@ impl std::str::FromStr for Format {
         Self::ALL
             .into_iter()
             .find(|format| format.name() == text)
-            .ok_or_else(|| format!("unknown format `{text}`: use npy, csv, raw or json"))
+            .ok_or_else(|| format!("unknown format `{text}`: use npy, csv, raw, json or netcdf"))
     }
 }
 
@@ -170,12 +174,16 @@ pub struct InputSpec {
     pub header: Header,
     /// Words that stand for a missing value, besides the empty cell (CSV).
     pub na: Vec<String>,
+    /// Which variable, after the names of its groups: `t2m`, `forecast/t2m`; left out, the only one that is no coordinate
+    /// (NetCDF).
+    pub var: Option<String>,
 }
 
 impl InputSpec {
     /// The input at `location`, with nothing else said about it.
     pub fn new(location: Location) -> Self {
-        Self { location, format: None, dtype: None, offset: None, columns: None, header: Header::Auto, na: Vec::new() }
+        let (dtype, offset, columns, na) = (None, None, None, Vec::new());
+        Self { location, format: None, dtype, offset, columns, header: Header::Auto, na, var: None }
     }
 }
 
@@ -195,6 +203,7 @@ pub(crate) fn check_options_of(name: &str, spec: &InputSpec, format: Format) -> 
         ("column", spec.columns.is_some(), Format::Csv),
         ("header", spec.header != Header::Auto, Format::Csv),
         ("na", !spec.na.is_empty(), Format::Csv),
+        ("var", spec.var.is_some(), Format::Netcdf),
     ];
     for (option, given, only) in given {
         if given && format != only {
@@ -214,7 +223,8 @@ pub(crate) fn check_options_of(name: &str, spec: &InputSpec, format: Format) -> 
 /// A column of numbers, with its name where the input gives it one.
 #[derive(Clone, Debug)]
 pub struct NamedColumn {
-    /// The name in the header; in a CSV file without one, the number of the column. None in formats without columns.
+    /// The name in the header; in a CSV file without one, the number of the column; that of a variable. None in formats
+    /// without columns.
     pub name: Option<String>,
     /// Its numbers.
     pub source: Arc<dyn Source>,
@@ -263,12 +273,13 @@ mod tests {
 
     #[test]
     fn an_option_outside_its_format_is_an_error_that_names_all_three() {
-        let cases: [(&str, InputSpec, Format); 5] = [
+        let cases: [(&str, InputSpec, Format); 6] = [
             ("dtype", spec(|s| s.dtype = Some(DType::F32)), Format::Raw),
             ("offset", spec(|s| s.offset = Some(0)), Format::Raw),
             ("column", spec(|s| s.columns = Some(vec![ColumnRef::Index(0)])), Format::Csv),
             ("header", spec(|s| s.header = Header::No), Format::Csv),
             ("na", spec(|s| s.na = vec!["-".to_owned()]), Format::Csv),
+            ("var", spec(|s| s.var = Some("t2m".to_owned())), Format::Netcdf),
         ];
         for (option, spec, only) in cases {
             for format in Format::ALL {

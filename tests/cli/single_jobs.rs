@@ -53,6 +53,24 @@ fn several_paths_are_told_apart_by_their_names_and_one_that_fails_leaves_the_oth
     assert_eq!((together.len(), &together[0]["result"]["count"]), (1, &3.into()));
 }
 
+#[cfg(feature = "netcdf")]
+#[test]
+fn a_variable_of_netcdf_files_is_one_dataset_together_and_named_where_there_are_several() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/netcdf/groups.nc");
+    let outcome = &tandem(&["stats", path, path, "--var", "t2m", "--together", "--json"]).expect(0).json()[0];
+    let result = &outcome["result"];
+    assert_eq!((&result["count"], &result["nan_count"]), (&276.into(), &4.into()), "{outcome}");
+    assert_eq!((&result["min"], &result["max"]), (&273.0.into(), &307.5.into()), "{outcome}");
+    let ended = tandem(&["stats", path]).expect(1);
+    assert!(ended.err.contains("2 variables of data: t2m (4×5×7 i16), forecast/t2m (3 f32)"), "{}", ended.err);
+    assert!(ended.err.contains("--var NAME"), "{}", ended.err);
+    let line = format!("{{\"kind\":\"stats\",\"file\":{path:?},\"var\":\"forecast/t2m\"}}\n");
+    let (_folder, jobs) = file("jobs.jsonl", &line);
+    assert_eq!(tandem(&["run", &jobs]).expect(0).json()[0]["result"]["sum"], 8.0);
+    let usage = tandem(&["stats", "a.npy", "--var", "t2m"]).expect(2);
+    assert!(usage.err.contains("`var` does not apply to format npy"), "{}", usage.err);
+}
+
 #[test]
 fn json_is_one_outcome_of_the_documented_form() {
     let outcome = &tandem(&["primes", "97", "91", "--json"]).expect(0).json()[0];

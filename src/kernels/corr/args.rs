@@ -27,7 +27,7 @@ pub(super) fn command() -> Command {
         .arg(
             Arg::new("path")
                 .value_name("PATH")
-                .help("The table: a 2-d array (.npy) or a .csv; - is standard input")
+                .help("The table: a 2-d array (.npy, .nc, .h5) or a .csv; - is standard input")
                 .required(true)
                 .value_parser(value_parser!(PathBuf)),
         )
@@ -43,7 +43,7 @@ pub(super) fn command() -> Command {
         .arg(columns("with-column", "The same of the other table").requires("with"))
         .arg(
             arg("format", "FORMAT", "How the input is written [default: by extension, else by its first bytes]")
-                .value_parser(["npy", "csv"]),
+                .value_parser(["npy", "csv", "netcdf"]),
         )
         .arg(
             arg("header", "WHEN", "Whether the first row of a CSV names its columns [default: auto]")
@@ -54,6 +54,13 @@ pub(super) fn command() -> Command {
                 .action(ArgAction::Append)
                 .allow_hyphen_values(true),
         )
+        .arg(arg(
+            "var",
+            "NAME",
+            "The variable of a NetCDF or HDF5 file, after its groups: t2m, forecast/t2m [default: the only one that is no \
+             coordinate]",
+        ))
+        .arg(arg("with-var", "NAME", "The same of the other table").requires("with"))
 }
 
 /// The job that the arguments ask for.
@@ -64,13 +71,14 @@ pub(super) fn from_args(args: &ArgMatches) -> Result<Vec<Asked>, String> {
     let text = |name: &str| args.get_one::<String>(name).map(String::as_str);
     let format = text("format").map(str::parse::<Format>).transpose()?;
     let header = text("header").map(str::parse::<Header>).transpose()?.unwrap_or_default();
-    let spec = |path: &PathBuf, columns: &str| -> Result<InputSpec, String> {
+    let spec = |path: &PathBuf, columns: &str, var: &str| -> Result<InputSpec, String> {
         let columns = many(columns);
         let spec = InputSpec {
             format,
             columns: (!columns.is_empty()).then(|| columns.into_iter().map(ColumnRef::Name).collect()),
             header,
             na: many("na"),
+            var: text(var).map(str::to_owned),
             ..InputSpec::new(Location::from_text(path))
         };
         let known = format.or_else(|| Format::from_extension(path));
@@ -81,8 +89,8 @@ pub(super) fn from_args(args: &ArgMatches) -> Result<Vec<Asked>, String> {
         Ok(spec)
     };
     let path = args.get_one::<PathBuf>("path").ok_or("no input: name a file")?;
-    let input = spec(path, "column")?;
-    let with = args.get_one::<PathBuf>("with").map(|path| spec(path, "with-column")).transpose()?;
+    let input = spec(path, "column", "var")?;
+    let with = args.get_one::<PathBuf>("with").map(|path| spec(path, "with-column", "with-var")).transpose()?;
     if with.as_ref().is_some_and(|with| with.location == Location::Stdin && input.location == Location::Stdin) {
         return Err("standard input (-) is named twice: it can be read once".to_owned());
     }
@@ -122,12 +130,21 @@ mod tests {
     }
 
     #[test]
+    fn each_table_has_its_variable() {
+        let text = format!("{:?}", asked("a.nc --var t2m --with b.h5 --with-var g/rain").unwrap());
+        let (first, second) = text.split_once("with: ").unwrap();
+        assert!(first.contains("Some(\"t2m\")") && second.contains("Some(\"g/rain\")"), "{text}");
+    }
+
+    #[test]
     fn what_does_not_apply_is_a_usage_error() {
         for (arguments, says) in [
             ("", "PATH"),
             ("a.npy b.npy", "unexpected argument"),
             ("a.npy --column x", "`column` does not apply to format npy"),
             ("a.csv --with-column x", "--with"),
+            ("a.nc --with-var x", "--with"),
+            ("a.csv --var x", "`var` does not apply to format csv"),
             ("- --with -", "twice"),
             ("a.npy --output b.txt", "neither called .npy nor .csv"),
         ] {

@@ -32,6 +32,8 @@ struct Line {
     header: Option<String>,
     na: Option<Words>,
     format: Option<String>,
+    var: Option<String>,
+    with_var: Option<String>,
 }
 
 /// A number, rounded correctly, or null for a missing one.
@@ -95,9 +97,13 @@ fn params(line: Line) -> Result<CorrParams, serde_json::Error> {
         ("header", line.header.is_some()),
         ("na", line.na.is_some()),
         ("format", line.format.is_some()),
+        ("var", line.var.is_some()),
     ];
     if line.with_column.is_some() && line.with.is_none() {
         return Err(Error::custom("`with_column` says which columns of `with`: give that too, or leave it out"));
+    }
+    if line.with_var.is_some() && line.with.is_none() {
+        return Err(Error::custom("`with_var` says which variable of `with`: give that too, or leave it out"));
     }
     let format: Option<Format> = line.format.map(|format| format.parse()).transpose().map_err(Error::custom)?;
     let header = line.header.map_or(Ok(Header::Auto), |header| header.parse()).map_err(Error::custom)?;
@@ -106,12 +112,12 @@ fn params(line: Line) -> Result<CorrParams, serde_json::Error> {
         Some(Words::One(word)) => vec![word],
         Some(Words::More(words)) => words,
     };
-    let spec = |path, columns: Option<Columns>| {
+    let spec = |path, columns: Option<Columns>, var| {
         let columns = columns.map(Columns::into_refs);
-        InputSpec { format, columns, header, na: na.clone(), ..InputSpec::new(Location::Path(path)) }
+        InputSpec { format, columns, header, na: na.clone(), var, ..InputSpec::new(Location::Path(path)) }
     };
     let input = match (line.path, line.values) {
-        (Some(path), None) => CorrInput::File(spec(path, line.column)),
+        (Some(path), None) => CorrInput::File(spec(path, line.column, line.var)),
         (None, Some(rows)) => {
             if let Some((name, _)) = reader_options.into_iter().find(|(_, given)| *given) {
                 return Err(Error::custom(format!("`{name}` does not apply to `values`: leave it out")));
@@ -121,7 +127,7 @@ fn params(line: Line) -> Result<CorrParams, serde_json::Error> {
         (None, None) => return Err(Error::custom("no input: give one of `path`, `values`")),
         _ => return Err(Error::custom("more than one input: give one of `path`, `values`")),
     };
-    let with = line.with.map(|path| CorrInput::File(spec(path, line.with_column)));
+    let with = line.with.map(|path| CorrInput::File(spec(path, line.with_column, line.with_var)));
     Ok(CorrParams { input, with, output: line.output })
 }
 
@@ -152,11 +158,20 @@ mod tests {
     #[test]
     fn every_field_reaches_its_place() {
         let line = r#"{"id":"a","kind":"corr","device":"cpu","path":"t.csv","with":"u.csv","output":"o.npy",
-                       "column":["x",2],"with_column":"y","header":"yes","na":"-","format":"csv"}"#;
+                       "column":["x",2],"with_column":"y","header":"yes","na":"-","format":"csv","var":"v","with_var":"w"}"#;
         let text = format!("{:?}", parse(line).unwrap());
-        for part in
-            ["t.csv", "u.csv", "o.npy", "Name(\"x\"), Index(2)", "Name(\"y\")", "header: Yes", "\"-\"", "Some(Csv)"]
-        {
+        for part in [
+            "t.csv",
+            "u.csv",
+            "o.npy",
+            "Name(\"x\"), Index(2)",
+            "Name(\"y\")",
+            "header: Yes",
+            "\"-\"",
+            "Some(Csv)",
+            "Some(\"v\")",
+            "Some(\"w\")",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }
@@ -173,6 +188,7 @@ mod tests {
             (r#"{"values":[[1,2]],"na":"x"}"#, "`na` does not apply to `values`"),
             (r#"{"path":"a.npy","output":"a.txt"}"#, "a.txt: is neither called .npy nor .csv"),
             (r#"{"path":"a.csv","with_column":"x"}"#, "`with_column` says which columns of `with`"),
+            (r#"{"path":"a.nc","with_var":"x"}"#, "`with_var` says which variable of `with`"),
             (r#"{"path":"a.npy","format":"xls"}"#, "unknown format `xls`"),
             (r#"{"path":"a.npy","colum":"x"}"#, "unknown field `colum`"),
         ] {

@@ -28,7 +28,8 @@ enum Place {
 
 impl Table {
     /// The table that an input holds: the columns of a CSV; a 2-d array, of which a row is one along the first axis; a 1-d array
-    /// as one column. Columns without a name are called by their number, from 0.
+    /// as one column. Columns without a name are called by their number, from 0, after the name of their variable where it has one:
+    /// `t2m_0`.
     ///
     /// # Errors
     /// Where the array has another number of axes, or its columns differ in length or type.
@@ -55,7 +56,11 @@ impl Table {
             } else {
                 Place::Rows(Arc::clone(source))
             };
-            let column_names = (0..columns).map(|column| column.to_string()).collect();
+            let column_names = match &first.name {
+                None => (0..columns).map(|column| column.to_string()).collect(),
+                Some(variable) if shape.axes.len() == 1 => vec![variable.clone()],
+                Some(variable) => (0..columns).map(|column| format!("{variable}_{column}")).collect(),
+            };
             return Ok(Self { name, rows, dtype, column_names, place });
         }
         let rows = source.len();

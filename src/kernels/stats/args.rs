@@ -23,14 +23,15 @@ pub(super) fn command() -> Command {
             "Examples:\n  \
              tandem stats prices.npy --quantiles 0.01,0.5,0.99\n  \
              tandem stats weather.csv --column temp --histogram 20:-30..50 --missing -9999\n  \
-             tandem stats day-*.raw --dtype f32 --together\n\n\
+             tandem stats day-*.raw --dtype f32 --together\n  \
+             tandem stats 2023/*.nc --var t2m --together\n\n\
              sum, mean, variance and std are exact, rounded once. NaN, empty cells and the missing value count in\n\
              nan_count alone.",
         )
         .arg(
             Arg::new("path")
                 .value_name("PATH")
-                .help("Files to read (.npy, .csv, .json, raw); - is standard input")
+                .help("Files to read (.npy, .csv, .json, .nc, .h5, raw); - is standard input")
                 .required(true)
                 .num_args(1..)
                 .value_parser(value_parser!(PathBuf)),
@@ -69,7 +70,7 @@ pub(super) fn command() -> Command {
         )
         .arg(
             arg("format", "FORMAT", "How the input is written [default: by extension, else by its first bytes]")
-                .value_parser(["npy", "csv", "raw", "json"]),
+                .value_parser(["npy", "csv", "raw", "json", "netcdf"]),
         )
         .arg(arg("dtype", "TYPE", "The element type of a raw input").value_parser(element_types))
         .arg(
@@ -98,6 +99,12 @@ pub(super) fn command() -> Command {
             .action(ArgAction::Append)
             .allow_hyphen_values(true),
         )
+        .arg(arg(
+            "var",
+            "NAME",
+            "The variable of a NetCDF or HDF5 file, after its groups: t2m, forecast/t2m [default: the only one that is no \
+             coordinate]",
+        ))
 }
 
 /// The jobs that the arguments ask for.
@@ -126,6 +133,7 @@ pub(super) fn from_args(args: &ArgMatches) -> Result<Vec<Asked>, String> {
         columns: (!columns.is_empty()).then(|| columns.into_iter().map(ColumnRef::Name).collect()),
         header: text("header").map(str::parse::<Header>).transpose()?.unwrap_or_default(),
         na: many(args, "na"),
+        var: text("var").map(str::to_owned),
     };
     let paths: Vec<PathBuf> = many(args, "path");
     let mut specs = Vec::with_capacity(paths.len());

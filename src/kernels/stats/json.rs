@@ -45,6 +45,7 @@ struct Line {
     header: Option<Written<Header>>,
     na: Option<OneOrMore<String>>,
     format: Option<Written<Format>>,
+    var: Option<String>,
 }
 
 fn params(line: Line) -> Result<StatsParams, serde_json::Error> {
@@ -62,6 +63,7 @@ fn params(line: Line) -> Result<StatsParams, serde_json::Error> {
         ("header", line.header.is_some()),
         ("na", line.na.is_some()),
         ("format", line.format.is_some()),
+        ("var", line.var.is_some()),
         ("together", line.together.is_some()),
     ];
     let paths = match (line.file, line.files, line.values) {
@@ -94,6 +96,7 @@ fn params(line: Line) -> Result<StatsParams, serde_json::Error> {
         columns: line.column.map(|columns| columns.0.into_iter().map(|column| column.0).collect()),
         header: line.header.map_or(Header::Auto, |header| header.0),
         na: line.na.map_or_else(Vec::new, |words| words.0),
+        var: line.var,
     };
     let specs = paths.into_iter().map(|path| InputSpec { location: Location::Path(path), ..spec.clone() });
     Ok(StatsParams { input: StatsInput::Files(specs.collect()), request })

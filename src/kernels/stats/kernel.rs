@@ -186,8 +186,13 @@ impl Kernel for StatsKernel {
 
     fn work(&self) -> Work {
         let columns = self.columns.len();
-        let Cost { variant, passes, ns_per_row } = Cost::of(&self.layout, &self.request, self.rows, columns);
+        let Cost { mut variant, passes, mut ns_per_row } = Cost::of(&self.layout, &self.request, self.rows, columns);
         let bytes = self.layout.dtype.size_bytes() * columns;
+        let decoding_ns: f64 = self.columns.iter().map(|column| column.source.decoding_ns()).sum();
+        if decoding_ns > 0.0 {
+            variant.push_str(" decoded");
+            ns_per_row += decoding_ns;
+        }
         Work {
             kernel: "stats",
             variant,

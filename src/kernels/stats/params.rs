@@ -39,7 +39,7 @@ impl StatsParams {
         let (columns, left_out, table) = match &self.input {
             StatsInput::Here(source) => (vec![Column { name: None, source: Arc::clone(source) }], Vec::new(), false),
             StatsInput::Files(specs) => {
-                let chosen = specs.iter().any(|spec| spec.columns.is_some());
+                let chosen = specs.iter().any(|spec| spec.columns.is_some() || spec.var.is_some());
                 let (columns, left_out) = together(specs, base_dir)?;
                 let one = columns.len() == 1 && (chosen || columns[0].name.is_none());
                 (columns, left_out, !one)
@@ -96,8 +96,12 @@ fn together(specs: &[InputSpec], base_dir: &Path) -> Result<(Vec<Column>, Vec<Le
         }
     }
     let column = |index: usize| {
-        let sources = datasets.iter().map(|dataset| Arc::clone(&dataset.columns[index].source)).collect();
-        Ok(Column { name: first.columns[index].name.clone(), source: concat(sources)? })
+        // What is asked of values does not depend on their order.
+        let sources = datasets.iter().map(|dataset| {
+            let source = &dataset.columns[index].source;
+            source.as_stored().unwrap_or_else(|| Arc::clone(source))
+        });
+        Ok(Column { name: first.columns[index].name.clone(), source: concat(sources.collect())? })
     };
     let columns = (0..first.columns.len()).map(column).collect::<Result<_, JobError>>()?;
     // Of several inputs, what the first one to leave a column out says of it.
