@@ -175,7 +175,7 @@ fn sieves_far_out_keep_the_primes_and_no_others() {
             |first_word, block| {
                 for _ in 0..20_000 {
                     let (index, bit) = (random.next_u64() as usize % block.len(), random.next_u64() % 64);
-                    let number = (first_word + index as u64) * NUMBERS_PER_WORD + wheel::offset_of_bit(bit as u32);
+                    let number = (first_word + index as u64) * NUMBERS_PER_WORD + offset_of_bit(bit as u32);
                     assert_eq!(block[index] >> bit & 1 == 1, is_prime(number), "{number}");
                     looked_at += 1;
                 }
@@ -191,8 +191,7 @@ fn one_wrong_bit_is_another_answer() {
     let bytes = |flip: u64| {
         let mut words = vec![0u64; kernel.work().units as usize];
         for (number, word) in oracle(1000, 2000).into_iter().map(|p| (p, (p / 240 - kernel.first_word()) as usize)) {
-            words[word] |=
-                (0..64).filter(|&bit| wheel::offset_of_bit(bit) == number % 240).fold(0, |w, bit| w | 1 << bit);
+            words[word] |= (0..64).filter(|&bit| offset_of_bit(bit) == number % 240).fold(0, |w, bit| w | 1 << bit);
         }
         words[2] ^= flip;
         json(&*finish(&kernel, &RangePass, kernel.partial_of_words(0, words)))
