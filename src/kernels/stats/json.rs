@@ -12,7 +12,8 @@ use crate::input::{ColumnRef, DType, Format, Header, InMemory, InputSpec, Locati
 use crate::job::JobParams;
 use crate::kernels::stats::request::shorten;
 use crate::kernels::stats::{
-    Histogram, Layout, MAX_QUANTILES, MomentsUpTo, Quantile, SUPPORTED, StatsInput, StatsParams, StatsRequest,
+    AlongAxes, Axis, Histogram, Layout, MAX_QUANTILES, MomentsUpTo, Quantile, SUPPORTED, StatsInput, StatsParams,
+    StatsRequest, axis,
 };
 
 /// Parses a line of a job file.
@@ -46,6 +47,8 @@ struct Line {
     na: Option<OneOrMore<String>>,
     format: Option<Written<Format>>,
     var: Option<String>,
+    axis: Option<OneOrMore<Written<Axis>>>,
+    output: Option<PathBuf>,
 }
 
 fn params(line: Line) -> Result<StatsParams, serde_json::Error> {
@@ -56,6 +59,15 @@ fn params(line: Line) -> Result<StatsParams, serde_json::Error> {
         histogram: line.histogram.map(|histogram| histogram.0),
         missing: line.missing.map(|missing| missing.0),
     };
+    let along = line
+        .axis
+        .map(|axes| AlongAxes { axes: axes.0.into_iter().map(|axis| axis.0).collect(), output: line.output.clone() });
+    if let Some(along) = &along {
+        request.check_along_axes().map_err(Error::custom)?;
+        if along.axes.is_empty() {
+            return Err(Error::custom("`axis` is an empty list: name an axis at least"));
+        }
+    }
     let reader_options = [
         ("dtype", line.dtype.is_some()),
         ("offset", line.offset.is_some()),
@@ -65,7 +77,14 @@ fn params(line: Line) -> Result<StatsParams, serde_json::Error> {
         ("format", line.format.is_some()),
         ("var", line.var.is_some()),
         ("together", line.together.is_some()),
+        ("axis", along.is_some()),
     ];
+    if let Some(output) = &line.output {
+        if along.is_none() {
+            return Err(Error::custom("`output` is for the arrays of `axis`: give that too, or leave it out"));
+        }
+        axis::check_name(output).map_err(Error::custom)?;
+    }
     let paths = match (line.file, line.files, line.values) {
         (Some(file), None, None) => vec![file],
         (None, Some(files), None) => {
@@ -83,7 +102,11 @@ fn params(line: Line) -> Result<StatsParams, serde_json::Error> {
             if let Some((name, _)) = reader_options.into_iter().find(|(_, given)| *given) {
                 return Err(Error::custom(format!("`{name}` does not apply to `values`: leave it out")));
             }
-            return Ok(StatsParams { input: StatsInput::Here(Arc::new(InMemory::new("values", values.0))), request });
+            return Ok(StatsParams {
+                input: StatsInput::Here(Arc::new(InMemory::new("values", values.0))),
+                request,
+                along: None,
+            });
         }
         (None, None, None) => return Err(Error::custom("no input: give one of `file`, `files`, `values`")),
         _ => return Err(Error::custom("more than one input: give one of `file`, `files`, `values`")),
@@ -99,7 +122,7 @@ fn params(line: Line) -> Result<StatsParams, serde_json::Error> {
         var: line.var,
     };
     let specs = paths.into_iter().map(|path| InputSpec { location: Location::Path(path), ..spec.clone() });
-    Ok(StatsParams { input: StatsInput::Files(specs.collect()), request })
+    Ok(StatsParams { input: StatsInput::Files(specs.collect()), request, along })
 }
 
 /// What is written in a string, or as a number: parsed from its own text, so that no digit is lost.
@@ -340,6 +363,11 @@ mod tests {
             (r#"{"values":[],"moments":3}"#, "use 2"),
             (r#"{"values":[],"missing":"none"}"#, "not a decimal number"),
             (r#"{"values":[],"bins":3}"#, "unknown field `bins`"),
+            (r#"{"values":[],"axis":0}"#, "`axis` does not apply"),
+            (r#"{"file":"a.npy","axis":[]}"#, "empty list"),
+            (r#"{"file":"a.npy","axis":[0],"quantiles":[0.5]}"#, "`quantiles` is of whole arrays"),
+            (r#"{"file":"a.npy","axis":0,"output":"a.csv"}"#, "neither called .npz nor .npy"),
+            (r#"{"file":"a.npy","output":"a.npz"}"#, "`output` is for the arrays of `axis`"),
             (r#"{"file":"a","dtype":"f16"}"#, "no element type of stats: use one of f32"),
             (r#"{"file":"a","dtype":"i8"}"#, "`i8`: no element type of stats"),
             (r#"{"file":"a","header":"maybe"}"#, "auto, yes or no"),
@@ -349,6 +377,16 @@ mod tests {
             let error = parsed(text).map(|_| ()).unwrap_err();
             assert!(error.contains(says), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn axes_are_one_or_several_by_number_or_name() {
+        let text = format!("{:?}", parsed(r#"{"file":"a.nc","axis":[0,"lat",-1],"output":"o.npy"}"#).unwrap().along);
+        for part in ["[Number(0), Name(\"lat\"), Number(-1)]", "Some(\"o.npy\")"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        let one = format!("{:?}", parsed(r#"{"file":"a.nc","axis":"time"}"#).unwrap().along);
+        assert!(one.contains("[Name(\"time\")]"), "{one}");
     }
 
     #[test]
