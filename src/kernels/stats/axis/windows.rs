@@ -67,62 +67,53 @@ fn lanes<const N: usize, T: Copy>(all: &[T; LANES], lane: usize) -> [T; N] {
     std::array::from_fn(|i| all[lane + i])
 }
 
-/// What is not a digit, of `N` lanes: extremes and counts.
-struct Others<T: Digits, const N: usize> {
-    min: [T::Key; N],
-    max: [T::Key; N],
-    kept: [u64; N],
-    positive: [u64; N],
-    negative: [u64; N],
-    over: [u64; N],
+/// An element, as the lanes take it in.
+struct Seen<T: Digits> {
+    /// What is to be summed of it.
+    summed: f64,
+    /// Its key, for the least and for the greatest.
+    low: T::Key,
+    high: T::Key,
+    /// 1 or 0 each: whether it is a value, and whether it is one of these.
+    value: u64,
+    positive_infinity: u64,
+    negative_infinity: u64,
+    over: u64,
 }
 
-impl<T: Digits, const N: usize> Others<T, N> {
-    #[inline(always)]
-    fn new() -> Self {
-        let zero = [0; N];
-        Self {
-            min: [T::GREATEST_KEY; N],
-            max: [T::LEAST_KEY; N],
-            kept: zero,
-            positive: zero,
-            negative: zero,
-            over: zero,
-        }
+/// Looks at an element. A pure function of it, and all sums in arrays of their own: so that compilers keep lanes in registers.
+#[inline(always)]
+fn look<T: Digits, const FILTERED: bool>(x: T, missing: T, limit: f64) -> Seen<T> {
+    let (wide, key) = (x.to_f64(), x.signed_key());
+    if !FILTERED {
+        let none = 0;
+        return Seen {
+            summed: wide,
+            low: key,
+            high: key,
+            value: none,
+            positive_infinity: none,
+            negative_infinity: none,
+            over: none,
+        };
     }
+    let is_value = !wide.is_nan() & (x != missing);
+    let is_summed = is_value & (wide.abs() < f64::INFINITY);
+    Seen {
+        summed: if is_summed { wide } else { 0.0 },
+        low: if is_value { key } else { T::GREATEST_KEY },
+        high: if is_value { key } else { T::LEAST_KEY },
+        value: is_value.into(),
+        positive_infinity: (is_value & (wide == f64::INFINITY)).into(),
+        negative_infinity: (is_value & (wide == f64::NEG_INFINITY)).into(),
+        over: (is_summed & (wide.abs() >= limit)).into(),
+    }
+}
 
-    /// Takes an element in, and gives what is to be summed of it, as `f64`.
-    #[inline(always)]
-    fn take_in<const FILTERED: bool>(&mut self, i: usize, x: T, missing: T, limit: f64) -> f64 {
-        let wide = x.to_f64();
-        let key = x.signed_key();
-        if !FILTERED {
-            self.min[i] = self.min[i].min(key);
-            self.max[i] = self.max[i].max(key);
-            return wide;
-        }
-        let is_value = (wide == wide) & (x != missing);
-        self.kept[i] += u64::from(is_value);
-        self.positive[i] += u64::from(is_value & (wide == f64::INFINITY));
-        self.negative[i] += u64::from(is_value & (wide == f64::NEG_INFINITY));
-        self.min[i] = self.min[i].min(if is_value { key } else { T::GREATEST_KEY });
-        self.max[i] = self.max[i].max(if is_value { key } else { T::LEAST_KEY });
-        let summed = is_value & (wide.abs() < f64::INFINITY);
-        self.over[i] |= u64::from(summed & (wide.abs() >= limit));
-        if summed { wide } else { 0.0 }
-    }
-
-    #[inline(always)]
-    fn put(self, lane: usize, sums: &mut Sums<T>) {
-        for i in 0..N {
-            sums.min[lane + i] = self.min[i];
-            sums.max[lane + i] = self.max[i];
-            sums.kept[lane + i] = self.kept[i];
-            sums.positive_infinities[lane + i] = self.positive[i];
-            sums.negative_infinities[lane + i] = self.negative[i];
-            sums.over[lane + i] = self.over[i];
-        }
-    }
+/// Puts lanes into their place.
+#[inline(always)]
+fn copy<const N: usize, T: Copy>(into: &mut [T; LANES], lane: usize, from: [T; N]) {
+    into[lane..lane + N].copy_from_slice(&from);
 }
 
 /// The tops of lanes' windows, from the magic number of a digit so many places below.
@@ -170,16 +161,26 @@ impl Digits for f32 {
         let [first, second]: [[f64; N]; 2] = [0, 1].map(|digit| lanes(&windows.square_magic[digit], lane));
         let limit = limits(magic, 50);
         let (mut sum, mut high, mut low) = ([0; N], [0; N], [0; N]);
-        let mut others = Others::<Self, N>::new();
+        let (mut min, mut max, mut over) = ([Self::GREATEST_KEY; N], [Self::LEAST_KEY; N], [0; N]);
+        let (mut kept, mut positive, mut negative) = ([0; N], [0; N], [0; N]);
         let mut rows = 0;
         for row in block.group::<N>(at + lane) {
             rows += 1;
             for i in 0..N {
-                let x = others.take_in::<FILTERED>(i, row[i], missing, limit[i]);
+                let seen = look::<Self, FILTERED>(row[i], missing, limit[i]);
+                min[i] = if seen.low < min[i] { seen.low } else { min[i] };
+                max[i] = if seen.high > max[i] { seen.high } else { max[i] };
+                if FILTERED {
+                    kept[i] += seen.value;
+                    positive[i] += seen.positive_infinity;
+                    negative[i] += seen.negative_infinity;
+                    over[i] |= seen.over;
+                }
+                let x = seen.summed;
                 let rounded = x + magic[i];
                 add(&mut sum[i], rounded);
                 // The sign of a zero is nothing left over.
-                others.over[i] |= (x - (rounded - magic[i])).to_bits() << 1;
+                over[i] |= (x - (rounded - magic[i])).to_bits() << 1;
                 let square = x * x;
                 let rounded = square + first[i];
                 add(&mut high[i], rounded);
@@ -189,7 +190,12 @@ impl Digits for f32 {
         put(&mut sums.sum[0], lane, sum, magic, rows);
         put(&mut sums.squares[0], lane, high, first, rows);
         put(&mut sums.squares[1], lane, low, second, rows);
-        others.put(lane, sums);
+        copy(&mut sums.min, lane, min);
+        copy(&mut sums.max, lane, max);
+        copy(&mut sums.over, lane, over);
+        copy(&mut sums.kept, lane, kept);
+        copy(&mut sums.positive_infinities, lane, positive);
+        copy(&mut sums.negative_infinities, lane, negative);
     }
 }
 
@@ -230,38 +236,55 @@ impl Digits for f64 {
         let [first, second, third]: [[f64; N]; 3] = [0, 1, 2].map(|digit| lanes(&windows.sum_magic[digit], lane));
         let square: [[f64; N]; 5] = [0, 1, 2, 3, 4].map(|digit| lanes(&windows.square_magic[digit], lane));
         let limit = limits(first, 24);
-        let (mut sum, mut squares) = ([[0; N]; 3], [[0; N]; 5]);
-        let mut others = Others::<Self, N>::new();
+        let (mut sum0, mut sum1, mut sum2) = ([0; N], [0; N], [0; N]);
+        let (mut square0, mut square1, mut square2) = ([0; N], [0; N], [0; N]);
+        let (mut square3, mut square4) = ([0; N], [0; N]);
+        let (mut min, mut max, mut over) = ([Self::GREATEST_KEY; N], [Self::LEAST_KEY; N], [0; N]);
+        let (mut kept, mut positive, mut negative) = ([0; N], [0; N], [0; N]);
         let mut rows = 0;
         for row in block.group::<N>(at + lane) {
             rows += 1;
             for i in 0..N {
-                let x = others.take_in::<FILTERED>(i, row[i], missing, limit[i]);
+                let seen = look::<Self, FILTERED>(row[i], missing, limit[i]);
+                min[i] = if seen.low < min[i] { seen.low } else { min[i] };
+                max[i] = if seen.high > max[i] { seen.high } else { max[i] };
+                if FILTERED {
+                    kept[i] += seen.value;
+                    positive[i] += seen.positive_infinity;
+                    negative[i] += seen.negative_infinity;
+                    over[i] |= seen.over;
+                }
+                let x = seen.summed;
                 let rounded = x + first[i];
-                add(&mut sum[0][i], rounded);
+                add(&mut sum0[i], rounded);
                 let a = rounded - first[i];
                 let rest = x - a;
                 let rounded = rest + second[i];
-                add(&mut sum[1][i], rounded);
+                add(&mut sum1[i], rounded);
                 let b = rounded - second[i];
                 let c = rest - b;
                 let rounded = c + third[i];
-                add(&mut sum[2][i], rounded);
-                others.over[i] |= (c - (rounded - third[i])).to_bits() << 1;
-                add(&mut squares[0][i], multiply_add::<FUSED>(a, a, square[0][i]));
-                add(&mut squares[1][i], multiply_add::<FUSED>(a, b, square[1][i]));
+                add(&mut sum2[i], rounded);
+                over[i] |= (c - (rounded - third[i])).to_bits() << 1;
+                add(&mut square0[i], multiply_add::<FUSED>(a, a, square[0][i]));
+                add(&mut square1[i], multiply_add::<FUSED>(a, b, square[1][i]));
                 let twice = multiply_add::<FUSED>(a + a, c, square[2][i]);
-                add(&mut squares[2][i], multiply_add::<FUSED>(b, b, twice));
-                add(&mut squares[3][i], multiply_add::<FUSED>(b, c, square[3][i]));
-                add(&mut squares[4][i], multiply_add::<FUSED>(c, c, square[4][i]));
+                add(&mut square2[i], multiply_add::<FUSED>(b, b, twice));
+                add(&mut square3[i], multiply_add::<FUSED>(b, c, square[3][i]));
+                add(&mut square4[i], multiply_add::<FUSED>(c, c, square[4][i]));
             }
         }
-        for (digit, magics) in [first, second, third].into_iter().enumerate() {
-            put(&mut sums.sum[digit], lane, sum[digit], magics, rows);
+        for (digit, (sum, magics)) in [(sum0, first), (sum1, second), (sum2, third)].into_iter().enumerate() {
+            put(&mut sums.sum[digit], lane, sum, magics, rows);
         }
-        for digit in 0..5 {
-            put(&mut sums.squares[digit], lane, squares[digit], square[digit], rows);
+        for (digit, of_digit) in [square0, square1, square2, square3, square4].into_iter().enumerate() {
+            put(&mut sums.squares[digit], lane, of_digit, square[digit], rows);
         }
-        others.put(lane, sums);
+        copy(&mut sums.min, lane, min);
+        copy(&mut sums.max, lane, max);
+        copy(&mut sums.over, lane, over);
+        copy(&mut sums.kept, lane, kept);
+        copy(&mut sums.positive_infinities, lane, positive);
+        copy(&mut sums.negative_infinities, lane, negative);
     }
 }
