@@ -177,10 +177,10 @@ impl<T: Digits> FloatGroup<T> {
         for (into, from) in into.squares.iter_mut().zip(&sums.squares).take(T::SQUARE_DIGITS) {
             (0..LANES).for_each(|lane| into[lane] = into[lane].wrapping_add(from[lane] & mask[lane]));
         }
-        for lane in 0..LANES {
+        for (lane, fits) in fits.iter().enumerate() {
             let (min, max) = (into.min[lane].min(sums.min[lane]), into.max[lane].max(sums.max[lane]));
-            into.min[lane] = if fits[lane] { min } else { into.min[lane] };
-            into.max[lane] = if fits[lane] { max } else { into.max[lane] };
+            into.min[lane] = if *fits { min } else { into.min[lane] };
+            into.max[lane] = if *fits { max } else { into.max[lane] };
         }
         for (lane, cell) in cells.iter_mut().enumerate().filter(|(lane, _)| fits[*lane]) {
             let kept = if filtered { sums.kept[lane] } else { rows as u64 };

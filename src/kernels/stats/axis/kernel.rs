@@ -55,6 +55,10 @@ const MANY_CELLS: u64 = 8 * TILE_CELLS as u64;
 /// Bytes that go with an unfinished cell: its own, those of what is added up before, and of the row where whole rows are decoded.
 const UNFINISHED_BYTES: u64 = size_of::<Cell>() as u64 + 256;
 
+/// Where the unfinished cells of a thread would take more than this, they are done part by part, though each part goes through the
+/// whole input.
+const STEPS_MOST_BYTES: u64 = 512 << 20;
+
 impl AxisKernel {
     /// The job over an array: its elements, in the order of storage, and its shape.
     ///
@@ -71,7 +75,10 @@ impl AxisKernel {
         let units = match spans.as_slice() {
             [] => Units::Cells { span: 0, each: 1 },
             [first, rest @ ..] if !first.reduced => Units::Cells { span: 0, each: cells_of(rest) },
-            [_, second, rest @ ..] if source.is_scattered_cheap() && second.len >= MANY_CELLS => {
+            [_, second, rest @ ..]
+                if source.is_scattered_cheap() && second.len >= MANY_CELLS
+                    || cells_of(&spans).saturating_mul(UNFINISHED_BYTES) > STEPS_MOST_BYTES =>
+            {
                 Units::Cells { span: 1, each: cells_of(rest) }
             }
             _ => Units::Steps,
@@ -109,11 +116,32 @@ impl AxisKernel {
         self.axes.iter().map(|axis| self.shape.axes[*axis]).product()
     }
 
+    /// How many cells are unfinished at a time, where they are finished where they are folded: few, or as many as a walk through an
+    /// input that is decoded in blocks is worth.
+    fn cells_at_once(&self) -> u64 {
+        if self.source.is_scattered_cheap() { 16 * TILE_CELLS as u64 } else { STEPS_MOST_BYTES / UNFINISHED_BYTES }
+    }
+
     fn units(&self) -> u64 {
         match self.units {
             Units::Cells { span, .. } => self.spans.get(span).map_or(1, |span| span.len),
             Units::Steps => self.spans[0].len,
         }
+    }
+
+    /// The cells that these units are about, unfinished.
+    fn gather(&self, units: Range<u64>, count: u64, context: &mut FoldContext<'_>) -> Result<Vec<Cell>, JobError> {
+        let mut cells = vec![Cell::default(); count as usize];
+        match self.layout.dtype {
+            DType::F32 => self.walk::<f32>(units, &mut cells, context)?,
+            DType::F64 => self.walk::<f64>(units, &mut cells, context)?,
+            DType::I32 => self.walk::<i32>(units, &mut cells, context)?,
+            DType::I64 => self.walk::<i64>(units, &mut cells, context)?,
+            DType::U32 => self.walk::<u32>(units, &mut cells, context)?,
+            DType::U64 => self.walk::<u64>(units, &mut cells, context)?,
+            DType::I8 | DType::I16 | DType::U8 | DType::U16 => unreachable!("there is no layout of these types"),
+        }
+        Ok(cells)
     }
 
     fn walk<T: Cellular + Default>(
@@ -161,8 +189,12 @@ impl Kernel for AxisKernel {
         let elements_per_unit = self.source.len() as f64 / units.max(1) as f64;
         let (bytes_out_per_unit, granularity) = match self.units {
             Units::Cells { span, each } => {
-                let is_fine = self.spans.len() == 2 && span == 1;
-                (each as f64 * CELL_BYTES as f64, if is_fine { TILE_CELLS as u64 } else { 1 })
+                let granularity = match (span, self.source.is_scattered_cheap()) {
+                    (0, _) => 1,
+                    (_, true) => (TILE_CELLS as u64 / each.max(1)).max(1),
+                    (_, false) => (self.cells_at_once() / each.max(1)).max(1),
+                };
+                (each as f64 * CELL_BYTES as f64, granularity)
             }
             Units::Steps => (0.0, 1),
         };
@@ -198,24 +230,19 @@ impl Kernel for AxisKernel {
     }
 
     fn fold(&self, (): &(), units: Range<u64>, context: &mut FoldContext<'_>) -> Result<AxisPartial, JobError> {
-        let (first, count) = match self.units {
-            Units::Cells { each, .. } => (units.start * each, (units.end - units.start) * each),
-            Units::Steps => (0, self.cells()),
+        let Units::Cells { each, .. } = self.units else {
+            return Ok(AxisPartial(Gathered::Unfinished(self.gather(units, self.cells(), context)?)));
         };
-        let mut cells = vec![Cell::default(); count as usize];
-        match self.layout.dtype {
-            DType::F32 => self.walk::<f32>(units, &mut cells, context)?,
-            DType::F64 => self.walk::<f64>(units, &mut cells, context)?,
-            DType::I32 => self.walk::<i32>(units, &mut cells, context)?,
-            DType::I64 => self.walk::<i64>(units, &mut cells, context)?,
-            DType::U32 => self.walk::<u32>(units, &mut cells, context)?,
-            DType::U64 => self.walk::<u64>(units, &mut cells, context)?,
-            DType::I8 | DType::I16 | DType::U8 | DType::U16 => unreachable!("there is no layout of these types"),
+        let at_once = (self.cells_at_once() / each.max(1)).max(1);
+        let mut finished = Cells::default();
+        let mut start = units.start;
+        while start < units.end {
+            let end = units.end.min(start + at_once);
+            let cells = self.gather(start..end, (end - start) * each, context)?;
+            finished.merge(Cells::of(start * each, cells, &self.layout, self.ddof));
+            start = end;
         }
-        Ok(AxisPartial(match self.units {
-            Units::Cells { .. } => Gathered::Finished(Cells::of(first, cells, &self.layout, self.ddof)),
-            Units::Steps => Gathered::Unfinished(cells),
-        }))
+        Ok(AxisPartial(Gathered::Finished(finished)))
     }
 
     fn merge(&self, into: &mut AxisPartial, from: AxisPartial) {
