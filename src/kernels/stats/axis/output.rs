@@ -1,6 +1,5 @@
 //! The files that the arrays are written to: NumPy's, one array a statistic (.npz), or one array of records (.npy).
 
-use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -8,7 +7,8 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use crate::input::DType;
-use crate::job::{Cause, JobError};
+use crate::job::JobError;
+use crate::kernels::output_file;
 use crate::kernels::stats::Scalar;
 use crate::kernels::stats::axis::answer::{AxisAnswer, Statistic};
 
@@ -43,16 +43,7 @@ pub(in crate::kernels::stats) fn check_name(path: &Path) -> Result<(), String> {
 /// Where there is none, or something else is in the way.
 pub(in crate::kernels::stats) fn check_place(path: &Path) -> Result<(), JobError> {
     check_name(path).map_err(JobError::bad_input)?;
-    let (name, folder) = (path.display(), folder_of(path));
-    if !folder.is_dir() {
-        let folder = folder.display();
-        let message = format!("{name}: there is no folder {folder} to write to: make it first (mkdir {folder})");
-        return Err(JobError::new(Cause::Io, message));
-    }
-    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
-        return Err(JobError::bad_input(format!("{name}: is no regular file: name another output")));
-    }
-    Ok(())
+    output_file::check_place(path)
 }
 
 /// Writes the arrays beside their place, and puts them there once they are whole.
@@ -61,34 +52,10 @@ pub(in crate::kernels::stats) fn check_place(path: &Path) -> Result<(), JobError
 /// Where writing fails; then what was there stays.
 pub(super) fn write(answer: &AxisAnswer, path: &Path) -> Result<(), JobError> {
     let format = FileFormat::of(path).map_err(JobError::bad_input)?;
-    let failed = |error: &io::Error| {
-        let message =
-            format!("{}: cannot be written: {error}; check the folder's permissions and space", path.display());
-        JobError::new(Cause::Io, message)
-    };
-    // A link is written through: what it points to is replaced, and not the link.
-    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".tandem-").suffix(".part");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder_of(&place)).map_err(|error| failed(&error))?;
-    let mut out = BufWriter::new(file.as_file_mut());
-    let written = match format {
-        FileFormat::Npz => write_npz(answer, &mut out),
-        FileFormat::Npy => write_records(answer, &mut out),
-    };
-    written.and_then(|()| out.flush()).map_err(|error| failed(&error))?;
-    drop(out);
-    file.persist(&place).map_err(|error| failed(&error.error))?;
-    Ok(())
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
+    output_file::write(path, |out| match format {
+        FileFormat::Npz => write_npz(answer, out),
+        FileFormat::Npy => write_records(answer, out),
+    })
 }
 
 /// An archive of arrays, not compressed, as `numpy.savez` writes it.
@@ -126,20 +93,9 @@ fn write_records(answer: &AxisAnswer, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The header of NumPy's array file, version 1: little-endian, in the order of storage.
+/// The header of arrays in the order of storage.
 fn write_header(answer: &AxisAnswer, descr: &str, out: &mut dyn Write) -> io::Result<()> {
-    const PREFIX_BYTES: usize = 10;
-    let order = if answer.fortran_order { "True" } else { "False" };
-    let shape: String = answer.shape.iter().map(|len| format!("{len}, ")).collect();
-    let mut header = format!("{{'descr': {descr}, 'fortran_order': {order}, 'shape': ({}), }}", shape.trim_end());
-    // The data begins at a multiple of 64, after a line end.
-    let padded = (PREFIX_BYTES + header.len() + 1).next_multiple_of(64) - PREFIX_BYTES;
-    header.push_str(&" ".repeat(padded - 1 - header.len()));
-    header.push('\n');
-    let len = u16::try_from(padded).map_err(|_| io::Error::other("the array has too many axes for its header"))?;
-    out.write_all(b"\x93NUMPY\x01\x00")?;
-    out.write_all(&len.to_le_bytes())?;
-    out.write_all(header.as_bytes())
+    output_file::write_npy_header(descr, answer.fortran_order, &answer.shape, out)
 }
 
 fn descr(dtype: DType) -> &'static str {
