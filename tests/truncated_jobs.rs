@@ -23,7 +23,8 @@ impl JobParams for CutShort {
         file.write_all(&vec![1; self.elements * 8]).unwrap();
         let location = Location::Path(file.path().to_owned());
         let spec = InputSpec { format: Some(Format::Raw), dtype: Some(DType::U64), ..InputSpec::new(location) };
-        let params = StatsParams { input: StatsInput::Files(vec![spec]), request: StatsRequest::default() };
+        let params =
+            StatsParams { input: StatsInput::Files(vec![spec]), request: StatsRequest::default(), along: None };
         let kernel = params.open(Path::new(""))?;
         file.as_file().set_len(0).unwrap();
         Ok(Bound::Kernel(Arc::new(kernel)))

@@ -6,7 +6,9 @@
 mod decimal;
 mod fixed_point;
 mod round;
+mod wide;
 
 pub use decimal::{Decimal, DecimalError};
 pub use fixed_point::FixedPoint;
 pub use round::{Dyadic, nearest_f64, nearest_sqrt_f64};
+pub use wide::{Wide, nearest_mean, nearest_variance};

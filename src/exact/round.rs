@@ -87,7 +87,7 @@ fn quotient_of_bits(numerator: &BigUint, denominator: &BigUint, exp2: i64, bits:
 }
 
 /// Rounds `value * 2^exp2`, and a little more where `more`, for a value of at least 55 bits.
-fn compose(value: u128, more: bool, exp2: i64) -> f64 {
+pub(super) fn compose(value: u128, more: bool, exp2: i64) -> f64 {
     let top = exp2 + i64::from(127 - value.leading_zeros());
     if top > 1023 {
         return f64::INFINITY;

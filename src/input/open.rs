@@ -130,7 +130,7 @@ fn open_array(name: &str, bytes: Bytes, format: Format, spec: &InputSpec) -> Res
     }
     if format == Format::Npy {
         let (elements, description) = npy::open(name, bytes)?;
-        let shape = Shape { axes: description.shape, fortran_order: description.fortran_order };
+        let shape = Shape { axes: description.shape, fortran_order: description.fortran_order, dimensions: None };
         return Ok(Dataset { shape: Some(shape), ..single(Arc::new(elements)) });
     }
     let elements = raw::open(name, bytes, spec.dtype.unwrap_or(DType::U8), spec.offset.unwrap_or(0))?;

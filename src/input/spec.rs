@@ -237,6 +237,8 @@ pub struct Shape {
     pub axes: Vec<u64>,
     /// Whether the first axis runs fastest in the sequence of elements; else the last one does (C order).
     pub fortran_order: bool,
+    /// The name of the dimension that each axis is, where the input tells them.
+    pub dimensions: Option<Vec<String>>,
 }
 
 /// What an input holds: one column or, for CSV, several of the same length.

@@ -8,6 +8,7 @@ mod answer;
 mod erased;
 mod gpu_work;
 mod kernel;
+mod output_file;
 mod registry;
 
 pub use answer::Answer;

@@ -72,6 +72,55 @@ fn a_variable_of_netcdf_files_is_one_dataset_together_and_named_where_there_are_
 }
 
 #[test]
+fn statistics_along_an_axis_are_arrays_in_the_answer_or_in_a_file() {
+    // Two rows of three 32-bit integers, little-endian.
+    let header = "{'descr': '<i4', 'fortran_order': False, 'shape': (2, 3), }";
+    let mut npy = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    npy.extend(format!("{header:<117}\n").bytes());
+    npy.extend([1_i32, 2, 3, 5, 5, -5].into_iter().flat_map(i32::to_le_bytes));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.npy");
+    std::fs::write(&path, npy).unwrap();
+    let path = path.to_str().unwrap();
+    let outcome = &tandem(&["stats", path, "--axis", "-2", "--json"]).expect(0).json()[0];
+    let result = &outcome["result"];
+    assert_eq!((&result["shape"], &result["mean"]), (&serde_json::json!([3]), &serde_json::json!([3.0, 3.5, -1.0])));
+    assert_eq!(result["min"], serde_json::json!(["1", "2", "-5"]), "{outcome}");
+
+    let output = folder.path().join("o.npz");
+    let ended = tandem(&["stats", path, "--axis", "1", "--output", output.to_str().unwrap()]).expect(0);
+    assert!(ended.out.starts_with("2 cells, each of 3 elements along axis 1\n"), "{}", ended.out);
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(&output).unwrap()).unwrap();
+    assert_eq!(archive.len(), 8);
+    let mut array = Vec::new();
+    std::io::Read::read_to_end(&mut archive.by_name("sum.npy").unwrap(), &mut array).unwrap();
+    assert!(array.starts_with(b"\x93NUMPY") && array.len() == 128 + 16, "{} bytes", array.len());
+    assert_eq!(&array[128..], [6_i64.to_le_bytes(), 5_i64.to_le_bytes()].concat());
+
+    let records = folder.path().join("o.npy");
+    let line = format!("{{\"kind\":\"stats\",\"file\":{path:?},\"axis\":[0,1],\"output\":{records:?}}}\n");
+    let (_folder, jobs) = file("jobs.jsonl", &line);
+    tandem(&["run", &jobs]).expect(0);
+    let array = std::fs::read(&records).unwrap();
+    assert!(String::from_utf8_lossy(&array).contains("[('count', '<i8'), ('nan_count', '<i8'), ('min', '<i4')"));
+    let record = [&6_i64.to_le_bytes()[..], &[0; 8], &(-5_i32).to_le_bytes(), &5_i32.to_le_bytes()].concat();
+    assert_eq!(&array[array.len() - 56..][..24], record);
+    let ended = tandem(&["stats", path, "--axis", "2"]).expect(1);
+    assert!(ended.err.contains("has no axis 2: it has 2 axes (2, 3)"), "{}", ended.err);
+}
+
+#[cfg(feature = "netcdf")]
+#[test]
+fn an_axis_of_a_netcdf_variable_has_a_name() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/netcdf/groups.nc");
+    let outcome =
+        &tandem(&["stats", path, path, "--together", "--var", "t2m", "--axis", "0", "--json"]).expect(0).json()[0];
+    assert_eq!((&outcome["result"]["shape"], &outcome["result"]["elements"]), (&serde_json::json!([5, 7]), &8.into()));
+    let ended = tandem(&["stats", path, "--var", "t2m", "--axis", "depth"]).expect(1);
+    assert!(ended.err.contains("has no axis `depth`: it has 3 axes"), "{}", ended.err);
+}
+
+#[test]
 fn json_is_one_outcome_of_the_documented_form() {
     let outcome = &tandem(&["primes", "97", "91", "--json"]).expect(0).json()[0];
     let fields: Vec<&String> = outcome.as_object().unwrap().keys().collect();

@@ -154,6 +154,7 @@ impl Classic {
         }
         let stored = Stored {
             encoding: Encoding { kind: Kind::Number(dtype), swapped: cfg!(target_endian = "little") },
+            dimensions: Some(variable.dimensions.iter().map(|index| self.dimensions[*index].name.clone()).collect()),
             shape,
             storage: Storage::Runs { first: variable.begin, per_run, stride },
             unwritten: vec![0; dtype.size_bytes()],

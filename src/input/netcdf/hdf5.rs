@@ -13,6 +13,7 @@ use crate::input::netcdf::filters::Filter;
 use crate::input::netcdf::grid::Grid;
 use crate::input::netcdf::hdf5_types::{attribute, encoding_of, text};
 use crate::input::netcdf::in_file::{Encoding, Kind};
+use crate::input::netcdf::scales::{self, Scale};
 use crate::input::netcdf::storage::{Chunks, Storage, Stored, Written, element_count};
 use crate::input::netcdf::variable::Listed;
 use crate::job::{Cause, JobError};
@@ -34,6 +35,7 @@ pub(super) struct Hdf5 {
     name: String,
     bytes: Arc<Bytes>,
     datasets: Vec<(Listed, hdf5_pure::Dataset)>,
+    scales: Vec<Scale>,
 }
 
 /// The bytes of a file, as the library wants them.
@@ -62,7 +64,7 @@ impl Hdf5 {
     pub(super) fn open(name: &str, bytes: Arc<Bytes>) -> Result<Self, JobError> {
         let source = Positioned { name: name.to_owned(), bytes: Arc::clone(&bytes) };
         let file = hdf5_pure::File::from_source(source).map_err(|error| damaged(name, &error))?;
-        let mut hdf5 = Self { name: name.to_owned(), bytes, datasets: Vec::new() };
+        let mut hdf5 = Self { name: name.to_owned(), bytes, datasets: Vec::new(), scales: Vec::new() };
         let mut groups = 0;
         hdf5.walk(&file.root(), "", 0, &mut groups)?;
         // Newer files list by the hashes of names.
@@ -85,7 +87,7 @@ impl Hdf5 {
         for (link, dataset) in group.iter_datasets().map_err(|error| damaged(&self.name, &error))? {
             let variable = link.strip_prefix(NO_COORDINATE).unwrap_or(&link);
             let path = format!("{prefix}{variable}");
-            if let Some(listed) = self.listed(path, &dataset)? {
+            if let Some(listed) = self.listed(path, &dataset, (prefix, variable))? {
                 self.datasets.push((listed, dataset));
             }
         }
@@ -96,10 +98,19 @@ impl Hdf5 {
     }
 
     /// What to list of a dataset; nothing of one that only stands for a dimension.
-    fn listed(&self, path: String, dataset: &hdf5_pure::Dataset) -> Result<Option<Listed>, JobError> {
+    fn listed(
+        &mut self,
+        path: String,
+        dataset: &hdf5_pure::Dataset,
+        (group, name): (&str, &str),
+    ) -> Result<Option<Listed>, JobError> {
         let wrong = |error: hdf5_pure::Error| self.wrong(&path, &error);
         let attributes = dataset.attrs().map_err(wrong)?;
+        let shape = dataset.shape().map_err(wrong)?;
         let is_scale = text(attributes.get("CLASS")).is_some_and(|class| class == "DIMENSION_SCALE");
+        if is_scale {
+            self.scales.extend(Scale::of(group, name, &shape, &attributes));
+        }
         if is_scale && text(attributes.get("NAME")).is_some_and(|name| name.starts_with(NO_VARIABLE)) {
             return Ok(None);
         }
@@ -112,7 +123,7 @@ impl Hdf5 {
         let datatype = dataset.datatype();
         let encoding = datatype.as_ref().map_err(|error| shortened(&error.to_string())).and_then(encoding_of);
         Ok(Some(Listed {
-            shape: dataset.shape().map_err(wrong)?,
+            shape,
             type_name: match &encoding {
                 Ok(encoding) => encoding.kind.name().to_owned(),
                 Err(what) => what.clone(),
@@ -146,8 +157,11 @@ impl Hdf5 {
             // The library does not tell what such elements are.
             return Err(self.unsupported(path, "holds f16, and a part of it was never written: store it again as f32"));
         }
-        let attributes = self.attributes(path, dataset)?;
-        Ok((Stored { encoding, shape: shape.clone(), storage, unwritten }, attributes))
+        let found = dataset.attrs().map_err(wrong)?;
+        let is_attached = dataset.attr_datatypes().map_err(wrong)?.contains_key("DIMENSION_LIST");
+        let dimensions = scales::dimensions(path, shape, &found, is_attached, &self.scales);
+        let attributes = self.attributes(path, dataset, &found)?;
+        Ok((Stored { encoding, shape: shape.clone(), dimensions, storage, unwritten }, attributes))
     }
 
     fn storage(
@@ -282,9 +296,13 @@ impl Hdf5 {
         })
     }
 
-    fn attributes(&self, path: &str, dataset: &hdf5_pure::Dataset) -> Result<Attributes, JobError> {
+    fn attributes(
+        &self,
+        path: &str,
+        dataset: &hdf5_pure::Dataset,
+        found: &HashMap<String, AttrValue>,
+    ) -> Result<Attributes, JobError> {
         let wrong = |error: hdf5_pure::Error| self.wrong(path, &error);
-        let found: HashMap<String, AttrValue> = dataset.attrs().map_err(wrong)?;
         let mut attributes = Attributes::default();
         let mut is_unread = false;
         for name in OF_VALUES {

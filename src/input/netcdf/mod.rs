@@ -14,6 +14,7 @@ mod hdf5;
 mod hdf5_types;
 mod header;
 mod in_file;
+mod scales;
 mod source;
 mod storage;
 #[cfg(test)]
@@ -80,7 +81,7 @@ fn open_variable(name: &str, bytes: Arc<Bytes>, var: Option<&str>) -> Result<Dat
         JobError::bad_input(format!("{name}: variable `{path}` has more elements than can be counted"))
     })?;
     let unpacking = Unpacking::of(stored.encoding, &attributes);
-    let shape = Shape { axes: stored.shape.clone(), fortran_order: false };
+    let shape = Shape { axes: stored.shape.clone(), fortran_order: false, dimensions: stored.dimensions.clone() };
     let source = source(name, &path, bytes, stored, unpacking, len);
     Ok(Dataset { columns: vec![NamedColumn { name: Some(path), source }], shape: Some(shape), left_out: Vec::new() })
 }

@@ -87,6 +87,10 @@ impl Source for Variable {
             .then(|| Arc::new(Self { shared: Arc::clone(&self.shared), order: Order::AsStored }) as Arc<dyn Source>)
     }
 
+    fn is_scattered_cheap(&self) -> bool {
+        !matches!(self.shared.stored.storage, Storage::Chunks(_))
+    }
+
     fn decoding_ns(&self) -> f64 {
         // An inflated byte takes about two, one that is only converted a fraction of one.
         match &self.shared.stored.storage {

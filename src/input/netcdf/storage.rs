@@ -16,6 +16,8 @@ use crate::job::JobError;
 pub(super) struct Stored {
     pub(super) encoding: Encoding,
     pub(super) shape: Vec<u64>,
+    /// The names of its dimensions, where all of them are known.
+    pub(super) dimensions: Option<Vec<String>>,
     pub(super) storage: Storage,
     /// The bytes of an element where nothing was written.
     pub(super) unwritten: Vec<u8>,

@@ -1,11 +1,11 @@
 //! The matrix, and the files that it can be written to.
 
-use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
-use crate::job::{Cause, JobError};
+use crate::job::JobError;
 use crate::kernels::corr::CorrAnswer;
+use crate::kernels::output_file;
 
 /// Coefficients, row after row.
 #[derive(Clone, Debug)]
@@ -83,16 +83,7 @@ pub(super) fn check_name(path: &Path) -> Result<(), String> {
 /// Where there is none, or something else is in the way.
 pub(super) fn check_place(path: &Path) -> Result<(), JobError> {
     check_name(path).map_err(JobError::bad_input)?;
-    let (name, folder) = (path.display(), folder_of(path));
-    if !folder.is_dir() {
-        let folder = folder.display();
-        let message = format!("{name}: there is no folder {folder} to write to: make it first (mkdir {folder})");
-        return Err(JobError::new(Cause::Io, message));
-    }
-    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
-        return Err(JobError::bad_input(format!("{name}: is no regular file: name another output")));
-    }
-    Ok(())
+    output_file::check_place(path)
 }
 
 /// Writes the matrix beside its place, and puts it there once it is whole.
@@ -101,48 +92,16 @@ pub(super) fn check_place(path: &Path) -> Result<(), JobError> {
 /// Where writing fails; then what was there stays.
 pub(super) fn write(answer: &CorrAnswer, path: &Path) -> Result<(), JobError> {
     let format = FileFormat::of(path).map_err(JobError::bad_input)?;
-    let failed = |error: &io::Error| {
-        let message =
-            format!("{}: cannot be written: {error}; check the folder's permissions and space", path.display());
-        JobError::new(Cause::Io, message)
-    };
-    // A link is written through: what it points to is replaced, and not the link.
-    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".tandem-").suffix(".part");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder_of(&place)).map_err(|error| failed(&error))?;
-    let mut out = BufWriter::new(&mut file);
-    let written = match format {
-        FileFormat::Npy => write_npy(&answer.matrix, &mut out),
-        FileFormat::Csv => write_csv(answer, &mut out),
-    };
-    written.and_then(|()| out.flush()).map_err(|error| failed(&error))?;
-    drop(out);
-    file.persist(&place).map_err(|error| failed(&error.error))?;
-    Ok(())
+    output_file::write(path, |out| match format {
+        FileFormat::Npy => write_npy(&answer.matrix, out),
+        FileFormat::Csv => write_csv(answer, out),
+    })
 }
 
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-/// NumPy's array file, version 1: little-endian `f64`, C order.
+/// NumPy's array file: little-endian `f64`, C order.
 fn write_npy(matrix: &Matrix, out: &mut dyn Write) -> io::Result<()> {
-    const PREFIX_BYTES: usize = 10;
-    let mut header =
-        format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({}, {}), }}", matrix.height(), matrix.width());
-    // The data begins at a multiple of 64, after a line end.
-    let padded = (PREFIX_BYTES + header.len() + 1).next_multiple_of(64) - PREFIX_BYTES;
-    header.push_str(&" ".repeat(padded - 1 - header.len()));
-    header.push('\n');
-    out.write_all(b"\x93NUMPY\x01\x00")?;
-    out.write_all(&(padded as u16).to_le_bytes())?;
-    out.write_all(header.as_bytes())?;
+    let shape = [matrix.height() as u64, matrix.width() as u64];
+    output_file::write_npy_header("'<f8'", false, &shape, out)?;
     matrix.values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))
 }
 

@@ -255,7 +255,7 @@ impl HistogramCounts {
 /// A number as JSON: integers with all their digits, floats as the shortest decimal that reads back as the same `f64`, what
 /// JSON has no number for as `"NaN"`, `"Infinity"`, `"-Infinity"`. An `f32` is widened first: readers of JSON take numbers
 /// for `f64`, and the mean of one value is to be that value.
-fn write_json_scalar(out: &mut dyn Write, value: Option<Scalar>) -> io::Result<()> {
+pub(super) fn write_json_scalar(out: &mut dyn Write, value: Option<Scalar>) -> io::Result<()> {
     match value.map(|scalar| (scalar, scalar.to_f64())) {
         None => out.write_all(b"null"),
         Some((Scalar::Integer(integer), _)) => write!(out, "{integer}"),

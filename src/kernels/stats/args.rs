@@ -8,7 +8,8 @@ use crate::exact::Decimal;
 use crate::input::{ColumnRef, DType, Format, Header, InputSpec, Location, check_options};
 use crate::job::{Asked, parse_bounded};
 use crate::kernels::stats::{
-    Histogram, KIND, MAX_QUANTILES, MomentsUpTo, Quantile, SUPPORTED, StatsInput, StatsParams, StatsRequest,
+    AlongAxes, Axis, Histogram, KIND, MAX_QUANTILES, MomentsUpTo, Quantile, SUPPORTED, StatsInput, StatsParams,
+    StatsRequest, axis,
 };
 
 /// The subcommand.
@@ -24,7 +25,8 @@ pub(super) fn command() -> Command {
              tandem stats prices.npy --quantiles 0.01,0.5,0.99\n  \
              tandem stats weather.csv --column temp --histogram 20:-30..50 --missing -9999\n  \
              tandem stats day-*.raw --dtype f32 --together\n  \
-             tandem stats 2023/*.nc --var t2m --together\n\n\
+             tandem stats 2023/*.nc --var t2m --together\n  \
+             tandem stats 2023/*.nc --var t2m --together --axis time --output climate.npz\n\n\
              sum, mean, variance and std are exact, rounded once. NaN, empty cells and the missing value count in\n\
              nan_count alone.",
         )
@@ -41,6 +43,18 @@ pub(super) fn command() -> Command {
                 .long("together")
                 .action(ArgAction::SetTrue)
                 .help("Take all files as one dataset; else each is a job for itself"),
+        )
+        .arg(
+            arg("axis", "AXIS,...", "Statistics along axes of an array, by number (-1: the last) or name: an array of each")
+                .action(ArgAction::Append)
+                .value_delimiter(',')
+                .allow_hyphen_values(true)
+                .value_parser(|text: &str| text.parse::<Axis>()),
+        )
+        .arg(
+            arg("output", "FILE", "Write the arrays of --axis to a file: .npz (an array each) or .npy (one of records)")
+                .requires("axis")
+                .value_parser(value_parser!(PathBuf)),
         )
         .arg(
             arg("ddof", "N", "What variance and std subtract from the count: 0 for a whole population [default: 1]")
@@ -123,6 +137,13 @@ pub(super) fn from_args(args: &ArgMatches) -> Result<Vec<Asked>, String> {
     if request.quantiles.len() > MAX_QUANTILES {
         return Err(format!("{} quantiles: at most {MAX_QUANTILES}", request.quantiles.len()));
     }
+    let axes: Vec<Axis> = many(args, "axis");
+    let output = args.get_one::<PathBuf>("output").cloned();
+    let along = (!axes.is_empty()).then_some(AlongAxes { axes, output });
+    if let Some(along) = &along {
+        request.check_along_axes()?;
+        along.output.as_deref().map_or(Ok(()), axis::check_name)?;
+    }
     let format = text("format").map(str::parse::<Format>).transpose()?;
     let columns: Vec<String> = many(args, "column");
     let spec = InputSpec {
@@ -151,11 +172,17 @@ pub(super) fn from_args(args: &ArgMatches) -> Result<Vec<Asked>, String> {
         return Err("standard input (-) is named twice: it can be read once".to_owned());
     }
     let job = |specs: Vec<InputSpec>, label: Option<String>| {
-        let params = StatsParams { input: StatsInput::Files(specs), request: request.clone() };
+        let params = StatsParams { input: StatsInput::Files(specs), request: request.clone(), along: along.clone() };
         Asked { label, params: Box::new(params) }
     };
     if args.get_flag("together") || specs.len() == 1 {
         return Ok(vec![job(specs, None)]);
+    }
+    if along.as_ref().is_some_and(|along| along.output.is_some()) {
+        return Err(format!(
+            "{} files and one output: take them as one array along its first axis with --together, or name one file",
+            specs.len()
+        ));
     }
     Ok(specs.into_iter().zip(&paths).map(|(spec, path)| job(vec![spec], Some(path.display().to_string()))).collect())
 }
@@ -201,6 +228,15 @@ mod tests {
     }
 
     #[test]
+    fn axes_are_numbers_and_names_and_their_arrays_go_to_a_file() {
+        let text = format!("{:?}", asked("a.nc b.nc --together --axis -1,time --axis 0 --output o.npz").unwrap());
+        for part in ["[Number(-1), Name(\"time\"), Number(0)]", "Some(\"o.npz\")"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert_eq!(asked("a.npy b.npy --axis 0").unwrap().len(), 2);
+    }
+
+    #[test]
     fn several_files_are_jobs_with_labels_unless_taken_together() {
         let labels = |arguments: &str| -> Vec<Option<String>> {
             asked(arguments).unwrap().into_iter().map(|asked| asked.label).collect()
@@ -225,6 +261,12 @@ mod tests {
             ("a.npy --moments 3", "use 2"),
             ("a.npy --missing x", "not a decimal number"),
             ("a.npy --ddof -1", "-1"),
+            ("a.npy --output b.npz", "--axis"),
+            ("a.npy --axis 0 --output b.csv", "neither called .npz nor .npy"),
+            ("a.npy b.npy --axis 0 --output c.npz", "--together"),
+            ("a.npy --axis 0 --quantiles 0.5", "`quantiles` is of whole arrays"),
+            ("a.npy --axis 0 --moments 4", "`moments` is of whole arrays"),
+            ("a.npy --axis 0,,1", "without a name"),
             ("a.raw --dtype f16", "f32"),
             ("a.raw --dtype i8", "u64"),
         ] {

@@ -14,8 +14,7 @@ use crate::kernels::stats::{
 pub(super) fn column(column: &Column, layout: &Layout, request: &StatsRequest, found: &Found) -> ColumnStats {
     let Some(moments) = &found.moments else { unreachable!("the first pass gathers moments") };
     let element = |key| Scalar::from_key(layout.dtype, key).filter(|_| moments.count > 0);
-    let exact_sum = moments.sum.to_dyadic();
-    let (variance, std) = spread(moments, &exact_sum, request.ddof);
+    let (sum, mean, (variance, std)) = of_moments(layout, moments, request.ddof);
     let quantile = |quantile: &super::Quantile| QuantileValue {
         q: quantile.decimal().clone(),
         value: found.selection.as_ref().map(|selection| selection.value(layout, quantile, moments.count)),
@@ -33,8 +32,8 @@ pub(super) fn column(column: &Column, layout: &Layout, request: &StatsRequest, f
         nan_count: moments.nan_count,
         min: element(moments.min_key),
         max: element(moments.max_key),
-        sum: sum(layout, moments, &exact_sum),
-        mean: mean(moments, &exact_sum),
+        sum,
+        mean,
         variance,
         std,
         ddof: request.ddof,
@@ -42,6 +41,16 @@ pub(super) fn column(column: &Column, layout: &Layout, request: &StatsRequest, f
         quantiles: request.quantiles.iter().map(quantile).collect(),
         histogram,
     }
+}
+
+/// Sum, mean, and variance with standard deviation.
+pub(super) fn of_moments(
+    layout: &Layout,
+    moments: &Moments,
+    ddof: u32,
+) -> (Scalar, Option<f64>, (Option<f64>, Option<f64>)) {
+    let exact_sum = moments.sum.to_dyadic();
+    (sum(layout, moments, &exact_sum), mean(moments, &exact_sum), spread(moments, &exact_sum, ddof))
 }
 
 /// What a sum with infinities comes to; `None` where there are none.

@@ -12,7 +12,8 @@ use crate::input::{ColumnRef, DType, Format, Header, InMemory, InputSpec, Locati
 use crate::job::JobParams;
 use crate::kernels::stats::request::shorten;
 use crate::kernels::stats::{
-    Histogram, Layout, MAX_QUANTILES, MomentsUpTo, Quantile, SUPPORTED, StatsInput, StatsParams, StatsRequest,
+    AlongAxes, Axis, Histogram, Layout, MAX_QUANTILES, MomentsUpTo, Quantile, SUPPORTED, StatsInput, StatsParams,
+    StatsRequest, axis,
 };
 
 /// Parses a line of a job file.
@@ -46,6 +47,8 @@ struct Line {
     na: Option<OneOrMore<String>>,
     format: Option<Written<Format>>,
     var: Option<String>,
+    axis: Option<JsonAxes>,
+    output: Option<PathBuf>,
 }
 
 fn params(line: Line) -> Result<StatsParams, serde_json::Error> {
@@ -56,6 +59,13 @@ fn params(line: Line) -> Result<StatsParams, serde_json::Error> {
         histogram: line.histogram.map(|histogram| histogram.0),
         missing: line.missing.map(|missing| missing.0),
     };
+    let along = line.axis.map(|axes| AlongAxes { axes: axes.into_axes(), output: line.output.clone() });
+    if let Some(along) = &along {
+        request.check_along_axes().map_err(Error::custom)?;
+        if along.axes.is_empty() {
+            return Err(Error::custom("`axis` is an empty list: name an axis at least"));
+        }
+    }
     let reader_options = [
         ("dtype", line.dtype.is_some()),
         ("offset", line.offset.is_some()),
@@ -65,7 +75,14 @@ fn params(line: Line) -> Result<StatsParams, serde_json::Error> {
         ("format", line.format.is_some()),
         ("var", line.var.is_some()),
         ("together", line.together.is_some()),
+        ("axis", along.is_some()),
     ];
+    if let Some(output) = &line.output {
+        if along.is_none() {
+            return Err(Error::custom("`output` is for the arrays of `axis`: give that too, or leave it out"));
+        }
+        axis::check_name(output).map_err(Error::custom)?;
+    }
     let paths = match (line.file, line.files, line.values) {
         (Some(file), None, None) => vec![file],
         (None, Some(files), None) => {
@@ -83,7 +100,11 @@ fn params(line: Line) -> Result<StatsParams, serde_json::Error> {
             if let Some((name, _)) = reader_options.into_iter().find(|(_, given)| *given) {
                 return Err(Error::custom(format!("`{name}` does not apply to `values`: leave it out")));
             }
-            return Ok(StatsParams { input: StatsInput::Here(Arc::new(InMemory::new("values", values.0))), request });
+            return Ok(StatsParams {
+                input: StatsInput::Here(Arc::new(InMemory::new("values", values.0))),
+                request,
+                along: None,
+            });
         }
         (None, None, None) => return Err(Error::custom("no input: give one of `file`, `files`, `values`")),
         _ => return Err(Error::custom("more than one input: give one of `file`, `files`, `values`")),
@@ -99,7 +120,7 @@ fn params(line: Line) -> Result<StatsParams, serde_json::Error> {
         var: line.var,
     };
     let specs = paths.into_iter().map(|path| InputSpec { location: Location::Path(path), ..spec.clone() });
-    Ok(StatsParams { input: StatsInput::Files(specs.collect()), request })
+    Ok(StatsParams { input: StatsInput::Files(specs.collect()), request, along })
 }
 
 /// What is written in a string, or as a number: parsed from its own text, so that no digit is lost.
@@ -198,6 +219,35 @@ impl<'de> Deserialize<'de> for JsonValues {
     }
 }
 
+/// An axis by its number or its name, or several.
+#[derive(serde::Deserialize)]
+#[serde(untagged, expecting = "`axis` is a number or a name, or a list of such")]
+enum JsonAxes {
+    One(JsonAxis),
+    More(Vec<JsonAxis>),
+}
+
+#[derive(serde::Deserialize)]
+#[serde(untagged, expecting = "an axis is its number, or the name of its dimension")]
+enum JsonAxis {
+    Number(i64),
+    Name(String),
+}
+
+impl JsonAxes {
+    fn into_axes(self) -> Vec<Axis> {
+        let axes = match self {
+            Self::One(axis) => vec![axis],
+            Self::More(axes) => axes,
+        };
+        let axis = |axis| match axis {
+            JsonAxis::Number(number) => Axis::Number(number),
+            JsonAxis::Name(name) => Axis::Name(name),
+        };
+        axes.into_iter().map(axis).collect()
+    }
+}
+
 #[derive(Default)]
 struct JsonQuantiles(Vec<Quantile>);
 
@@ -272,88 +322,5 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMore<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(text: &str) -> Result<StatsParams, String> {
-        serde_json::from_str(text).and_then(params).map_err(|error| error.to_string())
-    }
-
-    fn specs(text: &str) -> Vec<InputSpec> {
-        match parsed(text).unwrap().input {
-            StatsInput::Files(specs) => specs,
-            StatsInput::Here(_) => panic!("files"),
-        }
-    }
-
-    #[test]
-    fn every_field_reaches_its_place() {
-        let text = r#"{"id":"a","kind":"stats","device":"cpu","file":"t.csv","quantiles":[0.50,"1e-3"],"ddof":0,"moments":4,
-            "histogram":{"bins":10,"lo":-1,"hi":1e1},"missing":-9999,"column":["temp",3],"header":"no","na":"x","format":"csv"}"#;
-        let request = parsed(text).unwrap().request;
-        assert_eq!((request.ddof, request.moments), (0, MomentsUpTo::Kurtosis));
-        assert_eq!(request.quantiles[0].decimal().as_json(), "0.50");
-        assert_eq!(request.quantiles[1].decimal().as_json(), "1e-3");
-        assert_eq!(request.histogram, Histogram::new(10, Some((-1.0, 10.0))).ok());
-        assert_eq!(request.missing.unwrap().as_json(), "-9999");
-        let spec = &specs(text)[0];
-        assert_eq!(spec.location, Location::Path("t.csv".into()));
-        assert_eq!(spec.columns, Some(vec![ColumnRef::Name("temp".into()), ColumnRef::Index(3)]));
-        assert_eq!((spec.header, spec.format, &spec.na), (Header::No, Some(Format::Csv), &vec!["x".to_owned()]));
-        let specs = specs(r#"{"files":["a.raw","b.raw"],"together":true,"dtype":"f32","offset":8}"#);
-        assert_eq!((specs.len(), specs[1].dtype, specs[1].offset), (2, Some(DType::F32), Some(8)));
-        assert_eq!(parsed(r#"{"values":[]}"#).unwrap().request, StatsRequest::default());
-    }
-
-    #[test]
-    fn values_are_rounded_once_and_words_stand_for_what_json_lacks() {
-        let text = r#"{"values":[1.5, 2, null,"NaN","Infinity","-Infinity",-0.0,9007199254740993.0000001,5e-324]}"#;
-        let StatsInput::Here(source) = parsed(text).unwrap().input else { panic!("values") };
-        let mut scratch = crate::input::Scratch::default();
-        let crate::input::Values::F64(values) = source.read(0..9, &mut scratch).unwrap() else { panic!("f64") };
-        let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-        let (inf, nan) = (f64::INFINITY, f64::NAN);
-        assert_eq!(bits(values), bits(&[1.5, 2.0, nan, nan, inf, -inf, -0.0, 9007199254740994.0, 5e-324]));
-    }
-
-    #[test]
-    fn what_makes_no_job_is_refused_with_its_reason() {
-        for (text, says) in [
-            (r#"{}"#, "no input"),
-            (r#"{"file":"a","values":[]}"#, "more than one input"),
-            (r#"{"files":["a","b"]}"#, "together"),
-            (r#"{"files":[],"together":true}"#, "empty"),
-            (r#"{"values":[1,true]}"#, "true among `values`"),
-            (r#"{"values":[1,[2]]}"#, "[2] among `values`"),
-            (r#"{"values":["nan"]}"#, "among `values`"),
-            (r#"{"values":[1e999]}"#, "too large"),
-            (r#"{"values":3}"#, "list of numbers"),
-            (r#"{"values":[],"dtype":"f32"}"#, "`dtype` does not apply"),
-            (r#"{"values":[],"quantiles":[1.5]}"#, "outside 0 to 1"),
-            (r#"{"values":[],"quantiles":["median"]}"#, "not a number"),
-            (r#"{"values":[],"quantiles":[null]}"#, "not a number"),
-            (r#"{"values":[],"histogram":{"bins":0}}"#, "use 1 to"),
-            (r#"{"values":[],"histogram":{"bins":5,"lo":0}}"#, "both `lo` and `hi`"),
-            (r#"{"values":[],"histogram":{"bins":5,"lo":2,"hi":1}}"#, "below the second"),
-            (r#"{"values":[],"histogram":{"bins":5,"low":2}}"#, "unknown field `low`"),
-            (r#"{"values":[],"ddof":-1}"#, "invalid value"),
-            (r#"{"values":[],"moments":3}"#, "use 2"),
-            (r#"{"values":[],"missing":"none"}"#, "not a decimal number"),
-            (r#"{"values":[],"bins":3}"#, "unknown field `bins`"),
-            (r#"{"file":"a","dtype":"f16"}"#, "no element type of stats: use one of f32"),
-            (r#"{"file":"a","dtype":"i8"}"#, "`i8`: no element type of stats"),
-            (r#"{"file":"a","header":"maybe"}"#, "auto, yes or no"),
-            (r#"{"file":"a","column":1.5}"#, "a list"),
-            (r#"{"file":"a","format":"xml"}"#, "npy, csv"),
-        ] {
-            let error = parsed(text).map(|_| ()).unwrap_err();
-            assert!(error.contains(says), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn an_error_in_a_field_names_its_column() {
-        let error = parsed(r#"{"values":[1,2,"x"]}"#).map(|_| ()).unwrap_err();
-        assert!(error.contains("line 1 column 1"), "{error}");
-    }
-}
+#[path = "json_tests.rs"]
+mod tests;

@@ -64,19 +64,7 @@ impl StatsKernel {
             )));
         }
         let layout = Layout::of(dtype).ok_or_else(|| unsupported(first.source.name(), dtype))?;
-        let missing_keys = match &request.missing {
-            None => None,
-            Some(number) => {
-                let keys = layout.keys_equal_to(number).map_err(|why| {
-                    JobError::bad_input(format!(
-                        "{}: the missing value {number} {why}, the type of the data: leave it out, or give a number that \
-                         the data can hold",
-                        first.source.name()
-                    ))
-                })?;
-                Some(keys.into_inner())
-            }
-        };
+        let missing_keys = missing_keys(&layout, &request, first.source.name())?;
         Ok(Self { columns, layout, rows, request, missing_keys, table, left_out: Vec::new() })
     }
 
@@ -166,6 +154,25 @@ impl StatsKernel {
         let columns = columns.map(|(column, pass)| finish::column(column, &self.layout, &self.request, &pass.found));
         Ok(StatsAnswer { columns: columns.collect(), table: self.table, left_out: self.left_out.clone() })
     }
+}
+
+/// The least and the greatest key of elements that count as NaN though they are numbers.
+///
+/// # Errors
+/// Where no element of the input can equal the number that stands for a missing value.
+pub(super) fn missing_keys(
+    layout: &Layout,
+    request: &StatsRequest,
+    name: &str,
+) -> Result<Option<(u64, u64)>, JobError> {
+    let Some(number) = &request.missing else { return Ok(None) };
+    let keys = layout.keys_equal_to(number).map_err(|why| {
+        JobError::bad_input(format!(
+            "{name}: the missing value {number} {why}, the type of the data: leave it out, or give a number that the data can \
+             hold"
+        ))
+    })?;
+    Ok(Some(keys.into_inner()))
 }
 
 /// The error for input of a type that `stats` does not compute on.

@@ -9,6 +9,7 @@
 mod answer;
 #[cfg(feature = "cli")]
 mod args;
+mod axis;
 mod binning;
 mod brackets;
 mod cost;
@@ -34,9 +35,10 @@ mod tests;
 use crate::job::Kind;
 
 pub use answer::{ColumnStats, HigherMoments, HistogramCounts, QuantileValue, StatsAnswer};
+pub use axis::{Axis, AxisAnswer, AxisKernel, AxisPartial, Statistic};
 pub use kernel::{Column, StatsKernel};
 pub use number::{Layout, Number, SUPPORTED, Scalar};
-pub use params::{StatsInput, StatsParams};
+pub use params::{AlongAxes, StatsInput, StatsParams};
 pub use partial::{ColumnPartial, DigitCounts, HigherSums, Moments, StatsPartial};
 pub use pass::{Bins, ColumnPass, Digits, KeyRange, StatsPass};
 pub use request::{Histogram, MAX_BINS, MAX_QUANTILES, MomentsUpTo, Quantile, StatsRequest};

@@ -1,11 +1,12 @@
 //! What a `stats` job names as its input, and what it asks: from here the kernel is bound.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::input::{Dataset, InMemory, InputSpec, LeftOut, Source, concat, open};
+use crate::input::{Dataset, InMemory, InputSpec, LeftOut, Shape, Source, concat, open};
 use crate::job::{BindContext, Bound, JobError, JobParams, KindParams};
-use crate::kernels::stats::{Column, Number, StatsKernel, StatsRequest};
+use crate::kernels::stats::{Axis, AxisKernel, Column, Number, StatsKernel, StatsRequest, axis};
 
 /// A `stats` job, as it was asked for.
 #[derive(Clone, Debug)]
@@ -14,6 +15,17 @@ pub struct StatsParams {
     pub input: StatsInput,
     /// What is asked of it.
     pub request: StatsRequest,
+    /// Along which axes, where the input is an array and not taken as a whole.
+    pub along: Option<AlongAxes>,
+}
+
+/// Statistics along axes, an array of each.
+#[derive(Clone, Debug)]
+pub struct AlongAxes {
+    /// The axes, one at least.
+    pub axes: Vec<Axis>,
+    /// A file to write the arrays to, `.npz` or `.npy`.
+    pub output: Option<PathBuf>,
 }
 
 /// Where the data comes from.
@@ -28,10 +40,10 @@ pub enum StatsInput {
 impl StatsParams {
     /// A job over values in memory.
     pub fn of_values<T: Number>(values: Vec<T>, request: StatsRequest) -> Self {
-        Self { input: StatsInput::Here(Arc::new(InMemory::new("values", values))), request }
+        Self { input: StatsInput::Here(Arc::new(InMemory::new("values", values))), request, along: None }
     }
 
-    /// Opens the input and gives the kernel. Relative paths start from `base_dir`.
+    /// Opens the input and gives the kernel of a job that takes it as a whole. Relative paths start from `base_dir`.
     ///
     /// # Errors
     /// Where an input cannot be read, the inputs are not of the same columns, or the request does not fit them.
@@ -47,6 +59,28 @@ impl StatsParams {
         };
         Ok(StatsKernel::new(columns, table, self.request.clone())?.leaving_out(left_out))
     }
+
+    /// Opens the input and gives the kernel of a job along axes. Relative paths start from `base_dir`.
+    ///
+    /// # Errors
+    /// Where an input cannot be read or is no array, has no such axes, or the output cannot be written to; and where more is asked than
+    /// there is along axes.
+    pub fn open_along(&self, along: &AlongAxes, base_dir: &Path) -> Result<AxisKernel, JobError> {
+        let output = along.output.as_ref().map(|output| base_dir.join(output));
+        if let Some(output) = &output {
+            axis::check_place(output)?;
+            let same = |input: &Path| matches!((fs::canonicalize(base_dir.join(input)), fs::canonicalize(output)), (Ok(a), Ok(b)) if a == b);
+            if self.input_files().into_iter().any(same) {
+                return Err(JobError::bad_input(format!("{}: is the input: name another output", output.display())));
+            }
+        }
+        self.request.check_along_axes().map_err(JobError::bad_input)?;
+        let StatsInput::Files(specs) = &self.input else {
+            return Err(JobError::bad_input("axes are those of arrays in files: `values` have none"));
+        };
+        let (source, shape) = array(specs, base_dir)?;
+        Ok(AxisKernel::new(source, shape, &along.axes, &self.request)?.writing_to(output))
+    }
 }
 
 impl KindParams for StatsParams {
@@ -55,7 +89,10 @@ impl KindParams for StatsParams {
 
 impl JobParams for StatsParams {
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
-        Ok(Bound::Kernel(Arc::new(self.open(&context.base_dir)?)))
+        Ok(match &self.along {
+            None => Bound::Kernel(Arc::new(self.open(&context.base_dir)?)),
+            Some(along) => Bound::Kernel(Arc::new(self.open_along(along, &context.base_dir)?)),
+        })
     }
 
     fn input_files(&self) -> Vec<&Path> {
@@ -66,7 +103,7 @@ impl JobParams for StatsParams {
     }
 
     fn in_memory(&self) -> bool {
-        matches!(self.input, StatsInput::Here(_))
+        matches!(self.input, StatsInput::Here(_)) && self.along.is_none()
     }
 }
 
@@ -112,4 +149,45 @@ fn together(specs: &[InputSpec], base_dir: &Path) -> Result<(Vec<Column>, Vec<Le
         }
     }
     Ok((columns, left_out))
+}
+
+/// The array of all inputs, one after the other along its first axis.
+fn array(specs: &[InputSpec], base_dir: &Path) -> Result<(Arc<dyn Source>, Shape), JobError> {
+    let mut whole: Option<Shape> = None;
+    let mut sources = Vec::with_capacity(specs.len());
+    for spec in specs {
+        let name = spec.location.name(base_dir);
+        let dataset = open(spec, base_dir)?;
+        let ([column], Some(shape)) = (dataset.columns.as_slice(), dataset.shape) else {
+            return Err(JobError::bad_input(format!(
+                "{name}: is no array that has axes: those of .npy, NetCDF and HDF5 do; of a table there are the statistics of each \
+                 column without `axis`"
+            )));
+        };
+        sources.push(Arc::clone(&column.source));
+        let Some(whole) = &mut whole else {
+            whole = Some(shape);
+            continue;
+        };
+        let describe = |shape: &Shape| shape.axes.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+        let fits = shape.axes.len() == whole.axes.len()
+            && !shape.axes.is_empty()
+            && shape.axes[1..] == whole.axes[1..]
+            && shape.dimensions == whole.dimensions;
+        // One after the other in memory is one after the other along the first axis, where that is the slowest.
+        let is_slowest = |shape: &Shape| !shape.fortran_order || shape.axes.len() == 1;
+        if !fits || !is_slowest(&shape) || !is_slowest(whole) {
+            let order = if fits { " in Fortran order" } else { "" };
+            return Err(JobError::bad_input(format!(
+                "{name} is an array of ({}){order}, and cannot follow one of ({}) along the first axis: arrays taken together are of \
+                 one shape but for that axis, in C order",
+                describe(&shape),
+                describe(whole),
+            )));
+        }
+        let too_many = || JobError::bad_input(format!("{name}: the arrays taken together are too long to count"));
+        whole.axes[0] = whole.axes[0].checked_add(shape.axes[0]).ok_or_else(too_many)?;
+    }
+    let shape = whole.ok_or_else(|| JobError::bad_input("no input: name a file at least"))?;
+    Ok((concat(sources)?, shape))
 }

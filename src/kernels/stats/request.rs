@@ -30,6 +30,26 @@ impl Default for StatsRequest {
     }
 }
 
+impl StatsRequest {
+    /// Whether all of this can be asked along axes.
+    ///
+    /// # Errors
+    /// What cannot, as the fields of a job file are called.
+    pub(super) fn check_along_axes(&self) -> Result<(), String> {
+        let asked = [
+            ("quantiles", !self.quantiles.is_empty()),
+            ("histogram", self.histogram.is_some()),
+            ("moments", self.moments != MomentsUpTo::Variance),
+        ];
+        match asked.into_iter().find(|(_, asked)| *asked) {
+            Some((name, _)) => {
+                Err(format!("`{name}` is of whole arrays and does not go with `axis`: leave one of them out"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// Up to which moment there are statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MomentsUpTo {

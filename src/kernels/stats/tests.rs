@@ -64,7 +64,7 @@ fn assert_nearest(name: &str, rounded: f64, exact: &BigRational) {
 }
 
 /// An element of some type, for the oracle.
-trait Tested: Number + std::fmt::Debug {
+pub(super) trait Tested: Number + std::fmt::Debug {
     fn scalar(self) -> Scalar;
 }
 macro_rules! tested {
@@ -96,7 +96,7 @@ fn same(a: Option<Scalar>, b: Option<Scalar>) -> bool {
 
 /// Checks an answer about `values` number by number, each in the most obvious way.
 #[track_caller]
-fn check<T: Tested>(values: &[T], request: &StatsRequest, answer: &ColumnStats) {
+pub(super) fn check<T: Tested>(values: &[T], request: &StatsRequest, answer: &ColumnStats) {
     let missing = request.missing.as_ref().map(|number| number.to_ratio());
     let missing = missing.map(|(numerator, denominator)| BigRational::new(numerator, denominator.into()));
     let is_missing = |value: Scalar| match (&missing, value) {

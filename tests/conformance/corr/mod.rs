@@ -106,7 +106,7 @@ fn by_columns<T: Cell>(values: &[T], width: usize, as_array: bool) -> Table {
     let column = |column: usize| values.iter().skip(column).step_by(width).copied();
     let dataset = if as_array {
         let source = Arc::new(InMemory::new("array", (0..width).flat_map(column).collect::<Vec<T>>()));
-        let shape = Shape { axes: vec![rows as u64, width as u64], fortran_order: true };
+        let shape = Shape { axes: vec![rows as u64, width as u64], fortran_order: true, dimensions: None };
         Dataset { columns: vec![NamedColumn { name: None, source }], shape: Some(shape), left_out: Vec::new() }
     } else {
         let column = |number: usize| NamedColumn {

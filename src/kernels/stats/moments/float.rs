@@ -310,7 +310,7 @@ pub(super) struct Magnitudes {
 }
 
 /// The exponent of a number's leading bit; that of the least normal number for smaller ones, 0 for zero.
-pub(super) fn exponent(value: f64) -> i32 {
+pub(in crate::kernels::stats) fn exponent(value: f64) -> i32 {
     if value == 0.0 {
         return 0;
     }
@@ -318,7 +318,7 @@ pub(super) fn exponent(value: f64) -> i32 {
 }
 
 /// A finite number as an integer times a power of two.
-fn significand(value: f64) -> (i64, i32) {
+pub(in crate::kernels::stats) fn significand(value: f64) -> (i64, i32) {
     let bits = value.to_bits();
     let (field, fraction) = ((bits >> 52 & 0x7ff) as i32, (bits & ((1 << 52) - 1)) as i64);
     let magnitude = if field == 0 { fraction } else { fraction | 1 << 52 };

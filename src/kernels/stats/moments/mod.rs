@@ -3,12 +3,12 @@
 #[cfg(target_arch = "x86_64")]
 mod digits;
 mod exponent_bins;
-mod float;
+pub(super) mod float;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod integer;
 mod powers;
-mod window;
+pub(super) mod window;
 
 use crate::kernels::Isa;
 use crate::kernels::stats::Moments;

@@ -79,12 +79,12 @@ pub(super) struct SpanSums<T> {
 }
 
 /// 2^exponent, for an exponent of a normal number.
-fn power(exponent: i32) -> f64 {
+pub(in crate::kernels::stats) fn power(exponent: i32) -> f64 {
     f64::from_bits(((exponent + 1023) as u64) << 52)
 }
 
 /// The number that rounds what is added to it to multiples of 2^exponent.
-fn magic(exponent: i32) -> f64 {
+pub(in crate::kernels::stats) fn magic(exponent: i32) -> f64 {
     1.5 * power(52 + exponent)
 }
 
@@ -111,7 +111,7 @@ impl<const LANES: usize> Digit<LANES> {
 
 /// `a * b + c` where the product is exact, so that both ways give the same.
 #[inline(always)]
-fn multiply_add<const FUSED: bool>(a: f64, b: f64, c: f64) -> f64 {
+pub(in crate::kernels::stats) fn multiply_add<const FUSED: bool>(a: f64, b: f64, c: f64) -> f64 {
     if FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
