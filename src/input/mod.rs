@@ -32,7 +32,7 @@ pub use concat::concat;
 pub use numbers::{NumberList, open_numbers, read_numbers};
 #[cfg(feature = "cli")]
 pub(crate) use open::claim_stdin;
-pub use open::{forget_opened, open, read_stream};
+pub use open::{forget_opened, open, open_on, read_stream};
 #[cfg(any(feature = "links", feature = "image"))]
 pub(crate) use open::{open_file, version_of};
 pub use source::{DType, Element, InMemory, Scratch, Source, Values};

@@ -25,10 +25,18 @@ use crate::job::{Cause, JobError};
 /// `unsupported` where its elements are of a type that nothing here computes with. The message names the input and the
 /// place in it.
 pub fn open(spec: &InputSpec, base_dir: &Path) -> Result<Dataset, JobError> {
+    open_on(spec, base_dir, 1)
+}
+
+/// [`open`], where text is decoded on up to `threads` threads.
+///
+/// # Errors
+/// See [`open`].
+pub fn open_on(spec: &InputSpec, base_dir: &Path, threads: usize) -> Result<Dataset, JobError> {
     match &spec.location {
         Location::Stdin => {
             claim_stdin()?;
-            read_stream(STDIN_NAME, &mut io::stdin().lock(), spec)
+            read_stream_on(STDIN_NAME, &mut io::stdin().lock(), spec, threads)
         }
         Location::Path(path) => {
             let path = base_dir.join(path);
@@ -36,12 +44,12 @@ pub fn open(spec: &InputSpec, base_dir: &Path) -> Result<Dataset, JobError> {
             let extension = spec.format.or_else(|| Format::from_extension(&path).map(table_of_text));
             match version_of(&path, &name)? {
                 Some(version) => {
-                    let open = || open_regular(&path, &name, extension, spec);
+                    let open = || open_regular(&path, &name, extension, spec, threads);
                     DATASETS.get_or_open((path.clone(), spec.clone()), version, open)
                 }
                 None => {
                     let spec = InputSpec { format: extension, ..spec.clone() };
-                    read_stream(&name, &mut open_file(&path, &name)?, &spec)
+                    read_stream_on(&name, &mut open_file(&path, &name)?, &spec, threads)
                 }
             }
         }
@@ -75,6 +83,7 @@ fn open_regular(
     name: &str,
     extension: Option<Format>,
     spec: &InputSpec,
+    threads: usize,
 ) -> Result<Opened<Dataset>, JobError> {
     let mut file = open_file(path, name)?;
     let version = FileVersion::of(&file, name)?;
@@ -94,7 +103,7 @@ fn open_regular(
             Ok(Opened { input, version, decoded_bytes: 0 })
         }
         Format::Csv | Format::Json | Format::Text => {
-            let decoded = decode(name, &mut file, format, spec);
+            let decoded = decode(name, &mut file, format, spec, threads);
             // A file that was being written may look malformed where it is only unfinished: that comes first.
             version.check(&file, name)?;
             let (input, decoded_bytes) = decoded?;
@@ -108,6 +117,10 @@ fn open_regular(
 /// # Errors
 /// See [`open`].
 pub fn read_stream(name: &str, stream: &mut dyn Read, spec: &InputSpec) -> Result<Dataset, JobError> {
+    read_stream_on(name, stream, spec, 1)
+}
+
+fn read_stream_on(name: &str, stream: &mut dyn Read, spec: &InputSpec, threads: usize) -> Result<Dataset, JobError> {
     let mut start = [0; SNIFFED_BYTES];
     let len = read_start(stream, &mut start, name)?;
     let format = match spec.format {
@@ -120,7 +133,7 @@ pub fn read_stream(name: &str, stream: &mut dyn Read, spec: &InputSpec) -> Resul
         Format::Npy | Format::Raw | Format::Netcdf => {
             open_array(name, Bytes::of_stream(&mut whole, name, MEMORY_LIMIT_BYTES)?, format, spec)
         }
-        Format::Csv | Format::Json | Format::Text => Ok(decode(name, &mut whole, format, spec)?.0),
+        Format::Csv | Format::Json | Format::Text => Ok(decode(name, &mut whole, format, spec, threads)?.0),
     }
 }
 
@@ -158,13 +171,19 @@ fn is_netcdf(start: &[u8]) -> bool {
         || [b"CDF\x01", b"CDF\x02", b"CDF\x05"].iter().any(|magic| start.starts_with(*magic))
 }
 
-fn decode(name: &str, stream: &mut dyn Read, format: Format, spec: &InputSpec) -> Result<(Dataset, u64), JobError> {
+fn decode(
+    name: &str,
+    stream: &mut dyn Read,
+    format: Format,
+    spec: &InputSpec,
+    threads: usize,
+) -> Result<(Dataset, u64), JobError> {
     match format {
         Format::Json => json::read(name, stream).map(|(source, decoded_bytes)| (single(source), decoded_bytes)),
         Format::Text => Err(JobError::bad_input(format!(
             "{name}: format text is for lists of whole numbers: use csv, which reads one number a line too"
         ))),
-        _ => csv::read(name, stream, spec),
+        _ => csv::read(name, stream, spec, threads),
     }
 }
 

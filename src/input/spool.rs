@@ -43,6 +43,12 @@ impl<'n> Spool<'n> {
         self.held += 1;
     }
 
+    /// Appends elements to a column.
+    pub(crate) fn extend(&mut self, column: usize, bits: &[u64]) {
+        self.columns[column].held.extend_from_slice(bits);
+        self.held += bits.len();
+    }
+
     /// How many elements a column has.
     pub(crate) fn len(&self, column: usize) -> u64 {
         self.columns[column].written + self.columns[column].held.len() as u64

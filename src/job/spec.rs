@@ -64,6 +64,8 @@ pub struct BindContext {
     pub outputs_dir: Option<PathBuf>,
     /// The long-lived workers of the run; they end when nobody holds its context any more.
     pub(crate) workers: Workers,
+    /// Threads that a job may use while it reads its input; 0 is one.
+    pub threads: usize,
     /// The outcomes of the run so far, for jobs that take values from them; `None` where they are not kept.
     pub results: Option<Arc<dyn EarlierResults>>,
 }
@@ -72,6 +74,11 @@ impl BindContext {
     /// Relative paths start from `base_dir`.
     pub fn in_folder(base_dir: impl Into<PathBuf>) -> Self {
         Self { base_dir: base_dir.into(), ..Self::default() }
+    }
+
+    /// Threads that a job may use while it reads its input.
+    pub fn threads(&self) -> usize {
+        self.threads.max(1)
     }
 }
 

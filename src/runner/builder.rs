@@ -137,7 +137,8 @@ impl RunnerBuilder {
         let Self { device, processes, memory_bytes, explain, .. } = self;
         let settings = Settings { device, threads, processes, memory_bytes, explain };
         let engine = Engine::start(settings, Devices::new(threads, search), store)?;
-        Ok(Runner { engine, context: Arc::new(BindContext::in_folder(self.base_dir)) })
+        let context = BindContext { threads: threads as usize, ..BindContext::in_folder(self.base_dir) };
+        Ok(Runner { engine, context: Arc::new(context) })
     }
 }
 

@@ -85,6 +85,7 @@ impl Runner {
         let under_way_max = options.jobs.unwrap_or(UNDER_WAY_MAX).clamp(1, UNDER_WAY_MAX);
         let router = Arc::new(Router::new(options.flow, sink));
         let seats = (under_way_max < UNDER_WAY_MAX).then(|| self.engine.seats(under_way_max));
+        let context = BindContext { threads: self.context.threads, ..context };
         let (context, timeout) = (Arc::new(context), options.timeout);
         let stream = Stream { runner: self, context, timeout, run, under_way_max, seats, router };
         stream.run(&mut jobs, cancel)

@@ -3,10 +3,12 @@
 //! A column is decoded as its rows stream by, in one pass and in bounded memory, also while it is not yet known whether it
 //! is one of numbers: one that turns out not to be is dropped.
 
+mod blocks;
 mod columns;
 mod records;
 
 use std::io::Read;
+use std::sync::Arc;
 
 use crate::input::bytes::MEMORY_LIMIT_BYTES;
 use crate::input::decimal::number;
@@ -16,6 +18,7 @@ use crate::input::window::Window;
 use crate::input::{ColumnRef, DType, Dataset, Header, InputSpec, LeftOut, NamedColumn};
 use crate::job::JobError;
 
+use blocks::{BLOCK_BYTES, Decoded, Decoders, Rules, Wrong};
 use columns::Table;
 use records::Records;
 
@@ -23,8 +26,23 @@ use records::Records;
 ///
 /// A cell is a number as Rust's `f64` parses it (`1`, `-2.5e3`, `nan`, `inf`), spaces around it ignored; or it is missing
 /// (empty, or one of the words in `spec.na`) and a NaN. Blank lines are skipped.
-pub(crate) fn read(name: &str, stream: &mut dyn Read, spec: &InputSpec) -> Result<(Dataset, u64), JobError> {
-    read_within(name, stream, spec, MEMORY_LIMIT_BYTES)
+///
+/// Rows are decoded on up to `threads` threads, but for those around a quote; what comes of it is the same on any number.
+pub(crate) fn read(
+    name: &str,
+    stream: &mut dyn Read,
+    spec: &InputSpec,
+    threads: usize,
+) -> Result<(Dataset, u64), JobError> {
+    let at_once = AtOnce { threads, block_bytes: BLOCK_BYTES };
+    read_within(name, stream, spec, MEMORY_LIMIT_BYTES, at_once)
+}
+
+/// How rows are decoded at once.
+#[derive(Clone, Copy)]
+struct AtOnce {
+    threads: usize,
+    block_bytes: usize,
 }
 
 fn read_within(
@@ -32,6 +50,7 @@ fn read_within(
     stream: &mut dyn Read,
     spec: &InputSpec,
     limit_bytes: usize,
+    at_once: AtOnce,
 ) -> Result<(Dataset, u64), JobError> {
     let mut window = Window::new(name, stream);
     window.skip_byte_order_mark()?;
@@ -72,7 +91,7 @@ fn read_within(
         dropped: Vec::new(),
         spool: Spool::new(name, width, limit_bytes),
     };
-    let mut is_row = !has_header || records.advance()?;
+    let is_row = !has_header || records.advance()?;
     if !is_row && spec.header == Header::Auto && decoder.is_automatic {
         return Err(JobError::bad_input(format!(
             "{name}: line {first_line} is all that it has, `{}`, and holds no number: is it the right file? Option `header` with `yes` takes it for a \
@@ -80,20 +99,16 @@ fn read_within(
             excerpt(table.column_names().join(",").as_bytes())
         )));
     }
-    while is_row {
-        if records.len() != width {
-            return Err(ragged(name, &records, first_line, width));
-        }
-        decoder.row(&records)?;
-        is_row = records.advance()?;
+    if is_row {
+        decoder.rows(&mut records, Shape { first_line, width }, at_once)?;
     }
     let kept = decoder.kept()?;
     let left_out = decoder.left_out();
     let (sources, decoded_bytes) = decoder.spool.finish(DType::F64)?;
-    let columns = chosen.unwrap_or(kept).into_iter().map(|column| NamedColumn {
-        name: Some(table.column_name(column)),
-        source: std::sync::Arc::clone(&sources[column]),
-    });
+    let columns = chosen
+        .unwrap_or(kept)
+        .into_iter()
+        .map(|column| NamedColumn { name: Some(table.column_name(column)), source: Arc::clone(&sources[column]) });
     Ok((Dataset { columns: columns.collect(), shape: None, left_out }, decoded_bytes))
 }
 
@@ -128,14 +143,23 @@ fn names_columns(
     )))
 }
 
-fn ragged(name: &str, records: &Records<'_>, first_line: u64, width: usize) -> JobError {
-    JobError::bad_input(format!(
-        "{name}: line {} has {}, but line {first_line} has {}: give every row as many cells (a cell with a comma in it \
-         needs quotes)",
-        records.line(),
-        cells(records.len()),
-        cells(width),
-    ))
+/// What all rows are like: the first, on this line, has so many cells.
+#[derive(Clone, Copy)]
+struct Shape {
+    first_line: u64,
+    width: usize,
+}
+
+impl Shape {
+    fn ragged(self, name: &str, line: u64, found: usize) -> JobError {
+        let Self { first_line, width } = self;
+        JobError::bad_input(format!(
+            "{name}: line {line} has {}, but line {first_line} has {}: give every row as many cells (a cell with a comma \
+             in it needs quotes)",
+            cells(found),
+            cells(width),
+        ))
+    }
 }
 
 fn cells(count: usize) -> String {
@@ -181,6 +205,85 @@ struct Decoder<'t> {
 }
 
 impl Decoder<'_> {
+    /// Decodes all rows from the current one on.
+    fn rows(&mut self, records: &mut Records<'_>, shape: Shape, at_once: AtOnce) -> Result<(), JobError> {
+        let AtOnce { threads, block_bytes } = at_once;
+        let rules = Rules { missing: self.missing, width: shape.width, is_automatic: self.is_automatic };
+        std::thread::scope(|scope| {
+            let mut decoders: Option<Decoders> = None;
+            let mut active: Arc<[usize]> = self.active.as_slice().into();
+            // What was decoded row by row since blocks were last tried: a small file needs no threads, and around a quote a block
+            // will not do.
+            let mut here_bytes = 0;
+            loop {
+                if records.len() != shape.width {
+                    return Err(shape.ragged(self.name, records.line(), records.len()));
+                }
+                self.row(records)?;
+                here_bytes += records.bytes();
+                if threads > 1 && here_bytes >= block_bytes {
+                    here_bytes = 0;
+                    let mut taken = records.take_rows(block_bytes)?;
+                    while let Some(rows) = taken {
+                        let decoders = decoders.get_or_insert_with(|| Decoders::start(scope, threads, rules));
+                        if !decoders.has_room()
+                            && let Some(block) = decoders.take()
+                        {
+                            self.block(block, records, shape)?;
+                        }
+                        if active.len() != self.active.len() {
+                            active = self.active.as_slice().into();
+                        }
+                        decoders.send(rows, &active);
+                        taken = records.take_rows(block_bytes)?;
+                    }
+                    while let Some(block) = decoders.as_mut().and_then(Decoders::take) {
+                        self.block(block, records, shape)?;
+                    }
+                }
+                if !records.advance()? {
+                    return Ok(());
+                }
+            }
+        })
+    }
+
+    /// Takes what came of a block, whose first line is the current one.
+    fn block(&mut self, block: Decoded, records: &mut Records<'_>, shape: Shape) -> Result<(), JobError> {
+        for (column, values) in &block.columns {
+            if self.active.binary_search(column).is_ok() {
+                self.spool.extend(*column, values);
+            }
+        }
+        for (column, line, cell) in block.dropped {
+            if let Ok(at) = self.active.binary_search(&column) {
+                self.active.remove(at);
+                self.spool.clear(column);
+                let line = records.line() + line;
+                self.dropped.push(Dropped { column, line, cell: excerpt(cell.trim_ascii()) });
+            }
+        }
+        if let Some((line, wrong)) = block.wrong {
+            records.passed(line);
+            return Err(match wrong {
+                Wrong::Unreadable { lines, what } => records.fault_after(lines, what),
+                Wrong::Ragged(found) => shape.ragged(self.name, records.line(), found),
+                Wrong::NotNumber { column, cell } => self.not_a_number(records.line(), column, &cell),
+            });
+        }
+        records.passed(block.lines);
+        self.spool.settle()
+    }
+
+    fn not_a_number(&self, line: u64, column: usize, cell: &[u8]) -> JobError {
+        JobError::bad_input(format!(
+            "{}: line {line}, column `{}`: `{}` is not a number: mend it, or name it as a missing value with option `na`",
+            self.name,
+            excerpt(self.table.column_name(column).as_bytes()),
+            excerpt(cell.trim_ascii()),
+        ))
+    }
+
     fn row(&mut self, records: &Records<'_>) -> Result<(), JobError> {
         let dropped_before = self.dropped.len();
         for &column in &self.active {
@@ -190,16 +293,7 @@ impl Decoder<'_> {
                 None if self.is_automatic => {
                     self.dropped.push(Dropped { column, line: records.line(), cell: excerpt(cell.trim_ascii()) });
                 }
-                None => {
-                    return Err(JobError::bad_input(format!(
-                        "{}: line {}, column `{}`: `{}` is not a number: mend it, or name it as a missing value with \
-                         option `na`",
-                        self.name,
-                        records.line(),
-                        excerpt(self.table.column_name(column).as_bytes()),
-                        excerpt(cell.trim_ascii()),
-                    )));
-                }
+                None => return Err(self.not_a_number(records.line(), column, &cell)),
             }
         }
         if self.dropped.len() > dropped_before {

@@ -24,7 +24,7 @@ pub(super) struct Records<'s> {
 
 /// Where a cell lies in the window, without its quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cell {
+pub(super) struct Cell {
     start: u32,
     end: u32,
     is_quoted: bool,
@@ -32,18 +32,31 @@ struct Cell {
     is_doubled: bool,
 }
 
+impl Cell {
+    /// Whether these are the cells of a blank line, which is no record.
+    pub(super) fn are_blank(cells: &[Self]) -> bool {
+        matches!(cells, [only] if only.start == only.end && !only.is_quoted)
+    }
+
+    /// Its text in the record that it was found in, as it stands there.
+    #[inline]
+    pub(super) fn of(self, record: &[u8]) -> &[u8] {
+        &record[self.start as usize..self.end as usize]
+    }
+}
+
 /// The extent of a record, its end of line included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Scanned {
-    bytes: usize,
-    lines: u64,
+pub(super) struct Scanned {
+    pub bytes: usize,
+    pub lines: u64,
 }
 
 /// Why a record cannot be read, and how many lines into it.
 #[derive(Debug, PartialEq, Eq)]
-struct Fault {
-    line: u64,
-    what: &'static str,
+pub(super) struct Fault {
+    pub line: u64,
+    pub what: &'static str,
 }
 
 impl<'s> Records<'s> {
@@ -61,11 +74,48 @@ impl<'s> Records<'s> {
             if !self.scan_one()? {
                 return Ok(false);
             }
-            let is_blank = matches!(self.cells.as_slice(), [only] if only.start == only.end && !only.is_quoted);
-            if !is_blank {
+            if !Cell::are_blank(&self.cells) {
                 return Ok(true);
             }
         }
+    }
+
+    /// Takes whole rows from the next one on, at least `least_bytes` of them and without a quote in any; `None` where there are none
+    /// such, or not so many. They count as passed once [`passed`](Self::passed) has told how many lines they were.
+    pub(super) fn take_rows(&mut self, least_bytes: usize) -> Result<Option<Vec<u8>>, JobError> {
+        self.window.consume(self.scanned.bytes);
+        self.line += self.scanned.lines;
+        self.scanned = Scanned::default();
+        while self.window.bytes().len() < least_bytes && !self.window.is_last() {
+            self.window.widen()?;
+        }
+        let in_view = self.window.bytes();
+        if in_view.len() < least_bytes {
+            return Ok(None);
+        }
+        let Some(end) = memchr::memrchr(b'\n', in_view) else { return Ok(None) };
+        let rows = &in_view[..=end];
+        if memchr::memchr(b'"', rows).is_some() {
+            return Ok(None);
+        }
+        let rows = rows.to_vec();
+        self.window.consume(rows.len());
+        Ok(Some(rows))
+    }
+
+    /// How many bytes it is long.
+    pub(super) fn bytes(&self) -> usize {
+        self.scanned.bytes
+    }
+
+    /// So many lines were taken and read elsewhere.
+    pub(super) fn passed(&mut self, lines: u64) {
+        self.line += lines;
+    }
+
+    /// What is wrong so many lines after the current one.
+    pub(super) fn fault_after(&self, lines: u64, what: &str) -> JobError {
+        self.fault(lines, what)
     }
 
     fn scan_one(&mut self) -> Result<bool, JobError> {
@@ -111,7 +161,7 @@ impl<'s> Records<'s> {
     #[inline]
     pub(super) fn text(&self, index: usize) -> Cow<'_, [u8]> {
         let cell = self.cells[index];
-        let text = &self.window.bytes()[cell.start as usize..cell.end as usize];
+        let text = cell.of(self.window.bytes());
         if !cell.is_doubled {
             return Cow::Borrowed(text);
         }
@@ -128,7 +178,7 @@ impl<'s> Records<'s> {
 }
 
 /// Finds the cells of the record at the start of `bytes`; `None` where it may go on past them.
-fn scan(bytes: &[u8], is_last: bool, cells: &mut Vec<Cell>) -> Result<Option<Scanned>, Fault> {
+pub(super) fn scan(bytes: &[u8], is_last: bool, cells: &mut Vec<Cell>) -> Result<Option<Scanned>, Fault> {
     cells.clear();
     let mut at = 0;
     let mut lines = 0;

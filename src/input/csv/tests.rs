@@ -15,8 +15,14 @@ fn column(name: &str) -> InputSpec {
 /// Name and bits of every column read.
 fn columns(text: &[u8], spec: &InputSpec) -> Result<Vec<(String, Vec<f64>)>, String> {
     let mut results = Vec::new();
-    for (step, limit_bytes) in [(1, 16), (3, 1 << 20), (1000, 50)] {
-        let read = read_within("t.csv", &mut Dribble(text, step), spec, limit_bytes);
+    // Rows one by one, and in blocks of any length, which begin and end anywhere.
+    let one = AtOnce { threads: 1, block_bytes: BLOCK_BYTES };
+    let cases = [(1, 16, one), (3, 1 << 20, one), (1000, 50, one)].into_iter().chain((1..12).map(|block_bytes| {
+        let at_once = AtOnce { threads: 1 + block_bytes % 3, block_bytes };
+        (1 + block_bytes % 5, 40, at_once)
+    }));
+    for (step, limit_bytes, at_once) in cases {
+        let read = read_within("t.csv", &mut Dribble(text, step), spec, limit_bytes, at_once);
         results.push(read.map_err(|error| error.message).map(|(dataset, _)| {
             let column = |column: &NamedColumn| {
                 let mut scratch = Scratch::default();
@@ -73,11 +79,11 @@ fn without_a_choice_every_column_of_numbers_is_read() {
 #[test]
 fn columns_that_are_left_out_are_told_with_the_place_that_did_it() {
     let mut text = Dribble(b"date,a,b\nx,1,2\ny,NA,4\n", 1000);
-    let (dataset, _) = read("t.csv", &mut text, &spec(|_| ())).unwrap();
+    let (dataset, _) = read("t.csv", &mut text, &spec(|_| ()), 1).unwrap();
     let left_out = |name: &str, line, cell: &str| LeftOut { name: name.to_owned(), line, cell: cell.to_owned() };
     assert_eq!(dataset.left_out, [left_out("date", 2, "x"), left_out("a", 3, "NA")]);
     let mut text = Dribble(b"date,a\nx,1\n", 1000);
-    assert_eq!(read("t.csv", &mut text, &column("a")).unwrap().0.left_out, []);
+    assert_eq!(read("t.csv", &mut text, &column("a"), 2).unwrap().0.left_out, []);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::input::{DType, InputSpec, LeftOut, open};
+use crate::input::{DType, InputSpec, LeftOut, open_on};
 use crate::job::{BindContext, Bound, Cause, JobError, JobParams, KindParams};
 use crate::kernels::corr::{CorrKernel, KIND, Table, output};
 
@@ -39,6 +39,14 @@ impl CorrParams {
     /// # Errors
     /// Where an input cannot be read or is no table, the tables do not fit each other, or the output cannot be written to.
     pub fn open(&self, base_dir: &Path) -> Result<CorrKernel, JobError> {
+        self.open_on(base_dir, 1)
+    }
+
+    /// [`open`](Self::open), where text is decoded on up to `threads` threads.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn open_on(&self, base_dir: &Path, threads: usize) -> Result<CorrKernel, JobError> {
         let output = self.output.as_ref().map(|output| base_dir.join(output));
         if let Some(output) = &output {
             output::check_place(output)?;
@@ -47,11 +55,11 @@ impl CorrParams {
                 return Err(JobError::bad_input(format!("{}: is the input: name another output", output.display())));
             }
         }
-        let (table, mut left_out) = self.input.table(base_dir)?;
+        let (table, mut left_out) = self.input.table(base_dir, threads)?;
         let with = match &self.with {
             None => None,
             Some(with) => {
-                let (with, more_left_out) = with.table(base_dir)?;
+                let (with, more_left_out) = with.table(base_dir, threads)?;
                 left_out.extend(more_left_out);
                 Some(with)
             }
@@ -61,11 +69,11 @@ impl CorrParams {
 }
 
 impl CorrInput {
-    fn table(&self, base_dir: &Path) -> Result<(Table, Vec<LeftOut>), JobError> {
+    fn table(&self, base_dir: &Path, threads: usize) -> Result<(Table, Vec<LeftOut>), JobError> {
         let (table, left_out) = match self {
             Self::Here(table) => (table.clone(), Vec::new()),
             Self::File(spec) => {
-                let dataset = open(spec, base_dir)?;
+                let dataset = open_on(spec, base_dir, threads)?;
                 (Table::of(&dataset)?, dataset.left_out)
             }
         };
@@ -97,7 +105,7 @@ impl KindParams for CorrParams {
 
 impl JobParams for CorrParams {
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
-        Ok(Bound::Kernel(Arc::new(self.open(&context.base_dir)?)))
+        Ok(Bound::Kernel(Arc::new(self.open_on(&context.base_dir, context.threads())?)))
     }
 
     fn input_files(&self) -> Vec<&Path> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::input::{Dataset, InMemory, InputSpec, LeftOut, Shape, Source, concat, open};
+use crate::input::{Dataset, InMemory, InputSpec, LeftOut, Shape, Source, concat, open, open_on};
 use crate::job::{BindContext, Bound, JobError, JobParams, KindParams};
 use crate::kernels::stats::{Axis, AxisKernel, Column, Number, StatsKernel, StatsRequest, axis};
 
@@ -48,11 +48,19 @@ impl StatsParams {
     /// # Errors
     /// Where an input cannot be read, the inputs are not of the same columns, or the request does not fit them.
     pub fn open(&self, base_dir: &Path) -> Result<StatsKernel, JobError> {
+        self.open_on(base_dir, 1)
+    }
+
+    /// [`open`](Self::open), where text is decoded on up to `threads` threads.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn open_on(&self, base_dir: &Path, threads: usize) -> Result<StatsKernel, JobError> {
         let (columns, left_out, table) = match &self.input {
             StatsInput::Here(source) => (vec![Column { name: None, source: Arc::clone(source) }], Vec::new(), false),
             StatsInput::Files(specs) => {
                 let chosen = specs.iter().any(|spec| spec.columns.is_some() || spec.var.is_some());
-                let (columns, left_out) = together(specs, base_dir)?;
+                let (columns, left_out) = together(specs, base_dir, threads)?;
                 let one = columns.len() == 1 && (chosen || columns[0].name.is_none());
                 (columns, left_out, !one)
             }
@@ -90,7 +98,7 @@ impl KindParams for StatsParams {
 impl JobParams for StatsParams {
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {
         Ok(match &self.along {
-            None => Bound::Kernel(Arc::new(self.open(&context.base_dir)?)),
+            None => Bound::Kernel(Arc::new(self.open_on(&context.base_dir, context.threads())?)),
             Some(along) => Bound::Kernel(Arc::new(self.open_along(along, &context.base_dir)?)),
         })
     }
@@ -108,8 +116,8 @@ impl JobParams for StatsParams {
 }
 
 /// The columns of all inputs, each that of the first input followed by those of the same name in the others.
-fn together(specs: &[InputSpec], base_dir: &Path) -> Result<(Vec<Column>, Vec<LeftOut>), JobError> {
-    let datasets: Vec<Dataset> = specs.iter().map(|spec| open(spec, base_dir)).collect::<Result<_, _>>()?;
+fn together(specs: &[InputSpec], base_dir: &Path, threads: usize) -> Result<(Vec<Column>, Vec<LeftOut>), JobError> {
+    let datasets: Vec<Dataset> = specs.iter().map(|spec| open_on(spec, base_dir, threads)).collect::<Result<_, _>>()?;
     let Some(first) = datasets.first() else {
         return Err(JobError::bad_input("no input: name a file at least"));
     };
