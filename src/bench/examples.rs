@@ -68,7 +68,7 @@ pub(crate) fn report() -> Report {
         },
     ];
     let verdicts = vec![Verdict::of(&rows, &devices).expect("there are rows")];
-    let run = |mode, ms: f64| FileRun::new(mode, vec![ms, ms * 1.01, ms * 0.99], 0);
+    let run = |mode, ms: f64| FileRun::new(mode, vec![ms, ms * 1.01, ms * 0.99, ms * 1.005, ms * 0.995], 0);
     Report {
         schema: SCHEMA,
         tandem: "0.1.0".to_owned(),
@@ -105,6 +105,8 @@ pub(crate) fn report() -> Report {
             file: "jobs.jsonl".to_owned(),
             jobs: 5,
             without_gpu: 1,
+            without_cpu: 0,
+            over_budget: None,
             others_busy_cpus: None,
             runs: vec![run(Mode::Cpu, 100.0), run(Mode::Gpu, 80.0), run(Mode::Auto, 84.0)],
         }],
