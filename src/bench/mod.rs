@@ -22,6 +22,7 @@ mod subject;
 mod sweep;
 #[cfg(test)]
 pub(crate) mod testing;
+mod units;
 mod verdict;
 
 pub use baseline::{At, BUSY_MIN, Change, Compared, Comparison, Incomparable, Key, Said, Scope, Shift};
@@ -33,6 +34,7 @@ pub use report::{Again, Ceiling, Cell, DeviceDescription, Machine, Report, Row, 
 pub use roofline::{Bound, Limit, limit};
 pub use sizes::Sizes;
 pub use sweep::{EarlierSize, OnRow, Sweep, calibrate, every_place, stand};
+pub use units::unit_words;
 pub use verdict::{
     AtSize, Because, BreakEven, Challenge, Choice, Lost, Parallel, Reason, Segment, Standing, ToldApart, Unused,
     Verdict,

@@ -25,7 +25,7 @@ use crate::model::Location;
 use crate::report::figures::counted;
 use crate::report::{
     TextStyle, bench_charts, bench_head, bench_json, bench_machine_text, bench_row, comparison_json, comparison_text,
-    device_kind_name, file_json, file_text, guide_text, machine_json, mode_words, use_line, verdict_json,
+    device_kind_name, file_json, file_text, guide_text, machine_json, mode_words, unit_line, use_line, verdict_json,
     verdict_lines, visible, visible_lines, why_line,
 };
 use crate::runner::Runner;
@@ -230,7 +230,7 @@ impl Shown {
             let used = format!("{} {}: use {}", verdict.kind, verdict.variant, use_line(verdict, devices));
             text += &format!("{}\n", style.strong(&used));
             let why = why_line(verdict, devices).map(|why| format!("why: {why}"));
-            for line in why.into_iter().chain(verdict_lines(verdict, devices)) {
+            for line in unit_line(verdict).into_iter().chain(why).chain(verdict_lines(verdict, devices)) {
                 text += &format!("  {line}\n");
             }
             text + "\n"

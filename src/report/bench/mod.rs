@@ -16,7 +16,7 @@ pub use charts::bench_charts;
 pub use comparison::comparison_text;
 pub use csv::bench_csv;
 pub use files::{file_text, mode_words};
-pub use guide::{guide_text, use_line, why_line};
+pub use guide::{guide_text, unit_line, use_line, why_line};
 pub use html::bench_html;
 pub use json::{bench_json, comparison_json, file_json, machine_json, verdict_json};
 pub use machine::bench_machine_text;
