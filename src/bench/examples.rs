@@ -39,7 +39,7 @@ pub(crate) fn row(kind: &str, variant: &str, units: u64, times: &[(Place, f64)])
 /// Two sizes of one variant on one thread, eight threads and a GPU that wins at the larger one; and a job file.
 pub(crate) fn report() -> Report {
     let mut rows = vec![
-        row("stats", "f32", 10_000, &[(Place::Thread, 0.03125), (Place::Cpu, 0.015_625), (Place::Gpu(0), 0.0625)]),
+        row("stats", "f32", 10_000, &[(Place::Thread, 0.125), (Place::Cpu, 0.0625), (Place::Gpu(0), 0.25)]),
         row("stats", "f32", 1_000_000, &[(Place::Thread, 4.0), (Place::Cpu, 1.0), (Place::Gpu(0), 0.25)]),
     ];
     let memory = |share| Some(Limit { bound: Bound::Memory, share, operations_per_byte: None });
@@ -68,7 +68,9 @@ pub(crate) fn report() -> Report {
         },
     ];
     let verdicts = vec![Verdict::of(&rows, &devices).expect("there are rows")];
-    let run = |mode, ms: f64| FileRun::new(mode, vec![ms, ms * 1.01, ms * 0.99], 0);
+    let run = |mode, ms: f64| {
+        FileRun::new(mode, [0.0, 1.0, -1.0, 0.5, -0.5].map(|apart| ms * (1.0 + apart / 128.0)).to_vec(), 0)
+    };
     Report {
         schema: SCHEMA,
         tandem: "0.1.0".to_owned(),
@@ -105,6 +107,8 @@ pub(crate) fn report() -> Report {
             file: "jobs.jsonl".to_owned(),
             jobs: 5,
             without_gpu: 1,
+            without_cpu: 0,
+            over_budget: None,
             others_busy_cpus: None,
             runs: vec![run(Mode::Cpu, 100.0), run(Mode::Gpu, 80.0), run(Mode::Auto, 84.0)],
         }],

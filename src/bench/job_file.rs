@@ -1,121 +1,65 @@
 //! A job file, run on the CPU only, on GPUs where its jobs can, and as it stands: what the choice of devices is worth.
 
+mod found;
+mod outcomes;
+
+pub use found::{FileComparison, FileRun, Mode, OverBudget};
+
 use std::collections::BTreeMap;
-use std::fmt;
-use std::io::{self, Read};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
-use crate::bench::statistics::{median, median_with_interval};
+use crate::bench::statistics::median;
 use crate::device::busy_cpus;
-use crate::engine::{CancelFlag, Outcome, OutcomeSink};
-use crate::job::{BindContext, DeviceChoice, EarlierResults, JobFile, kind};
-use crate::report::{Detail, write_outcome};
+use crate::engine::{CancelFlag, Outcome};
+use crate::job::{BindContext, Bound, DeviceChoice, JobFile, JobSpec, kind};
 use crate::runner::{Incoming, Runner, StreamOptions};
+use outcomes::{Became, Outcomes};
 
 /// Runs in each mode where nobody says how many.
 const USUAL_RUNS: u32 = 5;
+/// No more than this in any case.
+const RUNS_MAX: u32 = 1000;
 
-/// Where the jobs of a file run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// All on the CPU.
-    Cpu,
-    /// All that have a GPU side on the best GPU, the rest on the CPU.
-    Gpu,
-    /// Wherever tandem puts them; a job's own `device` holds.
-    Auto,
+/// How much of a job file is measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FileEffort {
+    /// How many runs there are in each mode.
+    pub runs: Option<u32>,
+    /// How long the runs of all modes together take at least.
+    pub min_time: Option<Duration>,
+    /// How long all of it takes at most, where neither is given: what takes longer is ended.
+    pub budget: Duration,
+    /// Whether it is run on the CPU only.
+    pub on_cpu: bool,
+    /// The GPU to force jobs onto, where there is one; `None` for none.
+    pub on_gpu: Option<DeviceChoice>,
 }
 
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Cpu => "cpu",
-            Self::Gpu => "gpu",
-            Self::Auto => "auto",
-        })
-    }
-}
-
-/// How long a job file took in each mode.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FileComparison {
-    /// Its name.
-    pub file: String,
-    /// How many jobs it has.
-    pub jobs: u64,
-    /// How many of them have no GPU side.
-    pub without_gpu: u64,
-    /// CPUs that others wanted between the runs, where the system tells; earlier reports do not say.
-    #[serde(default)]
-    pub others_busy_cpus: Option<f64>,
-    /// A mode each.
-    pub runs: Vec<FileRun>,
-}
-
-/// How long a job file took in one mode.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FileRun {
-    /// Where its jobs ran.
+/// Which run of a job file begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileTurn {
+    /// Where its jobs run.
     pub mode: Mode,
-    /// From its first job's submission to its last outcome, every run.
-    pub runs_ms: Vec<f64>,
-    /// The median of these.
-    pub median_ms: f64,
-    /// The least that the true median is likely to be.
-    pub low_ms: f64,
-    /// The greatest.
-    pub high_ms: f64,
-    /// How likely it lies between.
-    pub confidence: f64,
-    /// Jobs that failed.
-    pub failed: u64,
+    /// Which run in this mode it is, from 0, which warms up.
+    pub turn: u32,
 }
 
-impl FileRun {
-    /// What follows from these runs.
-    pub fn new(mode: Mode, runs_ms: Vec<f64>, failed: u64) -> Self {
-        let middle = median_with_interval(&runs_ms);
-        Self {
-            mode,
-            median_ms: middle.map_or(0.0, |middle| middle.value),
-            low_ms: middle.map_or(0.0, |middle| middle.low),
-            high_ms: middle.map_or(0.0, |middle| middle.high),
-            confidence: middle.map_or(0.0, |middle| middle.confidence),
-            failed,
-            runs_ms,
-        }
-    }
+/// Where a job can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sides {
+    cpu: bool,
+    gpu: bool,
 }
 
-impl FileComparison {
-    fn auto_and_best(&self) -> Option<(&FileRun, &FileRun)> {
-        let auto = self.runs.iter().find(|run| run.mode == Mode::Auto)?;
-        let forced = self.runs.iter().filter(|run| run.mode != Mode::Auto);
-        let best = forced.min_by(|a, b| a.median_ms.total_cmp(&b.median_ms))?;
-        Some((auto, best))
-    }
-
-    /// Whether chance may be what sets `auto` and the best of the others apart: the intervals of their medians overlap, or one of them
-    /// ran only once.
-    pub fn is_regret_unclear(&self) -> bool {
-        self.auto_and_best().is_some_and(|(auto, best)| {
-            let once = auto.runs_ms.len().min(best.runs_ms.len()) < 2;
-            once || (auto.low_ms <= best.high_ms && best.low_ms <= auto.high_ms)
-        })
-    }
-
-    /// How much longer `auto` takes than the best of the others: in milliseconds, and as a share of that one's time. Negative
-    /// where it is faster than both.
-    pub fn regret(&self) -> Option<(f64, f64)> {
-        let (auto, best) = self.auto_and_best().filter(|(_, best)| best.median_ms > 0.0)?;
-        let regret_ms = auto.median_ms - best.median_ms;
-        Some((regret_ms, regret_ms / best.median_ms))
-    }
+/// One run.
+struct Ran {
+    ms: f64,
+    found: BTreeMap<u64, Became>,
+    /// Whether it was ended before its end.
+    is_cut: bool,
 }
 
 /// A job gave another result in another mode.
@@ -146,90 +90,72 @@ pub struct FileBench {
     pub base_dir: PathBuf,
 }
 
-/// What became of a job.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Became {
-    id: Arc<str>,
-    succeeded: bool,
-    /// Its outcome without where and how long it ran.
-    line: Arc<[u8]>,
-}
-
-/// The outcomes of one run.
-#[derive(Debug, Default)]
-struct Outcomes {
-    by_place: Mutex<BTreeMap<u64, Became>>,
-    more: Condvar,
-}
-
-impl OutcomeSink for Outcomes {
-    fn accept(&self, outcomes: Vec<Outcome>) {
-        for outcome in outcomes {
-            let mut line = Vec::new();
-            // A vector takes everything; where an answer cannot be read again, it differs from the others, and that is told.
-            let _ = write_outcome(&mut line, &outcome, Detail::RESULTS_ONLY);
-            let became = Became { id: outcome.id, succeeded: outcome.result.is_ok(), line: line.into() };
-            self.by_place.lock().unwrap_or_else(PoisonError::into_inner).insert(outcome.index, became);
-        }
-        self.more.notify_all();
-    }
-}
-
-impl EarlierResults for Outcomes {
-    fn outcome(&self, index: u64) -> io::Result<Box<dyn Read + '_>> {
-        let mut found = self.by_place.lock().unwrap_or_else(PoisonError::into_inner);
-        let end = Instant::now() + Duration::from_secs(60);
-        loop {
-            if let Some(became) = found.get(&index) {
-                return Ok(Box::new(io::Cursor::new(became.line.clone())));
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(io::Error::other("its outcome has not come"));
-            }
-            found = self.more.wait_timeout(found, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-}
-
 impl FileBench {
-    /// Runs the jobs `runs` times in each mode (some times in about `budget` where left out), in turn, after a run in each that
-    /// warms up (and counts only where there is no time for others), from which the model of `runner` learns too. Without a usable GPU, and where no job has a GPU side, there is
-    /// no run on GPUs only.
+    /// Runs the jobs in each mode, in turn, as often as `effort` says, after a run in each that warms up (and counts only where there is no
+    /// time for others), from which the model of `runner` learns too. Without a usable GPU, and where no job has a GPU side, there is no
+    /// run on GPUs only. `on_turn` is told what begins.
     ///
     /// # Errors
     /// Where a job that succeeds in two modes gives another result.
-    pub fn compare(&self, runner: &Runner, runs: Option<u32>, budget: Duration) -> anyhow::Result<FileComparison> {
+    pub fn compare(
+        &self,
+        runner: &Runner,
+        effort: &FileEffort,
+        on_turn: &mut dyn FnMut(FileTurn),
+    ) -> anyhow::Result<FileComparison> {
         let begun = Instant::now();
+        let sides = self.sides();
+        let without = |has: fn(&Sides) -> bool| sides.iter().filter(|sides| !has(sides)).count() as u64;
+        let mut comparison = FileComparison {
+            file: self.name.clone(),
+            jobs: sides.len() as u64,
+            without_gpu: without(|sides| sides.gpu),
+            without_cpu: without(|sides| sides.cpu),
+            over_budget: None,
+            others_busy_cpus: None,
+            runs: Vec::new(),
+        };
+        if sides.is_empty() {
+            return Ok(comparison);
+        }
+        let mut modes = Vec::new();
+        if effort.on_cpu && sides.iter().any(|sides| sides.cpu) {
+            modes.push(Mode::Cpu);
+        }
         let has_gpu = runner.engine().devices().usable().len() > 1;
-        let (jobs, without_gpu) = self.count();
-        if jobs == 0 {
-            let (file, runs) = (self.name.clone(), Vec::new());
-            return Ok(FileComparison { file, jobs, without_gpu, others_busy_cpus: None, runs });
-        }
-        let mut modes = vec![Mode::Cpu];
-        if has_gpu && without_gpu < jobs {
-            modes.push(Mode::Gpu);
-        }
+        let on_gpu = effort.on_gpu.filter(|_| has_gpu && sides.iter().any(|sides| sides.gpu));
+        modes.extend(on_gpu.map(|_| Mode::Gpu));
         modes.push(Mode::Auto);
+        let is_bounded = effort.runs.is_none() && effort.min_time.is_none();
+        let end = is_bounded.then(|| begun + effort.budget);
         let mut first: Option<(Mode, BTreeMap<u64, Became>)> = None;
         let mut failed = vec![0; modes.len()];
-        let mut times_ms: Vec<Vec<f64>> = vec![Vec::new(); modes.len()];
+        let (mut warm_ms, mut times_ms) = (vec![None; modes.len()], vec![Vec::new(); modes.len()]);
         let mut busy = Vec::new();
-        for turn in 0..=runs.unwrap_or(USUAL_RUNS) {
-            // The first turn warms up; where it alone takes the time that there is, it is what counts.
-            let round = begun.elapsed() / turn.max(1);
-            if runs.is_none() && turn > 0 && begun.elapsed() + round > budget {
+        'turns: for turn in 0..=RUNS_MAX {
+            if turn > 0 && effort.is_enough(turn - 1, begun.elapsed()) {
                 break;
-            }
-            if turn == 1 {
-                times_ms.iter_mut().for_each(Vec::clear);
             }
             for at in 0..modes.len() {
                 let at = (at + turn as usize) % modes.len();
                 let mode = modes[at];
-                let (ms, found) = self.run(runner, mode);
-                times_ms[at].push(ms);
+                on_turn(FileTurn { mode, turn });
+                let Ran { ms, found, is_cut } = self.run(runner, mode, &sides, on_gpu, end);
+                if is_cut {
+                    if turn == 0 {
+                        let done = found.values().filter(|became| became.succeeded).count() as u64;
+                        // Every mode takes as long as this one, as far as is known.
+                        let all_ms = ms * sides.len() as f64 / done as f64 * 2.0 * modes.len() as f64;
+                        let needed_s = (done > 0).then_some(all_ms / 1e3);
+                        comparison.over_budget = Some(OverBudget { mode, after_ms: ms, done, needed_s });
+                    }
+                    break 'turns;
+                }
+                if turn == 0 {
+                    warm_ms[at] = Some(ms)
+                } else {
+                    times_ms[at].push(ms)
+                }
                 failed[at] = found.values().filter(|became| !became.succeeded).count() as u64;
                 match &first {
                     None => first = Some((mode, found)),
@@ -238,48 +164,80 @@ impl FileBench {
             }
             busy.extend(busy_cpus().map(|(_, busy)| busy));
         }
+        // The first turn warms up; where it alone takes the time that there is, it is what counts.
+        if times_ms.iter().any(Vec::is_empty) {
+            times_ms = warm_ms.into_iter().map(|ms| ms.into_iter().collect()).collect();
+        }
         let runs = modes.into_iter().zip(times_ms).zip(failed);
-        let runs = runs.map(|((mode, times), failed)| FileRun::new(mode, times, failed)).collect();
-        let others_busy_cpus = (!busy.is_empty()).then(|| median(&busy));
-        Ok(FileComparison { file: self.name.clone(), jobs, without_gpu, others_busy_cpus, runs })
+        let runs = runs.filter(|((_, times), _)| !times.is_empty());
+        comparison.runs = runs.map(|((mode, times), failed)| FileRun::new(mode, times, failed)).collect();
+        comparison.others_busy_cpus = (!busy.is_empty()).then(|| median(&busy));
+        Ok(comparison)
     }
 
     fn jobs(&self) -> JobFile<&[u8]> {
         JobFile::new(&self.name, &self.text[..])
     }
 
-    /// How many jobs there are, and how many of them have no GPU side.
-    fn count(&self) -> (u64, u64) {
-        let (mut jobs, mut without) = (0, 0);
-        for line in self.jobs() {
-            jobs += 1;
-            without += u64::from(line.map_or(true, |spec| !has_gpu_side(spec.kind)));
-        }
-        (jobs, without)
+    /// How many jobs there are.
+    pub fn count(&self) -> u64 {
+        self.jobs().count() as u64
     }
 
-    fn run(&self, runner: &Runner, mode: Mode) -> (f64, BTreeMap<u64, Became>) {
+    /// Where each job can run. What cannot be read as one fails anywhere.
+    fn sides(&self) -> Vec<Sides> {
+        let context = BindContext::in_folder(&self.base_dir);
+        self.jobs().map(|line| line.map_or(Sides { cpu: true, gpu: false }, |spec| sides(&spec, &context))).collect()
+    }
+
+    /// Runs all jobs; where `end` comes before, ends those under way.
+    fn run(
+        &self,
+        runner: &Runner,
+        mode: Mode,
+        sides: &[Sides],
+        on_gpu: Option<DeviceChoice>,
+        end: Option<Instant>,
+    ) -> Ran {
         let outcomes = Arc::new(Outcomes::default());
         let mut context = BindContext::in_folder(&self.base_dir);
         context.results = Some(outcomes.clone());
-        let mut jobs = self.jobs();
+        let mut jobs = self.jobs().zip(sides);
         let next = || match jobs.next() {
             None => Incoming::End,
-            Some(Err(bad)) => Incoming::Ended(Outcome::from(bad)),
-            Some(Ok(mut spec)) => {
-                match mode {
-                    Mode::Cpu => spec.device = Some(DeviceChoice::Cpu),
-                    Mode::Gpu if has_gpu_side(spec.kind) => spec.device = Some(DeviceChoice::Gpu),
-                    Mode::Gpu | Mode::Auto => {}
-                }
+            Some((Err(bad), _)) => Incoming::Ended(Outcome::from(bad)),
+            Some((Ok(mut spec), sides)) => {
+                spec.device = match mode {
+                    Mode::Cpu if sides.cpu => Some(DeviceChoice::Cpu),
+                    Mode::Gpu if sides.gpu => on_gpu,
+                    Mode::Gpu => Some(DeviceChoice::Cpu),
+                    Mode::Cpu | Mode::Auto => spec.device,
+                };
                 Incoming::Job(spec)
             }
         };
+        let cancel = CancelFlag::default();
         let begun = Instant::now();
-        runner.stream(next, context, &CancelFlag::default(), StreamOptions::default(), outcomes.clone());
+        let is_cut = thread::scope(|scope| {
+            let (ended, is_over) = mpsc::channel::<()>();
+            let watch = end.map(|end| {
+                let cancel = cancel.clone();
+                scope.spawn(move || {
+                    let left = end.saturating_duration_since(Instant::now());
+                    let is_late = is_over.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Timeout);
+                    if is_late {
+                        cancel.cancel();
+                    }
+                    is_late
+                })
+            });
+            runner.stream(next, context, &cancel, StreamOptions::default(), outcomes.clone());
+            drop(ended);
+            watch.is_some_and(|watch| watch.join().unwrap_or(false))
+        });
         let ms = begun.elapsed().as_secs_f64() * 1e3;
         let mut found = outcomes.by_place.lock().unwrap_or_else(PoisonError::into_inner);
-        (ms, std::mem::take(&mut found))
+        Ran { ms, found: std::mem::take(&mut found), is_cut }
     }
 
     fn check(
@@ -299,8 +257,29 @@ impl FileBench {
     }
 }
 
-fn has_gpu_side(name: &str) -> bool {
-    kind(name).is_some_and(|kind| !(kind.shaders)().is_empty())
+/// Where a job can run: a kernel anywhere where it has a shader, a task where it has a variant.
+fn sides(spec: &JobSpec, context: &BindContext) -> Sides {
+    if kind(spec.kind).is_some_and(|kind| !(kind.shaders)().is_empty()) {
+        return Sides { cpu: true, gpu: true };
+    }
+    // One that takes values from other jobs cannot be bound yet, and goes to the CPU.
+    let variants = match spec.params.bind(context) {
+        Ok(Bound::Task(task)) => task.variants(),
+        Ok(Bound::Kernel(_)) | Err(_) => None,
+    };
+    variants.map_or(Sides { cpu: true, gpu: false }, |variants| Sides { cpu: variants.cpu, gpu: variants.gpu })
+}
+
+impl FileEffort {
+    /// Whether `made` runs of each mode that count, after so long in all, are enough.
+    fn is_enough(&self, made: u32, elapsed: Duration) -> bool {
+        match (self.runs, self.min_time) {
+            (Some(runs), _) => made >= runs,
+            (None, Some(least)) => made >= USUAL_RUNS && elapsed >= least,
+            // One more round would take as long as those before.
+            (None, None) => made >= USUAL_RUNS || elapsed + elapsed / (made + 1) > self.budget,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -315,15 +294,31 @@ mod tests {
         FileBench { name: "jobs.jsonl".to_owned(), text: text.into(), base_dir: PathBuf::new() }
     }
 
+    const ONCE: FileEffort = FileEffort {
+        runs: Some(1),
+        min_time: None,
+        budget: Duration::ZERO,
+        on_cpu: true,
+        on_gpu: Some(DeviceChoice::Gpu),
+    };
+
+    fn runner() -> Runner {
+        Runner::builder().threads(2).model(Location::Nowhere).gpus(Vec::new()).build().unwrap()
+    }
+
+    fn compare(text: &str, effort: FileEffort) -> FileComparison {
+        bench(text).compare(&runner(), &effort, &mut |_| ()).unwrap()
+    }
+
     #[test]
     fn a_job_file_is_run_in_each_mode_and_what_failed_is_told() {
-        let runner = Runner::builder().threads(2).model(Location::Nowhere).gpus(Vec::new()).build().unwrap();
-        let found = bench(JOBS).compare(&runner, Some(3), Duration::ZERO).unwrap();
+        let found = compare(JOBS, FileEffort { runs: Some(3), ..ONCE });
         assert_eq!((found.jobs, found.without_gpu), (4, 2));
         assert!(found.runs.iter().map(|run| run.mode).eq([Mode::Cpu, Mode::Auto]));
         assert!(found.runs.iter().all(|run| run.runs_ms.len() == 3 && run.failed == 1 && run.median_ms > 0.0));
         assert!(found.regret().unwrap().1.is_finite());
-        let empty = bench("\n").compare(&runner, Some(1), Duration::ZERO).unwrap();
+        assert!(!found.has_all_failed() && compare("{\"kind\":\"nonsense\"}", ONCE).has_all_failed());
+        let empty = compare("\n", ONCE);
         assert_eq!((empty.jobs, empty.runs.len(), empty.regret()), (0, 0, None), "as `run` does, it has nothing to do");
     }
 
@@ -338,11 +333,53 @@ mod tests {
     }
 
     #[test]
-    fn regret_is_against_the_best_that_was_forced() {
-        let run = |mode, ms| FileRun::new(mode, vec![ms], 0);
-        let runs = vec![run(Mode::Cpu, 100.0), run(Mode::Gpu, 80.0), run(Mode::Auto, 84.0)];
-        let found = FileComparison { file: String::new(), jobs: 1, without_gpu: 0, others_busy_cpus: None, runs };
-        let (ms, share) = found.regret().unwrap();
-        assert!((ms - 4.0).abs() < 1e-9 && (share - 0.05).abs() < 1e-9);
+    fn a_command_has_the_sides_of_its_variants() {
+        let sides = |line: &str| bench(line).sides()[0];
+        for (line, cpu, gpu) in [
+            (r#"{"kind":"primes","numbers":[7]}"#, true, true),
+            (r#"{"kind":"factor","n":12}"#, true, false),
+            (r#"{"kind":"command","argv":["true"]}"#, true, false),
+            (r#"{"kind":"command","variants":{"cpu":["true"],"gpu":["true"]}}"#, true, true),
+            (r#"{"kind":"command","variants":{"gpu":["true"]}}"#, false, true),
+            (r#"{"kind":"nonsense"}"#, true, false),
+        ] {
+            assert_eq!(sides(line), Sides { cpu, gpu }, "{line}");
+        }
+    }
+
+    #[test]
+    fn only_the_modes_that_were_asked_for_are_run() {
+        let mut turns = Vec::new();
+        let effort = FileEffort { on_cpu: false, ..ONCE };
+        let found = bench(JOBS).compare(&runner(), &effort, &mut |turn| turns.push(turn)).unwrap();
+        assert!(found.runs.iter().map(|run| run.mode).eq([Mode::Auto]));
+        assert_eq!(turns, [0, 1].map(|turn| FileTurn { mode: Mode::Auto, turn }));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_run_that_takes_longer_than_the_time_there_is_is_ended_and_that_is_told() {
+        let jobs = "{\"kind\":\"factor\",\"n\":12}\n{\"kind\":\"command\",\"argv\":[\"sleep\",\"600\"]}\n";
+        let effort = FileEffort { runs: None, budget: Duration::from_millis(300), ..ONCE };
+        let begun = Instant::now();
+        let found = compare(jobs, effort);
+        assert!(begun.elapsed() < Duration::from_secs(300), "it was not waited for");
+        let over = found.over_budget.unwrap();
+        assert_eq!((over.mode, over.done, found.runs.len()), (Mode::Cpu, 1, 0));
+        assert!(over.after_ms >= 300.0 && over.needed_s.unwrap() >= 300.0 * 2.0 * 4.0 / 1e3, "{over:?}");
+        // What was asked for by number is kept to.
+        let quick = compare("{\"kind\":\"factor\",\"n\":12}", ONCE);
+        assert_eq!((quick.over_budget, quick.runs[0].runs_ms.len()), (None, 1));
+    }
+
+    #[test]
+    fn runs_of_a_file_end_when_they_are_enough() {
+        let s = Duration::from_secs_f64;
+        let usual = FileEffort { runs: None, budget: s(10.0), ..ONCE };
+        assert!(usual.is_enough(0, s(6.0)) && !usual.is_enough(0, s(4.0)), "one more has to fit");
+        assert!(usual.is_enough(USUAL_RUNS, s(1.0)) && !usual.is_enough(USUAL_RUNS - 1, s(1.0)));
+        let long = FileEffort { min_time: Some(s(3.0)), ..usual };
+        assert!(!long.is_enough(50, s(2.9)) && long.is_enough(5, s(3.0)) && !long.is_enough(4, s(60.0)));
+        assert!(ONCE.is_enough(1, s(0.0)) && !ONCE.is_enough(0, s(99.0)));
     }
 }

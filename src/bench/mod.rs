@@ -22,17 +22,19 @@ mod subject;
 mod sweep;
 #[cfg(test)]
 pub(crate) mod testing;
+mod units;
 mod verdict;
 
 pub use baseline::{At, BUSY_MIN, Change, Compared, Comparison, Incomparable, Key, Said, Scope, Shift};
-pub use job_file::{FileBench, FileComparison, FileRun, Mode};
+pub use job_file::{FileBench, FileComparison, FileEffort, FileRun, FileTurn, Mode, OverBudget};
 pub use measure::{Difference, Effort, Stand};
 pub use place::Place;
 pub use probe::{Probed, probe};
 pub use report::{Again, Ceiling, Cell, DeviceDescription, Machine, Report, Row, Run, SCHEMA, Settings};
 pub use roofline::{Bound, Limit, limit};
 pub use sizes::Sizes;
-pub use sweep::{OnRow, Sweep, calibrate, every_place, stand};
+pub use sweep::{EarlierSize, OnRow, Sweep, calibrate, every_place, stand};
+pub use units::unit_words;
 pub use verdict::{
     AtSize, Because, BreakEven, Challenge, Choice, Lost, Parallel, Reason, Segment, Standing, ToldApart, Unused,
     Verdict,

@@ -197,6 +197,27 @@ pub struct Run {
     pub readback_ms: f64,
 }
 
+impl Report {
+    /// What is wrong with a report that was read from a file, where anything is: a time without runs, or with one that no clock gives.
+    pub fn fault(&self) -> Option<String> {
+        let wrong = |runs_ms: &[f64]| match runs_ms.iter().find(|ms| !(ms.is_finite() && **ms > 0.0)) {
+            Some(ms) => Some(format!("has a run of {ms} ms")),
+            None => runs_ms.is_empty().then(|| "has no runs".to_owned()),
+        };
+        let rows =
+            self.rows.iter().chain(&self.again.rows).flat_map(|row| row.cells.iter().map(move |cell| (row, cell)));
+        let rows = rows.filter_map(|(row, cell)| {
+            let wrong = wrong(&cell.times_ms())?;
+            Some(format!("{} {}, {} units, {}: it {wrong}", row.kind, row.variant, row.units, cell.place))
+        });
+        let files = self.files.iter().chain(&self.again.files);
+        let files = files.flat_map(|file| file.runs.iter().map(move |run| (file, run)));
+        let files =
+            files.filter_map(|(file, run)| Some(format!("{}, {}: it {}", file.file, run.mode, wrong(&run.runs_ms)?)));
+        rows.chain(files).next()
+    }
+}
+
 impl Cell {
     /// What follows from these runs, at least one of them.
     pub fn new(place: Place, lanes: u32, cold: Run, runs: Vec<Run>) -> Self {
@@ -268,6 +289,19 @@ mod tests {
         let report = examples::report();
         let text = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
+    }
+
+    #[test]
+    fn a_time_without_runs_or_of_no_time_is_a_fault_that_names_its_row() {
+        let mut report = examples::report();
+        assert_eq!(report.fault(), None);
+        report.rows[1].cells[2].runs[3].ms = -1.0;
+        assert_eq!(report.fault().unwrap(), "stats f32, 1000000 units, gpu:0: it has a run of -1 ms");
+        report.rows[1].cells[2].runs.clear();
+        assert_eq!(report.fault().unwrap(), "stats f32, 1000000 units, gpu:0: it has no runs");
+        report.rows.clear();
+        report.files[0].runs[1].runs_ms.clear();
+        assert_eq!(report.fault().unwrap(), "jobs.jsonl, gpu: it has no runs");
     }
 
     #[test]

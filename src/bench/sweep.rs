@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::bench::measure::{Name, measure};
 use crate::bench::subject::{KernelSubject, Subject, TaskSubject};
-use crate::bench::{Ceiling, Effort, Place, Row, Sizes, Stand, limit};
+use crate::bench::{Ceiling, Effort, Place, Report, Row, Sizes, Stand, limit};
 use crate::device::free_memory_bytes;
 use crate::job::Kind;
 use crate::kernels::{KERNELS, Work};
@@ -34,6 +34,27 @@ pub struct Sweep<'a> {
     pub effort: Effort,
     /// What each place can do at best, as far as known.
     pub ceilings: Vec<Ceiling>,
+    /// The sizes of earlier rows that these are held against: what is slower now must not thereby be measured at another size.
+    pub earlier: Vec<EarlierSize>,
+}
+
+/// A size that an earlier benchmark measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EarlierSize {
+    /// Of which kind.
+    pub kind: String,
+    /// Of which variant.
+    pub variant: String,
+    /// How many units; of an irregular kind, how many jobs.
+    pub units: u64,
+}
+
+impl EarlierSize {
+    /// Every size of a report.
+    pub fn all_of(report: &Report) -> Vec<Self> {
+        let size = |row: &Row| Self { kind: row.kind.clone(), variant: row.variant.clone(), units: row.units };
+        report.rows.iter().map(size).collect()
+    }
 }
 
 /// What a sweep tells as it goes.
@@ -49,7 +70,40 @@ impl<'a> Sweep<'a> {
             sizes: Sizes::Growing,
             effort: Effort { min_time: None, runs: None, warmup: None },
             ceilings: Vec::new(),
+            earlier: Vec::new(),
         }
+    }
+
+    /// How large earlier rows of a variant were.
+    fn earlier_units(&self, kind: &'static Kind, variant: &'static str) -> impl Iterator<Item = u64> {
+        let its = self.earlier.iter().filter(move |size| size.kind == kind.name && size.variant == variant);
+        its.map(|size| size.units)
+    }
+
+    /// Which sizes of a variant are measured: those that were asked for, else those of earlier rows, else growing ones.
+    fn sizes(&self, kind: &'static Kind, variant: &'static str) -> Sizes {
+        let mut earlier: Vec<u64> = self.earlier_units(kind, variant).collect();
+        if self.sizes != Sizes::Growing || earlier.is_empty() {
+            return self.sizes.clone();
+        }
+        earlier.sort_unstable();
+        earlier.dedup();
+        Sizes::Given(earlier)
+    }
+
+    /// Refuses sizes of these kinds whose made-up data has no room.
+    ///
+    /// # Errors
+    /// Which size of what.
+    pub fn check_sizes(&self, kinds: &[&'static Kind]) -> anyhow::Result<()> {
+        for kind in kinds.iter().filter(|kind| is_kernel(kind)) {
+            for variant in kind.variants {
+                if let Sizes::Given(sizes) = self.sizes(kind, variant) {
+                    sizes.into_iter().try_for_each(|units| check_memory(kind, variant, units))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Times one variant over sizes, until about `until`. Gives its rows, each as soon as it is there.
@@ -63,7 +117,7 @@ impl<'a> Sweep<'a> {
         until: Instant,
         on_row: OnRow<'_>,
     ) -> anyhow::Result<Vec<Row>> {
-        if KERNELS.iter().any(|kernel| kernel.name == kind.name) {
+        if is_kernel(kind) {
             self.kernel(kind, variant, until, on_row)
         } else {
             self.tasks(kind, variant, until, on_row)
@@ -79,12 +133,15 @@ impl<'a> Sweep<'a> {
     ) -> anyhow::Result<Vec<Row>> {
         let budget = until.saturating_duration_since(Instant::now());
         let mut rows: Vec<Row> = Vec::new();
-        let mut next = self.sizes.first();
+        let sizes = self.sizes(kind, variant);
+        let mut next = sizes.first();
         while let Some(units) = next {
-            self.check_memory(kind, variant, units)?;
+            if sizes != Sizes::Growing {
+                check_memory(kind, variant, units)?;
+            }
             let left = until.saturating_duration_since(Instant::now());
             // Small sizes leave most of theirs to larger ones.
-            let share = (left / self.sizes.left_from(units)).max(budget / ROW_SHARE_MIN);
+            let share = (left / sizes.left_from(units)).max(budget / ROW_SHARE_MIN);
             let mut subject = KernelSubject::new(kind, variant, units)?;
             let work = subject.work().clone();
             let capable = |stand: &&Stand<'_>| stand.place.is_cpu() || work.gpu;
@@ -100,8 +157,8 @@ impl<'a> Sweep<'a> {
             let slowest_ms = row.cells.iter().map(|cell| cell.median_ms).fold(0.0, f64::max);
             let bytes = work.bytes_per_unit * work.units as f64;
             rows.push(row);
-            next = self.sizes.after(units.max(work.units));
-            if self.sizes != Sizes::Growing {
+            next = sizes.after(units.max(work.units));
+            if sizes != Sizes::Growing {
                 continue;
             }
             let growth = next.map_or(1.0, |next| next as f64 / units as f64);
@@ -131,7 +188,7 @@ impl<'a> Sweep<'a> {
         let sweep = Self { effort, ..self.clone() };
         // The share says only whether a warm-up is worth it.
         let share = Duration::from_secs_f64(row.cells.iter().map(|cell| cell.median_ms).sum::<f64>() / 1e3 * 10.0);
-        if KERNELS.iter().any(|kernel| kernel.name == kind.name) {
+        if is_kernel(kind) {
             let mut subject = KernelSubject::new(kind, variant, row.units)?;
             let work = subject.work().clone();
             return sweep.row(kind, variant, &mut subject, &stands, share, Some(&work));
@@ -139,25 +196,6 @@ impl<'a> Sweep<'a> {
         let mut subject = TaskSubject::new(kind, variant);
         subject.grow(row.units as usize);
         sweep.row(kind, variant, &mut subject, &stands, share, None)
-    }
-
-    /// Refuses a size whose made-up data has no room.
-    fn check_memory(&self, kind: &'static Kind, variant: &'static str, units: u64) -> anyhow::Result<()> {
-        const SMALL: u64 = 64;
-        let Some(free) = free_memory_bytes().filter(|_| self.sizes != Sizes::Growing && units > SMALL) else {
-            return Ok(());
-        };
-        let work = KernelSubject::new(kind, variant, SMALL)?.work().clone();
-        let bytes = (work.bytes_per_unit + work.bytes_out_per_unit) * units as f64;
-        // The data is made up once, and a copy of it is under way to a device.
-        anyhow::ensure!(
-            bytes * 2.0 < free as f64,
-            "{} {variant}, {units} units: the made-up data takes {:.0} bytes, and {free} bytes are free: leave this size out of \
-             --sizes",
-            kind.name,
-            bytes * 2.0
-        );
-        Ok(())
     }
 
     fn tasks(
@@ -173,6 +211,12 @@ impl<'a> Sweep<'a> {
         }
         let budget = until.saturating_duration_since(Instant::now());
         let mut subject = TaskSubject::new(kind, variant);
+        if let Some(jobs) = self.earlier_units(kind, variant).next() {
+            subject.grow((jobs as usize).clamp(1, MAX_JOBS));
+            let row = self.row(kind, variant, &mut subject, &stands, budget / 2, None)?;
+            on_row(&row)?;
+            return Ok(vec![row]);
+        }
         subject.run(self.oracle, Place::Thread, false)?;
         let (each, _) = subject.run(self.oracle, Place::Thread, false)?;
         // A twenty-fifth of the time for all of them on one thread leaves enough for ten runs of each.
@@ -219,6 +263,29 @@ impl<'a> Sweep<'a> {
         }
         Ok(row)
     }
+}
+
+fn is_kernel(kind: &Kind) -> bool {
+    KERNELS.iter().any(|kernel| kernel.name == kind.name)
+}
+
+/// Refuses a size whose made-up data has no room.
+fn check_memory(kind: &'static Kind, variant: &'static str, units: u64) -> anyhow::Result<()> {
+    const SMALL: u64 = 64;
+    let Some(free) = free_memory_bytes().filter(|_| units > SMALL) else {
+        return Ok(());
+    };
+    let work = KernelSubject::new(kind, variant, SMALL)?.work().clone();
+    let bytes = (work.bytes_per_unit + work.bytes_out_per_unit) * units as f64;
+    // The data is made up once, and a copy of it is under way to a device.
+    anyhow::ensure!(
+        bytes * 2.0 < free as f64,
+        "{} {variant}, {units} units: the made-up data takes {:.0} bytes, and {free} bytes are free: leave this size out of \
+         --sizes",
+        kind.name,
+        bytes * 2.0
+    );
+    Ok(())
 }
 
 /// Where jobs can be timed: one thread, all of them, each usable GPU, all together.
@@ -288,18 +355,24 @@ mod tests {
     #[test]
     fn a_sweep_keeps_to_its_time_and_its_sizes_grow() {
         let (one, two) = (runner(1), runner(2));
-        let begun = Instant::now();
-        let mut seen = Vec::new();
         let sweep = Sweep::new(&one, &two);
-        let rows = sweep
-            .variant(kind("primes").unwrap(), "numbers", begun + Duration::from_millis(300), &mut |row| {
+        let sizes = |time: Duration| {
+            let mut seen = Vec::new();
+            let mut note = |row: &Row| {
                 seen.push(row.units);
                 Ok(())
-            })
-            .unwrap();
-        assert!(seen.is_sorted() && seen.len() == rows.len() && !rows.is_empty());
-        assert!(rows.iter().all(|row| row.cells.len() >= 2));
-        assert!(begun.elapsed() < Duration::from_secs(20));
+            };
+            let rows = sweep.variant(kind("primes").unwrap(), "numbers", Instant::now() + time, &mut note).unwrap();
+            assert!(seen.is_sorted() && rows.iter().map(|row| row.units).eq(seen.iter().copied()), "{seen:?}");
+            assert!(rows.iter().all(|row| row.cells.len() >= 2));
+            seen
+        };
+        // Without any time there is one size, and its runs are as few as can be.
+        assert_eq!(sizes(Duration::ZERO), [512]);
+        let some = sizes(Duration::from_millis(300));
+        assert!(some.windows(2).all(|pair| pair[1] == pair[0] * 8), "{some:?}");
+        // Each takes eight times as long as the one before: nobody has the next after twenty in that time.
+        assert!(some.len() < 8, "{some:?}");
     }
 
     #[test]
@@ -314,6 +387,36 @@ mod tests {
         sweep.sizes = Sizes::parse("1e15").unwrap();
         let error = sweep.variant(kind("stats").unwrap(), "i32", Instant::now(), &mut |_| Ok(())).unwrap_err();
         assert!(error.to_string().contains("leave this size out of --sizes"), "{error}");
+    }
+
+    #[test]
+    fn what_is_held_against_earlier_rows_has_their_sizes_however_slow_it_is() {
+        let (one, two) = (runner(1), runner(2));
+        let mut sweep = Sweep::new(&one, &two);
+        sweep.effort.runs = Some(1);
+        let size = |kind: &str, variant: &str, units| EarlierSize { kind: kind.into(), variant: variant.into(), units };
+        sweep.earlier = vec![size("factor", "u64", 9), size("stats", "i32", 700), size("stats", "i32", 70)];
+        // By the time that there is, each would have other sizes.
+        for time in [Duration::ZERO, Duration::from_secs(2)] {
+            let until = Instant::now() + time;
+            let units = |name, variant| -> Vec<u64> {
+                let rows = sweep.variant(kind(name).unwrap(), variant, until, &mut |_| Ok(())).unwrap();
+                rows.iter().map(|row| row.units).collect()
+            };
+            assert_eq!((units("factor", "u64"), units("stats", "i32")), (vec![9], vec![70, 700]));
+        }
+    }
+
+    #[test]
+    fn sizes_that_have_no_room_are_refused_before_anything_runs() {
+        let one = runner(1);
+        let mut sweep = Sweep::new(&one, &one);
+        let stats = [kind("stats").unwrap()];
+        sweep.check_sizes(&stats).unwrap();
+        sweep.sizes = Sizes::parse("100,1e15").unwrap();
+        let error = sweep.check_sizes(&stats).unwrap_err().to_string();
+        assert!(error.contains("leave this size out of --sizes"), "{error}");
+        sweep.check_sizes(&[kind("factor").unwrap()]).unwrap();
     }
 
     #[test]

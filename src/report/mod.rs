@@ -30,8 +30,8 @@ mod trace;
 #[cfg(feature = "cli")]
 pub use bench::{
     bench_charts, bench_csv, bench_head, bench_html, bench_json, bench_machine_text, bench_markdown, bench_row,
-    comparison_json, comparison_text, file_json, file_text, guide_text, machine_json, use_line, verdict_json,
-    verdict_lines, why_line,
+    comparison_json, comparison_text, file_json, file_text, guide_text, machine_json, mode_words, unit_line, use_line,
+    verdict_json, verdict_lines, why_line,
 };
 pub use closely::whole_result;
 pub use explain::{chosen, explain, heading, plan_text, predicted};

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::shift::Shift;
 use super::time::{At, Time};
+use crate::bench::Place;
 use crate::bench::statistics::{median, slower_p};
 
 /// How often chance alone may call anything at all slower, over the whole comparison.
@@ -11,7 +12,11 @@ pub(super) const LEVEL: f64 = 0.05;
 
 /// What two runs of one program differ by, however short they are, in milliseconds: it wakes a thread or two, and how long that
 /// takes depends on which cores sleep.
-const WAKING_MS: f64 = 0.02;
+pub(in crate::bench) const WAKING_MS: f64 = 0.02;
+
+/// How long a thread that shares a CPU may wait for each of the others that want it: a turn of a usual scheduler. In a job of
+/// less than that, one turn more or less is most of its time.
+const TURN_MS: f64 = 3.0;
 
 /// Others that want less than this many CPUs are no company.
 pub const BUSY_MIN: f64 = 0.5;
@@ -28,7 +33,7 @@ pub enum Change {
     Regressed,
     /// It was so at first, and not when it was measured again.
     NotAgain,
-    /// Slower by more than is allowed, but others wanted the CPUs too, then or now, and that explains it.
+    /// Slower by more than is allowed, but others wanted the CPUs too, then or now, so that it cannot be told whether that is why.
     Busy,
     /// Slower by more than is allowed, and no more so than the machine itself.
     AsMachine,
@@ -74,24 +79,33 @@ pub(super) struct Pair {
     machine: f64,
     /// How many times as long it takes at least, where it is slower not because of others.
     margin: f64,
+    /// What two times differ by for no reason of theirs, in milliseconds.
+    floor_ms: f64,
 }
 
 impl Pair {
-    pub fn new(old: &Time, new: &Time, shifts: &[Shift]) -> Self {
+    /// `together` says of places what their times have moved by together.
+    pub fn new(old: &Time, new: &Time, shifts: &[Shift], together: &[(Place, f64)]) -> Self {
         let is_its = |shift: &&Shift| {
             let is_here = matches!(new.key.at, At::Place(place, _) if place == shift.place);
             is_here && old.bound == new.bound && new.bound == shift.bound
         };
         let machine = shifts.iter().find(is_its).map_or(1.0, Shift::machine_ratio);
+        let is_crowded = is_crowded(old) || is_crowded(new);
+        // With others at work nobody can tell what nearly all times of a place are slower by from what the program is.
+        let is_here = |place: &Place| matches!(new.key.at, At::Place(here, _) if here == *place);
+        let common = together.iter().find(|(place, _)| is_crowded && is_here(place)).map_or(1.0, |(_, ratio)| *ratio);
         let shares = crowding(new) / crowding(old);
+        let turns_ms = (crowding(new).max(crowding(old)) - 1.0) * TURN_MS;
         let without = |ratio: f64| new.runs_ms.iter().map(|ms| ms / ratio).collect();
         Self {
             old: old.runs_ms.clone(),
             new: new.runs_ms.clone(),
-            if_slower: without(machine.max(shares).max(1.0)),
+            if_slower: without(machine.max(shares).max(common).max(1.0)),
             if_faster: without(machine.min(shares).min(1.0)),
             machine: machine.max(1.0),
-            margin: if is_crowded(old) || is_crowded(new) { 1.0 + CROWDED } else { 1.0 },
+            margin: if is_crowded { 1.0 + CROWDED } else { 1.0 },
+            floor_ms: if is_crowded { WAKING_MS + turns_ms } else { WAKING_MS },
         }
     }
 
@@ -100,7 +114,9 @@ impl Pair {
     pub fn is_over(&self, max_regression: f64) -> bool {
         let least = |runs_ms: &[f64]| runs_ms.iter().copied().fold(f64::INFINITY, f64::min);
         let is_crowded = self.margin > 1.0;
-        is_over(median(&self.old) * self.margin, median(&self.if_slower), max_regression)
+        let (old, new) = (median(&self.old), median(&self.if_slower));
+        is_over(old * self.margin, new, max_regression)
+            && new - old > self.floor_ms
             && (!is_crowded || is_over(least(&self.old), least(&self.new), max_regression))
     }
 

@@ -4,6 +4,7 @@ mod judge;
 mod shift;
 mod time;
 
+pub(in crate::bench) use judge::WAKING_MS;
 pub use judge::{BUSY_MIN, Change};
 pub use shift::{Said, Shift};
 pub use time::{At, Key, Scope};
@@ -13,6 +14,7 @@ use crate::bench::{Bound, Place, Report, SCHEMA};
 use judge::Pair;
 #[cfg(test)]
 use judge::clearest_p;
+use shift::slower_together;
 use time::{Time, times, times_again};
 
 /// A time that both reports have.
@@ -110,7 +112,8 @@ impl Comparison {
             return Err(Incomparable::NothingInCommon);
         }
         let shifts = shifts(&both, old, new);
-        let pairs: Vec<Pair> = both.iter().map(|(old, new)| Pair::new(old, new, &shifts)).collect();
+        let together = together(&both);
+        let pairs: Vec<Pair> = both.iter().map(|(old, new)| Pair::new(old, new, &shifts, &together)).collect();
         let slower = holm(&pairs.iter().map(|pair| slower_p(&pair.old, &pair.if_slower)).collect::<Vec<_>>());
         let faster = holm(&pairs.iter().map(|pair| slower_p(&pair.if_faster, &pair.old)).collect::<Vec<_>>());
         let compared = both.iter().zip(&pairs).zip(slower.into_iter().zip(faster));
@@ -128,7 +131,8 @@ impl Comparison {
             }
         });
         let mut compared: Vec<Compared> = compared.collect();
-        confirm(&mut compared, &before, &times_again(new), &shifts, max_regression);
+        let pair = |old: &Time, new: &Time| Pair::new(old, new, &shifts, &together);
+        confirm(&mut compared, &before, &times_again(new), &pair, max_regression);
         Ok(Self {
             compared,
             only_old: only(&before, &after),
@@ -174,6 +178,11 @@ impl Comparison {
         suspects.map(|row| &row.key)
     }
 
+    /// Whether what seems slower cannot be judged, since others wanted the CPUs too.
+    pub fn is_too_busy_to_tell(&self) -> bool {
+        self.compared.iter().any(|row| row.change == Change::Busy)
+    }
+
     /// How many times have regressed.
     pub fn regressions(&self) -> usize {
         self.compared.iter().filter(|row| row.change == Change::Regressed).count()
@@ -181,13 +190,19 @@ impl Comparison {
 }
 
 /// Judges anew what seems to have regressed, by its second round where there was one.
-fn confirm(compared: &mut [Compared], before: &[Time], again: &[Time], shifts: &[Shift], max_regression: f64) {
+fn confirm(
+    compared: &mut [Compared],
+    before: &[Time],
+    again: &[Time],
+    pair: &dyn Fn(&Time, &Time) -> Pair,
+    max_regression: f64,
+) {
     let suspects = compared.iter_mut().filter(|row| row.change == Change::Regressed);
     let found: Vec<(&mut Compared, Pair)> = suspects
         .filter_map(|row| {
             let of = |times: &'_ [Time]| times.iter().position(|time| time.key == row.key);
             let (old, new) = (&before[of(before)?], &again[of(again)?]);
-            Some((row, Pair::new(old, new, shifts)))
+            Some((row, pair(old, new)))
         })
         .collect();
     let chances = holm(&found.iter().map(|(_, pair)| slower_p(&pair.old, &pair.if_slower)).collect::<Vec<_>>());
@@ -195,6 +210,20 @@ fn confirm(compared: &mut [Compared], before: &[Time], again: &[Time], shifts: &
         row.again_ms = Some(median(&pair.new));
         row.change = pair.confirmed(slower, max_regression);
     }
+}
+
+/// What the times of each place have moved by together, where nearly all are slower.
+fn together(both: &[(&Time, &Time)]) -> Vec<(Place, f64)> {
+    let place = |time: &Time| if let At::Place(place, _) = time.key.at { Some(place) } else { None };
+    let mut places: Vec<Place> = both.iter().filter_map(|(_, new)| place(new)).collect();
+    places.sort_unstable();
+    places.dedup();
+    let of = |at: Place| {
+        let its = both.iter().filter(|(_, new)| place(new) == Some(at));
+        let medians: Vec<(f64, f64)> = its.map(|(old, new)| (median(&old.runs_ms), median(&new.runs_ms))).collect();
+        Some((at, slower_together(&medians)?))
+    };
+    places.into_iter().filter_map(of).collect()
 }
 
 /// How the times of each place that one thing bounds have moved.

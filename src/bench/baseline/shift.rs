@@ -88,6 +88,14 @@ impl Shift {
     }
 }
 
+/// How many times as long the times of a place take now, by the median, where nearly all of them are slower: of medians then and now in
+/// milliseconds. `None` where they are too few to say, or lie on both sides.
+pub(super) fn slower_together(medians: &[(f64, f64)]) -> Option<f64> {
+    let ratios: Vec<f64> = medians.iter().map(|(old, new)| new / old).collect();
+    let slower = ratios.iter().filter(|ratio| **ratio > 1.0).count();
+    (ratios.len() >= TIMES_MIN && slower as f64 >= TOGETHER_MIN * ratios.len() as f64).then(|| median(&ratios))
+}
+
 fn said(place: Place, bound: Bound, old: &Report, new: &Report) -> Said {
     let rate = |ceilings: &[Ceiling]| ceilings.iter().find(|ceiling| ceiling.place == place)?.rate(bound);
     let mut best = [0.0; 2];

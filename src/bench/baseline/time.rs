@@ -48,21 +48,56 @@ pub struct Scope<'a> {
     pub sizes: &'a Sizes,
     /// Where, and with how many threads.
     pub places: &'a [(Place, u32)],
-    /// Which job files.
-    pub files: &'a [&'a str],
+    /// Whether just these places were asked for, and not all that there are.
+    pub in_places_only: bool,
+    /// Which job files, each with how many jobs it has.
+    pub files: &'a [(&'a str, u64)],
 }
 
 impl Scope<'_> {
     /// Whether a report has anything that this could measure too.
     pub fn meets(&self, report: &Report) -> bool {
-        let is_kernel = |kind: &str| KERNELS.iter().any(|kernel| kernel.name == kind);
-        let rows = report.rows.iter().any(|row| {
-            self.kinds.contains(&row.kind.as_str())
-                && (!is_kernel(&row.kind) || self.sizes.may_hold(row.units))
-                && row.cells.iter().any(|cell| self.places.contains(&as_compared(cell.place, cell.lanes)))
-        });
-        rows || report.files.iter().any(|file| self.files.contains(&file.file.as_str()))
+        let is_met = |kind: &&str| report.rows.iter().any(|row| self.meets_row(kind, row));
+        self.kinds.iter().any(is_met) || self.files.iter().any(|file| meets_file(*file, report))
     }
+
+    /// The kinds and job files of which none of these reports has anything that this could measure too.
+    pub fn without_partner(&self, reports: &[Report]) -> Vec<String> {
+        let rows = |kind: &&&str| !reports.iter().any(|report| report.rows.iter().any(|row| self.meets_row(kind, row)));
+        let file = |file: &&(&str, u64)| !reports.iter().any(|report| meets_file(**file, report));
+        let kinds = self.kinds.iter().filter(rows).map(|kind| (*kind).to_owned());
+        kinds.chain(self.files.iter().filter(file).map(|(name, _)| (*name).to_owned())).collect()
+    }
+
+    fn meets_row(&self, kind: &str, row: &Row) -> bool {
+        row.kind == kind
+            && self.may_size(&row.kind, row.units)
+            && row.cells.iter().any(|cell| self.places.contains(&as_compared(cell.place, cell.lanes)))
+    }
+
+    fn may_size(&self, kind: &str, units: u64) -> bool {
+        !is_kernel(kind) || self.sizes.may_hold(units)
+    }
+
+    /// Whether a time was to be measured, as far as what was asked for says.
+    pub fn asks_for(&self, key: &Key) -> bool {
+        match key.at {
+            At::Mode(_) => self.files.iter().any(|(name, _)| *name == key.variant),
+            At::Place(place, _) => {
+                self.kinds.contains(&key.kind.as_str())
+                    && self.may_size(&key.kind, key.units)
+                    && (!self.in_places_only || self.places.iter().any(|(other, _)| *other == place))
+            }
+        }
+    }
+}
+
+fn is_kernel(kind: &str) -> bool {
+    KERNELS.iter().any(|kernel| kernel.name == kind)
+}
+
+fn meets_file((name, jobs): (&str, u64), report: &Report) -> bool {
+    report.files.iter().any(|file| file.file == name && file.jobs == jobs)
 }
 
 /// A place and its threads as they are compared: what is one thing in both.

@@ -4,21 +4,18 @@ use serde::{Deserialize, Serialize};
 
 use super::reason::Reason;
 use super::standing::BreakEven;
-use super::{is_software, places};
+use super::{is_software, is_surely_faster, places};
 use crate::bench::{Cell, DeviceDescription, Place, Row};
 use crate::kernels::KERNELS;
 
 /// Who is faster by less than this, however surely, is not worth a choice.
 const WORTH: f64 = 1.05;
 
-/// What a single run may be off by, where there is no interval.
-const SINGLE_RUN: f64 = 1.25;
-
 /// Which place to use at which size.
 ///
-/// One place beats another at a size where the intervals of their medians do not meet and it is faster by 5 % or more. Of the places that
-/// none beats, the one that was to be used at the size before is to be used on, so that chance does not turn back and forth what makes no
-/// difference; else the simplest: one thread before all threads, these before a GPU, and that before a split.
+/// One place beats another at a size where the intervals of their medians do not meet and it is faster by 5 % or more, and by more than
+/// waking a thread takes. Of the places that none beats, the one that was surely to be used at a size before is to be used on, so that
+/// chance does not turn back and forth what makes no difference; else the simplest: one thread before all threads, these before a GPU, and that before a split.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     /// Whether a size is so many jobs at once, and not the size of one.
@@ -88,20 +85,12 @@ pub struct Because {
     pub reason: Option<Reason>,
 }
 
-/// Between what the median of a cell lies.
-fn interval(cell: &Cell) -> (f64, f64) {
-    if cell.runs.len() < 2 {
-        return (cell.median_ms / SINGLE_RUN, cell.median_ms * SINGLE_RUN);
-    }
-    (cell.low_ms, cell.high_ms)
-}
-
 fn beats(cell: &Cell, other: &Cell) -> bool {
-    interval(cell).1 <= interval(other).0 && cell.median_ms * WORTH <= other.median_ms
+    is_surely_faster(cell, other) && cell.median_ms * WORTH <= other.median_ms
 }
 
 impl AtSize {
-    /// Of a row, where `before` was to be used at the size before.
+    /// Of a row, where `before` was surely to be used at a size before and nothing since spoke against it.
     fn of(row: &Row, before: Option<Place>) -> Option<Self> {
         let is_beaten = |cell: &&Cell| row.cells.iter().any(|other| beats(other, cell));
         let unbeaten: Vec<&Cell> = row.cells.iter().filter(|cell| !is_beaten(cell)).collect();
@@ -122,7 +111,8 @@ impl Choice {
         let mut before = None;
         let at_size = |row| {
             let size = AtSize::of(row, before)?;
-            before = Some(size.place);
+            // What only ties with others here is no reason to use it further on.
+            before = Some(size.place).filter(|place| size.ties.is_empty() || before == Some(*place));
             Some((row, size))
         };
         let (rows, sizes): (Vec<&Row>, Vec<AtSize>) = rows.iter().filter_map(at_size).unzip();
@@ -282,7 +272,15 @@ mod tests {
         assert_eq!(Choice::of(&rows, &[]).sizes[0].place, Place::Thread);
         rows[0].cells[1].high_ms = 3.5;
         assert_eq!(Choice::of(&rows, &[]).sizes[0].place, GPU);
-        // A single run has no interval, and is not taken for sure.
+        // Few runs have no interval of 95 %, and are not taken for sure where they are less than half as much again apart.
+        rows[0].cells = [(Place::Thread, 4.0), (GPU, 3.0)]
+            .map(|(place, ms)| {
+                let cell = examples::cell(place, ms);
+                Cell::new(place, 1, cell.cold, cell.runs[..2].to_vec())
+            })
+            .to_vec();
+        assert_eq!(Choice::of(&rows, &[]).sizes[0].place, Place::Thread, "two runs of each");
+        // Nor is a single run.
         for (ms, expected) in [(1.0, GPU), (3.0, Place::Thread)] {
             let single = |place, ms| {
                 let cell = examples::cell(place, ms);
@@ -291,6 +289,19 @@ mod tests {
             rows[0].cells = vec![single(Place::Thread, 4.0), single(GPU, ms)];
             assert_eq!(Choice::of(&rows, &[]).sizes[0].place, expected, "{ms}");
         }
+    }
+
+    #[test]
+    fn what_waking_a_thread_takes_is_no_reason_and_what_only_ties_is_not_used_on() {
+        // 6 us of 36: surely, and yet nothing. Then 60 of 360.
+        let found = choice(&[(10, [0.036, 0.030, 9.0, 9.0]), (100, [0.36, 0.30, 9.0, 9.0])]);
+        let places: Vec<Place> = found.sizes.iter().map(|size| size.place).collect();
+        assert_eq!(places, [Place::Thread, Place::Cpu]);
+        assert_eq!(found.sizes[0].ties, [Place::Cpu]);
+        // All threads beat one, and tie with a GPU; further on all three tie.
+        let found = choice(&[(10, [8.0, 4.0, 4.0, 9.0]), (100, [8.0, 8.0, 8.0, 90.0])]);
+        let places: Vec<Place> = found.sizes.iter().map(|size| size.place).collect();
+        assert_eq!(places, [Place::Cpu, Place::Thread]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub use standing::{BreakEven, Standing, ToldApart};
 
 use serde::{Deserialize, Serialize};
 
+use crate::bench::baseline::WAKING_MS;
 use crate::bench::{Cell, DeviceDescription, Place, Row};
 use reason::lost;
 
@@ -113,6 +114,26 @@ impl Verdict {
             challenges: challengers.filter_map(|&place| challenge(rows, place, devices)).collect(),
         })
     }
+}
+
+/// What the median of a cell is off by where its runs are too few for an interval of 95 %, beyond what they show.
+const FEW_RUNS: f64 = 1.25;
+/// Runs of which such an interval can be had.
+const RUNS_MIN: usize = 6;
+
+/// Between what the median of a cell surely lies, in milliseconds.
+fn sure_interval(cell: &Cell) -> (f64, f64) {
+    if cell.runs.len() < RUNS_MIN {
+        // Two runs lie above two others by chance one time in six.
+        return (cell.low_ms / FEW_RUNS, cell.high_ms * FEW_RUNS);
+    }
+    (cell.low_ms, cell.high_ms)
+}
+
+/// Whether a cell is surely faster than another: where their medians lie does not meet, and they are apart by more than waking a thread
+/// takes, which differs from run to run and from session to session.
+fn is_surely_faster(cell: &Cell, other: &Cell) -> bool {
+    sure_interval(cell).1 <= sure_interval(other).0 && other.median_ms - cell.median_ms > WAKING_MS
 }
 
 /// Every place that any row has, in their order.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::is_surely_faster;
 use crate::bench::{Cell, Place, Row};
 
 /// Why a place loses at a size.
@@ -90,7 +91,7 @@ impl Reason {
 
 /// The largest size at which the CPU surely wins, and why.
 pub(super) fn lost(pairs: &[(&Row, &Cell, &Cell)], software: bool) -> Option<Lost> {
-    let (row, gpu, cpu) = pairs.iter().rfind(|(_, gpu, cpu)| gpu.low_ms >= cpu.high_ms)?;
+    let (row, gpu, cpu) = pairs.iter().rfind(|(_, gpu, cpu)| is_surely_faster(cpu, gpu))?;
     let least_ms = pairs.iter().map(|(_, gpu, _)| gpu.median_ms).fold(f64::INFINITY, f64::min);
     let reason = Reason::of(gpu, cpu.median_ms, least_ms, software);
     Some(Lost { units: row.units, gpu_ms: gpu.median_ms, cpu_ms: cpu.median_ms, reason })

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{is_surely_faster, sure_interval};
 use crate::bench::{Cell, Row};
 
 /// From which size on a place beats another.
@@ -39,7 +40,7 @@ impl BreakEven {
     }
 }
 
-/// At which sizes two can be told apart: where the intervals of their medians do not meet.
+/// At which sizes two can be told apart: where the intervals of their medians do not meet, and are apart by more than waking a thread takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToldApart {
@@ -76,10 +77,10 @@ impl Standing {
         let of = |challenger: fn(&Cell) -> f64, other: fn(&Cell) -> f64| {
             BreakEven::of(pairs.iter().map(|(row, cell, held)| (row.units, challenger(cell), other(held))))
         };
-        let early = of(|cell| cell.low_ms, |other| other.high_ms)?;
-        let late = of(|cell| cell.high_ms, |other| other.low_ms)?;
+        let early = of(|cell| sure_interval(cell).0, |other| sure_interval(other).1)?;
+        let late = of(|cell| sure_interval(cell).1, |other| sure_interval(other).0)?;
         let unclear =
-            |(_, cell, other): &(&Row, &Cell, &Cell)| cell.low_ms < other.high_ms && other.low_ms < cell.high_ms;
+            |(_, cell, other): &(&Row, &Cell, &Cell)| !is_surely_faster(cell, other) && !is_surely_faster(other, cell);
         let told_apart = if !pairs.last().is_some_and(unclear) {
             ToldApart::Largest
         } else if pairs.iter().all(unclear) {
@@ -105,7 +106,7 @@ impl Standing {
             best: ratios.max_by(|a, b| a.0.total_cmp(&b.0))?,
             surely_at: pairs
                 .iter()
-                .filter(|(_, cell, other)| cell.high_ms <= other.low_ms)
+                .filter(|(_, cell, other)| is_surely_faster(cell, other))
                 .map(|(row, ..)| row.units)
                 .collect(),
             sizes: pairs.len() as u32,

@@ -7,12 +7,15 @@ use std::time::Duration;
 use clap::ArgMatches;
 use serde_json::Value;
 
-use crate::bench::{Effort, FileBench, Incomparable, Place, Report, SCHEMA, Scope, Settings, Sizes, every_place};
+use crate::bench::{
+    Effort, FileBench, FileEffort, Incomparable, Key, Place, Report, SCHEMA, Scope, Settings, Sizes, every_place,
+};
 use crate::cli::Stopped;
 use crate::cli::bench::command::Wanted;
 use crate::cli::bench::export::Export;
 use crate::cli::options::Options;
-use crate::job::{Kind, kind, kinds};
+use crate::job::{DeviceChoice, Kind, kind, kinds};
+use crate::report::figures::counted;
 use crate::runner::Runner;
 
 /// What a benchmark was asked for.
@@ -27,6 +30,13 @@ pub(super) struct Asked {
     pub baselines: Vec<Report>,
     pub max_regression: f64,
     devices: Vec<Wanted>,
+    /// Whether kinds or files were named, and not all kinds are meant.
+    is_named: bool,
+}
+
+/// Whether it says where the jobs of a file run.
+fn is_of_files(wanted: Wanted) -> bool {
+    matches!(wanted, Wanted::Gpus | Wanted::One(Place::Cpu | Place::Gpu(_)))
 }
 
 impl Asked {
@@ -36,7 +46,14 @@ impl Asked {
         for target in &targets {
             match target.to_str().and_then(kind) {
                 Some(kind) => chosen.push(kind),
-                None if target.is_file() => paths.push(target.as_path()),
+                None if target.is_dir() => {
+                    return Err(Stopped::usage(format_args!(
+                        "`{}` is a folder: name a job file in it, one job a line",
+                        target.display()
+                    )));
+                }
+                // A pipe is a file too.
+                None if target.exists() => paths.push(target.as_path()),
                 None => return Err(no_target(target)),
             }
         }
@@ -49,6 +66,14 @@ impl Asked {
         let inputs: Vec<(&Path, &str)> = inputs.collect();
         for export in &exports {
             export.check(&inputs)?;
+        }
+        let devices: Vec<Wanted> = matches.get_many("devices").into_iter().flatten().copied().collect();
+        if let (true, false, Some(Wanted::One(place))) =
+            (chosen.is_empty(), paths.is_empty(), devices.iter().find(|wanted| !is_of_files(**wanted)))
+        {
+            return Err(Stopped::usage(format_args!(
+                "--devices {place}: a job file is run on the cpu, on gpus and as it stands: use cpu, gpu or gpu:N, or leave it out"
+            )));
         }
         let runs = matches.get_one::<u64>("runs").map(|runs| *runs as u32);
         let warmup = matches.get_one::<u64>("warmup").map(|runs| *runs as u32);
@@ -64,7 +89,8 @@ impl Asked {
             exports,
             baselines: baselines.into_iter().map(|path| read_baseline(path)).collect::<Result<_, _>>()?,
             max_regression: matches.get_one("max-regression").copied().unwrap_or(0.1),
-            devices: matches.get_many("devices").into_iter().flatten().copied().collect(),
+            devices,
+            is_named: !targets.is_empty(),
         })
     }
 
@@ -105,21 +131,72 @@ impl Asked {
         }
         places.sort_unstable();
         places.dedup();
+        if all.engine().settings().threads == 1 && places.contains(&Place::Thread) {
+            // They are the same one.
+            places.retain(|place| *place != Place::Cpu);
+        }
         Ok(places)
     }
 
-    /// Refuses a baseline with which nothing that is measured in these places could be compared; `cpu` has so many threads.
-    pub fn check_baseline(&self, places: &[Place], threads: u32) -> Result<(), Stopped> {
+    /// Where and how often job files are run, in so much time.
+    pub fn file_effort(&self, share: Duration) -> FileEffort {
+        let all = !self.devices.iter().any(|wanted| is_of_files(*wanted));
+        let gpu = self.devices.iter().find_map(|wanted| match *wanted {
+            Wanted::Gpus => Some(DeviceChoice::Gpu),
+            Wanted::One(Place::Gpu(index)) => Some(DeviceChoice::GpuIndex(index)),
+            Wanted::One(_) => None,
+        });
+        FileEffort {
+            runs: self.effort.runs,
+            min_time: self.effort.min_time,
+            // Kinds may have taken all that there was.
+            budget: share.max(self.budget / 10),
+            on_cpu: all || self.devices.contains(&Wanted::One(Place::Cpu)),
+            on_gpu: gpu.or(all.then_some(DeviceChoice::Gpu)),
+        }
+    }
+
+    /// Gives `body` what is going to be measured in these places; `cpu` has so many threads.
+    fn with_scope<T>(&self, places: &[Place], threads: u32, body: impl FnOnce(&Scope<'_>) -> T) -> T {
         let kinds: Vec<&'static str> = self.kinds.iter().map(|kind| kind.name).collect();
-        let files: Vec<&str> = self.files.iter().map(|file| file.name.as_str()).collect();
+        let files: Vec<(&str, u64)> = self.files.iter().map(|file| (file.name.as_str(), file.count())).collect();
         let lanes = |place: Place| if place == Place::Cpu { threads } else { 1 };
         let places: Vec<(Place, u32)> = places.iter().map(|&place| (place, lanes(place))).collect();
-        let scope = Scope { kinds: &kinds, sizes: &self.sizes, places: &places, files: &files };
-        if self.baselines.iter().all(|baseline| scope.meets(baseline)) {
-            Ok(())
-        } else {
-            Err(super::incomparable(Incomparable::NothingInCommon))
+        let in_places_only = !self.devices.is_empty();
+        body(&Scope { kinds: &kinds, sizes: &self.sizes, places: &places, in_places_only, files: &files })
+    }
+
+    /// Refuses a baseline with which nothing that is measured in these places could be compared, or not all kinds and files that were
+    /// named; `cpu` has so many threads.
+    pub fn check_baseline(&self, places: &[Place], threads: u32) -> Result<(), Stopped> {
+        if self.baselines.is_empty() {
+            return Ok(());
         }
+        self.with_scope(places, threads, |scope| {
+            if !self.baselines.iter().all(|baseline| scope.meets(baseline)) {
+                return Err(super::incomparable(Incomparable::NothingInCommon));
+            }
+            match &*scope.without_partner(&self.baselines) {
+                [first, ..] if self.is_named => Err(Stopped::usage(format_args!(
+                    "--baseline: it has nothing to compare {first} with, in these sizes, places and numbers of threads: leave {first} \
+                     out, or make a baseline that has it"
+                ))),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// What is to be known of times that found no partner, a sentence each: of those that only the baseline has, only what was asked for.
+    pub fn unpaired(&self, places: &[Place], threads: u32, only_old: &[Key], only_new: &[Key]) -> Vec<String> {
+        let old = self.with_scope(places, threads, |scope| only_old.iter().filter(|key| scope.asks_for(key)).count());
+        [
+            (old, "of the baseline that were asked for were not measured, and are not compared"),
+            (only_new.len(), "were measured that the baseline does not have, and are not compared"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{} {what}", counted(count as u64, "time", "times")))
+        .collect()
     }
 
     /// The same, as it is kept in a report.
@@ -156,7 +233,8 @@ fn read_jobs(path: &Path) -> Result<FileBench, Stopped> {
 fn read_baseline(path: &Path) -> Result<Report, Stopped> {
     let name = path.display();
     let wrong = |why: &dyn std::fmt::Display| Stopped::usage(format_args!("--baseline: {name}: {why}"));
-    let text = fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    let text = fs::read_to_string(path)
+        .map_err(|error| wrong(&format_args!("{error}: name a report that `tandem bench --export FILE.json` wrote")))?;
     let no_report = |why: &dyn std::fmt::Display| {
         wrong(&format_args!("it is no report of `tandem bench --export FILE.json`: {why}: make one anew"))
     };
@@ -169,5 +247,10 @@ fn read_baseline(path: &Path) -> Result<Report, Stopped> {
         return Err(wrong(&Incomparable::Schema { found: schema }));
     }
     // Read once more from the text, so that an error says where.
-    serde_json::from_str(&text).map_err(|error| no_report(&format_args!("it is not whole, {error}")))
+    let report: Report =
+        serde_json::from_str(&text).map_err(|error| no_report(&format_args!("it is not whole, {error}")))?;
+    match report.fault() {
+        Some(fault) => Err(no_report(&fault)),
+        None => Ok(report),
+    }
 }

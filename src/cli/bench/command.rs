@@ -18,7 +18,10 @@ A row is one size: the median time of several runs on one thread, on all threads
 close the time comes to what memory, upload or arithmetic allow there, measured by a probe in the same run. Answers are compared
 with one thread's before anything is timed. Irregular kinds (factor, links, ...) are timed many at once; their sizes are fixed.
 
-The jobs of a job file are run several times: on the CPU only, on GPUs where they can, and as they stand (auto).
+The jobs of a job file are run several times: on the CPU only, on GPUs where they can, and as they stand (auto). --devices cpu or gpu
+leaves out the other; a run that takes longer than --budget is ended, unless --runs or --min-time ask for it.
+
+With --baseline, sizes and numbers of jobs are those of the baseline, unless --sizes says otherwise.
 
 Examples:
   tandem bench                                        every kind, a minute
@@ -91,7 +94,7 @@ pub(in crate::cli) fn command() -> Command {
         )
         .action(ArgAction::Append)
         .value_parser(value_parser!(PathBuf)),
-        text("max-regression", "PERCENT", "How much slower is too slow")
+        text("max-regression", "PERCENT", "How much slower is too slow: 10% or 0.1; above 1 only with %")
             .requires("baseline")
             .default_value("10%")
             .allow_hyphen_values(true)
@@ -122,7 +125,16 @@ fn share(text: &str) -> Result<f64, String> {
         Some(number) => (number.trim(), 0.01),
         None => (text.trim(), 1.0),
     };
-    let share = number.parse::<f64>().map_err(|_| wrong())? * scale;
+    let number = number.parse::<f64>().map_err(|_| wrong())?;
+    if scale == 1.0 && number > 1.0 && number.is_finite() {
+        // Whoever means 10 % and writes 10 would never see a regression.
+        let share = number / 100.0;
+        return Err(format!(
+            "`{text}` would be {:.0} %: write `{number}%` or `{share}` for {number} %",
+            number * 100.0
+        ));
+    }
+    let share = number * scale;
     if (0.0..=100.0).contains(&share) { Ok(share) } else { Err(wrong()) }
 }
 
@@ -135,7 +147,9 @@ mod tests {
         for (text, expected) in [("10%", 0.1), ("0.25", 0.25), (" 5 % ", 0.05), ("0", 0.0)] {
             assert!((share(text).unwrap() - expected).abs() < 1e-12, "{text}");
         }
-        for text in ["", "%", "-1%", "ten", "nan", "1e9"] {
+        assert_eq!(share("10").unwrap_err(), "`10` would be 1000 %: write `10%` or `0.1` for 10 %");
+        assert!((share("250%").unwrap() - 2.5).abs() < 1e-12 && (share("1").unwrap() - 1.0).abs() < 1e-12);
+        for text in ["", "%", "-1%", "ten", "nan", "1e9%", "inf"] {
             assert!(share(text).unwrap_err().contains("write it as in 10%"), "{text}");
         }
     }

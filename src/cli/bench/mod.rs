@@ -6,15 +6,15 @@ mod export;
 
 pub(super) use command::command;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::ArgMatches;
 
 use crate::bench::{
-    Again, Comparison, DeviceDescription, FileComparison, Incomparable, Machine, Place, Probed, Report, Row, SCHEMA,
-    Stand, Sweep, Verdict, probe, stand,
+    Again, Comparison, DeviceDescription, EarlierSize, FileBench, FileComparison, FileEffort, FileTurn, Incomparable,
+    Machine, Place, Probed, Report, Row, SCHEMA, Sweep, Verdict, probe, stand,
 };
 use crate::cli::Stopped;
 use crate::cli::stopped::FAILED;
@@ -25,8 +25,8 @@ use crate::model::Location;
 use crate::report::figures::counted;
 use crate::report::{
     TextStyle, bench_charts, bench_head, bench_json, bench_machine_text, bench_row, comparison_json, comparison_text,
-    device_kind_name, file_json, file_text, guide_text, machine_json, use_line, verdict_json, verdict_lines, visible,
-    visible_lines, why_line,
+    device_kind_name, file_json, file_text, guide_text, machine_json, mode_words, unit_line, use_line, verdict_json,
+    verdict_lines, visible, visible_lines, why_line,
 };
 use crate::runner::Runner;
 use asked::Asked;
@@ -46,11 +46,21 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     if cfg!(debug_assertions) {
         tell("built without optimisation: these figures say nothing of a release build");
     }
-    let stands: Vec<Stand<'_>> = places.iter().map(|place| stand(&one, &all, *place)).collect();
-    let budget = asked.budget;
-    let end = begun + budget;
-    let probed =
-        if asked.kinds.is_empty() { Probed::default() } else { probe(&stands, asked.probe_time()).map_err(stopped)? };
+    let mut sweep = Sweep {
+        oracle: &one,
+        stands: places.iter().map(|place| stand(&one, &all, *place)).collect(),
+        sizes: asked.sizes.clone(),
+        effort: asked.effort,
+        ceilings: Vec::new(),
+        earlier: asked.baselines.iter().flat_map(EarlierSize::all_of).collect(),
+    };
+    sweep.check_sizes(&asked.kinds).map_err(Stopped::usage)?;
+    let end = begun + asked.budget;
+    let probed = if asked.kinds.is_empty() {
+        Probed::default()
+    } else {
+        probe(&sweep.stands, asked.probe_time()).map_err(stopped)?
+    };
     let mut report = Report {
         schema: SCHEMA,
         tandem: env!("CARGO_PKG_VERSION").to_owned(),
@@ -67,13 +77,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     };
     let shown = Shown { json: asked.options.json };
     shown.machine(&report)?;
-    let sweep = Sweep {
-        oracle: &one,
-        stands,
-        sizes: asked.sizes.clone(),
-        effort: asked.effort,
-        ceilings: report.ceilings.clone(),
-    };
+    sweep.ceilings.clone_from(&report.ceilings);
     kinds(&asked, &sweep, end, shown, &mut report)?;
     shown.guide(&report)?;
     if asked.is_compared() && !report.rows.is_empty() {
@@ -81,12 +85,19 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     }
     for (i, file) in asked.files.iter().enumerate() {
         let share = end.saturating_duration_since(Instant::now()) / (asked.files.len() - i) as u32;
-        let found = file.compare(&all, asked.effort.runs, asked.effort.min_time.unwrap_or(share)).map_err(stopped)?;
+        let found = compare_file(file, &all, &asked.file_effort(share))?;
         shown.file(&found)?;
         report.files.push(found);
     }
-    let mut code = u8::from(report.files.iter().any(|file| file.runs.iter().any(|run| run.failed > 0))) * FAILED;
-    let comparison = compare(&asked, &sweep, &all, &mut report)?;
+    let has_failed = |file: &FileComparison| file.over_budget.is_some() || file.runs.iter().any(|run| run.failed > 0);
+    let mut code = u8::from(report.files.iter().any(has_failed)) * FAILED;
+    let comparison = compare(&asked, &sweep, &all, &mut report)?.map(|found| {
+        found.map(|mut found| {
+            let threads = all.engine().settings().threads;
+            found.warnings.extend(asked.unpaired(&places, threads, &found.only_old, &found.only_new));
+            found
+        })
+    });
     // What was measured is worth keeping also where it cannot be compared.
     let kept = comparison.as_ref().ok().and_then(Option::as_ref).map(|found| (found, asked.max_regression));
     for export in &asked.exports {
@@ -142,11 +153,26 @@ fn compare(
     for found in files {
         if let Some(file) = asked.files.iter().find(|file| file.name == found.file) {
             let runs = found.runs.iter().map(|run| run.runs_ms.len()).max().unwrap_or(1);
-            again.files.push(file.compare(all, Some(runs as u32), Duration::ZERO).map_err(stopped)?);
+            let effort = FileEffort { runs: Some(runs as u32), ..asked.file_effort(Duration::ZERO) };
+            again.files.push(compare_file(file, all, &effort)?);
         }
     }
     report.again = again;
     Ok(Comparison::of_each(olds, report, limit).map(Some).map_err(incomparable))
+}
+
+/// Runs a job file in each mode; on a terminal says what is going on meanwhile.
+fn compare_file(file: &FileBench, all: &Runner, effort: &FileEffort) -> Result<FileComparison, Stopped> {
+    let is_watched = io::stderr().is_terminal();
+    let begun = Instant::now();
+    let mut tell_turn = |FileTurn { mode, turn }: FileTurn| {
+        if is_watched {
+            let which = if turn == 0 { "a first run".to_owned() } else { format!("run {turn}") };
+            let (name, seconds) = (visible(&file.name), begun.elapsed().as_secs());
+            tell(format_args!("{seconds:>4} s  {name}: {which}, {}", mode_words(mode)));
+        }
+    };
+    file.compare(all, effort, &mut tell_turn).map_err(stopped)
 }
 
 /// A baseline with which nothing can be done.
@@ -204,7 +230,7 @@ impl Shown {
             let used = format!("{} {}: use {}", verdict.kind, verdict.variant, use_line(verdict, devices));
             text += &format!("{}\n", style.strong(&used));
             let why = why_line(verdict, devices).map(|why| format!("why: {why}"));
-            for line in why.into_iter().chain(verdict_lines(verdict, devices)) {
+            for line in unit_line(verdict).into_iter().chain(why).chain(verdict_lines(verdict, devices)) {
                 text += &format!("  {line}\n");
             }
             text + "\n"
@@ -250,10 +276,17 @@ fn machine(all: &Runner, places: &[Place], probed: &Probed) -> Machine {
         os: std::env::consts::OS.to_owned(),
         arch: std::env::consts::ARCH.to_owned(),
         threads: all.engine().settings().threads,
-        cpus: busy_cpus().map(|(cpus, _)| cpus),
+        cpus: usable_cpus(),
         devices,
         no_gpu: all.engine().devices().gpus().diagnosis.clone(),
     }
+}
+
+/// How many CPUs there are for this process, where the system tells.
+fn usable_cpus() -> Option<u32> {
+    let ours = std::thread::available_parallelism().ok().and_then(|cpus| u32::try_from(cpus.get()).ok());
+    let there = busy_cpus().map(|(cpus, _)| cpus)?;
+    Some(ours.map_or(there, |ours| ours.min(there)))
 }
 
 /// The CPU, and the GPUs of these places.

@@ -43,8 +43,7 @@ pub static KIND: Kind = Kind {
     parse: json::parse,
     aside: &[],
     sample: sample::sample,
-    // A row costs what its pairs of columns do, of which samples have few.
-    operations_per_unit: |_| None,
+    operations_per_unit: |_| Some(sample::MULTIPLY_ADDS_PER_ROW),
     shaders: gpu::shaders,
     #[cfg(feature = "cli")]
     command: args::command,

@@ -8,6 +8,10 @@ use crate::random::SplitMix64;
 /// Columns of a sample: few, so that one of many rows fits the memory.
 pub(super) const COLUMNS: usize = 16;
 
+/// What a row of a sample adds to the sums: the product of each pair of columns, and the square of each. What a device does for that
+/// on top, halves of products and pairs of a panel that nobody asked for, is its own affair.
+pub(super) const MULTIPLY_ADDS_PER_ROW: f64 = (COLUMNS * (COLUMNS + 1) / 2) as f64;
+
 /// A job over `units` made-up rows of the variant's type, in columns that have something in common with their neighbours.
 ///
 /// # Panics
@@ -56,6 +60,7 @@ mod tests {
             let work = job.bind(&Default::default()).unwrap().kernel().unwrap().work();
             assert_eq!((work.variant.as_str(), work.units), (*variant, 100));
             assert!(job.in_memory());
+            assert_eq!((KIND.operations_per_unit)(variant), Some((0..COLUMNS).map(|at| at + 1).sum::<usize>() as f64));
         }
     }
 }

@@ -11,7 +11,7 @@ pub(super) const fn change_name(change: Change) -> &'static str {
     match change {
         Change::Regressed => "regressed",
         Change::NotAgain => "slower, not found again",
-        Change::Busy => "slower, but the machine was busy",
+        Change::Busy => "slower, but cannot be told: machine busy",
         Change::AsMachine => "slower, as the machine is",
         Change::SlowerWithin => "slower, within the limit",
         Change::Same => "same",
@@ -172,7 +172,10 @@ pub(super) fn outcome(found: &Comparison, max_regression: f64) -> String {
     let excused = |change: Change| found.compared.iter().filter(|row| row.change == change).count() as u64;
     for (change, how) in [
         (Change::NotAgain, "slower at first and not when measured again"),
-        (Change::Busy, "slower while others were at work, which explains it"),
+        (
+            Change::Busy,
+            "slower, of which cannot be told on so busy a machine whether it is the program: run again when idle",
+        ),
     ] {
         if excused(change) > 0 {
             text += &format!("; {} {how}", whole(excused(change)));

@@ -95,8 +95,8 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 1 + 6 + 3);
         assert!(lines[..7].iter().all(|line| line.split(',').count() == columns), "{text}");
-        assert!(lines[3].starts_with("stats,f32,10000,40000,gpu:0,1,10,0.0625,"), "{text}");
-        assert!(lines[7].starts_with("file,\"a,\"\"b\"\".jsonl\",5,,cpu,8,3,100,"), "{text}");
+        assert!(lines[3].starts_with("stats,f32,10000,40000,gpu:0,1,10,0.25,"), "{text}");
+        assert!(lines[7].starts_with("file,\"a,\"\"b\"\".jsonl\",5,,cpu,8,5,100,"), "{text}");
         assert!(lines[6].ends_with(",upload,0.8,"), "{text}");
     }
 }

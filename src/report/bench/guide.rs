@@ -1,6 +1,6 @@
 //! What to use at which size, in a line for each variant, and all variants over sizes as one table.
 
-use crate::bench::{Because, Choice, DeviceDescription, Place, Reason, Verdict};
+use crate::bench::{Because, Choice, DeviceDescription, Place, Reason, Verdict, unit_words};
 use crate::report::bench::{is_software, percent, roughly};
 use crate::report::figures::{time_ms, whole};
 use crate::report::{Align, Style, Table};
@@ -9,8 +9,8 @@ use crate::report::{Align, Style, Table};
 const COLUMNS: usize = 7;
 
 /// What a table of choices says of itself.
-pub(super) const TIE: &str = "tie: another place is as fast, or faster by less than 5 %; the place of the size before is named, else \
-     the simplest: a thread before all, these before a gpu, that before a split";
+pub(super) const TIE: &str = "tie: another place cannot be told apart from it, or is faster by less than 5 %; the place of a size before that \
+     was sure is named, else the simplest: a thread before all, these before a gpu, that before a split";
 
 /// What a place is called in a sentence: `1 thread`, `8 threads`, `gpu:0 (software)`.
 fn name((place, lanes): (Place, u32), devices: &[DeviceDescription]) -> String {
@@ -26,7 +26,7 @@ const fn is_many((place, lanes): (Place, u32)) -> bool {
     matches!(place, Place::Cpu) && lanes > 1
 }
 
-/// Which place to use at which size: `1 thread below about 750; 16 threads to about 18,000; gpu:0 from there; split no better`.
+/// Which place to use at which size: `1 thread below about 750; 16 threads to about 18,000; gpu:0 from there; split no clear gain`.
 pub fn use_line(verdict: &Verdict, devices: &[DeviceDescription]) -> String {
     let choice = &verdict.choice;
     let segments = &choice.segments;
@@ -47,7 +47,7 @@ pub fn use_line(verdict: &Verdict, devices: &[DeviceDescription]) -> String {
     if parts.is_empty() {
         return "there is nothing to choose from: one place was measured".to_owned();
     }
-    for (is_slower, how) in [(false, "no better"), (true, "slower")] {
+    for (is_slower, how) in [(false, "no clear gain"), (true, "slower")] {
         let others = choice.unused.iter().filter(|unused| unused.is_slower == is_slower);
         let others: Vec<String> = others.map(|unused| name((unused.place, unused.lanes), devices)).collect();
         if !others.is_empty() {
@@ -55,6 +55,11 @@ pub fn use_line(verdict: &Verdict, devices: &[DeviceDescription]) -> String {
         }
     }
     parts.join("; ")
+}
+
+/// What a unit of a variant is; `None` where its sizes are numbers of jobs.
+pub fn unit_line(verdict: &Verdict) -> Option<String> {
+    unit_words(&verdict.kind, &verdict.variant).map(|words| format!("1 unit is {words}"))
 }
 
 /// `a`, `a and b`, `a, b and c`.
@@ -80,7 +85,7 @@ pub fn why_line(verdict: &Verdict, devices: &[DeviceDescription]) -> Option<Stri
 
 fn reason(choice: &Choice, because: &Because, devices: &[DeviceDescription]) -> String {
     let units = whole(because.units);
-    let at = if choice.is_of_jobs { format!("with {units} jobs") } else { format!("at {units}") };
+    let at = if choice.is_of_jobs { format!("with {units} jobs:") } else { format!("at {units}:") };
     let [best, other] = [because.best, because.other].map(|place| name(place, devices));
     let [best_ms, other_ms] = [because.best_ms, because.other_ms].map(time_ms);
     let is = if is_many(because.best) { "are" } else { "is" };
@@ -212,13 +217,16 @@ mod tests {
             ],
         );
         let (used, why) = lines(&found);
-        assert_eq!(used, "1 thread below about 1,000; 8 threads to about 16,000; gpu:0 from there; split no better");
+        assert_eq!(
+            used,
+            "1 thread below about 1,000; 8 threads to about 16,000; gpu:0 from there; split no clear gain"
+        );
         assert_eq!(
             why,
-            "at 100 1 thread is done in 1.00 ms, and any job takes 4.00 ms or more on 8 threads, handing it out; at 10,000 8 threads \
-             are 4.00x as fast as 1 thread; at 10,000 gpu:0 takes 30.0 ms (7.50 ms to move the input there, 22.5 ms to compute), \
-             8 threads 25.0 ms; at 10,000 split takes 33.0 ms, 8 threads 25.0 ms: handing out its parts costs more than it saves; \
-             at 1,000,000 gpu:0 is 5.00x as fast as 8 threads"
+            "at 100: 1 thread is done in 1.00 ms, and any job takes 4.00 ms or more on 8 threads, handing it out; at 10,000: 8 threads \
+             are 4.00x as fast as 1 thread; at 10,000: gpu:0 takes 30.0 ms (7.50 ms to move the input there, 22.5 ms to compute), \
+             8 threads 25.0 ms; at 10,000: split takes 33.0 ms, 8 threads 25.0 ms: handing out its parts costs more than it saves; \
+             at 1,000,000: gpu:0 is 5.00x as fast as 8 threads"
         );
     }
 
@@ -227,7 +235,7 @@ mod tests {
         let (used, why) = lines(&verdict("stats", &[(100, [4.0, 1.0, 8.0, 20.0]), (1000, [40.0, 10.0, 60.0, 12.0])]));
         assert_eq!(used, "8 threads at every size measured, 100 to 1,000; 1 thread, gpu:0 and split slower");
         assert!(
-            why.contains("at 1,000 25 % of gpu:0's 60.0 ms move the input there, and 8 threads are done in 10.0 ms"),
+            why.contains("at 1,000: 25 % of gpu:0's 60.0 ms move the input there, and 8 threads are done in 10.0 ms"),
             "{why}"
         );
     }

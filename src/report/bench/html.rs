@@ -9,7 +9,7 @@ use crate::report::bench::files::regret_words;
 use crate::report::bench::guide::{Grid, TIE};
 use crate::report::bench::machine::at_best;
 use crate::report::bench::rows::{bound_name, time_cells};
-use crate::report::bench::{place_name, use_line, verdict_lines, why_line};
+use crate::report::bench::{place_name, unit_line, use_line, verdict_lines, why_line};
 use crate::report::chart::{
     About, Achieved, Axis, Band, BarChart, Ceiling, DataTable, LineChart, Point, Roofline, Series, StackedBars, Unit,
 };
@@ -117,6 +117,7 @@ fn variant(page: &mut Page, report: &Report, verdict: &Verdict, rows: &[Row], nu
     let devices = &report.machine.devices;
     let name = format!("{} {}", verdict.kind, verdict.variant);
     page.paragraph(&format!("Use {}.", use_line(verdict, devices)));
+    unit_line(verdict).iter().for_each(|line| page.paragraph(&format!("{line}.")));
     verdict_lines(verdict, devices).iter().for_each(|line| page.paragraph(&format!("{line}.")));
     if rows.len() > 1 {
         let series = places(rows).into_iter().map(|place| Series {
@@ -153,7 +154,7 @@ fn variant(page: &mut Page, report: &Report, verdict: &Verdict, rows: &[Row], nu
         let chart = StackedBars {
             about: About::new(
                 &format!("phases-{number}"),
-                format!("{name}: where the time goes, {} units", whole(largest.units)),
+                format!("{name}: where the time goes, {}", size_words(verdict, largest.units)),
                 "The median of a run, in the shares of the medians of its parts: these alone need not add up to it. The first run, which also \
                  opens the device and compiles shaders, is not among them.",
             ),
@@ -184,6 +185,15 @@ fn variant(page: &mut Page, report: &Report, verdict: &Verdict, rows: &[Row], nu
         }
     }
     page.table(&format!("{name}: every time"), &table);
+}
+
+/// How large a row is, in words.
+fn size_words(verdict: &Verdict, units: u64) -> String {
+    if verdict.choice.is_of_jobs {
+        format!("{} at once", counted(units, "job", "jobs"))
+    } else {
+        counted(units, "unit", "units")
+    }
 }
 
 /// How long each part of a run took in milliseconds, in the shares of their medians, together the median of the whole.

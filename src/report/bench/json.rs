@@ -81,7 +81,7 @@ pub fn machine_json(machine: &Machine, ceilings: &[Ceiling]) -> serde_json::Resu
     line(&json!({"type": "machine", "machine": machine, "ceilings": ceilings}))
 }
 
-/// A job file: `{"type":"file","file","jobs","without_gpu","runs":[…],"regret_ms","regret"}`.
+/// A job file: `{"type":"file","file","jobs","without_gpu","without_cpu","over_budget","runs":[…],"regret_ms","regret"}`.
 ///
 /// # Errors
 /// None that can come up.
@@ -92,13 +92,15 @@ pub fn file_json(found: &FileComparison) -> serde_json::Result<String> {
         "file": found.file,
         "jobs": found.jobs,
         "without_gpu": found.without_gpu,
+        "without_cpu": found.without_cpu,
+        "over_budget": found.over_budget,
         "runs": found.runs,
         "regret_ms": ms,
         "regret": share,
     }))
 }
 
-/// A comparison: `{"type":"comparison","max_regression","regressions","rows":[{"kind","variant","units","place","lanes",
+/// A comparison: `{"type":"comparison","max_regression","regressions","too_busy_to_tell","rows":[{"kind","variant","units","place","lanes",
 /// "old_ms","new_ms","again_ms","p","others_busy_cpus":[then,now],"change"}],"only_old":[…],"only_new":[…],"shifts":[{"place","bound",
 /// "times","together","times_ratio","probe","probe_ratio","machine_ratio"}],"warnings":[…]}`; `lanes` are threads of the CPU, not of a job file.
 ///
@@ -145,6 +147,7 @@ pub fn comparison_json(found: &Comparison, max_regression: f64) -> serde_json::R
         "type": "comparison",
         "max_regression": max_regression,
         "regressions": found.regressions(),
+        "too_busy_to_tell": found.is_too_busy_to_tell(),
         "rows": rows,
         "only_old": found.only_old.iter().map(key).collect::<Vec<_>>(),
         "only_new": found.only_new.iter().map(key).collect::<Vec<_>>(),

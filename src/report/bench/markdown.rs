@@ -8,7 +8,7 @@ use crate::report::bench::files::regret_words;
 use crate::report::bench::guide::{Grid, TIE};
 use crate::report::bench::machine::at_best;
 use crate::report::bench::rows::time_cells;
-use crate::report::bench::{use_line, verdict_lines, why_line};
+use crate::report::bench::{unit_line, use_line, verdict_lines, why_line};
 use crate::report::figures::{counted, time_ms};
 use crate::report::visible;
 
@@ -91,6 +91,9 @@ fn guide(text: &mut String, report: &Report) {
     for verdict in verdicts {
         let about = format!("{} {}", verdict.kind, verdict.variant);
         let _ = writeln!(text, "- **{}**: use {}", safe(&about), safe(&use_line(verdict, devices)));
+        if let Some(unit) = unit_line(verdict) {
+            let _ = writeln!(text, "  - {unit}");
+        }
         if let Some(why) = why_line(verdict, devices) {
             let _ = writeln!(text, "  - why: {}", safe(&why));
         }
@@ -149,6 +152,7 @@ mod tests {
         assert!(text.starts_with("# tandem bench\n\n**none of 9 times has regressed by more than 10 %"), "{text}");
         assert!(text.contains("- **stats f32**: use 8 threads below about 100,000; gpu:0 from there; "), "{text}");
         assert!(text.contains("A &lt;GPU> &amp; co"), "names are no markup: {text}");
+        assert!(text.contains("\n  - 1 unit is a number\n"), "{text}");
         // Each line of a table has as many cells as its head.
         let mut columns = None;
         for line in text.lines() {

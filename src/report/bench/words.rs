@@ -40,6 +40,9 @@ fn sizes(units: &[u64]) -> String {
 /// From which size on the challenger is faster, and where that cannot be told.
 fn standing(found: &Standing, words: &Words<'_>) -> String {
     let Words { who, wins, loses, other, best } = words;
+    let (ratio, at) = found.best;
+    let chance = if ratio > 1.0 && !found.surely_at.contains(&at) { ", which may be chance" } else { "" };
+    let best = format!("{best}{chance}");
     let unclear = |text: String| match found.band_units.filter(|(low, high)| low < high) {
         Some((low, high)) => {
             format!("{text}; between {} and {} the two cannot be told apart", roughly(low), roughly(high))
@@ -69,6 +72,10 @@ fn standing(found: &Standing, words: &Words<'_>) -> String {
         }
         (ToldApart::Largest, BreakEven::Never) if !found.surely_at.is_empty() => {
             format!("{who} {wins} {}, and not at the largest size measured, {best}", sizes(&found.surely_at))
+        }
+        // By the medians alone it wins at some size, and surely loses at the largest.
+        (ToldApart::Largest, BreakEven::Never) if found.best.0 > 1.0 => {
+            format!("{who} {wins} at no size measured for sure, and not at the largest, {best}")
         }
         (ToldApart::Largest, BreakEven::Never) => format!("{who} {loses} at {any}, {best}"),
     }
@@ -171,13 +178,14 @@ mod tests {
         let found = lines(&[row(10, [1.0, 0.999, 0.998]), row(1000, [9.99, 10.0, 9.985])]);
         assert_eq!(
             found[0],
-            "8 threads cannot be told apart from one thread at any size measured, 1.00x as fast as one at best (at 10)"
+            "8 threads cannot be told apart from one thread at any size measured, 1.00x as fast as one at best (at 10), which \
+             may be chance"
         );
         assert!(found[1].starts_with("gpu:0 cannot be told apart from the CPU at any size measured, "), "{found:?}");
         let found = lines(&[row(10, [1.0, 2.0, 4.0]), row(1000, [10.0, 9.99, 9.98])]);
         for (line, start) in found.iter().zip([
-            "8 threads cannot be told apart from one thread at the largest size measured, 1.00x as fast as one at best (at 1,000); \
-             between ",
+            "8 threads cannot be told apart from one thread at the largest size measured, 1.00x as fast as one at best (at 1,000), \
+             which may be chance; between ",
             "gpu:0 cannot be told apart from the CPU at the largest size measured, ",
         ]) {
             assert!(line.starts_with(start), "{line}");
@@ -200,7 +208,10 @@ mod tests {
             "8 threads are worth it at 100, and not at the largest size measured, 2.00x as fast as one at best (at 100)"
         );
         let found = lines(&[row(10, [1.001, 1.0, 9.0]), row(1000, [10.0, 11.0, 90.0])]);
-        assert!(found[0].starts_with("8 threads are not worth it at any size measured, 1.00x"), "{found:?}");
+        assert!(
+            found[0].starts_with("8 threads are worth it at no size measured for sure, and not at the largest, 1.00x"),
+            "{found:?}"
+        );
         let found = lines(&[row(10, [1.0, 0.5, 2.0]), row(1000, [10.0, 10.01, 90.0])]);
         assert!(
             found[0].starts_with(
