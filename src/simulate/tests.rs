@@ -301,7 +301,7 @@ fn a_job_of_a_thousand_years_is_simulated_in_a_moment() {
             let options = Options { hidden_truth, ..Options::default() };
             let run = simulate(&jobs, &machine(4, vec![gpu(10.0)]), &options);
             assert!(run.chunks <= 30_000, "{units}: {} chunks", run.chunks);
-            assert!(hidden_truth.is_some() || run.above_bound() < 0.01, "{units}: {run:?}");
+            assert!(hidden_truth.is_some() || run.above_bound() < 0.05, "{units}: {run:?}");
         }
     }
     let short = simulate(&[kernel(0, work(1 << 36, 1.0))], &machine(4, vec![]), &Options::default());

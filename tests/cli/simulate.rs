@@ -298,7 +298,7 @@ fn a_job_without_end_is_simulated_in_a_moment() {
     let (folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"range\":[0,\"18446744073709551615\"]}\n");
     let eight = machine(folder.path(), "eight", 8, 1.0, &[]);
     let line = &tandem(&["simulate", &path, "--machine", &eight, "--json"]).expect(0).json()[0];
-    assert!(line["chunks"].as_u64().unwrap() < 30_000 && line["above_bound"].as_f64().unwrap() < 0.01, "{line}");
+    assert!(line["chunks"].as_u64().unwrap() < 30_000 && line["above_bound"].as_f64().unwrap() < 0.05, "{line}");
 }
 
 #[test]
