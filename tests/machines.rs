@@ -54,3 +54,11 @@ fn the_speeds_follow_from_the_published_figures_as_the_notes_say() {
         assert_eq!(gpu.speed, gpu.speed_of("primes", "").min(gpu.speed_of("stats", "")), "{name}");
     }
 }
+
+/// One memory serves both: what is given to one is not the other's.
+#[test]
+fn a_laptop_gives_no_more_memory_than_it_has() {
+    let machine = example("laptop-integrated.json");
+    let together = machine.cpu.memory_bytes + machine.gpus[0].memory_bytes;
+    assert!(machine.name.contains("32 GB") && together <= 32 << 30, "{together} bytes of {}", machine.name);
+}

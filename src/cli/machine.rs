@@ -105,24 +105,45 @@ fn with_gpus(runner: &Runner, options: &Options, name: &str, gpus: &[DeviceInfo]
     engine.with_store(|store| this_machine(&inventory, store.model()))
 }
 
+/// What a file that is read is called.
+pub(super) fn name_of(path: &Path) -> String {
+    if path.as_os_str() == "-" {
+        "standard input".to_owned()
+    } else {
+        visible(&path.display().to_string()).into_owned()
+    }
+}
+
+/// A file that is not there or cannot be read, and what to do about it.
+pub(super) fn unreadable(shown: &str, error: &io::Error) -> Stopped {
+    match error.kind() {
+        io::ErrorKind::NotFound => Stopped::usage(format_args!("{shown}: no such file: check the path")),
+        io::ErrorKind::PermissionDenied => {
+            Stopped::usage(format_args!("{shown}: permission denied: make the file readable"))
+        }
+        io::ErrorKind::InvalidData => Stopped::usage(format_args!("{shown}: it is no text: check the path")),
+        _ => Stopped::usage(format_args!("{shown}: {error}")),
+    }
+}
+
 /// The machine that this file describes; what it names that no kind of job is, is told.
 /// `-` is standard input, which nothing else may read then.
 pub(super) fn read(path: &Path) -> Result<Machine, Stopped> {
-    let shown = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
+    let shown = name_of(path);
     let wrong = |error: &dyn std::fmt::Display| Stopped::usage(format_args!("{shown}: {error}"));
     let input: Box<dyn Read> = if path.as_os_str() == "-" {
         claim_stdin()
             .map_err(|_| Stopped::usage("standard input is read already: only one - may stand on the command line"))?;
         Box::new(io::stdin())
     } else {
-        let file = File::open(path).map_err(|error| wrong(&error))?;
+        let file = File::open(path).map_err(|error| unreadable(&shown, &error))?;
         if file.metadata().map_err(|error| wrong(&error))?.is_dir() {
             return Err(wrong(&"a folder is no machine file: `tandem machine export` writes one"));
         }
         Box::new(file)
     };
     let mut text = String::new();
-    input.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| wrong(&error))?;
+    input.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| unreadable(&shown, &error))?;
     if text.len() as u64 > FILE_BYTES_MAX {
         return Err(wrong(&"too large for a machine file: `tandem machine export` writes one"));
     }

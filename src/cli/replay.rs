@@ -8,10 +8,10 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use crate::cli::Stopped;
 use crate::cli::options::{Options, with_machine_options};
 use crate::cli::single::warn;
 use crate::cli::terminal::{print, stdout_style, tell};
+use crate::cli::{Stopped, machine};
 use crate::device::Device;
 use crate::job::DeviceChoice;
 use crate::kernels::Work;
@@ -111,11 +111,16 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
 }
 
 fn read(path: &Path) -> Result<Recording, Stopped> {
-    let shown = if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() };
+    let shown = machine::name_of(path);
     let mut input: Box<dyn BufRead> = if path.as_os_str() == "-" {
         Box::new(io::stdin().lock())
     } else {
-        let file = File::open(path).map_err(|error| Stopped::usage(format_args!("{shown}: {error}")))?;
+        let file = File::open(path).map_err(|error| machine::unreadable(&shown, &error))?;
+        if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+            return Err(Stopped::usage(format_args!(
+                "{shown}: a folder holds no recording: `tandem run JOBS --explain --output FILE` writes one"
+            )));
+        }
         Box::new(BufReader::with_capacity(1 << 18, file))
     };
     Recording::read(&mut *input).map_err(|error| Stopped::usage(format_args!("{shown}{error}")))

@@ -18,7 +18,8 @@ use crate::cli::terminal::{print, stdout_style, tell};
 use crate::cli::{Stopped, machine};
 use crate::job::{parse_bounded, parse_duration};
 use crate::plan::Policy;
-use crate::report::figures::counted;
+use crate::report::chart::Unit;
+use crate::report::figures::{counted, time};
 use crate::report::{RunAbout, SimulatedRow, simulated_json, simulated_text, visible};
 use crate::runner::Runner;
 use crate::simulate::{Machine, Options as Asked, Simulated, simulate};
@@ -109,7 +110,14 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         }
         vec![machine]
     } else {
-        machine_files.into_iter().map(|path| machine::read(path)).collect::<Result<_, _>>()?
+        let mut machines: Vec<Machine> =
+            machine_files.into_iter().map(|path| machine::read(path)).collect::<Result<_, _>>()?;
+        // What the environment says is meant for this machine, and `all` are all of the other's.
+        let most = matches.get_one::<String>("threads").filter(|asked| *asked != "all").and(options.threads);
+        if let Some(most) = most {
+            machines.iter_mut().for_each(|machine| machine.cpu.threads = machine.cpu.threads.min(most));
+        }
+        machines
     };
     let hidden_truth = matches.get_one::<u64>("hidden-truth").copied();
     let jobs_at_once = matches.get_one::<u64>("jobs").map(|count| *count as usize);
@@ -132,10 +140,11 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
                 let timeline = !pictures.is_empty();
                 let asked = Asked { policy, hidden_truth, jobs_at_once, memory_bytes: None, timeline };
                 let mut run = simulate(&jobs.jobs, machine, &asked);
+                let bound = format!("{}, {} above", time(run.lower_bound), Unit::Share.show(run.above_bound()));
                 if let Some(timeline) = &mut run.timeline {
                     timeline.jobs.extend(jobs.lines_left_out.iter().cloned());
                     timeline.jobs.sort_by_key(|line| line.index);
-                    pictures.draw(timeline, &about(&jobs, machine, policy), "")?;
+                    pictures.draw(timeline, &about(&jobs, machine, policy, bound), "")?;
                 }
                 failed |= !run.refused.is_empty();
                 tell_refused(&jobs, machine, &run);
@@ -219,8 +228,9 @@ fn same_path(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
-fn about(jobs: &SimJobs, machine: &Machine, policy: Policy) -> RunAbout {
+fn about(jobs: &SimJobs, machine: &Machine, policy: Policy, bound: String) -> RunAbout {
     let mut facts = vec![
+        ("no schedule ends before".to_owned(), bound),
         ("machine".to_owned(), machine.name.clone()),
         ("policy".to_owned(), policy.name().to_owned()),
         ("cpu".to_owned(), counted(machine.cpu.threads.into(), "thread", "threads")),

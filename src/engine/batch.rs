@@ -275,6 +275,9 @@ fn outcomes(ended: Vec<Ended>, begun: Instant, now: Instant, tasks: Duration) ->
                 phases: Phases { setup: opening, compute: share, ..Phases::default() },
                 opening,
                 total: now.saturating_duration_since(ticket.submitted),
+                // The others of the batch are in no prediction.
+                since_plan: share,
+                own: Some(share),
                 ..Timings::default()
             };
             let ran_on = if plan.is_some() { RanOn::One(DeviceId::Cpu) } else { RanOn::Nowhere };

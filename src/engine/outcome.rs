@@ -44,6 +44,11 @@ pub struct Timings {
     pub submitted: Duration,
     /// From its submission to its end.
     pub total: Duration,
+    /// From its plan to its end, waiting included; zero where there was no plan.
+    pub since_plan: Duration,
+    /// What it took with the lanes that it was planned for to itself: the time of its chunks, added up and divided by the lanes. `None` where
+    /// several devices shared it.
+    pub own: Option<Duration>,
 }
 
 impl Timings {

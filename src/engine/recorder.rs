@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::device::DeviceId;
 use crate::engine::Outcome;
 use crate::engine::dispatch::Ticket as LaneTicket;
-use crate::timeline::{JobLine, Levels, Span, Timeline, Track, join_neighbours};
+use crate::timeline::{JobLine, LastPlan, Levels, Span, Timeline, Track, join_neighbours};
 
 /// Spans that are told apart, at most.
 const SPANS_MAX: usize = 1 << 21;
@@ -42,6 +42,7 @@ struct Jobs {
     lines: Vec<JobLine>,
     unlisted: u64,
     messages: usize,
+    last: LastPlan,
 }
 
 #[derive(Debug, Default)]
@@ -178,7 +179,7 @@ impl Jobs {
     fn note(&mut self, outcome: &Outcome, ended: Duration, most: usize) {
         let is_listed = self.lines.len() < most || (outcome.result.is_err() && self.lines.len() < 2 * most);
         if is_listed {
-            let mut line = JobLine::of(outcome, ended);
+            let mut line = JobLine::of(outcome, ended, &mut self.last);
             self.messages += usize::from(line.message.is_some());
             if self.messages > MESSAGES_MAX {
                 line.message = None;

@@ -218,7 +218,8 @@ fn end(
     let queued = total.saturating_sub(opening).saturating_sub(spent);
     let device = settled.as_ref().map_or(DeviceId::Cpu, |settled| settled.device);
     let ran_on = if spent.is_zero() { RanOn::Nowhere } else { RanOn::One(device) };
-    let timings = Timings { queued, phases, opening, total, ..Timings::default() };
+    let since_plan = settled.as_ref().map_or(Duration::ZERO, |settled| settled.since.elapsed());
+    let timings = Timings { queued, phases, opening, total, since_plan, own: Some(spent), ..Timings::default() };
     // Before anybody hears of it, so that who goes on by it finds it learned.
     if let Some(settled) = &mut settled {
         settled.ended(result.as_ref().err(), spent);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::device::{Device, DeviceId};
 use crate::engine::coordinator::Permit;
@@ -131,6 +131,8 @@ impl Shared {
 pub(crate) struct Settled {
     pub device: DeviceId,
     pub plan: Arc<Plan>,
+    /// When that was planned.
+    pub since: Instant,
     /// How long it is predicted or presumed to run, in milliseconds.
     pub runs_ms: f64,
     variant: String,
@@ -148,7 +150,17 @@ impl Settled {
         let device = device_of(&plan);
         let (variant, size) = (variant_on(variants, device), variants.size);
         shared.trials.begin(&variant, device);
-        Self { device, plan: Arc::new(plan), runs_ms, variant, size, shared, _permit: permit, on_trial: true }
+        Self {
+            device,
+            plan: Arc::new(plan),
+            since: Instant::now(),
+            runs_ms,
+            variant,
+            size,
+            shared,
+            _permit: permit,
+            on_trial: true,
+        }
     }
 
     /// Learns from its end, after so long.

@@ -9,7 +9,7 @@ use crate::engine::{Outcome, RanOn, Timings};
 use crate::job::JobError;
 use crate::kernels::{Answer, Work};
 use crate::plan::{Candidate, Choice, Crossover, Part, Plan, Power, Prediction};
-use crate::timeline::{JobLine, Span, Timeline, Track};
+use crate::timeline::{Foreseen, JobLine, Span, Timeline, Track};
 
 #[derive(Debug)]
 pub struct Count(pub u64);
@@ -94,6 +94,8 @@ pub fn succeeded() -> Outcome {
             opening: Duration::ZERO,
             submitted: Duration::from_millis(2),
             total: Duration::from_micros(3_004_500),
+            since_plan: Duration::from_millis(3_004),
+            own: Some(Duration::from_millis(3_003)),
         },
         attempts: 2,
         plan: Some(Arc::new(plan())),
@@ -147,10 +149,25 @@ pub fn timeline(threads: usize, jobs: usize) -> Timeline {
             submitted: ms(0.0),
             queued: ms(begin),
             ended: ms(begin + took),
-            predicted_ms: (!failed).then_some(took * 1.1),
-            achieved_ms: took,
-            regret_ms: if job % 20 == 0 { took / 3.0 } else { 0.0 },
-            reason: (job % 20 == 0).then(|| format!("reason of <{job}>").into()),
+            took_ms: took,
+            own_ms: (!failed).then_some(took),
+            since_plan_ms: took + 3.0,
+            foreseen: (!failed).then(|| {
+                let (choice, other) = match gpu {
+                    true => (Choice::Gpu { index: 0 }, Choice::Cpu { threads: 1 }),
+                    false => (Choice::Cpu { threads: 1 }, Choice::Gpu { index: 0 }),
+                };
+                let end_ms = took + 3.0;
+                let ms = if job % 20 == 0 { end_ms - took / 3.0 } else { end_ms * 2.0 };
+                let others = vec![(other, Prediction { ms, low_ms: ms, high_ms: ms })];
+                Arc::new(Foreseen {
+                    choice,
+                    end_ms,
+                    run_ms: Some(took * 1.1),
+                    others,
+                    reason: format!("reason of <{job}>"),
+                })
+            }),
         });
         timeline.memory.push((ms(begin), (job as u64 % 9) << 28));
         timeline.queue.push((ms(begin), (jobs - job) as u64));

@@ -16,6 +16,7 @@ mod outcome_json;
 mod pace;
 mod page;
 mod progress;
+mod regret;
 #[cfg(feature = "cli")]
 mod replay;
 mod run_page;

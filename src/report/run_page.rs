@@ -4,15 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::device::DeviceId;
-use crate::report::Page;
 use crate::report::chart::{
     About, Axis, DataTable, Figure, Gantt, GanttSpan, Level, Point, Scatter, Series, StepChart, Unit,
 };
 use crate::report::figures::{bytes, counted, time, time_ms, whole};
+use crate::report::{Page, regret};
 use crate::timeline::{JobLine, Span, Timeline};
-
-/// Jobs with the largest regret that are listed.
-const WORST: usize = 10;
 
 /// Failed jobs that are listed.
 const FAILED_MAX: usize = 500;
@@ -37,12 +34,16 @@ pub fn run_page(timeline: &Timeline, about: &RunAbout) -> String {
     summary(&mut page, timeline, about);
     page.section("Who worked when");
     page.figure(&run_gantt(timeline));
-    page.section("Memory and queue");
-    page.figure(&memory(timeline));
+    let reserves = timeline.memory.iter().any(|(_, level)| *level > 0);
+    page.section(if reserves { "Memory and queue" } else { "Queue" });
+    // Most jobs need next to nothing.
+    if reserves {
+        page.figure(&memory(timeline));
+    }
     page.figure(&queue(timeline));
     page.section("Predicted and achieved");
     page.figure(&predictions(timeline));
-    regret(&mut page, timeline);
+    regret::section(&mut page, &timeline.jobs);
     failures(&mut page, &timeline.jobs);
     page.finish()
 }
@@ -203,18 +204,24 @@ fn queue(timeline: &Timeline) -> Figure {
 
 fn predictions(timeline: &Timeline) -> Figure {
     let mut groups: BTreeMap<String, Vec<Point>> = BTreeMap::new();
-    for job in timeline.jobs.iter().filter(|job| job.cause.is_none()) {
-        if let Some(predicted) = job.predicted_ms {
-            let group = format!("{} on {}", job.kind, job.ran_on);
-            groups.entry(group).or_default().push(Point::at(predicted, job.achieved_ms));
-        }
+    for job in &timeline.jobs {
+        let Some(foreseen) = &job.foreseen else { continue };
+        // Of a split, waiting is told apart nowhere.
+        let (predicted_ms, achieved_ms) = match (foreseen.run_ms, job.own_ms) {
+            (Some(run_ms), Some(own_ms)) => (run_ms, own_ms),
+            (None, _) if job.ran_on == "split" => (foreseen.end_ms, job.since_plan_ms),
+            _ => continue,
+        };
+        let group = format!("{} on {}", job.kind, job.ran_on);
+        groups.entry(group).or_default().push(Point::at(predicted_ms, achieved_ms));
     }
     let scatter = Scatter {
         about: About::new(
             "predictions",
             "Predicted against achieved",
-            "Each job once: on the line it took what was predicted, above it longer. Within 30 % is shaded. Waiting is left out, and so \
-             are irregular jobs, which are not predicted.",
+            "Each job once: on the line it took what was predicted, above it longer. Within 30 % is shaded. What counts is the time with its \
+             lanes to itself: neither waiting nor what other jobs did on them meanwhile; of a split, all from its plan to its end. Left out \
+             are irregular jobs, which are not predicted, and jobs with which other devices helped.",
         ),
         x: Axis::log("predicted", Unit::Ms),
         y: Axis::log("achieved", Unit::Ms),
@@ -222,48 +229,6 @@ fn predictions(timeline: &Timeline) -> Figure {
         within: WITHIN,
     };
     scatter.draw()
-}
-
-fn regret(page: &mut Page, timeline: &Timeline) {
-    page.section("Regret");
-    let weighed = timeline.jobs.iter().filter(|job| job.predicted_ms.is_some()).count();
-    let sum: f64 = timeline.jobs.iter().map(|job| job.regret_ms).sum();
-    page.paragraph(
-        "How much longer jobs took than the best of the other choices was predicted to take: what another choice might have saved. \
-         A prediction is no measurement, so a little regret is noise.",
-    );
-    let achieved: f64 = timeline.jobs.iter().filter(|job| job.predicted_ms.is_some()).map(|job| job.achieved_ms).sum();
-    let share = if achieved > 0.0 { Unit::Share.show(sum / achieved) } else { "-".to_owned() };
-    page.facts([
-        ("jobs with a prediction", whole(weighed as u64)),
-        ("regret of all", time_ms(sum)),
-        ("of what they took", share),
-    ]);
-    let mut worst: Vec<&JobLine> = timeline.jobs.iter().filter(|job| job.regret_ms > 0.0).collect();
-    worst.sort_by(|a, b| b.regret_ms.total_cmp(&a.regret_ms).then(a.index.cmp(&b.index)));
-    if weighed == 0 {
-        return page.paragraph("Nothing was predicted, so that nothing can be held against what jobs took.");
-    }
-    if worst.is_empty() {
-        return page.paragraph("No job took longer than another choice was predicted to take.");
-    }
-    let mut table = DataTable::new(["job", "kind", "ran on", "took", "predicted", "regret", "why it ran there"]);
-    for job in worst.iter().take(WORST) {
-        table.row([
-            job.id.to_string(),
-            job.kind.to_owned(),
-            job.ran_on.clone(),
-            time_ms(job.achieved_ms),
-            job.predicted_ms.map_or_else(|| "-".to_owned(), time_ms),
-            time_ms(job.regret_ms),
-            job.reason.as_deref().unwrap_or("-").to_owned(),
-        ]);
-    }
-    let rest = worst.len().saturating_sub(WORST);
-    if rest > 0 {
-        table.note = format!("{} more with less regret.", counted(rest as u64, "job", "jobs"));
-    }
-    page.table("Jobs with the largest regret", &table);
 }
 
 fn failures(page: &mut Page, jobs: &[JobLine]) {
@@ -279,7 +244,7 @@ fn failures(page: &mut Page, jobs: &[JobLine]) {
     page.table("Causes", &table);
     let mut table = DataTable::new(["job", "kind", "cause", "ran on", "took", "waited", "what went wrong"]);
     for (job, cause) in failed.iter().take(FAILED_MAX) {
-        let took = time_ms(job.achieved_ms);
+        let took = time_ms(job.took_ms);
         table.row([
             job.id.to_string(),
             job.kind.to_owned(),
@@ -330,32 +295,31 @@ mod tests {
     }
 
     #[test]
-    fn the_regret_of_all_is_the_sum_of_each_and_the_worst_come_first() {
-        let timeline = timeline(2, 100);
-        let page = run_page(&timeline, &RunAbout::default());
-        let sum: f64 = timeline.jobs.iter().map(|job| job.regret_ms).sum();
-        assert!(page.contains(&format!("<dt>regret of all</dt><dd>{}</dd>", time_ms(sum))));
-        let worst = timeline.jobs.iter().map(|job| job.regret_ms).fold(0.0, f64::max);
-        let table = &page[page.find("Jobs with the largest regret").unwrap()..];
-        assert!(table.contains(&time_ms(worst)) && table.contains("reason of &lt;"));
-        assert_eq!(table.matches("reason of").count(), 5);
-    }
-
-    #[test]
     fn a_failure_says_what_went_wrong() {
         let page = run_page(&timeline(2, 100), &RunAbout::default());
         assert_eq!(page.matches("<td>it ran for longer than &lt;1 s&gt;</td>").count(), 2);
     }
 
     #[test]
-    fn where_nothing_was_predicted_nothing_is_praised() {
+    fn where_no_job_reserved_memory_there_is_no_empty_picture_of_it() {
         let mut timeline = timeline(2, 100);
-        timeline.jobs.iter_mut().for_each(|job| (job.predicted_ms, job.regret_ms) = (None, 0.0));
+        timeline.memory.iter_mut().for_each(|(_, level)| *level = 0);
         let page = run_page(&timeline, &RunAbout::default());
-        assert!(page.contains("Nothing was predicted") && !page.contains("No job took longer"));
-        timeline.jobs[0].predicted_ms = Some(1.0);
-        let page = run_page(&timeline, &RunAbout::default());
-        assert!(!page.contains("Nothing was predicted") && page.contains("No job took longer"));
+        assert!(!page.contains("<figure id=\"memory\">") && page.contains("<h2>Queue</h2>"));
+    }
+
+    #[test]
+    fn predictions_are_drawn_beside_what_jobs_took_of_their_own_lanes() {
+        let mut timeline = timeline(1, 2);
+        timeline.jobs.truncate(1);
+        // It waited for the others for most of its time.
+        timeline.jobs[0].own_ms = Some(7.0);
+        timeline.jobs[0].since_plan_ms = 999.0;
+        let drawn = predictions(&timeline).svg();
+        assert!(drawn.contains("7.00 ms") && !drawn.contains("999 ms"), "{drawn}");
+        timeline.jobs[0].own_ms = None;
+        let helped = predictions(&timeline).svg();
+        assert!(!helped.contains("7.00 ms"), "{helped}");
     }
 
     #[test]

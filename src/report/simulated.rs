@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::report::figures::{counted, time};
-use crate::report::{Align, Style, Table};
+use crate::report::{Align, Style, Table, visible};
 use crate::simulate::Simulated;
 
 /// A simulated run, and beside what it stands.
@@ -41,7 +41,7 @@ pub struct LeftOut {
 /// The runs of one job file as a table.
 pub fn simulated_text(rows: &[SimulatedRow<'_>], style: Style) -> String {
     let Some(first) = rows.first() else { return String::new() };
-    let heading = format!("{}: {}", first.jobs, counted(first.run.jobs, "job", "jobs"));
+    let heading = format!("{}: {}", visible(first.jobs), counted(first.run.jobs, "job", "jobs"));
     let mut text = format!("{}\n", style.strong(&heading));
     let right = Align::Right;
     let mut head = vec![("machine", Align::Left), ("policy", Align::Left), ("makespan", right), ("above bound", right)];
@@ -56,7 +56,7 @@ pub fn simulated_text(rows: &[SimulatedRow<'_>], style: Style) -> String {
         let cpu = run.devices.first().map_or(0.0, |device| device.share);
         let gpus = run.devices.iter().skip(1).map(|device| device.share).sum::<f64>();
         let mut cells = vec![
-            machine_name(rows, row.machine).to_owned(),
+            visible(machine_name(rows, row.machine)).into_owned(),
             row.policy.to_owned(),
             time(run.makespan),
             percent(run.above_bound()),

@@ -1,15 +1,23 @@
 //! What is written down of a simulated run while it goes on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::device::DeviceId;
 use crate::engine::RanOn;
-use crate::engine::dispatch::Ticket;
+use crate::engine::dispatch::{JobReport, Ticket};
 use crate::job::Cause;
 use crate::plan::Plan;
 use crate::simulate::outcome::{DeviceUse, Waiting, duration};
 use crate::simulate::{Machine, SimJob};
-use crate::timeline::{JobLine, Judged, Levels, Span, Timeline, Track, beginning};
+use crate::timeline::{Foreseen, JobLine, Levels, Span, Timeline, Track, beginning};
+
+/// What was planned of a job that has ended, and what became of that.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Planned<'a> {
+    pub plan: &'a Plan,
+    pub report: &'a JobReport,
+}
 
 /// What is written down.
 #[derive(Debug)]
@@ -96,13 +104,21 @@ impl Record {
     }
 
     /// A job has ended.
-    pub fn ended(&mut self, job: &SimJob, at: u32, ran_on: RanOn, began_ms: f64, now_ms: f64, plan: Option<&Plan>) {
+    pub fn ended(
+        &mut self,
+        job: &SimJob,
+        at: u32,
+        ran_on: RanOn,
+        began_ms: f64,
+        now_ms: f64,
+        planned: Option<Planned<'_>>,
+    ) {
         self.jobs += 1;
         if let Some(timeline) = &mut self.timeline {
             let ready_ms = self.ready_ms[at as usize];
-            let achieved_ms = (now_ms - began_ms).max(0.0);
-            let Judged { predicted_ms, regret_ms, reason } =
-                plan.map_or_else(Judged::default, |plan| Judged::of(plan, achieved_ms));
+            let foreseen = planned.and_then(|planned| Foreseen::of(planned.plan));
+            let ms = |time: Duration| time.as_secs_f64() * 1e3;
+            let own = planned.and_then(|planned| planned.report.own);
             timeline.jobs.push(JobLine {
                 index: job.index,
                 id: job.id.clone(),
@@ -113,10 +129,10 @@ impl Record {
                 submitted: duration(ready_ms),
                 queued: duration(began_ms - ready_ms),
                 ended: duration(now_ms),
-                predicted_ms,
-                achieved_ms,
-                regret_ms,
-                reason,
+                took_ms: (now_ms - began_ms).max(0.0),
+                own_ms: own.filter(|_| foreseen.as_ref().is_some_and(|seen| seen.is_on(ran_on))).map(ms),
+                since_plan_ms: planned.map_or(0.0, |planned| ms(planned.report.took)),
+                foreseen: foreseen.map(Arc::new),
             });
         }
     }
@@ -138,10 +154,10 @@ impl Record {
             submitted: duration(submitted_ms),
             queued: duration(now_ms - submitted_ms),
             ended: duration(now_ms),
-            predicted_ms: None,
-            achieved_ms: 0.0,
-            regret_ms: 0.0,
-            reason: None,
+            took_ms: 0.0,
+            own_ms: None,
+            since_plan_ms: 0.0,
+            foreseen: None,
         });
     }
 

@@ -21,12 +21,12 @@ use crate::engine::stream::Streams;
 use crate::job::DeviceChoice;
 use crate::kernels::Work;
 use crate::model::Model;
-use crate::plan::{DeviceState, Plan, Policy};
+use crate::plan::{DeviceState, Policy};
 use crate::simulate::bound::lower_bound_ms;
 use crate::simulate::clock::Clock;
 use crate::simulate::outcome::duration;
 use crate::simulate::queues::{Gates, Line, Queues};
-use crate::simulate::record::Record;
+use crate::simulate::record::{Planned, Record};
 use crate::simulate::teach::{devices, teach};
 use crate::simulate::truth::Truth;
 use crate::simulate::{Machine, SimJob, SimWork, Simulated};
@@ -329,10 +329,10 @@ impl<'a> Run<'a> {
         self.record.begun(job, self.clock.now_ms());
     }
 
-    fn finish(&mut self, at: u32, ran_on: RanOn, began_ms: f64, plan: Option<&Plan>) {
+    fn finish(&mut self, at: u32, ran_on: RanOn, began_ms: f64, planned: Option<Planned<'_>>) {
         let now_ms = self.clock.now_ms();
         self.last_ms = now_ms;
-        self.record.ended(&self.jobs[at as usize], at, ran_on, began_ms, now_ms, plan);
+        self.record.ended(&self.jobs[at as usize], at, ran_on, began_ms, now_ms, planned);
         for child in self.gates.end(at) {
             self.enqueue(child);
         }

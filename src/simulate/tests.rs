@@ -263,9 +263,9 @@ fn the_queue_of_a_timeline_holds_jobs_until_they_begin_and_plans_say_what_is_reg
         let expected = timeline.jobs.iter().filter(|line| line.submitted <= at && began(line) > at).count();
         assert!(waiting.abs_diff(expected as u64) <= 1, "{at:?}: {waiting} {expected}");
     }
-    assert!(timeline.jobs.iter().any(|line| line.regret_ms > 0.0));
     for line in &timeline.jobs {
-        assert_eq!(line.reason.is_some(), line.regret_ms > 0.0, "{line:?}");
+        let foreseen = line.foreseen.as_ref().unwrap_or_else(|| panic!("{line:?}"));
+        assert!(line.since_plan_ms > 0.0 && !foreseen.others.is_empty() && !foreseen.reason.is_empty(), "{line:?}");
     }
 }
 
@@ -290,4 +290,21 @@ fn the_bound_knows_the_latency_of_a_gpu() {
     jobs.iter_mut().for_each(|job| job.device = Some(DeviceChoice::Gpu));
     let run = simulate(&jobs, &machine(2, vec![slow]), &Options::default());
     assert!(run.lower_bound.as_millis() >= 499 && run.lower_bound <= run.makespan.mul_f64(1.000_001), "{run:?}");
+}
+
+/// However long a job is, it costs no more than some ten thousand chunks; and one of few chunks is cut as it is in a run.
+#[test]
+fn a_job_of_a_thousand_years_is_simulated_in_a_moment() {
+    for units in [1_u64 << 40, 1 << 50, u64::MAX] {
+        let jobs = [kernel(0, work(units, 1.0))];
+        for hidden_truth in [None, Some(1)] {
+            let options = Options { hidden_truth, ..Options::default() };
+            let run = simulate(&jobs, &machine(4, vec![gpu(10.0)]), &options);
+            assert!(run.chunks <= 30_000, "{units}: {} chunks", run.chunks);
+            assert!(hidden_truth.is_some() || run.above_bound() < 0.05, "{units}: {run:?}");
+        }
+    }
+    let short = simulate(&[kernel(0, work(1 << 36, 1.0))], &machine(4, vec![]), &Options::default());
+    let least = short.makespan.as_millis() as u64 * 4 / 101;
+    assert!(short.chunks >= least, "{} chunks of 100 ms at most", short.chunks);
 }

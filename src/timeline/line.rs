@@ -4,26 +4,88 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::JobLine;
-use crate::engine::Outcome;
-use crate::plan::{Candidate, Plan};
+use crate::device::DeviceId;
+use crate::engine::{Outcome, RanOn};
+use crate::plan::{Candidate, Choice, Plan, Prediction};
 use crate::report::chosen;
-use crate::report::figures::time_ms;
 
 /// Of what went wrong, characters that are kept.
 const MESSAGE_CHARS: usize = 300;
 
+/// What a plan foresaw.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Foreseen {
+    /// What was chosen.
+    pub choice: Choice,
+    /// How long that was predicted to take, from the plan to the end, waiting included.
+    pub end_ms: f64,
+    /// And how long of that it was to run; `None` for a split, of which waiting is not told apart.
+    pub run_ms: Option<f64>,
+    /// The best of the other choices on each device by itself, allowed or not: when it was predicted to end.
+    pub others: Vec<(Choice, Prediction)>,
+    /// Why it was chosen.
+    pub reason: String,
+}
+
+/// The plan that was looked at last: jobs of a batch share theirs.
+pub(crate) type LastPlan = Option<(Arc<Plan>, Option<Arc<Foreseen>>)>;
+
+impl Foreseen {
+    /// Of a plan; `None` where nothing was predicted.
+    pub fn of(plan: &Plan) -> Option<Self> {
+        let taken = chosen(plan)?;
+        let end_ms = taken.predicted?.ms;
+        let is_split = matches!(taken.choice, Choice::Split { .. });
+        let mut others: Vec<(Choice, Prediction)> = Vec::new();
+        // A split is a choice of the moment: nobody can say how its parts would have fallen elsewhere.
+        let alone = |other: &&Candidate| !matches!(other.choice, Choice::Split { .. }) && !std::ptr::eq(*other, taken);
+        for other in plan.candidates.iter().filter(alone) {
+            let Some(predicted) = other.predicted else { continue };
+            match others.iter_mut().find(|(known, _)| device_of(known) == device_of(&other.choice)) {
+                Some((_, best)) if best.ms <= predicted.ms => {}
+                Some(best) => *best = (other.choice.clone(), predicted),
+                None => others.push((other.choice.clone(), predicted)),
+            }
+        }
+        Some(Self {
+            choice: plan.choice.clone(),
+            end_ms,
+            run_ms: (!is_split).then_some((end_ms - taken.waiting_ms).max(0.0)),
+            others,
+            reason: plan.reason.clone(),
+        })
+    }
+
+    /// Whether what was chosen is where it ran.
+    pub fn is_on(&self, ran_on: RanOn) -> bool {
+        match (device_of(&self.choice), ran_on) {
+            (Some(device), RanOn::One(other)) => device == other,
+            (None, RanOn::Split) => true,
+            _ => false,
+        }
+    }
+}
+
+/// The device of a choice; `None` for a split.
+pub(crate) fn device_of(choice: &Choice) -> Option<DeviceId> {
+    match choice {
+        Choice::Cpu { .. } => Some(DeviceId::Cpu),
+        Choice::Gpu { index } => Some(DeviceId::Gpu(*index)),
+        Choice::Split { .. } => None,
+    }
+}
+
 impl JobLine {
     /// The line of a job that ended `ended` after the begin of the run.
-    ///
-    /// Its regret is how much longer it took than the best of the other choices was predicted to take, waiting left out of both:
-    /// a choice that was not allowed (`--device cpu` leaves out the GPUs) counts as well.
-    pub fn of(outcome: &Outcome, ended: Duration) -> Self {
+    pub(crate) fn of(outcome: &Outcome, ended: Duration, last: &mut LastPlan) -> Self {
         let timings = &outcome.timings;
-        let achieved_ms = timings.predictable().as_secs_f64() * 1e3;
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
         // How long something took that did not come to its end says nothing of a prediction.
-        let plan = outcome.plan.as_deref().filter(|_| outcome.result.is_ok());
-        let Judged { predicted_ms, regret_ms, reason } =
-            plan.map_or_else(Judged::default, |plan| Judged::of(plan, achieved_ms));
+        let foreseen = outcome.plan.as_ref().filter(|_| outcome.result.is_ok()).and_then(|plan| match last {
+            Some((known, foreseen)) if Arc::ptr_eq(known, plan) => foreseen.clone(),
+            _ => last.insert((plan.clone(), Foreseen::of(plan).map(Arc::new))).1.clone(),
+        });
+        let as_planned = foreseen.as_ref().is_some_and(|foreseen| foreseen.is_on(outcome.ran_on));
         Self {
             index: outcome.index,
             id: outcome.id.clone(),
@@ -34,34 +96,11 @@ impl JobLine {
             submitted: ended.saturating_sub(timings.total),
             queued: timings.queued,
             ended,
-            predicted_ms,
-            achieved_ms,
-            regret_ms,
-            reason,
+            took_ms: ms(timings.predictable()),
+            own_ms: timings.own.filter(|_| as_planned).map(ms),
+            since_plan_ms: ms(timings.since_plan),
+            foreseen,
         }
-    }
-}
-
-/// What a job took, beside its plan.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Judged {
-    /// What its plan predicted that it takes, waiting left out.
-    pub predicted_ms: Option<f64>,
-    pub regret_ms: f64,
-    pub reason: Option<Arc<str>>,
-}
-
-impl Judged {
-    /// Of a job that took so long, waiting left out.
-    pub fn of(plan: &Plan, achieved_ms: f64) -> Self {
-        let other = best_other(plan);
-        let regret_ms = other.map_or(0.0, |(_, other_ms)| (achieved_ms - other_ms).max(0.0));
-        let reason = other.filter(|_| regret_ms > 0.0).map(|(other, other_ms)| {
-            let (reason, takes) = (&plan.reason, time_ms(other_ms));
-            let reason = if reason.is_empty() { String::new() } else { format!("{reason}; ") };
-            format!("{reason}{} was predicted to take {takes} once it begins", other.choice).into()
-        });
-        Self { predicted_ms: chosen(plan).and_then(runs_ms), regret_ms, reason }
     }
 }
 
@@ -73,44 +112,47 @@ pub(crate) fn beginning(message: &str) -> Arc<str> {
     }
 }
 
-/// How long a choice is predicted to take once it has begun, in milliseconds.
-fn runs_ms(candidate: &Candidate) -> Option<f64> {
-    candidate.predicted.map(|predicted| (predicted.ms - candidate.waiting_ms).max(0.0))
-}
-
-/// The best of the choices that were not taken, and how long it is predicted to take, in milliseconds.
-fn best_other(plan: &Plan) -> Option<(&Candidate, f64)> {
-    let taken = chosen(plan)?;
-    let others = plan.candidates.iter().filter(|other| !std::ptr::eq(*other, taken));
-    others.filter_map(|other| Some((other, runs_ms(other)?))).min_by(|a, b| a.1.total_cmp(&b.1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::report::examples::{failed, plan, succeeded};
 
     #[test]
-    fn a_line_sets_what_it_took_beside_its_prediction_and_the_best_of_the_others() {
+    fn a_line_keeps_what_was_foreseen_of_its_own_time_and_of_every_end() {
         // It took 3003 ms on gpu:0, for which 2800 were predicted, 250 of them waiting, and 8400 for the CPU.
-        let line = JobLine::of(&succeeded(), Duration::from_secs(5));
-        assert_eq!((line.predicted_ms, line.regret_ms, line.cause), (Some(2550.0), 0.0, None));
-        assert_eq!(line.reason, None);
-        assert!((line.achieved_ms - 3003.0).abs() < 0.01, "{}", line.achieved_ms);
+        let line = JobLine::of(&succeeded(), Duration::from_secs(5), &mut None);
+        let foreseen = line.foreseen.unwrap();
+        assert_eq!((foreseen.end_ms, foreseen.run_ms, line.cause), (2800.0, Some(2550.0), None));
+        let others: Vec<_> = foreseen.others.iter().map(|(choice, end)| (choice.clone(), end.ms)).collect();
+        assert_eq!(others, [(Choice::Cpu { threads: 8 }, 8400.0)], "waiting is part of it, and no split is there");
+        assert_eq!((line.own_ms, line.since_plan_ms), (Some(3003.0), 3004.0));
+        assert!((line.took_ms - 3003.0).abs() < 0.01, "{}", line.took_ms);
         assert_eq!(line.submitted, Duration::from_secs(5) - succeeded().timings.total);
-        let mut worse = plan();
-        worse.candidates[1].predicted.as_mut().unwrap().ms = 2900.0;
-        worse.candidates[1].waiting_ms = 1000.0;
-        let line = JobLine::of(&Outcome { plan: Some(Arc::new(worse)), ..succeeded() }, Duration::from_secs(5));
-        assert!((line.regret_ms - (line.achieved_ms - 1900.0)).abs() < 1e-9, "{}", line.regret_ms);
-        let reason = "gpu:0 is predicted to end 3.0x sooner than cpu, 8 threads; cpu, 8 threads was predicted to take 1.90 s once it begins";
-        assert_eq!(line.reason.as_deref(), Some(reason));
+    }
+
+    #[test]
+    fn what_ran_elsewhere_than_planned_is_held_against_no_prediction_of_its_own_time() {
+        let helped = Outcome { ran_on: RanOn::Split, ..succeeded() };
+        let line = JobLine::of(&helped, Duration::from_secs(5), &mut None);
+        assert_eq!(line.own_ms, None);
+        assert!(line.foreseen.is_some());
+    }
+
+    #[test]
+    fn of_several_choices_on_one_device_the_best_is_kept() {
+        let mut several = plan();
+        let mut fewer = several.candidates[1].clone();
+        fewer.choice = Choice::Cpu { threads: 1 };
+        fewer.predicted.as_mut().unwrap().ms = 3100.0;
+        several.candidates.push(fewer);
+        let others = Foreseen::of(&several).unwrap().others;
+        assert!(matches!(&others[..], [(Choice::Cpu { threads: 1 }, end)] if end.ms == 3100.0), "{others:?}");
     }
 
     #[test]
     fn a_job_that_failed_has_its_cause_and_no_prediction() {
-        let line = JobLine::of(&failed(), Duration::from_secs(1));
-        assert_eq!((line.cause, line.predicted_ms, line.regret_ms), (Some("bad_input"), None, 0.0));
+        let line = JobLine::of(&failed(), Duration::from_secs(1), &mut None);
+        assert_eq!((line.cause, line.foreseen), (Some("bad_input"), None));
         assert_eq!(line.ran_on, "none");
         assert_eq!(line.message.as_deref(), failed().result.err().map(|error| error.message).as_deref());
     }

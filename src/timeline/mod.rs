@@ -11,7 +11,8 @@ use std::time::Duration;
 use crate::device::DeviceId;
 
 pub use levels::Levels;
-pub(crate) use line::{Judged, beginning};
+pub use line::Foreseen;
+pub(crate) use line::{LastPlan, beginning, device_of};
 pub use thin::join_neighbours;
 
 /// All of it.
@@ -91,12 +92,13 @@ pub struct JobLine {
     pub queued: Duration,
     /// When it ended.
     pub ended: Duration,
-    /// What its plan predicted that it takes, waiting left out; `None` where nothing was predicted.
-    pub predicted_ms: Option<f64>,
-    /// What that took.
-    pub achieved_ms: f64,
-    /// How much longer it took than the best of the other choices was predicted to take, waiting left out; 0 where none was.
-    pub regret_ms: f64,
-    /// Why its plan chose what it chose, and which other choice was predicted to be better; `None` where nothing is regretted.
-    pub reason: Option<Arc<str>>,
+    /// What it took, waiting left out.
+    pub took_ms: f64,
+    /// What it took with its lanes to itself: the time of its chunks by the lanes that its plan gave it. `None` where it ran elsewhere than
+    /// planned, or on several devices.
+    pub own_ms: Option<f64>,
+    /// From its plan to its end, waiting included.
+    pub since_plan_ms: f64,
+    /// What its plan foresaw; `None` where nothing was predicted, or it failed.
+    pub foreseen: Option<Arc<Foreseen>>,
 }

@@ -246,3 +246,68 @@ fn commands_whose_time_was_learned_take_that_and_not_the_one_that_is_told() {
         "{after}"
     );
 }
+
+/// The share of their time that jobs lost by the report of a simulated run, in per cent.
+fn regret_percent(jobs: &str, machine: &str, policy: &str) -> f64 {
+    let (folder, _) = file("x", "");
+    let page = folder.path().join("run.html");
+    tandem(&["simulate", jobs, "--machine", machine, "--policy", policy, "--report", page.to_str().unwrap()]).expect(0);
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, share) = page.split_once("<dt>of their time from plan to end</dt><dd>").expect("a share");
+    share.split_once(" %").expect("in per cent").0.parse().unwrap()
+}
+
+#[test]
+fn a_good_schedule_regrets_little_and_a_bad_one_much() {
+    let (folder, path) = file("jobs.jsonl", "");
+    let range = |n: u64| {
+        let from = 1_000_000_000_000 + n * 1_000_000_000;
+        format!("{{\"kind\":\"primes\",\"range\":[\"{from}\",\"{}\"],\"count\":true}}\n", from + 500_000_000)
+    };
+    std::fs::write(&path, (0..40).map(range).collect::<String>()).unwrap();
+    // A GPU that is as slow as one of eight threads.
+    let slow = machine(folder.path(), "slow", 8, 0.9, &[(1.0, 20e9, 100.0)]);
+    let [auto, gpu] = ["auto", "gpu"].map(|policy| regret_percent(&path, &slow, policy));
+    assert!(auto < 3.0 && gpu > 50.0, "auto {auto} %, gpu {gpu} %");
+    // Within 1 % of what no schedule can beat.
+    let workstation = format!("{}/examples/machines/workstation.json", env!("CARGO_MANIFEST_DIR"));
+    let [auto, gpu] = ["auto", "gpu"].map(|policy| regret_percent(&example("mixed"), &workstation, policy));
+    assert!(auto < 8.0 && gpu > 50.0, "auto {auto} %, gpu {gpu} %");
+}
+
+#[test]
+fn threads_bound_those_of_a_machine_file_and_its_name_does_nothing_to_a_terminal() {
+    let (folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"range\":[0,\"1e12\"]}\n");
+    let eight = machine(folder.path(), "eight", 8, 1.0, &[]);
+    let makespan = |args: &[&str]| {
+        let all = [&["simulate", &path, "--machine", &eight, "--json"], args].concat();
+        tandem(&all).expect(0).json()[0]["makespan_ms"].as_f64().unwrap()
+    };
+    let (all, two) = (makespan(&[]), makespan(&["--threads", "2"]));
+    assert!((two / all - 4.0).abs() < 0.1, "{two} {all}");
+    assert_eq!(makespan(&["--threads", "64"]), all);
+    assert_eq!(makespan(&["--threads", "all"]), all);
+    let text = std::fs::read_to_string(&eight).unwrap().replace("\"eight\"", "\"\\u001b[31mred\"");
+    let red = write(folder.path(), "red.json", text);
+    let ended = tandem(&["simulate", &path, "--machine", &red]).expect(0);
+    assert!(ended.out.contains("red") && !ended.out.contains('\u{1b}'), "{}", ended.out);
+}
+
+#[test]
+fn a_job_without_end_is_simulated_in_a_moment() {
+    let (folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"range\":[0,\"18446744073709551615\"]}\n");
+    let eight = machine(folder.path(), "eight", 8, 1.0, &[]);
+    let line = &tandem(&["simulate", &path, "--machine", &eight, "--json"]).expect(0).json()[0];
+    assert!(line["chunks"].as_u64().unwrap() < 30_000 && line["above_bound"].as_f64().unwrap() < 0.05, "{line}");
+}
+
+#[test]
+fn files_that_are_not_there_say_what_to_do() {
+    let (folder, path) = file("jobs.jsonl", "{\"kind\":\"fibonacci\",\"n\":1}\n");
+    let err = tandem(&["simulate", &path, "--machine", "nope.json"]).expect(2).err;
+    assert!(err.contains("nope.json: no such file: check the path"), "{err}");
+    let err = tandem(&["replay", "nope.jsonl"]).expect(2).err;
+    assert!(err.contains("nope.jsonl: no such file: check the path"), "{err}");
+    let err = tandem(&["replay", folder.path().to_str().unwrap()]).expect(2).err;
+    assert!(err.contains("a folder holds no recording: `tandem run JOBS --explain --output FILE`"), "{err}");
+}

@@ -134,10 +134,10 @@ fn failed_line((index, id, kind): (u64, &Arc<str>, &'static str), error: JobErro
         submitted: Duration::ZERO,
         queued: Duration::ZERO,
         ended: Duration::ZERO,
-        predicted_ms: None,
-        achieved_ms: 0.0,
-        regret_ms: 0.0,
-        reason: None,
+        took_ms: 0.0,
+        own_ms: None,
+        since_plan_ms: 0.0,
+        foreseen: None,
     };
     (line, error.message)
 }

@@ -190,7 +190,15 @@ impl Coordinator {
         let mut phases = report.phases;
         phases.setup += opening;
         let queued = waited + report.queued;
-        let timings = Timings { queued, phases, opening, total: ticket.submitted.elapsed(), ..Timings::default() };
+        let timings = Timings {
+            queued,
+            phases,
+            opening,
+            total: ticket.submitted.elapsed(),
+            since_plan: report.took,
+            own: report.own,
+            ..Timings::default()
+        };
         let outcome = ticket.ended(result, report.ran_on, timings, report.attempts, Some(plan));
         let shared = self.shared.clone();
         // Rendering an answer can take long: it is no work for the thread that decides.

@@ -7,7 +7,7 @@ use crate::engine::dispatch::lanes::Machine;
 use crate::engine::dispatch::member::Member;
 
 /// No chunk is meant to take longer: cancelling waits for chunks, and drivers have watchdogs.
-const CHUNK_MS_MAX: f64 = 100.0;
+pub(super) const CHUNK_MS_MAX: f64 = 100.0;
 /// The first chunk on a device whose speed is a guess.
 const GUESS_MS_MAX: f64 = 2.0;
 /// And the first one on a device whose speed is predicted is this part of what its fair chunk would be.
@@ -123,7 +123,7 @@ fn wanted(job: &Job, member: &Member, machine: &Machine) -> f64 {
     let power = job.power();
     let sole = power <= member.units_per_ms * 1.000_001;
     let fair = if sole { rest } else { rest * member.units_per_ms / (2.0 * power) };
-    let longest_ms = if member.measured { CHUNK_MS_MAX } else { GUESS_MS_MAX };
+    let longest_ms = if member.measured { job.chunk_ms_max } else { GUESS_MS_MAX };
     let longest = longest_ms * member.units_per_ms;
     let shortest = shortest(job, member);
     // A device that has not shown yet what it can do with this job does not bind itself for long, where others wait.

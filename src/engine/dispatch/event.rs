@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::device::{DeviceError, DeviceId, DeviceInfo, Phases};
 use crate::engine::dispatch::JobReport;
+use crate::engine::dispatch::chunk::CHUNK_MS_MAX;
 use crate::job::{DeviceChoice, JobError};
 use crate::kernels::Work;
 use crate::plan::{Part, Plan, Power};
@@ -63,6 +64,8 @@ pub struct Admission {
     pub policy: DeviceChoice,
     /// Devices that it runs on, by the plan.
     pub(super) active: Vec<DeviceId>,
+    /// How long a chunk is meant to take at most, in milliseconds.
+    pub(super) chunk_ms_max: f64,
     /// What each device is predicted to do, reserves among them.
     pub(super) powers: Vec<Power>,
     /// What is run elsewhere to learn.
@@ -81,9 +84,20 @@ impl Admission {
             passes: work.passes.max(1),
             policy,
             active: plan.powers.iter().map(|power| power.device).filter(|device| plan.choice.uses(*device)).collect(),
+            chunk_ms_max: CHUNK_MS_MAX,
             powers: plan.powers.clone(),
             probe: plan.probe.clone(),
         }
+    }
+
+    /// Lets chunks be longer than they are meant to be, where there would be far more than so many of them in a pass.
+    pub fn with_chunks_at_most(mut self, chunks: f64) -> Self {
+        let active = || self.powers.iter().filter(|power| self.active.contains(&power.device));
+        let lanes: f64 = active().map(|power| f64::from(power.lanes)).sum();
+        let units_per_ms: f64 = active().map(|power| f64::from(power.lanes) * power.units_per_ms).sum();
+        let lane_ms = self.units as f64 / units_per_ms.max(1e-12) * lanes;
+        self.chunk_ms_max = CHUNK_MS_MAX.max(lane_ms / chunks);
+        self
     }
 }
 

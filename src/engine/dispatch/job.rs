@@ -49,6 +49,7 @@ pub(super) struct Job {
     pub(super) units: u64,
     pub(super) granularity: u64,
     pub(super) bytes_per_unit: f64,
+    pub(super) chunk_ms_max: f64,
     pub(super) passes: u32,
     pub(super) members: Vec<Member>,
     /// Whether it has more than one chunk, in one pass or several.
@@ -117,6 +118,7 @@ impl Job {
             units: admission.units,
             granularity: admission.granularity.max(1),
             bytes_per_unit: admission.bytes_per_unit,
+            chunk_ms_max: admission.chunk_ms_max,
             passes: admission.passes,
             members,
             is_wide: admission.units > admission.granularity || admission.passes > 1,

@@ -28,6 +28,11 @@ pub struct JobReport {
     pub attempts: u32,
     /// From its admission to its first chunk.
     pub queued: Duration,
+    /// From its admission to its end.
+    pub took: Duration,
+    /// What it would have taken with its lanes to itself: the time of its chunks by the lanes that could fold them; `None` where several
+    /// devices did.
+    pub own: Option<Duration>,
     /// Summed over devices and lanes, scaled down to the time from its first chunk to its end.
     pub phases: Phases,
     /// For the model; empty where the job failed.
@@ -88,7 +93,17 @@ impl Job {
             }
         }
         let queued = begun.saturating_sub(self.admitted);
-        JobReport { ran_on, attempts: self.attempts, queued, phases, runs }
+        let took = now.saturating_sub(self.admitted);
+        let own = matches!(ran_on, RanOn::One(_)).then(|| self.own());
+        JobReport { ran_on, attempts: self.attempts, queued, took, own, phases, runs }
+    }
+
+    /// The time of its chunks by the lanes that could fold them.
+    fn own(&self) -> Duration {
+        let granules = u32::try_from(self.units.div_ceil(self.granularity)).unwrap_or(u32::MAX);
+        let by = |busy: Duration, lanes: u32| busy / lanes.min(granules).max(1);
+        let members = self.members.iter().map(|member| by(member.done.busy, member.lanes));
+        members.chain(self.probe.iter().map(|probe| by(probe.done.busy, probe.lanes))).sum()
     }
 
     fn measured(&self, member: &Member, done: &Done, took: Duration, units: u64) -> Measured {

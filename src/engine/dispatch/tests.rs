@@ -33,6 +33,7 @@ pub(super) fn admission(
         passes: 1,
         policy,
         active: active.to_vec(),
+        chunk_ms_max: chunk::CHUNK_MS_MAX,
         powers: powers.to_vec(),
         probe: None,
     }

@@ -5,7 +5,7 @@ use crate::engine::RanOn;
 use crate::engine::dispatch::{Action, Event, JobReport, Ticket};
 use crate::model::ModelKey;
 use crate::simulate::outcome::duration;
-use crate::simulate::record::place;
+use crate::simulate::record::{Planned, place};
 use crate::simulate::run::large::Large;
 use crate::simulate::run::{Busy, Item, Run};
 
@@ -125,7 +125,8 @@ impl Run<'_> {
                 }
                 self.small.forget(self.clock.now_ms());
                 let began_ms = began_ms.unwrap_or(self.clock.now_ms());
-                self.finish(job, report.ran_on, began_ms, plan.as_deref());
+                let planned = plan.as_deref().map(|plan| Planned { plan, report });
+                self.finish(job, report.ran_on, began_ms, planned);
             }
             Some(Item::Short(batch)) => self.end_batch(batch),
             None => {}

@@ -12,6 +12,9 @@ use crate::plan::{Plan, PlanError, PlanRequest, plan};
 use crate::simulate::SimWork;
 use crate::simulate::run::{Item, Run};
 
+/// So many chunks of a job are told apart, more or less: of a job of weeks there would be billions.
+const CHUNKS_MAX: f64 = 10_000.0;
+
 /// A large job that dispatch knows.
 pub(super) struct Large<'a> {
     pub job: u32,
@@ -48,7 +51,7 @@ impl Run<'_> {
         self.large[class as usize] += 1;
         self.reserved_bytes += self.need(at);
         let passes_left = work.passes.max(1);
-        let admission = Admission::new(self.next_key, order, work, &plan, told);
+        let admission = Admission::new(self.next_key, order, work, &plan, told).with_chunks_at_most(CHUNKS_MAX);
         let plan = self.options.timeline.then(|| Box::new(plan));
         let large = Large { job: at, work, class, plan, began_ms: None, passes_left };
         self.items.insert(self.next_key, Item::Large(large));
