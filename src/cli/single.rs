@@ -14,7 +14,7 @@ use crate::cli::stopped::{FAILED, NO_DEVICE};
 use crate::cli::terminal::{print, stderr_style, stdout_style, tell};
 use crate::cli::{Stopped, verify};
 use crate::engine::{CancelFlag, Outcome, OutcomeSink};
-use crate::job::{BindContext, Cause, JobError, JobSpec, Kind, Terms};
+use crate::job::{Cause, JobError, JobSpec, Kind, Terms};
 use crate::report::{Detail, explain, plan_text, visible, visible_lines, write_outcome, write_plan};
 use crate::runner::Runner;
 
@@ -74,10 +74,9 @@ fn run_all(runner: &Arc<Runner>, options: &Options, specs: Vec<JobSpec>) -> Resu
     };
     let (sender, receiver) = mpsc::channel();
     let sink: Arc<dyn OutcomeSink> = Arc::new(Channel(sender));
-    let context = Arc::new(BindContext::default());
     let count = specs.len() as u64;
     for spec in specs {
-        runner.engine().submit(spec, context.clone(), cancel.clone(), sink.clone());
+        runner.engine().submit(spec, runner.context().clone(), cancel.clone(), sink.clone());
     }
     drop(sink);
     let mut exit = Exit::default();
@@ -135,7 +134,7 @@ fn show(outcome: &Outcome, options: &Options, several: bool) -> Result<(), Stopp
 fn dry_run(runner: &Runner, options: &Options, specs: &[JobSpec]) -> Result<ExitCode, Stopped> {
     let mut exit = Exit::default();
     for spec in specs {
-        match runner.engine().plan(&*spec.params, spec.device, &BindContext::default()) {
+        match runner.engine().plan(&*spec.params, spec.device, runner.context()) {
             Ok(plan) => print(|out| {
                 if options.json {
                     write_plan(out, &plan)?;
@@ -154,7 +153,7 @@ fn dry_run(runner: &Runner, options: &Options, specs: &[JobSpec]) -> Result<Exit
 fn verify_all(runner: &Runner, options: &Options, specs: &[JobSpec]) -> Result<ExitCode, Stopped> {
     let mut exit = Exit::default();
     for spec in specs {
-        match runner.engine().verify(&*spec.params, spec.device, &BindContext::default(), verify::seed()) {
+        match runner.engine().verify(&*spec.params, spec.device, runner.context(), verify::seed()) {
             Ok(found) => {
                 print(|out| {
                     if options.json {

@@ -110,6 +110,11 @@ impl Runner {
         &self.engine
     }
 
+    /// What its jobs are bound with.
+    pub fn context(&self) -> &Arc<BindContext> {
+        &self.context
+    }
+
     pub(crate) fn enqueue(&self, job: Job, index: u64, cancel: CancelFlag, sink: Arc<dyn OutcomeSink>) {
         let id = job.id.unwrap_or_else(|| format!("#{}", index + 1).into());
         let spec = JobSpec {

@@ -173,7 +173,7 @@ fn nothing_is_accused_where_others_take_turns_that_are_longer_than_the_job_or_sl
     let of = |found: &Comparison, change| found.compared.iter().filter(|row| row.change == change).count();
     // Two others on two CPUs: a job of a third of a millisecond waits for their turns.
     let old = beside_others(&mut random, 0.0, 0.3, &|_| 1.0);
-    let some = |by: f64| move |at: usize| if at % 2 == 0 { by } else { 1.0 };
+    let some = |by: f64| move |at: usize| if at.is_multiple_of(2) { by } else { 1.0 };
     let found = Comparison::of(&old, &beside_others(&mut random, 2.0, 0.3, &some(8.3)), 0.1).unwrap();
     assert_eq!((of(&found, Change::Regressed), of(&found, Change::Busy)), (0, 20), "seed {seed}");
     assert!(found.is_too_busy_to_tell());
@@ -360,7 +360,7 @@ fn where_others_were_at_work_the_least_of_the_runs_has_to_be_slower_too() {
     let mut new = old.clone();
     for (at, row) in new.rows.iter_mut().step_by(2).enumerate() {
         // All runs but two of half of the rows are three times as long; of half of these, those two as well.
-        let all = if at % 2 == 0 { 0 } else { 2 };
+        let all = if at.is_multiple_of(2) { 0 } else { 2 };
         row.cells[0].runs.iter_mut().skip(all).for_each(|run| run.ms *= 3.0);
     }
     let regressed = |old: &Report, new: &Report| Comparison::of(old, new, 0.1).unwrap().regressions();
