@@ -174,7 +174,7 @@ pub(super) fn outcome(found: &Comparison, max_regression: f64) -> String {
         (Change::NotAgain, "slower at first and not when measured again"),
         (
             Change::Busy,
-            "slower, of which cannot be told on so busy a machine whether it is the program: run again when idle",
+            "slower, but it cannot be told on so busy a machine whether that is the program: run again when idle",
         ),
     ] {
         if excused(change) > 0 {
