@@ -6,14 +6,15 @@
 
 #![allow(clippy::print_stdout)]
 
+mod measure;
+
 use std::hint::black_box;
-use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use tandem::input::{Element, Scratch};
 use tandem::kernels::corr::{CorrAnswer, CorrKernel, CorrPartial, Table};
 use tandem::kernels::{FoldContext, Isa, Kernel, Next};
+
+use measure::{median, on_threads, timed_ms};
 
 /// Rows a chunk: as the engine would cut them, roughly.
 const CHUNK_ROWS: u64 = 1 << 13;
@@ -71,8 +72,8 @@ impl Bench {
         for threads in counts {
             let (mut floats, mut corrs) = (Vec::new(), Vec::new());
             for _ in 0..ROUNDS {
-                floats.push(timed(|| plain_products(self.rows, self.columns, threads)));
-                corrs.push(timed(|| answer(&kernel, threads)));
+                floats.push(timed_ms(|| plain_products(self.rows, self.columns, threads)));
+                corrs.push(timed_ms(|| answer(&kernel, threads)));
             }
             let (float, corr) = (median(floats), median(corrs));
             let pairs = (self.rows * self.columns * (self.columns + 1) / 2) as f64;
@@ -138,7 +139,7 @@ fn sum(values: impl Iterator<Item = f64>) -> f64 {
 fn answer(kernel: &CorrKernel, threads: usize) -> CorrAnswer {
     let mut pass = kernel.first_pass().expect("a pass");
     loop {
-        let merged = on_threads(threads, kernel.work().units, |units, partial: &mut Partial| {
+        let merged = on_threads(threads, kernel.work().units, CHUNK_ROWS, |units, partial: &mut Partial| {
             let mut context = FoldContext { isa: Isa::detect(), scratch: &mut partial.scratch };
             let folded = kernel.fold(&pass, units, &mut context).expect("values in memory");
             match &mut partial.merged {
@@ -165,32 +166,11 @@ struct Partial {
     merged: Option<CorrPartial>,
 }
 
-/// Hands chunks of `len` units to threads, each of which works on a state of its own.
-fn on_threads<S: Default + Send>(threads: usize, len: u64, work: impl Fn(Range<u64>, &mut S) + Sync) -> Vec<S> {
-    let next = AtomicU64::new(0);
-    let worker = || {
-        let mut state = S::default();
-        loop {
-            let start = next.fetch_add(CHUNK_ROWS, Ordering::Relaxed);
-            if start >= len {
-                return state;
-            }
-            work(start..(start + CHUNK_ROWS).min(len), &mut state);
-        }
-    };
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(worker)).collect();
-        let mut states = vec![worker()];
-        states.extend(others.into_iter().map(|other| other.join().expect("a worker that ends")));
-        states
-    })
-}
-
 /// As many float products as there are pairs, from a block that stays in the first cache: 24 x 8 sums at once.
 fn plain_products(rows: usize, columns: usize, threads: usize) -> f64 {
     const BLOCK: usize = 128;
     let tiles = (columns * (columns + 1) / 2).div_ceil(24 * 8);
-    let sums = on_threads(threads, rows as u64, |units, total: &mut f64| {
+    let sums = on_threads(threads, rows as u64, CHUNK_ROWS, |units, total: &mut f64| {
         let block = vec![[1.000_000_1_f64; 32]; BLOCK];
         for _ in 0..tiles {
             let mut start = units.start;
@@ -237,15 +217,4 @@ fn on_isa(block: &[[f64; 32]]) -> f64 {
         }
     }
     tile(block)
-}
-
-fn timed<R>(run: impl FnOnce() -> R) -> f64 {
-    let start = Instant::now();
-    black_box(run());
-    start.elapsed().as_secs_f64() * 1e3
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }

@@ -6,15 +6,20 @@
 
 #![allow(clippy::print_stdout)]
 
+mod measure;
+#[path = "measure/plain_sum.rs"]
+mod plain_sum;
+
 use std::hint::black_box;
-use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use tandem::input::{InMemory, Scratch, Source};
 use tandem::kernels::stats::{Column, Number, StatsAnswer, StatsKernel, StatsPartial, StatsPass, StatsRequest};
 use tandem::kernels::{FoldContext, Isa, Kernel, Next};
+
+use measure::{median, on_threads, timed_ms};
+use plain_sum::{Summed, plain_sum};
 
 /// Units a chunk: as the engine would cut them, roughly.
 const CHUNK_UNITS: u64 = 1 << 20;
@@ -91,7 +96,7 @@ impl Bench {
                 let (mut sums, mut passes) = (Vec::new(), Vec::new());
                 for _ in 0..ROUNDS {
                     sums.push(timed_ms(|| {
-                        on_threads(threads, len, |units, total: &mut f64| {
+                        on_threads(threads, len, CHUNK_UNITS, |units, total: &mut f64| {
                             *total += plain_sum(&plain[units.start as usize..units.end as usize])
                         })
                     }));
@@ -178,7 +183,7 @@ fn answer(kernel: &StatsKernel, threads: usize) -> (StatsAnswer, Vec<f64>) {
 }
 
 fn folded(kernel: &StatsKernel, pass: &StatsPass, threads: usize) -> StatsPartial {
-    let merged = on_threads(threads, kernel.work().units, |units, partial: &mut Partial| {
+    let merged = on_threads(threads, kernel.work().units, CHUNK_UNITS, |units, partial: &mut Partial| {
         let mut context = FoldContext { isa: Isa::detect(), scratch: &mut partial.scratch };
         let folded = kernel.fold(pass, units, &mut context).expect("values in memory");
         match &mut partial.merged {
@@ -196,86 +201,4 @@ fn folded(kernel: &StatsKernel, pass: &StatsPass, threads: usize) -> StatsPartia
 struct Partial {
     scratch: Scratch,
     merged: Option<StatsPartial>,
-}
-
-/// Hands chunks of `len` units to threads, each of which works on a state of its own.
-fn on_threads<S: Default + Send>(threads: usize, len: u64, work: impl Fn(Range<u64>, &mut S) + Sync) -> Vec<S> {
-    let next = AtomicU64::new(0);
-    let worker = || {
-        let mut state = S::default();
-        loop {
-            let start = next.fetch_add(CHUNK_UNITS, Ordering::Relaxed);
-            if start >= len {
-                return state;
-            }
-            work(start..(start + CHUNK_UNITS).min(len), &mut state);
-        }
-    };
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(worker)).collect();
-        let mut states = vec![worker()];
-        states.extend(others.into_iter().map(|other| other.join().expect("a worker that ends")));
-        states
-    })
-}
-
-fn timed_ms<R>(run: impl FnOnce() -> R) -> f64 {
-    let start = Instant::now();
-    black_box(run());
-    start.elapsed().as_secs_f64() * 1e3
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
-}
-
-/// An element that a plain sum adds up in its own type, 64 bits for integers.
-trait Summed: Copy {
-    fn plain(slice: &[Self]) -> f64;
-}
-macro_rules! summed {
-    ($($element:ty => $total:ty, $plus:expr);*) => {$(
-        impl Summed for $element {
-            #[inline(always)]
-            fn plain(slice: &[Self]) -> f64 {
-                let mut lanes = [0 as $total; 64];
-                let steps = slice.chunks_exact(64);
-                let rest = steps.remainder();
-                for step in steps {
-                    for (lane, value) in lanes.iter_mut().zip(step) {
-                        *lane = $plus(*lane, *value as $total);
-                    }
-                }
-                let rest = rest.iter().fold(0 as $total, |total, value| $plus(total, *value as $total));
-                lanes.into_iter().fold(rest, |a, b| $plus(a, b)) as f64
-            }
-        }
-    )*};
-}
-summed!(f32 => f32, |a, b| a + b; f64 => f64, |a, b| a + b; i32 => i64, i64::wrapping_add; i64 => i64, i64::wrapping_add);
-
-/// The plain sum, with the widest instruction set of the machine.
-fn plain_sum<T: Summed>(slice: &[T]) -> f64 {
-    #[cfg(target_arch = "x86_64")]
-    match Isa::detect() {
-        // SAFETY: it was detected.
-        Isa::Avx512 => return unsafe { plain_avx512(slice) },
-        // SAFETY: as above.
-        Isa::Avx2 => return unsafe { plain_avx2(slice) },
-        Isa::Portable => {}
-    }
-    T::plain(slice)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
-fn plain_avx512<T: Summed>(slice: &[T]) -> f64 {
-    T::plain(slice)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn plain_avx2<T: Summed>(slice: &[T]) -> f64 {
-    T::plain(slice)
 }

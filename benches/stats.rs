@@ -7,18 +7,22 @@
 
 #![allow(clippy::print_stdout)]
 
+mod measure;
+#[path = "measure/plain_sum.rs"]
+mod plain_sum;
+
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{BufWriter, Write};
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use tandem::input::{Format, Header, InMemory, InputSpec, Location, Scratch, Source};
 use tandem::kernels::stats::{Column, Number, StatsAnswer, StatsKernel, StatsPartial, StatsRequest};
 use tandem::kernels::{FoldContext, Isa, Kernel, Next};
+
+use measure::{median, on_threads, timed_ms};
+use plain_sum::{Summed, plain_sum};
 
 /// Units a chunk: as the engine would cut them, roughly.
 const CHUNK_UNITS: u64 = 1 << 20;
@@ -104,16 +108,21 @@ impl Bench<'_> {
         for threads in counts {
             let (mut sums, mut stats) = (Vec::new(), Vec::new());
             for _ in 0..ROUNDS {
-                sums.push(timed(|| {
+                sums.push(timed_ms(|| {
                     for _ in 0..repeats {
                         let source = data.open();
-                        black_box(on_threads(threads, len, |units, (total, scratch): &mut (f64, Scratch)| {
-                            let values = source.read(units, scratch).expect("values");
-                            *total += plain_sum(T::unwrap(&values).expect("values of the type"));
-                        }));
+                        black_box(on_threads(
+                            threads,
+                            len,
+                            CHUNK_UNITS,
+                            |units, (total, scratch): &mut (f64, Scratch)| {
+                                let values = source.read(units, scratch).expect("values");
+                                *total += plain_sum(T::unwrap(&values).expect("values of the type"));
+                            },
+                        ));
                     }
                 }));
-                stats.push(timed(|| {
+                stats.push(timed_ms(|| {
                     for _ in 0..repeats {
                         let columns = vec![Column { name: None, source: data.open() }];
                         let kernel = StatsKernel::new(columns, false, StatsRequest::default()).expect("a job");
@@ -202,7 +211,7 @@ fn check<T: Number + Summed>(values: &[T]) {
 
 fn answer(kernel: &StatsKernel, threads: usize) -> StatsAnswer {
     let pass = kernel.first_pass().expect("a pass");
-    let merged = on_threads(threads, kernel.work().units, |units, partial: &mut Partial| {
+    let merged = on_threads(threads, kernel.work().units, CHUNK_UNITS, |units, partial: &mut Partial| {
         let mut context = FoldContext { isa: Isa::detect(), scratch: &mut partial.scratch };
         let folded = kernel.fold(&pass, units, &mut context).expect("values in memory");
         match &mut partial.merged {
@@ -226,102 +235,4 @@ fn answer(kernel: &StatsKernel, threads: usize) -> StatsAnswer {
 struct Partial {
     scratch: Scratch,
     merged: Option<StatsPartial>,
-}
-
-/// Hands chunks of `len` units to threads, each of which works on a state of its own.
-fn on_threads<S: Default + Send>(threads: usize, len: u64, work: impl Fn(Range<u64>, &mut S) + Sync) -> Vec<S> {
-    let next = AtomicU64::new(0);
-    let worker = || {
-        let mut state = S::default();
-        loop {
-            let start = next.fetch_add(CHUNK_UNITS, Ordering::Relaxed);
-            if start >= len {
-                return state;
-            }
-            work(start..(start + CHUNK_UNITS).min(len), &mut state);
-        }
-    };
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(worker)).collect();
-        let mut states = vec![worker()];
-        states.extend(others.into_iter().map(|other| other.join().expect("a worker that ends")));
-        states
-    })
-}
-
-fn timed<R>(run: impl FnOnce() -> R) -> f64 {
-    let start = Instant::now();
-    black_box(run());
-    start.elapsed().as_secs_f64() * 1e3
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
-}
-
-/// An element that a plain sum adds up in its own type, 64 bits for integers.
-trait Summed: Copy {
-    fn plain(slice: &[Self]) -> f64;
-}
-macro_rules! summed {
-    ($($element:ty => $total:ty),*) => {$(
-        impl Summed for $element {
-            #[inline(always)]
-            fn plain(slice: &[Self]) -> f64 {
-                let mut lanes = [0 as $total; 128];
-                let steps = slice.chunks_exact(128);
-                let rest = steps.remainder();
-                for step in steps {
-                    for (lane, value) in lanes.iter_mut().zip(step) {
-                        *lane = add(*lane, *value as $total);
-                    }
-                }
-                let rest = rest.iter().fold(0 as $total, |total, value| add(total, *value as $total));
-                lanes.into_iter().fold(rest, add) as f64
-            }
-        }
-    )*};
-}
-summed!(f32 => f32, f64 => f64, i32 => i64, i64 => i64, u64 => u64);
-
-/// Addition that never panics: integers wrap.
-#[inline(always)]
-fn add<T: Add>(a: T, b: T) -> T {
-    a.plus(b)
-}
-trait Add {
-    fn plus(self, other: Self) -> Self;
-}
-macro_rules! plus {
-    ($($float:ty),*; $($integer:ty),*) => {
-        $(impl Add for $float { #[inline(always)] fn plus(self, other: Self) -> Self { self + other } })*
-        $(impl Add for $integer { #[inline(always)] fn plus(self, other: Self) -> Self { self.wrapping_add(other) } })*
-    };
-}
-plus!(f32, f64; i64, u64);
-
-/// The plain sum, with the widest instruction set of the machine.
-fn plain_sum<T: Summed>(slice: &[T]) -> f64 {
-    #[cfg(target_arch = "x86_64")]
-    match Isa::detect() {
-        // SAFETY: it was detected.
-        Isa::Avx512 => return unsafe { plain_avx512(slice) },
-        // SAFETY: as above.
-        Isa::Avx2 => return unsafe { plain_avx2(slice) },
-        Isa::Portable => {}
-    }
-    T::plain(slice)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
-fn plain_avx512<T: Summed>(slice: &[T]) -> f64 {
-    T::plain(slice)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn plain_avx2<T: Summed>(slice: &[T]) -> f64 {
-    T::plain(slice)
 }

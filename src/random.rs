@@ -23,6 +23,12 @@ impl SplitMix64 {
     }
 }
 
+/// The sum of three uniform numbers that these bits give, about 0, scaled so that all bits of the significand are in use.
+pub(crate) fn bell(bits: u64) -> f64 {
+    let third = |shift: u32| (bits >> shift & 0x1f_ffff) as f64 / f64::from(1 << 20) - 1.0;
+    (third(0) + third(21) + third(42)) * std::f64::consts::FRAC_1_SQRT_2
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

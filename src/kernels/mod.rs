@@ -6,8 +6,10 @@ pub mod stats;
 
 mod answer;
 mod erased;
+mod fields;
 mod gpu_work;
 mod kernel;
+mod on_isa;
 mod output_file;
 mod registry;
 

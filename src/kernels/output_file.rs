@@ -6,11 +6,12 @@ use std::path::Path;
 
 use crate::job::{Cause, JobError};
 
-/// Whether there is a folder to write to, and nothing else in the place of the file.
+/// Whether there is a folder to write to, and neither one of the inputs nor what is no file in the place of the output. The paths of
+/// the inputs start from `base_dir`.
 ///
 /// # Errors
 /// Where there is none, or something else is in the way.
-pub(super) fn check_place(path: &Path) -> Result<(), JobError> {
+pub(super) fn check_place(path: &Path, inputs: &[&Path], base_dir: &Path) -> Result<(), JobError> {
     let (name, folder) = (path.display(), folder_of(path));
     if !folder.is_dir() {
         let folder = folder.display();
@@ -19,6 +20,10 @@ pub(super) fn check_place(path: &Path) -> Result<(), JobError> {
     }
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return Err(JobError::bad_input(format!("{name}: is no regular file: name another output")));
+    }
+    let is_output = |input: &&Path| matches!((fs::canonicalize(base_dir.join(input)), fs::canonicalize(path)), (Ok(a), Ok(b)) if a == b);
+    if inputs.iter().any(is_output) {
+        return Err(JobError::bad_input(format!("{name}: is the input: name another output")));
     }
     Ok(())
 }

@@ -25,6 +25,10 @@ pub const BUSY_MIN: f64 = 0.5;
 /// shares explain.
 const CROWDED: f64 = 0.25;
 
+/// What all times of a place are slower by together is laid to others up to so many times what fair shares explain: beyond that it is
+/// the program, however busy the machine.
+const COMMON_MAX: f64 = 4.0;
+
 /// What has become of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -94,8 +98,9 @@ impl Pair {
         let is_crowded = is_crowded(old) || is_crowded(new);
         // With others at work nobody can tell what nearly all times of a place are slower by from what the program is.
         let is_here = |place: &Place| matches!(new.key.at, At::Place(here, _) if here == *place);
-        let common = together.iter().find(|(place, _)| is_crowded && is_here(place)).map_or(1.0, |(_, ratio)| *ratio);
         let shares = crowding(new) / crowding(old);
+        let together = together.iter().find(|(place, _)| is_crowded && is_here(place));
+        let common = together.map_or(1.0, |(_, ratio)| ratio.min(COMMON_MAX * shares.max(1.0)));
         let turns_ms = (crowding(new).max(crowding(old)) - 1.0) * TURN_MS;
         let without = |ratio: f64| new.runs_ms.iter().map(|ms| ms / ratio).collect();
         Self {

@@ -184,6 +184,9 @@ fn nothing_is_accused_where_others_take_turns_that_are_longer_than_the_job_or_sl
     let all = |at: usize| if at == 3 { 4.3 * 3.0 } else { 4.3 };
     let found = Comparison::of(&old, &beside_others(&mut random, 2.0, 10.0, &all), 0.1).unwrap();
     assert_eq!((of(&found, Change::Regressed), of(&found, Change::Busy)), (1, 39), "seed {seed}");
+    // No others make it fifty times as long.
+    let far = Comparison::of(&old, &beside_others(&mut random, 2.0, 10.0, &|_| 50.0), 0.1).unwrap();
+    assert_eq!(of(&far, Change::Regressed), 40, "seed {seed}");
     let quiet = Comparison::of(&old, &beside_others(&mut random, 0.0, 10.0, &all), 0.1).unwrap();
     assert_eq!(of(&quiet, Change::Regressed), 40, "with nobody at work it is the program (seed {seed})");
 }

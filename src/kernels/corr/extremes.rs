@@ -1,8 +1,8 @@
 //! The first pass: the least and the greatest element of each column, over the rows that have no NaN, and how many those are.
 
 use crate::kernels::Isa;
-use crate::kernels::corr::on_isa::on_isa;
 use crate::kernels::corr::panels::{Domain, LANES, Lanes, Panels};
+use crate::kernels::on_isa::on_isa;
 
 /// The extremes of every lane of every panel, as keys that order as the elements do. Merges exactly.
 #[derive(Clone, Debug, PartialEq, Eq)]

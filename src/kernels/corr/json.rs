@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny};
 use serde_json::value::RawValue;
 
-use crate::input::{ColumnRef, Format, Header, InputSpec, Location};
+use crate::input::{Format, Header, InputSpec, Location};
 use crate::job::JobParams;
 use crate::kernels::corr::{CorrInput, CorrParams, Table, output};
+use crate::kernels::fields::{JsonColumn, OneOrMore, Written};
 
 /// Parses a line of a job file.
 pub(super) fn parse(text: &str) -> Result<Box<dyn JobParams>, serde_json::Error> {
@@ -27,11 +28,11 @@ struct Line {
     values: Option<Vec<Vec<Cell>>>,
     with: Option<PathBuf>,
     output: Option<PathBuf>,
-    column: Option<Columns>,
-    with_column: Option<Columns>,
-    header: Option<String>,
-    na: Option<Words>,
-    format: Option<String>,
+    column: Option<OneOrMore<JsonColumn>>,
+    with_column: Option<OneOrMore<JsonColumn>>,
+    header: Option<Written<Header>>,
+    na: Option<OneOrMore<String>>,
+    format: Option<Written<Format>>,
     var: Option<String>,
     with_var: Option<String>,
 }
@@ -48,43 +49,6 @@ impl<'de> Deserialize<'de> for Cell {
             Ok(value) if is_number && value.is_finite() => Ok(Self(value)),
             _ => Err(D::Error::custom(format!("{raw:.40} among `values`: use numbers that fit f64, or null"))),
         }
-    }
-}
-
-/// A column by its name or its number, or several.
-#[derive(serde::Deserialize)]
-#[serde(untagged, expecting = "columns are a name or a number from 0, or a list of such")]
-enum Columns {
-    One(Column),
-    More(Vec<Column>),
-}
-
-#[derive(serde::Deserialize)]
-#[serde(untagged, expecting = "a column is its name, or its number from 0")]
-enum Column {
-    Index(usize),
-    Name(String),
-}
-
-/// A word, or several.
-#[derive(serde::Deserialize)]
-#[serde(untagged, expecting = "a word or a list of words")]
-enum Words {
-    One(String),
-    More(Vec<String>),
-}
-
-impl Columns {
-    fn into_refs(self) -> Vec<ColumnRef> {
-        let columns = match self {
-            Self::One(column) => vec![column],
-            Self::More(columns) => columns,
-        };
-        let reference = |column| match column {
-            Column::Index(index) => ColumnRef::Index(index),
-            Column::Name(name) => ColumnRef::Name(name),
-        };
-        columns.into_iter().map(reference).collect()
     }
 }
 
@@ -105,15 +69,11 @@ fn params(line: Line) -> Result<CorrParams, serde_json::Error> {
     if line.with_var.is_some() && line.with.is_none() {
         return Err(Error::custom("`with_var` says which variable of `with`: give that too, or leave it out"));
     }
-    let format: Option<Format> = line.format.map(|format| format.parse()).transpose().map_err(Error::custom)?;
-    let header = line.header.map_or(Ok(Header::Auto), |header| header.parse()).map_err(Error::custom)?;
-    let na = match line.na {
-        None => Vec::new(),
-        Some(Words::One(word)) => vec![word],
-        Some(Words::More(words)) => words,
-    };
-    let spec = |path, columns: Option<Columns>, var| {
-        let columns = columns.map(Columns::into_refs);
+    let format = line.format.map(|format| format.0);
+    let header = line.header.map_or(Header::Auto, |header| header.0);
+    let na = line.na.map_or_else(Vec::new, |words| words.0);
+    let spec = |path, columns: Option<OneOrMore<JsonColumn>>, var| {
+        let columns = columns.map(|columns| columns.0.into_iter().map(|column| column.0).collect());
         InputSpec { format, columns, header, na: na.clone(), var, ..InputSpec::new(Location::Path(path)) }
     };
     let input = match (line.path, line.values) {

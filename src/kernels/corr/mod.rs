@@ -14,7 +14,6 @@ mod gpu;
 mod json;
 mod kernel;
 mod limbs;
-mod on_isa;
 mod output;
 mod panels;
 mod params;

@@ -77,13 +77,13 @@ pub(super) fn check_name(path: &Path) -> Result<(), String> {
     FileFormat::of(path).map(|_| ())
 }
 
-/// Whether there is a folder to write to.
+/// Whether it has a name by which it can be written, and its place is free: see [`output_file::check_place`].
 ///
 /// # Errors
-/// Where there is none, or something else is in the way.
-pub(super) fn check_place(path: &Path) -> Result<(), JobError> {
+/// Where it has none, or something else is in the way.
+pub(super) fn check_place(path: &Path, inputs: &[&Path], base_dir: &Path) -> Result<(), JobError> {
     check_name(path).map_err(JobError::bad_input)?;
-    output_file::check_place(path)
+    output_file::check_place(path, inputs, base_dir)
 }
 
 /// Writes the matrix beside its place, and puts it there once it is whole.

@@ -1,6 +1,5 @@
 //! What a `corr` job names as its input: from here the kernel is bound.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -49,11 +48,7 @@ impl CorrParams {
     pub fn open_on(&self, base_dir: &Path, threads: usize) -> Result<CorrKernel, JobError> {
         let output = self.output.as_ref().map(|output| base_dir.join(output));
         if let Some(output) = &output {
-            output::check_place(output)?;
-            let same = |input: &Path| matches!((fs::canonicalize(base_dir.join(input)), fs::canonicalize(output)), (Ok(a), Ok(b)) if a == b);
-            if self.input_files().into_iter().any(same) {
-                return Err(JobError::bad_input(format!("{}: is the input: name another output", output.display())));
-            }
+            output::check_place(output, &self.input_files(), base_dir)?;
         }
         let (table, mut left_out) = self.input.table(base_dir, threads)?;
         let with = match &self.with {

@@ -3,7 +3,7 @@
 use crate::input::Element;
 use crate::job::{JobParams, Sample};
 use crate::kernels::corr::{CorrInput, CorrParams, Table};
-use crate::random::SplitMix64;
+use crate::random::{SplitMix64, bell};
 
 /// Columns of a sample: few, so that one of many rows fits the memory.
 pub(super) const COLUMNS: usize = 16;
@@ -40,12 +40,6 @@ fn params<T: Element>(sample: &Sample, number: impl Fn(f64) -> T) -> Box<dyn Job
     }
     let table = Table::of_rows(values, COLUMNS).expect("whole rows of a column at least");
     Box::new(CorrParams::of(CorrInput::Here(table)))
-}
-
-/// The sum of three uniform numbers, about 0, scaled so that all bits of the significand are in use.
-fn bell(bits: u64) -> f64 {
-    let third = |shift: u32| (bits >> shift & 0x1f_ffff) as f64 / f64::from(1 << 20) - 1.0;
-    (third(0) + third(21) + third(42)) * std::f64::consts::FRAC_1_SQRT_2
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@
 
 use crate::kernels::Isa;
 use crate::kernels::corr::extremes::{Extremes, float_of};
-use crate::kernels::corr::on_isa::on_isa;
 use crate::kernels::corr::panels::{Domain, LANES, Lanes, Panels};
+use crate::kernels::on_isa::on_isa;
 
 /// Bits of a short number, and of each half of a long one.
 pub(super) const BITS: u32 = 52;

@@ -8,9 +8,9 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny};
 use serde_json::value::RawValue;
 
 use crate::exact::Decimal;
-use crate::input::{ColumnRef, DType, Format, Header, InMemory, InputSpec, Location};
+use crate::input::{DType, Format, Header, InMemory, InputSpec, Location};
 use crate::job::JobParams;
-use crate::kernels::stats::request::shorten;
+use crate::kernels::fields::{JsonColumn, OneOrMore, Written, shorten};
 use crate::kernels::stats::{
     AlongAxes, Axis, Histogram, Layout, MAX_QUANTILES, MomentsUpTo, Quantile, SUPPORTED, StatsInput, StatsParams,
     StatsRequest, axis,
@@ -121,24 +121,6 @@ fn params(line: Line) -> Result<StatsParams, serde_json::Error> {
     };
     let specs = paths.into_iter().map(|path| InputSpec { location: Location::Path(path), ..spec.clone() });
     Ok(StatsParams { input: StatsInput::Files(specs.collect()), request, along })
-}
-
-/// What is written in a string, or as a number: parsed from its own text, so that no digit is lost.
-struct Written<T>(T);
-
-impl<'de, T: FromStr<Err: std::fmt::Display>> Deserialize<'de> for Written<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&RawValue>::deserialize(deserializer)?.get();
-        let unquoted =
-            if raw.starts_with('"') { serde_json::from_str(raw).map_err(Error::custom)? } else { raw.to_owned() };
-        let short = shorten(&unquoted);
-        let parsed = unquoted.parse().map_err(|error: T::Err| match error.to_string() {
-            // Most errors quote what they are about.
-            error if error.contains(&format!("`{short}`")) => Error::custom(error),
-            error => Error::custom(format!("`{short}`: {error}")),
-        })?;
-        Ok(Self(parsed))
-    }
 }
 
 /// An element type by its name.
@@ -279,45 +261,6 @@ impl<'de> Deserialize<'de> for JsonHistogram {
             _ => return Err(Error::custom("a histogram's range needs both `lo` and `hi`, or neither")),
         };
         Histogram::new(fields.bins, range).map(Self).map_err(Error::custom)
-    }
-}
-
-/// A column by name or by number.
-struct JsonColumn(ColumnRef);
-
-impl<'de> Deserialize<'de> for JsonColumn {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(serde::Deserialize)]
-        #[serde(untagged, expecting = "a column is its name, or its number from 0")]
-        enum Form {
-            Index(usize),
-            Name(String),
-        }
-        Ok(Self(match Form::deserialize(deserializer)? {
-            Form::Index(index) => ColumnRef::Index(index),
-            Form::Name(name) => ColumnRef::Name(name),
-        }))
-    }
-}
-
-/// A thing, or a list of such things.
-struct OneOrMore<T>(Vec<T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMore<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(serde::Deserialize)]
-        #[serde(
-            untagged,
-            expecting = "one or a list of them is expected: strings, or, for columns, names or numbers from 0"
-        )]
-        enum Form<T> {
-            One(T),
-            More(Vec<T>),
-        }
-        Ok(Self(match Form::deserialize(deserializer)? {
-            Form::One(one) => vec![one],
-            Form::More(more) => more,
-        }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Lines of a job file, and what is refused of them.
 
 use super::*;
+use crate::input::ColumnRef;
 
 fn parsed(text: &str) -> Result<StatsParams, String> {
     serde_json::from_str(text).and_then(params).map_err(|error| error.to_string())

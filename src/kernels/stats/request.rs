@@ -1,6 +1,7 @@
 //! What is asked of the data, whatever the data is.
 
 use crate::exact::{Decimal, DecimalError};
+use crate::kernels::fields::shorten;
 use crate::kernels::stats::answer::text_of_f64;
 
 /// The most quantiles that one job may ask for.
@@ -168,14 +169,6 @@ impl std::str::FromStr for Histogram {
         }
         let number = bins.parse().map_err(|_| format!("a histogram of {} bins: use 1 to {MAX_BINS}", shorten(bins)))?;
         Self::new(number, range)
-    }
-}
-
-/// At most 40 characters of what a user wrote, for a message.
-pub(super) fn shorten(text: &str) -> String {
-    match text.char_indices().nth(40) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 

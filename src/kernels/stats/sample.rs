@@ -2,7 +2,7 @@
 
 use crate::job::{JobParams, Sample};
 use crate::kernels::stats::{Number, StatsParams, StatsRequest};
-use crate::random::SplitMix64;
+use crate::random::{SplitMix64, bell};
 
 /// A job over `units` made-up numbers of the variant's type, count to standard deviation. Floats are of both signs and
 /// bell-shaped, integers of all magnitudes.
@@ -30,12 +30,6 @@ fn params<T: Number>(
 ) -> Box<dyn JobParams> {
     let values = bits.take(sample.units as usize).map(number).collect();
     Box::new(StatsParams::of_values(values, StatsRequest::default()))
-}
-
-/// The sum of three uniform numbers, about 0, scaled so that all bits of the significand are in use.
-fn bell(bits: u64) -> f64 {
-    let third = |shift: u32| (bits >> shift & 0x1f_ffff) as f64 / f64::from(1 << 20) - 1.0;
-    (third(0) + third(21) + third(42)) * std::f64::consts::FRAC_1_SQRT_2
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::input::Shape;
 use crate::job::JobError;
-use crate::kernels::stats::request::shorten;
+use crate::kernels::fields::shorten;
 
 /// An axis of an array, as it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

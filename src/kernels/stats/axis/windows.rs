@@ -110,6 +110,55 @@ fn look<T: Digits, const FILTERED: bool>(x: T, missing: T, limit: f64) -> Seen<T
     }
 }
 
+/// What lanes have seen besides what is summed.
+struct Ends<T: Digits, const N: usize> {
+    min: [T::Key; N],
+    max: [T::Key; N],
+    over: [u64; N],
+    kept: [u64; N],
+    positive: [u64; N],
+    negative: [u64; N],
+}
+
+impl<T: Digits, const N: usize> Default for Ends<T, N> {
+    #[inline(always)]
+    fn default() -> Self {
+        let none = [0; N];
+        Self {
+            min: [T::GREATEST_KEY; N],
+            max: [T::LEAST_KEY; N],
+            over: none,
+            kept: none,
+            positive: none,
+            negative: none,
+        }
+    }
+}
+
+impl<T: Digits, const N: usize> Ends<T, N> {
+    #[inline(always)]
+    fn note<const FILTERED: bool>(&mut self, i: usize, seen: &Seen<T>) {
+        self.min[i] = if seen.low < self.min[i] { seen.low } else { self.min[i] };
+        self.max[i] = if seen.high > self.max[i] { seen.high } else { self.max[i] };
+        if FILTERED {
+            self.kept[i] += seen.value;
+            self.positive[i] += seen.positive_infinity;
+            self.negative[i] += seen.negative_infinity;
+            self.over[i] |= seen.over;
+        }
+    }
+
+    #[inline(always)]
+    fn put(self, sums: &mut Sums<T>, lane: usize) {
+        copy(&mut sums.min, lane, self.min);
+        copy(&mut sums.max, lane, self.max);
+        copy(&mut sums.over, lane, self.over);
+        copy(&mut sums.kept, lane, self.kept);
+        copy(&mut sums.positive_infinities, lane, self.positive);
+        copy(&mut sums.negative_infinities, lane, self.negative);
+    }
+}
+
 /// Puts lanes into their place.
 #[inline(always)]
 fn copy<const N: usize, T: Copy>(into: &mut [T; LANES], lane: usize, from: [T; N]) {
@@ -161,26 +210,18 @@ impl Digits for f32 {
         let [first, second]: [[f64; N]; 2] = [0, 1].map(|digit| lanes(&windows.square_magic[digit], lane));
         let limit = limits(magic, 50);
         let (mut sum, mut high, mut low) = ([0; N], [0; N], [0; N]);
-        let (mut min, mut max, mut over) = ([Self::GREATEST_KEY; N], [Self::LEAST_KEY; N], [0; N]);
-        let (mut kept, mut positive, mut negative) = ([0; N], [0; N], [0; N]);
+        let mut ends = Ends::<Self, N>::default();
         let mut rows = 0;
         for row in block.group::<N>(at + lane) {
             rows += 1;
             for i in 0..N {
                 let seen = look::<Self, FILTERED>(row[i], missing, limit[i]);
-                min[i] = if seen.low < min[i] { seen.low } else { min[i] };
-                max[i] = if seen.high > max[i] { seen.high } else { max[i] };
-                if FILTERED {
-                    kept[i] += seen.value;
-                    positive[i] += seen.positive_infinity;
-                    negative[i] += seen.negative_infinity;
-                    over[i] |= seen.over;
-                }
+                ends.note::<FILTERED>(i, &seen);
                 let x = seen.summed;
                 let rounded = x + magic[i];
                 add(&mut sum[i], rounded);
                 // The sign of a zero is nothing left over.
-                over[i] |= (x - (rounded - magic[i])).to_bits() << 1;
+                ends.over[i] |= (x - (rounded - magic[i])).to_bits() << 1;
                 let square = x * x;
                 let rounded = square + first[i];
                 add(&mut high[i], rounded);
@@ -190,12 +231,7 @@ impl Digits for f32 {
         put(&mut sums.sum[0], lane, sum, magic, rows);
         put(&mut sums.squares[0], lane, high, first, rows);
         put(&mut sums.squares[1], lane, low, second, rows);
-        copy(&mut sums.min, lane, min);
-        copy(&mut sums.max, lane, max);
-        copy(&mut sums.over, lane, over);
-        copy(&mut sums.kept, lane, kept);
-        copy(&mut sums.positive_infinities, lane, positive);
-        copy(&mut sums.negative_infinities, lane, negative);
+        ends.put(sums, lane);
     }
 }
 
@@ -239,21 +275,13 @@ impl Digits for f64 {
         let (mut sum0, mut sum1, mut sum2) = ([0; N], [0; N], [0; N]);
         let (mut square0, mut square1, mut square2) = ([0; N], [0; N], [0; N]);
         let (mut square3, mut square4) = ([0; N], [0; N]);
-        let (mut min, mut max, mut over) = ([Self::GREATEST_KEY; N], [Self::LEAST_KEY; N], [0; N]);
-        let (mut kept, mut positive, mut negative) = ([0; N], [0; N], [0; N]);
+        let mut ends = Ends::<Self, N>::default();
         let mut rows = 0;
         for row in block.group::<N>(at + lane) {
             rows += 1;
             for i in 0..N {
                 let seen = look::<Self, FILTERED>(row[i], missing, limit[i]);
-                min[i] = if seen.low < min[i] { seen.low } else { min[i] };
-                max[i] = if seen.high > max[i] { seen.high } else { max[i] };
-                if FILTERED {
-                    kept[i] += seen.value;
-                    positive[i] += seen.positive_infinity;
-                    negative[i] += seen.negative_infinity;
-                    over[i] |= seen.over;
-                }
+                ends.note::<FILTERED>(i, &seen);
                 let x = seen.summed;
                 let rounded = x + first[i];
                 add(&mut sum0[i], rounded);
@@ -265,7 +293,7 @@ impl Digits for f64 {
                 let c = rest - b;
                 let rounded = c + third[i];
                 add(&mut sum2[i], rounded);
-                over[i] |= (c - (rounded - third[i])).to_bits() << 1;
+                ends.over[i] |= (c - (rounded - third[i])).to_bits() << 1;
                 add(&mut square0[i], multiply_add::<FUSED>(a, a, square[0][i]));
                 add(&mut square1[i], multiply_add::<FUSED>(a, b, square[1][i]));
                 let twice = multiply_add::<FUSED>(a + a, c, square[2][i]);
@@ -280,11 +308,6 @@ impl Digits for f64 {
         for (digit, of_digit) in [square0, square1, square2, square3, square4].into_iter().enumerate() {
             put(&mut sums.squares[digit], lane, of_digit, square[digit], rows);
         }
-        copy(&mut sums.min, lane, min);
-        copy(&mut sums.max, lane, max);
-        copy(&mut sums.over, lane, over);
-        copy(&mut sums.kept, lane, kept);
-        copy(&mut sums.positive_infinities, lane, positive);
-        copy(&mut sums.negative_infinities, lane, negative);
+        ends.put(sums, lane);
     }
 }

@@ -6,6 +6,7 @@
 mod pick;
 
 use crate::kernels::Isa;
+use crate::kernels::on_isa::on_isa;
 use crate::kernels::stats::number::Number;
 use crate::kernels::stats::{DigitCounts, Digits};
 
@@ -59,27 +60,7 @@ impl<'a, T: Number> Counting<'a, T> {
     }
 
     pub(super) fn add(&mut self, block: &[T]) {
-        match self.isa {
-            // SAFETY: the instruction set is one of this machine's.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { self.add_avx512(block) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { self.add_avx2(block) },
-            _ => self.add_here(block),
-        }
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
-    fn add_avx512(&mut self, block: &[T]) {
-        self.add_here(block);
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    fn add_avx2(&mut self, block: &[T]) {
-        self.add_here(block);
+        on_isa!(self.isa, self.add_here(block));
     }
 
     #[inline(always)]

@@ -1,16 +1,17 @@
 //! Loops that the compiler turns into vector code, compiled for each instruction set.
 
-/// Calls a function of this form with the instruction set `$isa`: an `#[inline(always)]` body whose arguments are expressions.
+/// Evaluates an expression with the instruction set `$isa`, which is never wider than the machine's: a call of what is
+/// `#[inline(always)]`, so that the loops in it are compiled for that instruction set.
 macro_rules! on_isa {
-    ($isa:expr, $body:ident($($argument:expr),* $(,)?)) => {
+    ($isa:expr, $body:expr) => {
         match $isa {
             // SAFETY: `isa` is never wider than the machine's (`FoldContext::isa`).
             #[cfg(target_arch = "x86_64")]
-            $crate::kernels::Isa::Avx512 => unsafe { $crate::kernels::corr::on_isa::avx512(|| $body($($argument),*)) },
+            $crate::kernels::Isa::Avx512 => unsafe { $crate::kernels::on_isa::avx512(|| $body) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            $crate::kernels::Isa::Avx2 => unsafe { $crate::kernels::corr::on_isa::avx2(|| $body($($argument),*)) },
-            _ => $body($($argument),*),
+            $crate::kernels::Isa::Avx2 => unsafe { $crate::kernels::on_isa::avx2(|| $body) },
+            _ => $body,
         }
     };
 }
