@@ -1,7 +1,8 @@
 //! The kernel `primes` on one thread, against something plain measured in the same run; every answer is checked first.
 //!
 //! `cargo bench --bench primes`, or with words of the rows wanted: `cargo bench --bench primes -- sieve`.
-//! Times are the least of several runs.
+//! Times of lists of numbers are medians of several runs, and ratios medians of those of runs that follow each other; other times are
+//! the least of several runs.
 #![allow(clippy::print_stdout)]
 
 use std::any::Any;
@@ -24,12 +25,32 @@ fn main() {
     jobs(&wanted);
 }
 
+/// Lists of numbers, by `tandem` in a batch with every instruction set, one by one, and by the crate machine-prime, in turns.
 fn numbers(wanted: &dyn Fn(&str) -> bool) {
     let mut state = 1;
-    let random: Vec<u64> = (0..200_000).map(|_| split_mix(&mut state) | 1).collect();
-    let primes: Vec<u64> = (0..).map(|_| split_mix(&mut state) | 1).filter(|&n| naive(n)).take(20_000).collect();
-    let small: Vec<u64> = (0..200_000).map(|_| split_mix(&mut state) >> 32).collect();
-    for (name, numbers) in [("random odd 64-bit", &random), ("64-bit primes", &primes), ("random 32-bit", &small)] {
+    let mut random = |count: usize, number: &dyn Fn(u64) -> u64| -> Vec<u64> {
+        (0..count).map(|_| number(split_mix(&mut state))).collect()
+    };
+    let in_range = |start: u64, end: u64| move |bits: u64| start + (u128::from(bits) * u128::from(end - start) >> 64) as u64;
+    let odd = random(400_000, &|bits| bits | 1);
+    let primes: Vec<u64> = random(900_000, &|bits| bits | 1).into_iter().filter(|&n| naive(n)).collect();
+    let wide = random(400_000, &in_range(10_u64.pow(14), 10_u64.pow(16)));
+    let wide_odd: Vec<u64> = wide.iter().map(|n| n | 1).collect();
+    let short = random(400_000, &|bits| bits >> 14 | 1);
+    let short_primes: Vec<u64> = random(400_000, &|bits| bits >> 14 | 1).into_iter().filter(|&n| naive(n)).collect();
+    let small = random(400_000, &|bits| bits >> 32);
+    let mut sorted = random(400_000, &|bits| bits >> 44);
+    sorted.sort_unstable();
+    for (name, numbers) in [
+        ("random odd 64-bit", &odd),
+        ("64-bit primes", &primes),
+        ("1e14..1e16", &wide),
+        ("1e14..1e16, odd", &wide_odd),
+        ("random odd 50-bit", &short),
+        ("50-bit primes", &short_primes),
+        ("random 32-bit", &small),
+        ("sorted 20-bit", &sorted),
+    ] {
         let row = format!("numbers, {name}");
         if !wanted(&row) {
             continue;
@@ -38,18 +59,38 @@ fn numbers(wanted: &dyn Fn(&str) -> bool) {
         let kernel = NumbersKernel::new(numbers.clone(), NumbersMode::Each).expect("integers");
         let answer: Box<dyn Any> = whole(&kernel);
         assert_eq!(answer.downcast::<NumbersAnswer>().expect("its answer").prime_count(), expect, "{row}");
-        let ns = |elapsed: Duration| elapsed.as_secs_f64() * 1e9 / numbers.len() as f64;
-        let batch = ns(least(5, || {
-            let mut bits = vec![0; numbers.len().div_ceil(64)];
-            test_each(numbers, &mut bits);
-            bits
-        }));
-        let single = ns(least(5, || numbers.iter().filter(|&&n| is_prime(n)).count()));
-        let plain = ns(least(1, || numbers.iter().filter(|&&n| naive(n)).count()));
-        println!(
-            "{row:<32} {batch:>8.1} ns a number in a batch, {single:>8.1} ns alone, {plain:>8.1} ns plain: {:.1} x",
-            plain / batch
-        );
+        let isas = [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| *isa <= Isa::detect());
+        let mut ways: Vec<(String, Box<dyn FnMut() -> u64>)> = isas
+            .map(|isa| {
+                let batch = move || {
+                    let mut bits = vec![0; numbers.len().div_ceil(64)];
+                    test_each(isa, numbers, &mut bits);
+                    bits.iter().map(|word| u64::from(word.count_ones())).sum()
+                };
+                (isa.name().to_owned(), Box::new(batch) as Box<dyn FnMut() -> u64>)
+            })
+            .collect();
+        ways.push(("alone".to_owned(), Box::new(|| numbers.iter().filter(|&&n| is_prime(n)).count() as u64)));
+        ways.push((
+            "machine-prime".to_owned(),
+            Box::new(|| numbers.iter().filter(|&&n| machine_prime::is_prime(n)).count() as u64),
+        ));
+        let mut times = vec![Vec::new(); ways.len()];
+        for _ in 0..ROUNDS {
+            for ((name, way), times) in ways.iter_mut().zip(&mut times) {
+                let start = Instant::now();
+                assert_eq!(black_box(way()), expect, "{row} {name}");
+                times.push(start.elapsed().as_secs_f64());
+            }
+        }
+        let peer = times.last().expect("the peer").clone();
+        print!("{row:<26}");
+        for ((name, _), times) in ways.iter().zip(&times) {
+            let ratio = median(times.iter().zip(&peer).map(|(ours, peer)| ours / peer));
+            let ns = median(times.iter().copied()) * 1e9 / numbers.len() as f64;
+            print!(" | {name} {ns:.1} ns {ratio:.3}x");
+        }
+        println!();
     }
 }
 
@@ -134,6 +175,15 @@ fn whole<K: Kernel>(kernel: &K) -> Box<dyn Answer> {
         Next::Done(answer) => answer,
         Next::Pass(_) => unreachable!("primes have one pass"),
     }
+}
+
+/// Rounds in which every way takes its turn.
+const ROUNDS: usize = 9;
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 fn least<T>(runs: usize, mut run: impl FnMut() -> T) -> Duration {

@@ -158,7 +158,7 @@ impl Kernel for NumbersKernel {
             }
             let filled = words.len();
             words.resize(filled + numbers.len().div_ceil(64), 0);
-            primality::test_each(numbers, &mut words[filled..]);
+            primality::test_each(context.isa, numbers, &mut words[filled..]);
             if words.len() >= PIECE_WORDS || end == units.end {
                 partial.merge(self.partial_of_words(first_unit, std::mem::take(&mut words)));
                 first_unit = end;

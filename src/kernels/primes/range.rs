@@ -6,11 +6,11 @@ use crate::job::JobError;
 use crate::kernels::primes::base_primes::BasePrimes;
 use crate::kernels::primes::effort::{Effort, effort};
 use crate::kernels::primes::numbers::count_ones;
-use crate::kernels::primes::primality::Queue;
+use crate::kernels::primes::primality::Batch;
 use crate::kernels::primes::sieve::{Sieve, mask_to_range};
 use crate::kernels::primes::wheel::{NUMBERS_PER_WORD, WHEEL_PRIMES, offset_of_bit};
 use crate::kernels::primes::{NumberRange, PrimesPartial, RangeAnswer, gpu};
-use crate::kernels::{FoldContext, GpuCaps, GpuWork, Kernel, Next, Work};
+use crate::kernels::{FoldContext, GpuCaps, GpuWork, Isa, Kernel, Next, Work};
 
 /// What of a range is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -116,7 +116,12 @@ impl Kernel for RangeKernel {
         Ok(RangePass)
     }
 
-    fn fold(&self, _: &RangePass, units: Range<u64>, _: &mut FoldContext<'_>) -> Result<PrimesPartial, JobError> {
+    fn fold(
+        &self,
+        _: &RangePass,
+        units: Range<u64>,
+        context: &mut FoldContext<'_>,
+    ) -> Result<PrimesPartial, JobError> {
         let mut partial = PrimesPartial::default();
         if units.is_empty() {
             return Ok(partial);
@@ -126,7 +131,7 @@ impl Kernel for RangeKernel {
         let words = self.first_word + units.start..self.first_word + units.end;
         Sieve::new(table.below_or_at(limit), words).for_each_block(|first_word, block| {
             mask_to_range(first_word, block, self.range.start(), self.range.end());
-            test_survivors(first_word, block, limit);
+            test_survivors(context.isa, first_word, block, limit);
             match self.mode {
                 RangeMode::Count => partial.prime_count += count_ones(block),
                 RangeMode::List => partial.push(first_word - self.first_word, block.to_vec()),
@@ -162,29 +167,28 @@ impl Kernel for RangeKernel {
 }
 
 /// Clears the bits of composites that have no prime factor up to `limit`.
-fn test_survivors(first_word: u64, block: &mut [u64], limit: u64) {
+fn test_survivors(isa: Isa, first_word: u64, block: &mut [u64], limit: u64) {
     let proven = u128::from(limit + 1) * u128::from(limit + 1);
     if u128::from(first_word + block.len() as u64) * u128::from(NUMBERS_PER_WORD) <= proven {
         return;
     }
     let mut primes = vec![0u64; block.len()];
-    // What goes to the queue is above 64^2, as the least limit short of the root is 64.
-    let mut queue = Queue::default();
+    // What is tested is above 64^2, as the least limit short of the root is 64.
+    let mut batch = Batch::new(isa, count_ones(block) as usize);
     for (index, &word) in block.iter().enumerate() {
         let mut bits = word;
         while bits != 0 {
             let bit = bits.trailing_zeros();
             bits &= bits - 1;
             let number = (first_word + index as u64) * NUMBERS_PER_WORD + offset_of_bit(bit);
-            let mut found = |place: usize| primes[place / 64] |= 1 << (place % 64);
-            let place = index * 64 + bit as usize;
+            let place = (index * 64) as u64 + u64::from(bit);
             if u128::from(number) < proven {
-                found(place);
+                primes[index] |= 1 << bit;
             } else {
-                queue.push(number, place, found);
+                batch.push(number, place, &mut primes);
             }
         }
     }
-    queue.finish(|place| primes[place / 64] |= 1 << (place % 64));
+    batch.finish(&mut primes);
     block.copy_from_slice(&primes);
 }

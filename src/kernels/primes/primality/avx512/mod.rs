@@ -1,0 +1,192 @@
+//! AVX-512 with IFMA, which multiplies integers of 52 bits and adds either half of their products to lanes of 64.
+
+mod long;
+mod short;
+
+use std::arch::x86_64::*;
+
+use super::batch::{Method, Tests, Waiting};
+use super::lanes::{lucas, strong_to_two};
+use super::trial::{self, Divisor};
+use long::Long;
+use short::Short;
+
+/// Eight lanes of 64 bits.
+type V = __m512i;
+
+/// The bits of a limb.
+const LIMB: u64 = (1 << 52) - 1;
+
+/// The way of this instruction set; see [`is_available`].
+pub(super) static METHOD: Method =
+    Method { sort_out, long_from: 1 << 52, tests: [tests(SHORT_VECTORS, SHORT_VECTORS, strong_short, lucas_short), tests(LONG_VECTORS, LUCAS_VECTORS, strong_long, lucas_long)] };
+
+/// How many vectors are tested side by side, for their chains of multiplications to hide each other's latency.
+const SHORT_VECTORS: usize = 4;
+const LONG_VECTORS: usize = 4;
+const LUCAS_VECTORS: usize = 2;
+
+const fn tests(
+    strong_vectors: usize,
+    lucas_vectors: usize,
+    strong: unsafe fn(&[u64]) -> u64,
+    lucas: unsafe fn(&[u64], &[u64]) -> u64,
+) -> Tests {
+    Tests { strong: (8 * strong_vectors, strong), lucas: (8 * lucas_vectors, lucas) }
+}
+
+/// Whether this machine has what is needed beside [`Isa::Avx512`](crate::kernels::Isa::Avx512).
+pub(super) fn is_available() -> bool {
+    is_x86_feature_detected!("avx512ifma")
+}
+
+/// Defines tests with the instruction set, of which the generic code is inlined here.
+macro_rules! with_ifma {
+    ($($name:ident($($argument:ident),*) = $test:ident::<$lanes:ty>;)*) => {$(
+        #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512ifma")]
+        fn $name($($argument: &[u64]),*) -> u64 {
+            // SAFETY: the instruction set is that of this function.
+            unsafe { $test::<$lanes>($($argument),*) }
+        }
+    )*};
+}
+with_ifma! {
+    strong_short(numbers) = strong_to_two::<Short<SHORT_VECTORS>>;
+    lucas_short(numbers, parameters) = lucas::<Short<SHORT_VECTORS>>;
+    strong_long(numbers) = strong_to_two::<Long<LONG_VECTORS>>;
+    lucas_long(numbers, parameters) = lucas::<Long<LUCAS_VECTORS>>;
+}
+
+/// Instructions by short names. They are for code that is inlined into functions with the instruction set only.
+macro_rules! instructions {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty = $instruction:expr;)*) => {$(
+        #[inline(always)]
+        fn $name($($argument: $type),*) -> $result {
+            // SAFETY: whoever calls this is a `Lanes`, of which `Lanes::new` is told that the machine has the instruction.
+            unsafe { $instruction }
+        }
+    )*};
+}
+instructions! {
+    all(x: u64) -> V = _mm512_set1_epi64(x as i64);
+    zero() -> V = _mm512_setzero_si512();
+    add(a: V, b: V) -> V = _mm512_add_epi64(a, b);
+    sub(a: V, b: V) -> V = _mm512_sub_epi64(a, b);
+    xor(a: V, b: V) -> V = _mm512_xor_si512(a, b);
+    and(a: V, b: V) -> V = _mm512_and_si512(a, b);
+    min(a: V, b: V) -> V = _mm512_min_epu64(a, b);
+    // sum + the low or the high 52 bits of a * b, of which the low 52 bits each count.
+    low(sum: V, a: V, b: V) -> V = _mm512_madd52lo_epu64(sum, a, b);
+    high(sum: V, a: V, b: V) -> V = _mm512_madd52hi_epu64(sum, a, b);
+    // The product of the low 32 bits each.
+    mul_32(a: V, b: V) -> V = _mm512_mul_epu32(a, b);
+    // Of all 64 bits each, the low ones.
+    mul_64(a: V, b: V) -> V = _mm512_mullo_epi64(a, b);
+    carry(a: V) -> V = _mm512_srai_epi64::<52>(a);
+    limb_1(a: V) -> V = _mm512_srli_epi64::<52>(a);
+    right(a: V, count: u32) -> V = _mm512_srl_epi64(a, _mm_cvtsi32_si128(count as i32));
+    left_each(a: V, counts: V) -> V = _mm512_sllv_epi64(a, counts);
+    equal(a: V, b: V) -> __mmask8 = _mm512_cmpeq_epi64_mask(a, b);
+    negative(a: V) -> __mmask8 = _mm512_movepi64_mask(a);
+    any_of(a: V, b: V) -> __mmask8 = _mm512_test_epi64_mask(a, b);
+    choose(mask: __mmask8, clear: V, set: V) -> V = _mm512_mask_mov_epi64(clear, mask, set);
+    to_floats(a: V) -> __m512d = _mm512_cvtepu64_pd(a);
+    truncated(a: __m512d) -> V = _mm512_cvttpd_epi64(a);
+    divide(a: __m512d, b: __m512d) -> __m512d = _mm512_div_pd(a, b);
+    multiply(a: __m512d, b: __m512d) -> __m512d = _mm512_mul_pd(a, b);
+    multiply_add(a: __m512d, b: __m512d, c: __m512d) -> __m512d = _mm512_fmadd_pd(a, b, c);
+    all_floats(x: f64) -> __m512d = _mm512_set1_pd(x);
+    clamped_at_0(a: V) -> V = _mm512_max_epi64(a, _mm512_setzero_si512());
+}
+
+#[inline(always)]
+fn load(words: &[u64]) -> V {
+    let words: &[u64; 8] = words[..8].try_into().expect("eight words");
+    // SAFETY: eight words are there; the instruction as above.
+    unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
+}
+
+/// The first vectors of a slice.
+#[inline(always)]
+fn load_all<const N: usize>(words: &[u64]) -> [V; N] {
+    let mut vectors = [zero(); N];
+    for (v, vector) in vectors.iter_mut().enumerate() {
+        *vector = load(&words[8 * v..]);
+    }
+    vectors
+}
+
+/// The inverse modulo 2^52 of odd limbs, by Newton's iteration: 5 bits to begin with, doubled four times.
+#[inline(always)]
+fn inverse(n: V) -> V {
+    let mut inverse = xor(add(n, add(n, n)), all(2));
+    for _ in 0..4 {
+        inverse = low(zero(), inverse, sub(all(2), low(zero(), n, inverse)));
+    }
+    inverse
+}
+
+/// The odd primes that lists are divided by. More of them are worth it than for one number, as each costs little.
+const DIVISORS: [Divisor; 36] = {
+    let mut divisors = [Divisor::new(3); 36];
+    let (mut p, mut found) = (3, 0);
+    while found < divisors.len() {
+        if trial::looked_up(p) {
+            divisors[found] = Divisor::new(p);
+            found += 1;
+        }
+        p += 2;
+    }
+    divisors
+};
+
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512ifma")]
+fn sort_out(numbers: &[u64], first_place: u64, words: &mut [u64], waiting: &mut [Waiting; 2]) {
+    let mut place = first_place;
+    let mut chunks = numbers.chunks_exact(16);
+    for chunk in &mut chunks {
+        let n = [load(chunk), load(&chunk[8..])];
+        let mut left = n.map(|n| any_of(n, all(1)));
+        for divisor in &DIVISORS {
+            let (inverse, quotient_max) = (all(divisor.inverse), all(divisor.quotient_max));
+            for half in 0..2 {
+                left[half] = _mm512_mask_cmpgt_epu64_mask(left[half], mul_64(n[half], inverse), quotient_max);
+            }
+        }
+        for half in 0..2 {
+            let places = add(all(place), _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0));
+            let in_table = _mm512_cmplt_epu64_mask(n[half], all(trial::TABLE_LEN));
+            let short = _mm512_mask_cmplt_epu64_mask(left[half] & !in_table, n[half], all(METHOD.long_from));
+            waiting[0].push_chosen(short, n[half], places);
+            waiting[1].push_chosen(left[half] & !in_table & !short, n[half], places);
+            let mut in_table = in_table;
+            while in_table != 0 {
+                let lane = in_table.trailing_zeros() as usize;
+                let prime = trial::looked_up(chunk[8 * half + lane]);
+                // Places of a vector lie in one byte of a word.
+                words[(place / 64) as usize] |= u64::from(prime) << (place % 64 + lane as u64);
+                in_table &= in_table - 1;
+            }
+            place += 8;
+        }
+    }
+    for (place, &n) in (place..).zip(chunks.remainder()) {
+        match trial::by_trial(n) {
+            Some(prime) => words[(place / 64) as usize] |= u64::from(prime) << (place % 64),
+            None => waiting[usize::from(n >= METHOD.long_from)].push(n, place),
+        }
+    }
+}
+
+impl Waiting {
+    /// Adds the numbers of the lanes that the mask has.
+    #[inline(always)]
+    fn push_chosen(&mut self, mask: __mmask8, numbers: V, places: V) {
+        for (vector, to) in [(numbers, &mut self.numbers), (places, &mut self.places)] {
+            let room: &mut [u64; 8] = (&mut to[self.len..self.len + 8]).try_into().expect("eight words");
+            // SAFETY: eight words have room; the instructions are those of the one caller.
+            unsafe { _mm512_storeu_si512(room.as_mut_ptr().cast(), _mm512_maskz_compress_epi64(mask, vector)) };
+        }
+        self.len += mask.count_ones() as usize;
+    }
+}

@@ -1,0 +1,98 @@
+//! The parameter of a number's Lucas test: the first `P` from 3 on for which `D = P * P - 4` has the Jacobi symbol
+//! `(D/n) = -1`, with `Q = 1` (Baillie's method C, OEIS A217719).
+
+/// The greatest parameter that tests of many numbers take; a greater one comes once in 4,000 numbers.
+pub(super) const PARAMETER_MAX: u64 = 21;
+
+/// 3, 5, 7 and 8: the symbols of `D` for `P` of 3 to 6 are those of 5, 3, 21 and 2, which the residue modulo their product decides.
+const MODULUS: usize = 3 * 5 * 7 * 8;
+
+/// The parameter of numbers by their residue; 0 where it is none of 3 to 6.
+static BY_RESIDUE: [u8; MODULUS] = {
+    let mut parameters = [0; MODULUS];
+    let mut residue = 1;
+    while residue < MODULUS {
+        let mut p = 3;
+        // Residues that share a factor with the modulus belong to no number that gets here.
+        while p <= 6 && residue % 2 == 1 && parameters[residue] == 0 {
+            if jacobi(p * p - 4, residue as u64) == -1 {
+                parameters[residue] = p as u8;
+            }
+            p += 1;
+        }
+        residue += 2;
+    }
+    parameters
+};
+
+/// The parameter of an odd `n` that trial division let pass; `None` for a square, which has none.
+#[inline]
+pub(super) fn parameter(n: u64) -> Option<u64> {
+    match BY_RESIDUE[(n % MODULUS as u64) as usize] {
+        0 => later_parameter(n),
+        parameter => Some(u64::from(parameter)),
+    }
+}
+
+#[cold]
+fn later_parameter(n: u64) -> Option<u64> {
+    if n.isqrt().pow(2) == n {
+        return None;
+    }
+    // One in two symbols is -1 where `n` is no square: the search is short.
+    (7..).find(|p| jacobi(p * p - 4, n) == -1)
+}
+
+/// The Jacobi symbol `(a/n)` of an odd `n`.
+const fn jacobi(mut a: u64, mut n: u64) -> i32 {
+    let mut symbol = 1;
+    a %= n;
+    while a != 0 {
+        let twos = a.trailing_zeros();
+        a >>= twos;
+        if twos % 2 == 1 && matches!(n % 8, 3 | 5) {
+            symbol = -symbol;
+        }
+        if a % 4 == 3 && n % 4 == 3 {
+            symbol = -symbol;
+        }
+        (a, n) = (n % a, a);
+    }
+    if n == 1 { symbol } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::SplitMix64;
+
+    /// Euler's criterion, for a prime `n`.
+    fn legendre(a: u64, n: u64) -> i32 {
+        let power = (0..(n - 1) / 2).fold(1, |power, _| power * (a % n) % n);
+        if power == n - 1 { -1 } else { power as i32 }
+    }
+
+    #[test]
+    fn the_jacobi_symbol_of_a_prime_is_what_eulers_criterion_says() {
+        for n in [3, 5, 7, 11, 13, 97, 193, 1009] {
+            (0..3 * n).for_each(|a| assert_eq!(jacobi(a, n), legendre(a, n), "({a}/{n})"));
+        }
+        for a in 0..200 {
+            assert_eq!(jacobi(a, 11 * 13), legendre(a, 11) * legendre(a, 13), "({a}/143)");
+        }
+    }
+
+    #[test]
+    fn the_parameter_is_the_first_whose_symbol_is_minus_one() {
+        let mut random = SplitMix64(5);
+        for _ in 0..20_000 {
+            let n = random.next_u64() | 1;
+            if [3, 5, 7].iter().any(|p| n.is_multiple_of(*p)) || n.isqrt().pow(2) == n {
+                continue;
+            }
+            assert_eq!(parameter(n), (3..).find(|p| jacobi(p * p - 4, n) == -1), "{n}");
+        }
+        assert_eq!(parameter(4_294_967_291 * 4_294_967_291), None);
+        assert_eq!(parameter(1093 * 1093), None);
+    }
+}
