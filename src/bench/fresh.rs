@@ -75,6 +75,10 @@ impl DynKernel for Fresh {
         self.0.partial_bytes()
     }
 
+    fn shared_bytes(&self) -> u64 {
+        self.0.shared_bytes()
+    }
+
     fn inputs(&self) -> Vec<Arc<dyn Source>> {
         Vec::new()
     }

@@ -32,6 +32,7 @@ mod ticket;
 mod timer;
 mod variants;
 mod verify;
+mod ways;
 
 pub(crate) use attendant::attend;
 #[cfg(feature = "cli")]

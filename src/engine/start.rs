@@ -20,6 +20,7 @@ use crate::engine::shared::{Planned, Settings, Shared};
 use crate::engine::stage::{irregular, not_on};
 use crate::engine::ticket::Ticket;
 use crate::engine::verify::{self, SkippedRun, Verification};
+use crate::engine::ways::plan_ways;
 use crate::engine::{CancelFlag, Outcome, OutcomeSink, Seat, Seats, panics};
 use crate::job::{BindContext, Bound, Cause, DeviceChoice, JobError, JobParams, JobSpec};
 use crate::kernels::{DynKernel, Work};
@@ -209,7 +210,10 @@ impl Engine {
 
     fn plan_work(&self, kernel: &dyn DynKernel, work: &Work, device: Option<DeviceChoice>) -> Result<Plan, JobError> {
         let policy = device.unwrap_or(self.shared.default_device());
-        self.settle_plan(|| self.shared.plan(kernel, work, policy, &|_| Vec::new(), Stream::default()))
+        let plan = |kernel: &dyn DynKernel, work: &Work| {
+            self.shared.plan(kernel, work, policy, &|_| Vec::new(), Stream::default())
+        };
+        self.settle_plan(|| plan_ways(kernel, work, plan).0)
     }
 
     /// The plan, once GPUs have been looked for where it depends on them.

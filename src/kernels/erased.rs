@@ -83,6 +83,14 @@ pub trait DynKernel: Send + Sync {
     fn partial_bytes(&self) -> u64 {
         0
     }
+    /// See [`Kernel::shared_bytes`].
+    fn shared_bytes(&self) -> u64 {
+        0
+    }
+    /// See [`Kernel::other_way`].
+    fn other_way(&self) -> Option<Arc<dyn DynKernel>> {
+        None
+    }
     /// See [`Kernel::inputs`].
     fn inputs(&self) -> Vec<Arc<dyn Source>>;
     /// See [`Kernel::check_inputs`].
@@ -173,6 +181,14 @@ impl<K: Kernel> DynKernel for K {
 
     fn partial_bytes(&self) -> u64 {
         Kernel::partial_bytes(self)
+    }
+
+    fn shared_bytes(&self) -> u64 {
+        Kernel::shared_bytes(self)
+    }
+
+    fn other_way(&self) -> Option<Arc<dyn DynKernel>> {
+        Kernel::other_way(self)
     }
 
     fn inputs(&self) -> Vec<Arc<dyn Source>> {

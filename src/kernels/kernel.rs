@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::input::{Scratch, Source};
 use crate::job::JobError;
-use crate::kernels::{Answer, GpuCaps, GpuWork};
+use crate::kernels::{Answer, DynKernel, GpuCaps, GpuWork};
 
 /// How large a job is, in numbers only: all that the planner sees of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,9 +45,9 @@ impl Work {
 pub enum Isa {
     /// What every machine of this architecture has.
     Portable,
-    /// AVX2 and FMA (x86-64).
+    /// AVX2, FMA, and the instructions on bits that came with them: POPCNT, BMI1, BMI2, LZCNT (x86-64).
     Avx2,
-    /// AVX-512 F, DQ, BW, VL (x86-64).
+    /// Those and AVX-512 F, DQ, BW, VL (x86-64).
     Avx512,
 }
 
@@ -56,14 +56,21 @@ impl Isa {
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx512f")
+            let has_avx2 = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("popcnt")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2")
+                && is_x86_feature_detected!("lzcnt");
+            if has_avx2
+                && is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512vl")
             {
                 return Self::Avx512;
             }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            if has_avx2 {
                 return Self::Avx2;
             }
         }
@@ -169,6 +176,17 @@ pub trait Kernel: Send + Sync + 'static {
     /// for them is reserved before the job begins.
     fn partial_bytes(&self) -> u64 {
         0
+    }
+
+    /// Roughly how much memory the job takes once, however many threads it has, in bytes, where that is much: tables that all chunks look
+    /// things up in.
+    fn shared_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Another kernel that comes to the same answer, bit for bit, by other work; the one that is predicted to end first is run.
+    fn other_way(&self) -> Option<Arc<dyn DynKernel>> {
+        None
     }
 
     /// The sources that the job's [`GpuWork`] uploads from: by them the planner asks how much of the input a device holds

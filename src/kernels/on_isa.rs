@@ -19,14 +19,14 @@ pub(super) use on_isa;
 
 /// Runs a body that is inlined here with AVX-512.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl")]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,popcnt,bmi1,bmi2,lzcnt")]
 pub(super) fn avx512<R>(body: impl FnOnce() -> R) -> R {
     body()
 }
 
 /// Runs a body that is inlined here with AVX2.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,popcnt,bmi1,bmi2,lzcnt")]
 pub(super) fn avx2<R>(body: impl FnOnce() -> R) -> R {
     body()
 }

@@ -14,8 +14,10 @@ use crate::engine::queue::Class;
 use crate::engine::running::{PassEnd, Running};
 use crate::engine::shared::Planned;
 use crate::engine::ticket::deliver;
+use crate::engine::ways::{OtherWay, plan_ways};
 use crate::engine::{Timings, panics};
 use crate::job::{Cause, DeviceChoice, JobError};
+use crate::kernels::{DynKernel, Work};
 use crate::plan::Plan;
 
 impl Coordinator {
@@ -71,7 +73,7 @@ impl Coordinator {
     }
 
     /// Plans a bound job and gives it to dispatch.
-    pub(super) fn admit_large(&mut self, bound: Bound) {
+    pub(super) fn admit_large(&mut self, mut bound: Bound) {
         if let Some(error) = bound.ticket.cancel.refusal() {
             return self.fail_ticket(bound.ticket, error, None);
         }
@@ -94,7 +96,12 @@ impl Coordinator {
         let busy_for_ms = |device| self.dispatch.busy_for_ms(device, now, |_| order);
         let unopened = if bound.ticket.in_memory { 0 } else { self.queue.files(class) };
         let stream = self.streams.of(&bound.work, unopened as u64);
-        match self.shared.plan(&**bound.kernel, &bound.work, asked, &busy_for_ms, stream) {
+        let plan = |kernel: &dyn DynKernel, work: &Work| self.shared.plan(kernel, work, asked, &busy_for_ms, stream);
+        let (planned, other_way) = plan_ways(&**bound.kernel, &bound.work, plan);
+        if let Some(OtherWay { kernel, work }) = other_way {
+            (bound.kernel, bound.work) = (kernel, work);
+        }
+        match planned {
             Planned::Plan(plan) => {
                 self.streams.planned(&plan.outlook);
                 if plan.outlook.search {

@@ -17,6 +17,7 @@ use crate::engine::seats::{Seat, Seatless};
 use crate::engine::stage::Staged;
 use crate::engine::ticket::Ticket;
 use crate::job::{Cause, JobError};
+use crate::kernels::DynKernel;
 use crate::report::figures::bytes;
 use crate::tasks::{MemoryUse, Place};
 
@@ -301,7 +302,11 @@ pub(super) fn wanted_by(bound: &Bound, threads: u32) -> Option<Need> {
         // Beside that of each thread, the merged one.
         let partial = panics::catch(|| bound.kernel.partial_bytes()).unwrap_or(0);
         let partials = partial.saturating_mul(u64::from(threads) + 1);
-        Need::Estimated(answer.saturating_add(partials))
+        // Which way it goes is decided when there is room for it.
+        let shared = |kernel: &dyn DynKernel| kernel.shared_bytes();
+        let other = || bound.kernel.other_way().map_or(0, |other| shared(&*other));
+        let shared = panics::catch(|| shared(&**bound.kernel).max(other())).unwrap_or(0);
+        Need::Estimated(answer.saturating_add(partials).saturating_add(shared))
     };
     bound.ticket.memory_bytes.map(Need::Certain).or_else(|| Some(estimated()).filter(|need| !need.is_small()))
 }

@@ -4,7 +4,7 @@ use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 
 use crate::input::Location;
 use crate::job::{Asked, IntegerError, parse_integer};
-use crate::kernels::primes::{NumberRange, Numbers, NumbersMode, PrimesParams, RangeMode};
+use crate::kernels::primes::{NumberRange, Numbers, NumbersMode, PrimesParams, RangeMethod, RangeMode};
 
 const ABOUT: &str = "Tells which numbers are prime, or counts or lists the primes of a range";
 
@@ -15,6 +15,7 @@ are certain: no number is called prime that merely looks so.
 Examples:
   tandem primes 97 91 1                  97 prime, 91 composite, 1 neither
   tandem primes --range 0..1e10          how many primes lie below 1e10
+  tandem primes --range 0..1e15          the same, without finding them where that is predicted to be faster
   tandem primes --range 10..=29 --list   11, 13, 17, 19, 23, 29
   tandem primes --file numbers.txt       one number a line, or an .npy array of integers
   seq 100 | tandem primes --file - --count";
@@ -52,6 +53,17 @@ pub(super) fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .conflicts_with("list"),
         )
+        .arg(
+            Arg::new("method")
+                .long("method")
+                .value_name("METHOD")
+                .help(
+                    "How to count the primes of a range: by finding them (sieve) or without (combinatorial), or as is predicted to end \
+                     first (auto) [default: auto]",
+                )
+                .value_parser(clap::builder::PossibleValuesParser::new(RangeMethod::NAMES.map(|(name, _)| name)))
+                .requires("range"),
+        )
         .arg(Arg::new("list").long("list").help("Print only the primes, one a line").action(ArgAction::SetTrue))
         .group(ArgGroup::new("subject").args(["numbers", "file", "range"]).required(true))
 }
@@ -67,7 +79,11 @@ pub(super) fn from_args(matches: &ArgMatches) -> Result<Vec<Asked>, String> {
         (false, false) => (NumbersMode::Each, RangeMode::Count),
     };
     let params = if let Some(range) = matches.get_one::<String>("range") {
-        PrimesParams::Range(NumberRange::parse(range)?, range_mode)
+        let asked = matches.get_one::<String>("method");
+        let known = RangeMethod::NAMES.into_iter().find(|(name, _)| asked.is_some_and(|asked| asked == name));
+        let method = known.map_or(RangeMethod::Auto, |(_, method)| method);
+        method.check(range_mode)?;
+        PrimesParams::Range(NumberRange::parse(range)?, range_mode, method)
     } else if let Some(path) = matches.get_one::<std::path::PathBuf>("file") {
         PrimesParams::File(Location::from_text(path), numbers_mode)
     } else {
@@ -137,7 +153,9 @@ mod tests {
         accepted(&["--file", "-", "--count"], &["Stdin", "Count"]);
         accepted(&["--range", "0..1e3"], &["start: 0, end: 1000", "Count"]);
         accepted(&["--range", "5..=7", "--list"], &["start: 5, end: 8", "List"]);
-        accepted(&["--range=5..=7", "--count"], &["Count"]);
+        accepted(&["--range=5..=7", "--count"], &["Count, Auto"]);
+        accepted(&["--range=5..=7", "--method", "combinatorial"], &["Count, Combinatorial"]);
+        accepted(&["--range=5..=7", "--method=sieve", "--list"], &["List, Sieve"]);
     }
 
     #[test]
@@ -154,6 +172,9 @@ mod tests {
         refused(&["1e400"], "`1e400` is above 18446744073709551615 (2^64 - 1), the greatest number that can be tested");
         refused(&["-1e400"], "`-1e400` is below -2^127 (about -1.7e38), the least integer");
         refused(&["--range", "7"], "is no range");
+        refused(&["--range", "1..7", "--list", "--method", "combinatorial"], "counts primes without finding them");
+        refused(&["5", "--method", "sieve"], "--range <A..B>");
+        refused(&["--range", "1..7", "--method", "x"], "combinatorial");
         refused(&["--range", "-5..7"], "must lie from 0");
         refused(&["--range", "9..7"], "ends before it starts");
         refused(&["5", "--lits"], "--list");

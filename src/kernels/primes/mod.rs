@@ -1,9 +1,10 @@
-//! The kernel `primes`: which numbers of a list are prime ([`NumbersKernel`]), and which of a range ([`RangeKernel`]). All
-//! of `u64`, and certain: no probable primes.
+//! The kernel `primes`: which numbers of a list are prime ([`NumbersKernel`]), which of a range ([`RangeKernel`]), and how many a range has
+//! without finding them ([`CombinatorialKernel`]). All of `u64`, and certain: no probable primes.
 
 #[cfg(feature = "cli")]
 mod args;
 mod base_primes;
+mod combinatorial;
 mod cost;
 mod effort;
 mod gpu;
@@ -25,11 +26,12 @@ mod wheel;
 #[cfg(test)]
 mod tests;
 
+pub use combinatorial::{CombinatorialKernel, CombinatorialPartial, CombinatorialPass};
 pub use list::Numbers;
 pub use number_range::NumberRange;
 pub use numbers::{NumbersKernel, NumbersMode, NumbersPass, PrimesPartial};
 pub use numbers_answer::{Flags, NumbersAnswer};
-pub use params::PrimesParams;
+pub use params::{PrimesParams, RangeMethod};
 pub use pieces::{BitPieces, BitReader, BitSet};
 pub use primality::{is_prime, test_each};
 pub use range::{RangeKernel, RangeMode, RangePass};
@@ -42,7 +44,7 @@ use crate::job::Kind;
 pub static KIND: Kind = Kind {
     name: "primes",
     summary: "tells which numbers are prime, or counts or lists the primes of a range",
-    variants: &["numbers", "range"],
+    variants: &["numbers", "range", "combinatorial"],
     parse: |text| Ok(Box::new(params::parse(text)?)),
     aside: &[],
     sample: |asked| Box::new(sample::sample(asked)),

@@ -19,6 +19,8 @@ const SIEVE_LIMIT: f64 = 1e6;
 pub(super) fn per_unit(variant: &str) -> Option<f64> {
     Some(match variant {
         "numbers" => number(),
+        // Its units are leaves of several kinds.
+        "combinatorial" => return None,
         _ => {
             // 8/30 of the multiples lie on the wheel; the sum of 1/p grows as log log (Mertens).
             let reciprocals = SIEVE_LIMIT.ln().ln() - f64::from(PATTERN_LIMIT).ln().ln();

@@ -13,7 +13,9 @@ use crate::input::{Location, open_numbers};
 use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, json_integer, parse_integer};
 use crate::kernels::DynKernel;
 use crate::kernels::primes::list::Checked;
-use crate::kernels::primes::{NumberRange, Numbers, NumbersKernel, NumbersMode, RangeKernel, RangeMode};
+use crate::kernels::primes::{
+    CombinatorialKernel, NumberRange, Numbers, NumbersKernel, NumbersMode, RangeKernel, RangeMode,
+};
 
 /// A job of primes, before its input is opened.
 #[derive(Clone, Debug)]
@@ -23,7 +25,40 @@ pub enum PrimesParams {
     /// Over the numbers of a file or of standard input.
     File(Location, NumbersMode),
     /// Over a range.
-    Range(NumberRange, RangeMode),
+    Range(NumberRange, RangeMode, RangeMethod),
+}
+
+/// How the primes of a range are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RangeMethod {
+    /// By whichever is predicted to end first.
+    #[default]
+    Auto,
+    /// By finding them: [`RangeKernel`].
+    Sieve,
+    /// Without: [`CombinatorialKernel`].
+    Combinatorial,
+}
+
+impl RangeMethod {
+    /// All of them, as they are written.
+    pub(super) const NAMES: [(&'static str, Self); 3] =
+        [("auto", Self::Auto), ("sieve", Self::Sieve), ("combinatorial", Self::Combinatorial)];
+
+    /// Checks that it can do what is asked for.
+    ///
+    /// # Errors
+    /// Where primes are to be listed without finding them.
+    pub(super) fn check(self, mode: RangeMode) -> Result<(), String> {
+        if self == Self::Combinatorial && mode == RangeMode::List {
+            return Err(
+                "the combinatorial method counts primes without finding them, and they are to be listed: leave \
+                        the method or `list` out"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
 }
 
 impl KindParams for PrimesParams {
@@ -48,7 +83,9 @@ impl JobParams for PrimesParams {
             Self::File(location, mode) => {
                 Arc::new(NumbersKernel::new(open_numbers(location, None, &context.base_dir)?, *mode)?)
             }
-            Self::Range(range, mode) => Arc::new(RangeKernel::new(*range, *mode)),
+            Self::Range(range, _, RangeMethod::Combinatorial) => Arc::new(CombinatorialKernel::new(*range)),
+            Self::Range(range, mode, RangeMethod::Sieve) => Arc::new(RangeKernel::new(*range, *mode)),
+            Self::Range(range, mode, RangeMethod::Auto) => Arc::new(RangeKernel::new(*range, *mode).or_combinatorial()),
         };
         Ok(Bound::Kernel(kernel))
     }
@@ -72,6 +109,7 @@ struct Line<'a> {
     list: bool,
     #[serde(default)]
     count: bool,
+    method: Option<Cow<'a, str>>,
 }
 
 /// Parses a line of a job file.
@@ -86,9 +124,28 @@ pub(super) fn parse(text: &str) -> Result<PrimesParams, serde_json::Error> {
         (false, true) => (NumbersMode::Count, RangeMode::Count),
         (false, false) => (NumbersMode::Each, RangeMode::Count),
     };
+    let method = match &line.method {
+        None => RangeMethod::Auto,
+        Some(_) if line.range.is_none() => {
+            return Err(Error::custom(
+                "`method` says how the primes of a range are counted, and there is no `range`: leave it out",
+            ));
+        }
+        Some(name) => {
+            let found = RangeMethod::NAMES.into_iter().find(|(known, _)| known == name);
+            let unknown = || {
+                Error::custom(format!(
+                    "`{}` is no method: write auto, sieve or combinatorial",
+                    json_integer::excerpt(name)
+                ))
+            };
+            found.ok_or_else(unknown)?.1
+        }
+    };
+    method.check(range_mode).map_err(Error::custom)?;
     match (line.numbers, line.range, line.file) {
         (Some(NumbersField(numbers)), None, None) => Ok(PrimesParams::Numbers(numbers, numbers_mode)),
-        (None, Some(RangeField(range)), None) => Ok(PrimesParams::Range(range, range_mode)),
+        (None, Some(RangeField(range)), None) => Ok(PrimesParams::Range(range, range_mode, method)),
         (None, None, Some(file)) => Ok(PrimesParams::File(Location::Path((*file).into()), numbers_mode)),
         (None, None, None) => {
             Err(Error::custom("nothing to test: give `numbers` ([97, \"1e10\"]), `range` ([0, \"1e10\"]) or `file`"))
@@ -221,7 +278,9 @@ mod tests {
             ("\"5..=7\"", 5, 8),
             ("\"5..\\u003d7\"", 5, 8),
         ] {
-            let PrimesParams::Range(range, RangeMode::Count) = parsed(&format!("{{\"range\":{text}}}")) else {
+            let PrimesParams::Range(range, RangeMode::Count, RangeMethod::Auto) =
+                parsed(&format!("{{\"range\":{text}}}"))
+            else {
                 panic!("{text}")
             };
             assert_eq!((range.start(), range.end()), (start, end), "{text}");
@@ -234,10 +293,22 @@ mod tests {
         assert!(matches!(parsed(r#"{"numbers":[],"list":true}"#), PrimesParams::Numbers(_, N::List)));
         assert!(matches!(parsed(r#"{"numbers":[],"count":true}"#), PrimesParams::Numbers(_, N::Count)));
         assert!(matches!(parsed(r#"{"numbers":[],"list":false}"#), PrimesParams::Numbers(_, N::Each)));
-        assert!(matches!(parsed(r#"{"range":[1,2],"list":true}"#), PrimesParams::Range(_, R::List)));
-        assert!(matches!(parsed(r#"{"range":[1,2],"count":true}"#), PrimesParams::Range(_, R::Count)));
+        assert!(matches!(parsed(r#"{"range":[1,2],"list":true}"#), PrimesParams::Range(_, R::List, _)));
+        assert!(matches!(parsed(r#"{"range":[1,2],"count":true}"#), PrimesParams::Range(_, R::Count, _)));
         assert!(matches!(parsed(r#"{"file":"n.txt","list":true}"#), PrimesParams::File(_, N::List)));
         refused(r#"{"range":[1,2],"list":true,"count":true}"#, "both `list` and `count`");
+    }
+
+    #[test]
+    fn a_method_is_of_a_range_that_is_counted() {
+        for (name, method) in RangeMethod::NAMES {
+            let text = format!("{{\"range\":[1,2],\"method\":\"{name}\"}}");
+            assert!(matches!(parsed(&text), PrimesParams::Range(_, _, found) if found == method), "{text}");
+        }
+        refused(r#"{"range":[1,2],"method":"sifting"}"#, "`sifting` is no method: write auto, sieve or combinatorial");
+        refused(r#"{"range":[1,2],"list":true,"method":"combinatorial"}"#, "counts primes without finding them");
+        refused(r#"{"numbers":[1,2],"method":"sieve"}"#, "there is no `range`");
+        assert!(matches!(parsed(r#"{"range":[1,2],"list":true,"method":"sieve"}"#), PrimesParams::Range(..)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The primes of a range: the kernel whose unit is one word of 240 numbers.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::job::JobError;
 use crate::kernels::primes::base_primes::BasePrimes;
@@ -9,8 +10,8 @@ use crate::kernels::primes::numbers::count_ones;
 use crate::kernels::primes::primality::Batch;
 use crate::kernels::primes::sieve::{Sieve, mask_to_range};
 use crate::kernels::primes::wheel::{NUMBERS_PER_WORD, WHEEL_PRIMES, offset_of_bit};
-use crate::kernels::primes::{NumberRange, PrimesPartial, RangeAnswer, gpu};
-use crate::kernels::{FoldContext, GpuCaps, GpuWork, Isa, Kernel, Next, Work};
+use crate::kernels::primes::{CombinatorialKernel, NumberRange, PrimesPartial, RangeAnswer, gpu};
+use crate::kernels::{DynKernel, FoldContext, GpuCaps, GpuWork, Isa, Kernel, Next, Work};
 
 /// What of a range is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -39,11 +40,16 @@ pub struct RangeKernel {
     units: u64,
     granularity: u64,
     prior_ns_per_unit: f64,
+    /// Whether they may be counted without finding them.
+    is_combinatorial_too: bool,
 }
 
 /// Chunks of about this many units, a second's work, decide how short chunks may get: bringing the primes to the start of a
 /// chunk must stay a small part of it.
 const LONG_CHUNK_UNITS: u64 = 1 << 23;
+
+/// Counting without finding is weighed where it is expected to take less than so many times as long: the model may know better.
+const OTHER_WAY_MAX: f64 = 4.0;
 
 impl RangeKernel {
     /// The job over `range`.
@@ -54,7 +60,16 @@ impl RangeKernel {
         let long = units.clamp(1, LONG_CHUNK_UNITS);
         let Effort { limit, ns } = effort_of(range, long);
         let granularity = (limit / 16).next_power_of_two().clamp(1 << 10, 1 << 17);
-        Self { range, mode, first_word, units, granularity, prior_ns_per_unit: ns / long as f64 }
+        let prior_ns_per_unit = ns / long as f64;
+        Self { range, mode, first_word, units, granularity, prior_ns_per_unit, is_combinatorial_too: false }
+    }
+
+    /// The same; where primes are only counted, they may be counted by a [`CombinatorialKernel`], if that is predicted to end earlier.
+    pub fn or_combinatorial(self) -> Self {
+        // Ranges are many and most are short: for those there is nothing to weigh.
+        let sieve_ns = self.units as f64 * self.prior_ns_per_unit;
+        let is_near = CombinatorialKernel::cost_ns(self.range) < OTHER_WAY_MAX * sieve_ns;
+        Self { is_combinatorial_too: self.mode == RangeMode::Count && is_near, ..self }
     }
 
     /// The range.
@@ -116,12 +131,11 @@ impl Kernel for RangeKernel {
         Ok(RangePass)
     }
 
-    fn fold(
-        &self,
-        _: &RangePass,
-        units: Range<u64>,
-        context: &mut FoldContext<'_>,
-    ) -> Result<PrimesPartial, JobError> {
+    fn other_way(&self) -> Option<Arc<dyn DynKernel>> {
+        self.is_combinatorial_too.then(|| Arc::new(CombinatorialKernel::new(self.range)) as _)
+    }
+
+    fn fold(&self, _: &RangePass, units: Range<u64>, context: &mut FoldContext<'_>) -> Result<PrimesPartial, JobError> {
         let mut partial = PrimesPartial::default();
         if units.is_empty() {
             return Ok(partial);

@@ -1,22 +1,29 @@
 //! Jobs made up for calibration and benchmarks.
 
 use crate::job::Sample;
+use crate::kernels::primes::combinatorial::greatest_of_units;
 use crate::kernels::primes::wheel::NUMBERS_PER_WORD;
-use crate::kernels::primes::{NumberRange, NumbersMode, PrimesParams, RangeMode};
+use crate::kernels::primes::{NumberRange, NumbersMode, PrimesParams, RangeMethod, RangeMode};
 use crate::random::SplitMix64;
 
 /// Where the sampled range starts: far enough out for every part of the sieve to be at work.
 const RANGE_START: u64 = 1_000_000_000_080;
 
 /// A typical job of `sample.units` units: for `numbers` random odd numbers of 64 bits, for `range` the count of a range from
-/// 10^12 on.
+/// 10^12 on, for `combinatorial` the count of all primes below the greatest number that takes so many units, less up to 1,000.
 pub(super) fn sample(sample: &Sample) -> PrimesParams {
+    if sample.variant == "combinatorial" {
+        // Numbers of each seed are others, and nearly as large.
+        let end = greatest_of_units(sample.units) - SplitMix64(sample.seed).next_u64() % 1000;
+        let range = NumberRange::new(0, i128::from(end)).expect("it ends before 2^64");
+        return PrimesParams::Range(range, RangeMode::Count, RangeMethod::Combinatorial);
+    }
     if sample.variant == "range" {
         const { assert!(RANGE_START.is_multiple_of(NUMBERS_PER_WORD), "the range fills its words") };
         let numbers = sample.units.min((u64::MAX - RANGE_START) / NUMBERS_PER_WORD) * NUMBERS_PER_WORD;
         let start = i128::from(RANGE_START);
         let range = NumberRange::new(start, start + i128::from(numbers)).expect("it ends before 2^64");
-        return PrimesParams::Range(range, RangeMode::Count);
+        return PrimesParams::Range(range, RangeMode::Count, RangeMethod::Sieve);
     }
     let mut random = SplitMix64(sample.seed);
     let numbers: Vec<u64> = (0..sample.units).map(|_| random.next_u64() | 1).collect();

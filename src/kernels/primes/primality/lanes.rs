@@ -72,9 +72,8 @@ pub(super) unsafe fn strong_to_two<L: Lanes>(numbers: &[u64]) -> u64 {
     // All lanes square in step, whatever the power of 2 in their exponent: x is 2^(exponent >> at). The first digit costs
     // no squaring.
     let mut at = bits - (bits - twos_max - 1).min(4);
-    let powers = std::array::from_fn::<u64, 64, _>(|lane| {
-        numbers.get(lane).map_or(0, |n| 1 << n.checked_shr(at).unwrap_or(0))
-    });
+    let powers =
+        std::array::from_fn::<u64, 64, _>(|lane| numbers.get(lane).map_or(0, |n| 1 << n.checked_shr(at).unwrap_or(0)));
     let mut x = lanes.small(&powers);
     while at > twos_max + 1 {
         let width = L::SHIFT_BITS.min(at - twos_max - 1);

@@ -18,8 +18,14 @@ type V = __m512i;
 const LIMB: u64 = (1 << 52) - 1;
 
 /// The way of this instruction set; see [`is_available`].
-pub(super) static METHOD: Method =
-    Method { sort_out, long_from: 1 << 52, tests: [tests(SHORT_VECTORS, SHORT_VECTORS, strong_short, lucas_short), tests(LONG_VECTORS, LUCAS_VECTORS, strong_long, lucas_long)] };
+pub(super) static METHOD: Method = Method {
+    sort_out,
+    long_from: 1 << 52,
+    tests: [
+        tests(SHORT_VECTORS, SHORT_VECTORS, strong_short, lucas_short),
+        tests(LONG_VECTORS, LUCAS_VECTORS, strong_long, lucas_long),
+    ],
+};
 
 /// How many vectors are tested side by side, for their chains of multiplications to hide each other's latency.
 const SHORT_VECTORS: usize = 4;

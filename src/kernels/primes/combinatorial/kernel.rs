@@ -1,0 +1,187 @@
+//! The kernel.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use crate::job::JobError;
+use crate::kernels::on_isa::on_isa;
+use crate::kernels::primes::base_primes::BasePrimes;
+use crate::kernels::primes::combinatorial::SEGMENT_WORDS;
+use crate::kernels::primes::combinatorial::easy::easy_leaves;
+use crate::kernels::primes::combinatorial::hard::Room;
+use crate::kernels::primes::combinatorial::pairs::count_pairs;
+use crate::kernels::primes::combinatorial::partial::{CombinatorialPartial, Counted, Stretch};
+use crate::kernels::primes::combinatorial::shape::{LEAST, Shape, cost_ns};
+use crate::kernels::primes::combinatorial::tables::Tables;
+use crate::kernels::primes::pieces::BitPieces;
+use crate::kernels::primes::{NumberRange, RangeAnswer, RangeMode};
+use crate::kernels::{FoldContext, Isa, Kernel, Next, Work};
+
+/// The units of a step.
+const STEP_UNITS: u64 = SEGMENT_WORDS as u64;
+
+/// The one pass.
+#[derive(Clone, Copy, Debug)]
+pub struct CombinatorialPass;
+
+/// A job that counts the primes of a range without finding them, as π(b - 1) - π(a - 1). A step is a segment of the sieve, or a block of
+/// easy leaves, of either; it is [`SEGMENT_WORDS`] units, so that a unit costs about as much as a word of a sieve does.
+#[derive(Debug)]
+pub struct CombinatorialKernel {
+    range: NumberRange,
+    /// π(b - 1), π(a - 1).
+    counts: [Pi; 2],
+    prior_ns_per_unit: f64,
+}
+
+/// One π.
+#[derive(Debug)]
+enum Pi {
+    /// Of a number so small that its primes are there anyway.
+    Small(u64),
+    Large {
+        shape: Box<Shape>,
+        /// Made by the first chunk that needs them, while others wait.
+        tables: OnceLock<Box<Tables>>,
+    },
+}
+
+impl Pi {
+    /// π(n).
+    fn new(n: u64) -> Self {
+        match n < LEAST {
+            true => Self::Small(n),
+            false => Self::Large { shape: Box::new(Shape::new(n)), tables: OnceLock::new() },
+        }
+    }
+
+    fn steps(&self) -> u64 {
+        match self {
+            Self::Small(_) => 0,
+            Self::Large { shape, .. } => shape.steps(),
+        }
+    }
+
+    /// Folds these steps of it.
+    fn fold(&self, steps: Range<u64>, isa: Isa, counted: &mut Counted) {
+        let Self::Large { shape, tables } = self else { return };
+        let tables = tables.get_or_init(|| Box::new(Tables::new(shape)));
+        let segments = steps.start.min(shape.segments)..steps.end.min(shape.segments);
+        if !segments.is_empty() {
+            counted.push(on_isa!(isa, stretch(tables, segments.clone())));
+        }
+        let blocks = steps.start.max(shape.segments)..steps.end;
+        if !blocks.is_empty() {
+            let [first, last] = [blocks.start, blocks.end].map(|at| shape.blocks[(at - shape.segments) as usize]);
+            counted.easy += on_isa!(isa, easy_leaves(tables, &(first..last)));
+        }
+    }
+
+    /// π(n), from what all its steps came to.
+    fn value(&self, counted: &Counted) -> Result<u64, JobError> {
+        match self {
+            Self::Small(n) => Ok(BasePrimes::up_to(LEAST).below_or_at(*n).len() as u64),
+            Self::Large { shape, tables } => {
+                let tables = tables.get_or_init(|| Box::new(Tables::new(shape)));
+                Ok((tables.rest() + counted.total(shape.segments)?) as u64)
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn stretch(tables: &Tables, segments: Range<u64>) -> Stretch {
+    let mut room = Room::new();
+    let mut all = room.leaves(tables, segments.start);
+    for segment in segments.start + 1..segments.end {
+        all.append(&room.leaves(tables, segment));
+    }
+    count_pairs(tables, segments, &mut all);
+    all
+}
+
+impl CombinatorialKernel {
+    /// The job over `range`.
+    pub fn new(range: NumberRange) -> Self {
+        let up_to = |end: u128| Pi::new(end.saturating_sub(1) as u64);
+        let counts =
+            if range.is_empty() { [Pi::Small(0), Pi::Small(0)] } else { [up_to(range.end()), up_to(range.start())] };
+        let units = counts.iter().map(Pi::steps).sum::<u64>() * STEP_UNITS;
+        let ns = Self::cost_ns(range);
+        Self { range, counts, prior_ns_per_unit: if units == 0 { 1.0 } else { ns / units as f64 } }
+    }
+
+    /// What one thread is likely to take, in nanoseconds.
+    pub(in crate::kernels::primes) fn cost_ns(range: NumberRange) -> f64 {
+        let up_to = |end: u128| cost_ns(end.saturating_sub(1) as u64);
+        if range.is_empty() { 0.0 } else { up_to(range.end()) + up_to(range.start()) }
+    }
+
+    fn steps(&self) -> u64 {
+        self.counts.iter().map(Pi::steps).sum()
+    }
+}
+
+impl Kernel for CombinatorialKernel {
+    type Pass = CombinatorialPass;
+    type Partial = CombinatorialPartial;
+
+    fn work(&self) -> Work {
+        Work {
+            kernel: "primes",
+            variant: "combinatorial".to_owned(),
+            units: self.steps() * STEP_UNITS,
+            granularity: STEP_UNITS,
+            bytes_per_unit: 0.0,
+            bytes_out_per_unit: 0.0,
+            prior_ns_per_unit: self.prior_ns_per_unit,
+            passes: 1,
+            gpu: false,
+        }
+    }
+
+    fn first_pass(&self) -> Result<CombinatorialPass, JobError> {
+        Ok(CombinatorialPass)
+    }
+
+    fn fold(
+        &self,
+        _: &CombinatorialPass,
+        units: Range<u64>,
+        context: &mut FoldContext<'_>,
+    ) -> Result<CombinatorialPartial, JobError> {
+        let mut partial = CombinatorialPartial::default();
+        // A step belongs to the chunk that has its first unit.
+        let steps = units.start.div_ceil(STEP_UNITS)..units.end.div_ceil(STEP_UNITS);
+        let mut before = 0;
+        for (pi, counted) in self.counts.iter().zip(&mut partial.counted) {
+            let own = before..before + pi.steps();
+            let (start, end) = (steps.start.max(own.start), steps.end.min(own.end));
+            if start < end {
+                pi.fold(start - before..end - before, context.isa, counted);
+            }
+            before = own.end;
+        }
+        Ok(partial)
+    }
+
+    fn merge(&self, into: &mut CombinatorialPartial, from: CombinatorialPartial) {
+        into.merge(from);
+    }
+
+    fn next(&self, _: &CombinatorialPass, merged: CombinatorialPartial) -> Result<Next<CombinatorialPass>, JobError> {
+        let [upper, lower] = &self.counts;
+        let [above, below] = &merged.counted;
+        let count = upper.value(above)? - lower.value(below)?;
+        let none = BitPieces::default().into_set(0)?;
+        Ok(Next::Done(Box::new(RangeAnswer::new(self.range, RangeMode::Count, 0, count, none))))
+    }
+
+    fn shared_bytes(&self) -> u64 {
+        let tables = self.counts.iter().map(|pi| match pi {
+            Pi::Small(_) => 0,
+            Pi::Large { shape, .. } => Tables::bytes(shape),
+        });
+        tables.sum()
+    }
+}
