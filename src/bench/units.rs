@@ -4,6 +4,9 @@
 pub fn unit_words(kind: &str, variant: &str) -> Option<&'static str> {
     match (kind, variant) {
         ("primes", "range") => Some("a word of the sieve: 240 numbers"),
+        ("primes", "combinatorial") => {
+            Some("1/4096 of a segment of the sieve, or of as much work on leaves that need none")
+        }
         ("primes", _) => Some("a number that is tested"),
         ("stats", _) => Some("a number"),
         ("corr", _) => Some("a row of 16 columns"),

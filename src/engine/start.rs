@@ -20,7 +20,7 @@ use crate::engine::shared::{Planned, Settings, Shared};
 use crate::engine::stage::{irregular, not_on};
 use crate::engine::ticket::Ticket;
 use crate::engine::verify::{self, SkippedRun, Verification};
-use crate::engine::ways::plan_ways;
+use crate::engine::ways::{is_hopeless, plan_ways};
 use crate::engine::{CancelFlag, Outcome, OutcomeSink, Seat, Seats, panics};
 use crate::job::{BindContext, Bound, Cause, DeviceChoice, JobError, JobParams, JobSpec};
 use crate::kernels::{DynKernel, Work};
@@ -247,8 +247,25 @@ impl Engine {
         // A device that is asked for by name and is not there is an error here too.
         self.plan_work(&*kernel, &work, device)?;
         let devices: Vec<Arc<dyn Device>> = self.shared.devices.usable();
-        let mut found = panics::catch(|| verify::verify(&kernel, &devices, seed))
-            .unwrap_or_else(|panic| Err(JobError::new(Cause::Panic, panic)))?;
+        let verify = |kernel: &Arc<dyn DynKernel>| {
+            panics::catch(|| verify::verify(kernel, &devices, seed))
+                .unwrap_or_else(|panic| Err(JobError::new(Cause::Panic, panic)))
+        };
+        let mut found = match caught(|| Ok(kernel.other_way()))? {
+            None => verify(&kernel)?,
+            Some(other) => {
+                let other_work = caught(|| Ok(other.work()))?;
+                let mut found = verify(&other)?;
+                found.runs.iter_mut().for_each(|run| run.label += &format!(", as {}", other_work.variant));
+                if is_hopeless(&work, other_work.prior_ms()) {
+                    let why = format!("it takes far longer than as {}", other_work.variant);
+                    found.skipped.push(SkippedRun { label: format!("all as {}", work.variant), why });
+                    return Ok(found);
+                }
+                found.add(verify(&kernel)?);
+                found
+            }
+        };
         if work.gpu {
             found.skipped.extend(self.gpus_not_compared());
         }

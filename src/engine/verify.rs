@@ -46,6 +46,12 @@ pub struct Verification {
 }
 
 impl Verification {
+    /// Adds what was found of another way to the same answer.
+    pub(super) fn add(&mut self, other: Self) {
+        self.runs.extend(other.runs);
+        self.skipped.extend(other.skipped);
+    }
+
     /// Whether every run gave the same bytes.
     pub fn same(&self) -> bool {
         self.runs.windows(2).all(|pair| pair[0].sha256 == pair[1].sha256)

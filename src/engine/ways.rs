@@ -26,8 +26,7 @@ pub(super) fn plan_ways(
     let other = panics::catch(|| kernel.other_way().map(|other| (other.work(), Foreign::new(other)))).ok().flatten();
     let Some((other_work, other)) = other else { return (plan(kernel, work), None) };
     let planned = plan(&**other, &other_work);
-    let is_far_better = |other: &Plan| ends_ms(other) * HOPELESS < work.prior_ms();
-    if matches!(&planned, Planned::Plan(planned) if is_far_better(planned)) {
+    if matches!(&planned, Planned::Plan(planned) if is_hopeless(work, ends_ms(planned))) {
         return (planned, Some(OtherWay { kernel: other, work: other_work }));
     }
     match (plan(kernel, work), planned) {
@@ -45,6 +44,11 @@ pub(super) fn plan_ways(
         }
         (own, _) => (own, None),
     }
+}
+
+/// Whether work can be left aside that another way is predicted to end in so many milliseconds.
+pub(super) fn is_hopeless(work: &Work, other_ms: f64) -> bool {
+    other_ms * HOPELESS < work.prior_ms()
 }
 
 /// When the chosen way of a plan is predicted to end; never, where nothing was predicted.

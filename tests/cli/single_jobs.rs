@@ -25,6 +25,24 @@ fn primes_counts_and_lists_numbers_files_pipes_and_ranges() {
 }
 
 #[test]
+fn primes_of_a_range_are_counted_by_either_method_and_the_one_that_ends_first_says_so() {
+    let count = |more: &[&str]| tandem(&[&["primes", "--range", "0..3e9"], more].concat()).expect(0);
+    for method in ["auto", "sieve", "combinatorial"] {
+        assert_eq!(count(&["--method", method]).out, "144449537\n", "{method}");
+    }
+    let explained = count(&["--explain"]).err;
+    assert!(explained.contains("done as combinatorial, since as range it was predicted to take"), "{explained}");
+    // A thousand years of sieving are not needed, nor looked at; 1e12 is far out of the sieve's reach here.
+    let verified = tandem(&["primes", "--range", "0..1e12", "--verify"]).expect(0);
+    assert!(verified.out.contains("as combinatorial") && verified.out.contains("all as range"), "{}", verified.out);
+    // What is short is sieved, and so is what a GPU was asked for by name.
+    let short = tandem(&["primes", "--range", "1e12..1000000100000", "--explain"]).expect(0).err;
+    assert!(!short.contains("combinatorial"), "{short}");
+    let refused = tandem(&["primes", "--range", "0..1e9", "--method", "combinatorial", "--device", "gpu"]);
+    assert!(refused.code == Some(3) || refused.code == Some(1), "{refused:?}");
+}
+
+#[test]
 fn stats_prints_a_table_that_names_its_conventions() {
     let ended =
         tandem_reading(&["stats", "-", "--format", "json", "--quantiles", "0.5"], b"[1.5, 2, null, 4]").expect(0);

@@ -51,6 +51,7 @@ macro_rules! parts {
 parts! {
     primes_of_numbers: "primes" / "numbers" => primes::numbers::cases;
     primes_of_ranges: "primes" / "range" => primes::ranges::cases;
+    primes_counted_without_finding_them: "primes" / "combinatorial" => primes::combinatorial::cases;
     stats_of_f32: "stats" / "f32" => stats::cases::<f32>;
     stats_of_f64: "stats" / "f64" => stats::cases::<f64>;
     stats_of_i32: "stats" / "i32" => stats::cases::<i32>;

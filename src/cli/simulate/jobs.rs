@@ -9,7 +9,7 @@ use crate::cli::run::JobInput;
 use crate::cli::terminal::tell;
 use crate::engine::{CancelFlag, Need, catch};
 use crate::job::{BindContext, Bound, Cause, JobError, JobSpec};
-use crate::kernels::Work;
+use crate::kernels::{DynKernel, Work};
 use crate::report::figures::{counted, time};
 use crate::report::{LeftOut, visible};
 use crate::simulate::{SimJob, SimWork};
@@ -142,6 +142,17 @@ fn failed_line((index, id, kind): (u64, &Arc<str>, &'static str), error: JobErro
     (line, error.message)
 }
 
+/// The work of a job by the way that it takes. The simulated planner sees one: the other way, where no device makes up for what the first
+/// takes more.
+fn work_of(kernel: &dyn DynKernel) -> Work {
+    let own = kernel.work();
+    let other = kernel.other_way().map(|other| other.work());
+    other.filter(|other| other.prior_ms() * OTHER_WAY_WORTH < own.prior_ms()).unwrap_or(own)
+}
+
+/// A GPU is worth some tens of threads.
+const OTHER_WAY_WORTH: f64 = 30.0;
+
 fn job(
     spec: &JobSpec,
     context: &BindContext,
@@ -154,7 +165,7 @@ fn job(
         let bound =
             catch(|| spec.params.bind(context)).unwrap_or_else(|panic| Err(JobError::new(Cause::Panic, panic)))?;
         match bound {
-            Bound::Kernel(kernel) => SimWork::Kernel(shared(kernel.work(), before)),
+            Bound::Kernel(kernel) => SimWork::Kernel(shared(work_of(&*kernel), before)),
             Bound::Task(task) => {
                 if memory_bytes == 0 {
                     memory_bytes = memory_of(&*task);

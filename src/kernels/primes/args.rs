@@ -62,7 +62,7 @@ pub(super) fn command() -> Command {
                      first (auto) [default: auto]",
                 )
                 .value_parser(clap::builder::PossibleValuesParser::new(RangeMethod::NAMES.map(|(name, _)| name)))
-                .requires("range"),
+                .conflicts_with_all(["numbers", "file"]),
         )
         .arg(Arg::new("list").long("list").help("Print only the primes, one a line").action(ArgAction::SetTrue))
         .group(ArgGroup::new("subject").args(["numbers", "file", "range"]).required(true))
@@ -173,7 +173,7 @@ mod tests {
         refused(&["-1e400"], "`-1e400` is below -2^127 (about -1.7e38), the least integer");
         refused(&["--range", "7"], "is no range");
         refused(&["--range", "1..7", "--list", "--method", "combinatorial"], "counts primes without finding them");
-        refused(&["5", "--method", "sieve"], "--range <A..B>");
+        refused(&["5", "--method", "sieve"], "cannot be used with");
         refused(&["--range", "1..7", "--method", "x"], "combinatorial");
         refused(&["--range", "-5..7"], "must lie from 0");
         refused(&["--range", "9..7"], "ends before it starts");
