@@ -13,16 +13,22 @@ use crate::kernels::Isa;
 pub(super) struct Method {
     /// Divides by small primes.
     pub(super) sort_out: SortOut,
-    /// Numbers below this are short: they may have a faster arithmetic.
-    pub(super) long_from: u64,
-    /// The tests of short and of long numbers.
-    pub(super) tests: [Tests; 2],
+    /// From where on numbers are of the second and of the third size, which each have their arithmetic.
+    pub(super) from: [u64; 2],
+    /// The tests of each size.
+    pub(super) tests: [Tests; 3],
+}
+
+impl Method {
+    #[inline(always)]
+    pub(super) fn size(&self, number: u64) -> usize {
+        usize::from(number >= self.from[0]) + usize::from(number >= self.from[1])
+    }
 }
 
 /// Divides numbers by small primes, the first of which has this place: those that it finds prime get their bit of the
-/// words, those below [`Method::long_from`] that need a test join the first that wait, the others the second. There is room
-/// for all of them, and for [`ROOM`] more.
-pub(super) type SortOut = unsafe fn(&[u64], u64, &mut [u64], &mut [Waiting; 2]);
+/// words, those that need a test join those of their size that wait. There is room for all of them, and for [`ROOM`] more.
+pub(super) type SortOut = unsafe fn(&[u64], u64, &mut [u64], &mut [Waiting; 3]);
 
 /// The two tests, each with how many numbers it takes at a time; their bits say which pass.
 #[derive(Clone, Copy)]
@@ -32,7 +38,7 @@ pub(super) struct Tests {
 }
 
 /// That of any machine.
-static PORTABLE: Method = Method { sort_out, long_from: 0, tests: [PORTABLE_TESTS; 2] };
+static PORTABLE: Method = Method { sort_out, from: [0; 2], tests: [PORTABLE_TESTS; 3] };
 
 const PORTABLE_TESTS: Tests = Tests {
     // SAFETY: `Scalar` needs no instruction set.
@@ -42,8 +48,8 @@ const PORTABLE_TESTS: Tests = Tests {
 };
 
 /// Enough to hide the latency of a multiplication, and few enough for the registers.
-const STRONG_LANES: usize = 4;
-const LUCAS_LANES: usize = 2;
+const STRONG_LANES: usize = 6;
+const LUCAS_LANES: usize = 4;
 
 /// The method of the widest instruction set up to `isa` that this machine has.
 pub(super) fn method(isa: Isa) -> &'static Method {
@@ -54,11 +60,11 @@ pub(super) fn method(isa: Isa) -> &'static Method {
     }
 }
 
-fn sort_out(numbers: &[u64], first_place: u64, words: &mut [u64], waiting: &mut [Waiting; 2]) {
+fn sort_out(numbers: &[u64], first_place: u64, words: &mut [u64], waiting: &mut [Waiting; 3]) {
     for (place, &n) in (first_place..).zip(numbers) {
         match trial::by_trial(n) {
             Some(prime) => words[(place / 64) as usize] |= u64::from(prime) << (place % 64),
-            None => waiting[1].push(n, place),
+            None => waiting[PORTABLE.size(n)].push(n, place),
         }
     }
 }
@@ -129,17 +135,17 @@ pub fn test_each(isa: Isa, numbers: &[u64], words: &mut [u64]) {
 /// Numbers on their way through the tests.
 pub(in crate::kernels::primes) struct Batch {
     method: &'static Method,
-    /// What no small prime divides, short and long.
-    survivors: [Waiting; 2],
-    /// What passed the strong test, short and long.
-    strong: [Waiting; 2],
+    /// What no small prime divides, by size.
+    survivors: [Waiting; 3],
+    /// What passed the strong test, by size.
+    strong: [Waiting; 3],
 }
 
 impl Batch {
     /// For so many numbers, or more.
     pub(in crate::kernels::primes) fn new(isa: Isa, count: usize) -> Self {
         let room = count.min(CHUNK) + 4 * ROOM;
-        let waiting = || [Waiting::new(room), Waiting::new(room)];
+        let waiting = || [(); 3].map(|()| Waiting::new(room));
         Self { method: method(isa), survivors: waiting(), strong: waiting() }
     }
 
@@ -147,7 +153,7 @@ impl Batch {
     /// at the end.
     #[inline]
     pub(in crate::kernels::primes) fn push(&mut self, number: u64, place: u64, words: &mut [u64]) {
-        let waiting = &mut self.survivors[usize::from(number >= self.method.long_from)];
+        let waiting = &mut self.survivors[self.method.size(number)];
         waiting.push(number, place);
         if waiting.len >= waiting.numbers.len() - ROOM {
             self.test(words);
@@ -156,7 +162,7 @@ impl Batch {
 
     /// Tests whatever fills all lanes.
     fn test(&mut self, words: &mut [u64]) {
-        for size in 0..2 {
+        for size in 0..3 {
             self.test_strong(size, false);
             self.test_lucas(size, false, words);
         }
@@ -164,7 +170,7 @@ impl Batch {
 
     /// Tests what still waits.
     pub(in crate::kernels::primes) fn finish(mut self, words: &mut [u64]) {
-        for size in 0..2 {
+        for size in 0..3 {
             self.test_strong(size, true);
             self.test_lucas(size, true, words);
         }

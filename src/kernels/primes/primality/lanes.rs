@@ -25,7 +25,7 @@ pub(super) trait Lanes: Sized {
     fn having(&self, words: Self::Words, bit: u32) -> u64;
     /// What stands for 1.
     fn one(&self) -> Self::Residues;
-    /// What stands for numbers below [`SMALL_END`].
+    /// What stands for numbers below 2^40.
     fn small(&self, words: &[u64]) -> Self::Residues;
     /// The negative of such residues, none of which is 0.
     fn negative(&self, x: Self::Residues) -> Self::Residues;
@@ -43,9 +43,6 @@ pub(super) trait Lanes: Sized {
     /// Bit `i` says whether lane `i` of such an `x` is 0.
     fn is_zero(&self, x: Self::Residues) -> u64;
 }
-
-/// What is turned into residues one by one lies below this.
-pub(super) const SMALL_END: u64 = 1 << 18;
 
 /// Which of the first numbers of a slice, all odd and above 4096, are strong probable primes to base 2.
 ///
@@ -71,7 +68,7 @@ pub(super) unsafe fn strong_to_two<L: Lanes>(numbers: &[u64]) -> u64 {
     let minus_one = lanes.negative(one);
     // All lanes square in step, whatever the power of 2 in their exponent: x is 2^(exponent >> at). The first digit costs
     // no squaring.
-    let mut at = bits - (bits - twos_max - 1).min(4);
+    let mut at = bits - (bits - twos_max - 1).min(5);
     let powers = std::array::from_fn::<u64, 64, _>(|lane| {
         numbers.get(lane).map_or(0, |n| 1 << n.checked_shr(at).unwrap_or(0))
     });
@@ -122,7 +119,7 @@ pub(super) unsafe fn lucas<L: Lanes>(numbers: &[u64], parameters: &[u64]) -> u64
         let (exponent, p) = (numbers[lane] + 1, parameters[lane]);
         lowest[lane] = exponent & exponent.wrapping_neg();
         changes[lane] = exponent ^ exponent >> 1;
-        // V(0) to V(4).
+        // V(0) to V(4), below 2^18.
         let v = [2, p, p * p - 2, p * (p * p - 3), p * p * (p * p - 4) + 2];
         let k = exponent.checked_shr(top).unwrap_or(0) as usize;
         (even[lane], odd[lane]) = if k % 2 == 0 { (v[k], v[k + 1]) } else { (v[k + 1], v[k]) };

@@ -15,6 +15,8 @@
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod batch;
+#[cfg(target_arch = "x86_64")]
+mod floats;
 mod lanes;
 mod lucas;
 mod scalar;

@@ -61,8 +61,7 @@ fn prime_flags(numbers: &[u64]) -> Vec<bool> {
 fn passing(numbers: &[u64], test: impl Fn(&Method, usize, &[u64]) -> u64) -> Vec<bool> {
     let by = |isa| -> Vec<bool> {
         let method = method(isa);
-        let size = |n| usize::from(n >= method.long_from);
-        numbers.iter().map(|&n| test(method, size(n), &[n; 64]) & 1 == 1).collect()
+        numbers.iter().map(|&n| test(method, method.size(n), &[n; 64]) & 1 == 1).collect()
     };
     let portable = by(Isa::Portable);
     for isa in every_isa() {

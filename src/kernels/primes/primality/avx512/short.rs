@@ -3,8 +3,8 @@
 use std::arch::x86_64::*;
 
 use super::{
-    LIMB, V, add, all, all_floats, and, any_of, choose, divide, equal, high, inverse, load_all, low, min, mul_64,
-    multiply, right, sub, to_floats, truncated, zero,
+    LIMB, V, add, all, and, any_of, choose, divide, equal, high, inverse, load_all, low, min, mul_64,
+    multiply, sub, to_floats, truncated, zero,
 };
 use crate::kernels::primes::primality::lanes::Lanes;
 
@@ -29,7 +29,7 @@ fn reduced(x: V, n: V) -> V {
     min(x, sub(x, n))
 }
 
-/// The remainder of `dividend`, below 2^70, by `n`, given its low 64 bits and about the quotient, which is wrong by 1 at most.
+/// The remainder of a dividend by `n`, given its low 64 bits and the quotient, below 2^40 and wrong by 1 at most.
 #[inline(always)]
 fn remainder(dividend: V, quotient: __m512d, n: V) -> V {
     let rest = sub(dividend, mul_64(truncated(quotient), n));
