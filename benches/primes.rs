@@ -31,7 +31,8 @@ fn numbers(wanted: &dyn Fn(&str) -> bool) {
     let mut random = |count: usize, number: &dyn Fn(u64) -> u64| -> Vec<u64> {
         (0..count).map(|_| number(split_mix(&mut state))).collect()
     };
-    let in_range = |start: u64, end: u64| move |bits: u64| start + (u128::from(bits) * u128::from(end - start) >> 64) as u64;
+    let in_range =
+        |start: u64, end: u64| move |bits: u64| start + (u128::from(bits) * u128::from(end - start) >> 64) as u64;
     let odd = random(400_000, &|bits| bits | 1);
     let primes: Vec<u64> = random(900_000, &|bits| bits | 1).into_iter().filter(|&n| naive(n)).collect();
     let wide = random(400_000, &in_range(10_u64.pow(14), 10_u64.pow(16)));

@@ -116,12 +116,7 @@ impl Kernel for RangeKernel {
         Ok(RangePass)
     }
 
-    fn fold(
-        &self,
-        _: &RangePass,
-        units: Range<u64>,
-        context: &mut FoldContext<'_>,
-    ) -> Result<PrimesPartial, JobError> {
+    fn fold(&self, _: &RangePass, units: Range<u64>, context: &mut FoldContext<'_>) -> Result<PrimesPartial, JobError> {
         let mut partial = PrimesPartial::default();
         if units.is_empty() {
             return Ok(partial);

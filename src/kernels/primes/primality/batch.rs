@@ -1,11 +1,11 @@
 //! Many numbers at once: divided by small primes, what remains sorted by size, and tested so many at a time as hides the
 //! latency of the multiplications.
 
-#[cfg(target_arch = "x86_64")]
-use super::avx512;
 use super::lanes::{lucas, strong_to_two};
 use super::lucas::{PARAMETER_MAX, parameter};
 use super::scalar::Scalar;
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
 use super::{passes_lucas, trial};
 use crate::kernels::Isa;
 
@@ -28,7 +28,7 @@ impl Method {
 
 /// Divides numbers by small primes, the first of which has this place: those that it finds prime get their bit of the
 /// words, those that need a test join those of their size that wait. There is room for all of them, and for [`ROOM`] more.
-pub(super) type SortOut = unsafe fn(&[u64], u64, &mut [u64], &mut [Waiting; 3]);
+pub(super) type SortOut = unsafe fn(&Method, &[u64], u64, &mut [u64], &mut [Waiting; 3]);
 
 /// The two tests, each with how many numbers it takes at a time; their bits say which pass.
 #[derive(Clone, Copy)]
@@ -56,15 +56,24 @@ pub(super) fn method(isa: Isa) -> &'static Method {
     match isa.min(Isa::detect()) {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 if avx512::is_available() => &avx512::METHOD,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 | Isa::Avx512 => &avx2::METHOD,
         _ => &PORTABLE,
     }
 }
 
-fn sort_out(numbers: &[u64], first_place: u64, words: &mut [u64], waiting: &mut [Waiting; 3]) {
+/// The one of any machine.
+pub(super) fn sort_out(
+    method: &Method,
+    numbers: &[u64],
+    first_place: u64,
+    words: &mut [u64],
+    waiting: &mut [Waiting; 3],
+) {
     for (place, &n) in (first_place..).zip(numbers) {
         match trial::by_trial(n) {
             Some(prime) => words[(place / 64) as usize] |= u64::from(prime) << (place % 64),
-            None => waiting[PORTABLE.size(n)].push(n, place),
+            None => waiting[method.size(n)].push(n, place),
         }
     }
 }
@@ -125,7 +134,7 @@ pub fn test_each(isa: Isa, numbers: &[u64], words: &mut [u64]) {
     let mut first_place = 0;
     for chunk in numbers.chunks(CHUNK) {
         // SAFETY: `method` gives none that the machine cannot do.
-        unsafe { (batch.method.sort_out)(chunk, first_place, words, &mut batch.survivors) };
+        unsafe { (batch.method.sort_out)(batch.method, chunk, first_place, words, &mut batch.survivors) };
         batch.test(words);
         first_place += chunk.len() as u64;
     }

@@ -76,6 +76,7 @@ impl<F: Floats, const N: usize> Balanced<F, N> {
 impl<F: Floats, const N: usize> Lanes for Balanced<F, N> {
     const LANES: usize = F::LEN * N;
     const SHIFT_BITS: u32 = 5;
+    const START_BITS: u32 = 5;
     type Residues = [F; N];
     type Words = [F::Words; N];
 

@@ -9,6 +9,8 @@ pub(super) trait Lanes: Sized {
     const LANES: usize;
     /// So many bits of an exponent [`Lanes::square_and_shift`] can take at a time.
     const SHIFT_BITS: u32;
+    /// So many bits of an exponent it pays to begin with by [`Lanes::small`].
+    const START_BITS: u32;
     /// A residue a lane.
     type Residues: Copy;
     /// A word a lane.
@@ -66,13 +68,17 @@ pub(super) unsafe fn strong_to_two<L: Lanes>(numbers: &[u64]) -> u64 {
     let lowest = lanes.words(&lowest);
     let one = lanes.one();
     let minus_one = lanes.negative(one);
-    // All lanes square in step, whatever the power of 2 in their exponent: x is 2^(exponent >> at). The first digit costs
-    // no squaring.
-    let mut at = bits - (bits - twos_max - 1).min(5);
-    let powers = std::array::from_fn::<u64, 64, _>(|lane| {
-        numbers.get(lane).map_or(0, |n| 1 << n.checked_shr(at).unwrap_or(0))
-    });
-    let mut x = lanes.small(&powers);
+    // All lanes square in step, whatever the power of 2 in their exponent: x is 2^(exponent >> at). The first digit may
+    // cost no squaring.
+    let mut at = bits - (bits - twos_max - 1).min(L::START_BITS);
+    let mut x = one;
+    if L::START_BITS > 0 {
+        let mut powers = [0; 64];
+        for (power, n) in powers.iter_mut().zip(numbers) {
+            *power = 1 << n.checked_shr(at).unwrap_or(0);
+        }
+        x = lanes.small(&powers);
+    }
     while at > twos_max + 1 {
         let width = L::SHIFT_BITS.min(at - twos_max - 1);
         at -= width;

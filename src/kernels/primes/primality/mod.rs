@@ -13,6 +13,8 @@
 //! Pseudoprimes", Math. Comp. 70 (2001), and Baillie, OEIS A217719; the code is our own.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod batch;
 #[cfg(target_arch = "x86_64")]

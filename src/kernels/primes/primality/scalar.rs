@@ -31,6 +31,7 @@ impl<const N: usize> Scalar<N> {
 impl<const N: usize> Lanes for Scalar<N> {
     const LANES: usize = N;
     const SHIFT_BITS: u32 = 1;
+    const START_BITS: u32 = 5;
     type Residues = [u64; N];
     type Words = [u64; N];
 

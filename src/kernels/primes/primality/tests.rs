@@ -233,8 +233,7 @@ fn large_primes_are_prime_and_their_products_are_not() {
 fn numbers_made_to_fool_strong_tests_are_composite() {
     // p * (k * (p - 1) + 1): both factors prime, where most strong pseudoprimes come from.
     let mut made = Vec::new();
-    for p in (3..60_000u64).chain(4_000_000..4_003_000).chain(1_073_000_000..1_073_002_000).filter(|&p| is_prime(p))
-    {
+    for p in (3..60_000u64).chain(4_000_000..4_003_000).chain(1_073_000_000..1_073_002_000).filter(|&p| is_prime(p)) {
         for k in 2..12 {
             let Some(n) = (k * (p - 1) + 1).checked_mul(p) else { continue };
             if is_prime(k * (p - 1) + 1) {

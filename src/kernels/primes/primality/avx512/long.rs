@@ -1,7 +1,6 @@
 //! Numbers from 2^52 on: two limbs of 52 bits, and R = 2^104, so that 40 bits are left over. Residues need no last subtraction:
 //! what a multiplication gives is below `n + 2^40`, or `2n + 2^40` where a residue is subtracted too.
 
-
 use super::{
     LIMB, V, add, all, all_floats, and, any_of, carry, choose, clamped_at_0, divide, equal, high, inverse, left_each,
     limb_1, load_all, low, multiply_add, negative, right, sub, to_floats, truncated, zero,
@@ -44,11 +43,7 @@ fn reduced(x: Two, n: Two) -> Two {
 #[inline(always)]
 fn square(x: Two, plus: V) -> [V; 3] {
     let twice = add(x.1, x.1);
-    [
-        low(all(LIMB), x.0, x.0),
-        low(high(all(LIMB), x.0, x.0), x.0, twice),
-        high(low(plus, x.1, x.1), x.0, twice),
-    ]
+    [low(all(LIMB), x.0, x.0), low(high(all(LIMB), x.0, x.0), x.0, twice), high(low(plus, x.1, x.1), x.0, twice)]
 }
 
 /// The limbs of a product; see [`square`].
@@ -86,10 +81,8 @@ fn carried((x0, x1): (V, V)) -> Two {
 fn power_of_two(n: Two, whole: V) -> Two {
     // Below 2^52, and wrong by 1 at most before 2 are taken off: what is left over is below 4n.
     let quotient = sub(truncated(divide(all_floats(2.0_f64.powi(104)), to_floats(whole))), all(2));
-    let rest = normal(
-        sub(zero(), low(zero(), quotient, n.0)),
-        sub(zero(), high(low(zero(), quotient, n.1), quotient, n.0)),
-    );
+    let rest =
+        normal(sub(zero(), low(zero(), quotient, n.0)), sub(zero(), high(low(zero(), quotient, n.1), quotient, n.0)));
     // It is negative by 2^104, which its upper limb must not have.
     let rest = Two(rest.0, and(rest.1, all(LIMB)));
     reduced(reduced(reduced(rest, n), n), n)
@@ -107,6 +100,7 @@ impl<const N: usize> Long<N> {
 impl<const N: usize> Lanes for Long<N> {
     const LANES: usize = 8 * N;
     const SHIFT_BITS: u32 = 3;
+    const START_BITS: u32 = 5;
     type Residues = [Two; N];
     type Words = [V; N];
 

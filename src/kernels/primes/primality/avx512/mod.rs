@@ -170,7 +170,7 @@ const FIRST_DIVISORS: usize = 5;
 const PART: usize = 512;
 
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512ifma")]
-fn sort_out(numbers: &[u64], first_place: u64, words: &mut [u64], waiting: &mut [Waiting; 3]) {
+fn sort_out(method: &Method, numbers: &[u64], first_place: u64, words: &mut [u64], waiting: &mut [Waiting; 3]) {
     let mut left = Left { numbers: [0; PART + 16], places: [0; PART + 16], len: 0 };
     let mut place = first_place;
     for part in numbers.chunks(PART) {
@@ -189,7 +189,7 @@ fn sort_out(numbers: &[u64], first_place: u64, words: &mut [u64], waiting: &mut 
         for &n in chunks.remainder() {
             match trial::by_trial(n) {
                 Some(prime) => words[(place / 64) as usize] |= u64::from(prime) << (place % 64),
-                None => waiting[METHOD.size(n)].push(n, place),
+                None => waiting[method.size(n)].push(n, place),
             }
             place += 1;
         }
@@ -199,7 +199,7 @@ fn sort_out(numbers: &[u64], first_place: u64, words: &mut [u64], waiting: &mut 
             let passing = indivisible(n, n.map(|n| any_of(n, all(1))), &DIVISORS[FIRST_DIVISORS..]);
             for half in 0..2 {
                 let places = load(&left.places[at + 8 * half..]);
-                let below = METHOD.from.map(|from| _mm512_mask_cmplt_epu64_mask(passing[half], n[half], all(from)));
+                let below = method.from.map(|from| _mm512_mask_cmplt_epu64_mask(passing[half], n[half], all(from)));
                 let sizes = [below[0], below[1] & !below[0], passing[half] & !below[1]];
                 for (waiting, lanes) in waiting.iter_mut().zip(sizes) {
                     waiting.push_chosen(lanes, n[half], places);

@@ -3,8 +3,8 @@
 use std::arch::x86_64::*;
 
 use super::{
-    LIMB, V, add, all, and, any_of, choose, divide, equal, high, inverse, load_all, low, min, mul_64,
-    multiply, sub, to_floats, truncated, zero,
+    LIMB, V, add, all, and, any_of, choose, divide, equal, high, inverse, load_all, low, min, mul_64, multiply, sub,
+    to_floats, truncated, zero,
 };
 use crate::kernels::primes::primality::lanes::Lanes;
 
@@ -47,6 +47,7 @@ impl<const N: usize> Short<N> {
 impl<const N: usize> Lanes for Short<N> {
     const LANES: usize = 8 * N;
     const SHIFT_BITS: u32 = 1;
+    const START_BITS: u32 = 5;
     type Residues = [V; N];
     type Words = [V; N];
 
