@@ -102,8 +102,8 @@ impl<F: Floats, const N: usize> Lanes for Balanced<F, N> {
     #[inline(always)]
     fn having(&self, words: Self::Words, bit: u32) -> u64 {
         let mut having = 0;
-        for v in 0..N {
-            having |= F::having(words[v], bit) << (F::LEN * v);
+        for (v, &words) in words.iter().enumerate() {
+            having |= F::having(words, bit) << (F::LEN * v);
         }
         having
     }

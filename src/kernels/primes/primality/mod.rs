@@ -26,8 +26,8 @@ mod scalar;
 mod tests;
 mod trial;
 
-pub(super) use batch::Batch;
 pub use batch::test_each;
+pub(super) use batch::{Batch, Pace, pace};
 pub(super) use trial::TRIAL_PRIMES;
 
 use scalar::Scalar;

@@ -111,8 +111,8 @@ impl<const N: usize> Lanes for Long<N> {
     #[inline(always)]
     fn having(&self, words: [V; N], bit: u32) -> u64 {
         let mut having = 0;
-        for v in 0..N {
-            having |= (signs(bit_as_sign(words[v], bit)) as u64) << (4 * v);
+        for (v, &words) in words.iter().enumerate() {
+            having |= (signs(bit_as_sign(words, bit)) as u64) << (4 * v);
         }
         having
     }

@@ -108,11 +108,11 @@ impl<const N: usize> Lanes for Long<N> {
     unsafe fn new(numbers: &[u64]) -> Self {
         let mut this = Self { n: [Two(zero(), zero()); N], inverse: [zero(); N], one: [Two(zero(), zero()); N] };
         let whole = load_all::<N>(numbers);
-        for v in 0..N {
-            let n = Two(and(whole[v], all(LIMB)), limb_1(whole[v]));
+        for (v, whole) in whole.into_iter().enumerate() {
+            let n = Two(and(whole, all(LIMB)), limb_1(whole));
             this.n[v] = n;
             this.inverse[v] = and(sub(zero(), inverse(n.0)), all(LIMB));
-            this.one[v] = power_of_two(n, whole[v]);
+            this.one[v] = power_of_two(n, whole);
         }
         this
     }
@@ -125,8 +125,8 @@ impl<const N: usize> Lanes for Long<N> {
     #[inline(always)]
     fn having(&self, words: [V; N], bit: u32) -> u64 {
         let mut having = 0;
-        for v in 0..N {
-            having |= u64::from(any_of(words[v], all(1 << bit))) << (8 * v);
+        for (v, &words) in words.iter().enumerate() {
+            having |= u64::from(any_of(words, all(1 << bit))) << (8 * v);
         }
         having
     }

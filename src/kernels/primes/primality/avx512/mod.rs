@@ -6,7 +6,7 @@ mod short;
 
 use std::arch::x86_64::*;
 
-use super::batch::{Method, Tests, Waiting};
+use super::batch::{Lucas, Method, Pace, Strong, Tests, Waiting};
 use super::floats::{self, Balanced};
 use super::lanes::{lucas, strong_to_two};
 use super::trial::{self, Divisor};
@@ -28,6 +28,7 @@ pub(super) static METHOD: Method = Method {
         tests(SHORT_VECTORS, strong_short, SHORT_VECTORS, lucas_short),
         tests(LONG_VECTORS, strong_long, LONG_LUCAS_VECTORS, lucas_long),
     ],
+    pace: Pace { trial_ns: 2.0, strong_ns: [10.0, 34.0], lucas_ns: [24.0, 78.0] },
 };
 
 /// How many vectors are tested side by side, for their chains of multiplications to hide each other's latency.
@@ -37,12 +38,7 @@ const SHORT_VECTORS: usize = 4;
 const LONG_VECTORS: usize = 4;
 const LONG_LUCAS_VECTORS: usize = 3;
 
-const fn tests(
-    strong_vectors: usize,
-    strong: unsafe fn(&[u64]) -> u64,
-    lucas_vectors: usize,
-    lucas: unsafe fn(&[u64], &[u64]) -> u64,
-) -> Tests {
+const fn tests(strong_vectors: usize, strong: Strong, lucas_vectors: usize, lucas: Lucas) -> Tests {
     Tests { strong: (8 * strong_vectors, strong), lucas: (8 * lucas_vectors, lucas) }
 }
 

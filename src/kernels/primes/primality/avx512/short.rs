@@ -55,10 +55,10 @@ impl<const N: usize> Lanes for Short<N> {
     unsafe fn new(numbers: &[u64]) -> Self {
         let n = load_all::<N>(numbers);
         let mut this = Self { n, inverse: n, one: n };
-        for v in 0..N {
-            this.inverse[v] = and(inverse(n[v]), all(LIMB));
+        for (v, n) in n.into_iter().enumerate() {
+            this.inverse[v] = and(inverse(n), all(LIMB));
             let power = all(1 << 52);
-            this.one[v] = remainder(power, divide(to_floats(power), to_floats(n[v])), n[v]);
+            this.one[v] = remainder(power, divide(to_floats(power), to_floats(n)), n);
         }
         this
     }
@@ -71,8 +71,8 @@ impl<const N: usize> Lanes for Short<N> {
     #[inline(always)]
     fn having(&self, words: [V; N], bit: u32) -> u64 {
         let mut having = 0;
-        for v in 0..N {
-            having |= u64::from(any_of(words[v], all(1 << bit))) << (8 * v);
+        for (v, &words) in words.iter().enumerate() {
+            having |= u64::from(any_of(words, all(1 << bit))) << (8 * v);
         }
         having
     }
