@@ -32,7 +32,7 @@ fn numbers(wanted: &dyn Fn(&str) -> bool) {
         (0..count).map(|_| number(split_mix(&mut state))).collect()
     };
     let in_range =
-        |start: u64, end: u64| move |bits: u64| start + (u128::from(bits) * u128::from(end - start) >> 64) as u64;
+        |start: u64, end: u64| move |bits: u64| start + ((u128::from(bits) * u128::from(end - start)) >> 64) as u64;
     let odd = random(400_000, &|bits| bits | 1);
     let primes: Vec<u64> = random(900_000, &|bits| bits | 1).into_iter().filter(|&n| naive(n)).collect();
     let wide = random(400_000, &in_range(10_u64.pow(14), 10_u64.pow(16)));
@@ -71,6 +71,19 @@ fn numbers(wanted: &dyn Fn(&str) -> bool) {
                 (isa.name().to_owned(), Box::new(batch) as Box<dyn FnMut() -> u64>)
             })
             .collect();
+        let two_threads = || {
+            let half = numbers.len() / 128 * 64;
+            let count = |numbers: &[u64]| {
+                let mut bits = vec![0; numbers.len().div_ceil(64)];
+                test_each(Isa::detect(), numbers, &mut bits);
+                bits.iter().map(|word: &u64| u64::from(word.count_ones())).sum::<u64>()
+            };
+            std::thread::scope(|scope| {
+                let other = scope.spawn(|| count(&numbers[half..]));
+                count(&numbers[..half]) + other.join().expect("it does not panic")
+            })
+        };
+        ways.push(("2 threads".to_owned(), Box::new(two_threads)));
         ways.push(("alone".to_owned(), Box::new(|| numbers.iter().filter(|&&n| is_prime(n)).count() as u64)));
         ways.push((
             "machine-prime".to_owned(),

@@ -1,5 +1,8 @@
-// Strong-probable-prime tests to sets of bases that leave no composite below 2^64, in Montgomery arithmetic: the twin of
-// `src/kernels/primes/primality.rs`, which names the sources. After a `wide` prelude.
+// Strong-probable-prime tests to sets of bases that leave no composite below 2^64, in Montgomery arithmetic. The sets, each with
+// the bound below which it has been verified to leave no pseudoprime: 2, 7, 61 below 4,759,123,141 and 2, 3, 5, 7, 11 below
+// 2,152,302,898,747 (Jaeschke, "On strong pseudoprimes to several bases", Math. Comp. 61, 1993); 2, 325, 9375, 28178, 450775,
+// 9780504, 1795265022 below 2^64 (Sinclair 2011, verified against Feitsma's list of all base-2 pseudoprimes). The CPU side
+// (`src/kernels/primes/primality/`) proves with other tests: each checks the other. After a `wide` prelude.
 
 // The inverse of an odd n modulo 2^64: 5 bits to begin with, doubled four times.
 fn inverse_of(n: Wide) -> Wide {

@@ -3,25 +3,18 @@
 use std::ops::Range;
 
 use crate::input::{Element, Scratch, Source};
-use crate::kernels::primes::primality;
-
-/// To divide by the small primes.
-const TRIAL_NS: f64 = 22.0;
-/// To test what has no small factor, below 2^32.
-const SHORT_NS: f64 = 40.0;
-/// And above: most are composite, and one test shows it.
-const LONG_NS: f64 = 240.0;
-/// To prove a prime there.
-const PRIME_NS: f64 = 620.0;
+use crate::kernels::primes::primality::{self, Pace};
 
 /// What is taken of a list that nobody looks at.
 const UNSEEN_NS: f64 = 60.0;
+/// Numbers from here on take a longer arithmetic.
+const LONG_FROM: u64 = 1 << 50;
 /// Shorter lists are over before anybody could choose.
 const LEN_MIN: u64 = 1 << 11;
 /// So many numbers are looked at in so many places.
 const PLACES: u64 = 8;
 const NUMBERS_A_PLACE: u64 = 32;
-/// So many of the long ones are tested; where nearly all are prime, the list is taken to be one of primes.
+/// So many of those that no small prime divides are tested; where nearly all are prime, the list is taken to be one of primes.
 const TESTED: usize = 8;
 
 /// Nanoseconds that one thread is likely to take for a number of this list, in steps of half an octave, so that lists
@@ -37,22 +30,27 @@ pub(super) fn ns_per_number(numbers: &dyn Source) -> f64 {
 /// `None` where they cannot be read: folding them will say why.
 fn look_at(numbers: &dyn Source) -> Option<f64> {
     let mut scratch = Scratch::default();
-    let (mut seen, mut short, mut long) = (0_u32, 0_u32, Vec::new());
+    let (mut seen, mut hard) = (0_u32, Vec::new());
     for place in places(numbers.len()) {
         let values = numbers.read(place, &mut scratch).ok()?;
         for &number in u64::unwrap(&values)? {
             seen += 1;
-            match primality::is_easy(number) {
-                true => {}
-                false if number < 1 << 32 => short += 1,
-                false => long.push(number),
+            if !primality::is_easy(number) {
+                hard.push(number);
             }
         }
     }
-    let tested = &long[..long.len().min(TESTED)];
+    let Pace { trial_ns, strong_ns, lucas_ns } = primality::pace();
+    let size = |number: u64| usize::from(number >= LONG_FROM);
+    let strong = hard.iter().map(|&number| strong_ns[size(number)]).sum::<f64>();
+    let tested = &hard[..hard.len().min(TESTED)];
     let primes = tested.iter().filter(|&&number| primality::is_prime(number)).count();
-    let long_ns = if primes * 8 > tested.len() * 6 { PRIME_NS } else { LONG_NS };
-    Some(TRIAL_NS + (f64::from(short) * SHORT_NS + long.len() as f64 * long_ns) / f64::from(seen.max(1)))
+    let lucas = if primes * 8 > tested.len() * 6 {
+        hard.iter().map(|&number| lucas_ns[size(number)]).sum::<f64>()
+    } else {
+        0.0
+    };
+    Some(trial_ns + (strong + lucas) / f64::from(seen.max(1)))
 }
 
 fn places(len: u64) -> impl Iterator<Item = Range<u64>> {

@@ -1,11 +1,11 @@
 //! Many numbers at once: divided by small primes, what remains sorted by size, and tested so many at a time as hides the
 //! latency of the multiplications.
 
-#[cfg(target_arch = "x86_64")]
-use super::avx512;
 use super::lanes::{lucas, strong_to_two};
 use super::lucas::{PARAMETER_MAX, parameter};
 use super::scalar::Scalar;
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
 use super::{passes_lucas, trial};
 use crate::kernels::Isa;
 
@@ -13,26 +13,55 @@ use crate::kernels::Isa;
 pub(super) struct Method {
     /// Divides by small primes.
     pub(super) sort_out: SortOut,
-    /// Numbers below this are short: they may have a faster arithmetic.
-    pub(super) long_from: u64,
-    /// The tests of short and of long numbers.
-    pub(super) tests: [Tests; 2],
+    /// From where on numbers are of the second and of the third size, which each have their arithmetic.
+    pub(super) from: [u64; 2],
+    /// The tests of each size.
+    pub(super) tests: [Tests; 3],
+    pub(super) pace: Pace,
+}
+
+/// About how many nanoseconds a number of a list takes, of one core of a machine of 2023. It decides where a job runs, never the
+/// answer.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::kernels::primes) struct Pace {
+    /// To divide by the small primes.
+    pub(in crate::kernels::primes) trial_ns: f64,
+    /// For the strong test, below 2^50 and above.
+    pub(in crate::kernels::primes) strong_ns: [f64; 2],
+    /// For the Lucas test, likewise.
+    pub(in crate::kernels::primes) lucas_ns: [f64; 2],
+}
+
+impl Method {
+    #[inline(always)]
+    pub(super) fn size(&self, number: u64) -> usize {
+        usize::from(number >= self.from[0]) + usize::from(number >= self.from[1])
+    }
 }
 
 /// Divides numbers by small primes, the first of which has this place: those that it finds prime get their bit of the
-/// words, those below [`Method::long_from`] that need a test join the first that wait, the others the second. There is room
-/// for all of them, and for [`ROOM`] more.
-pub(super) type SortOut = unsafe fn(&[u64], u64, &mut [u64], &mut [Waiting; 2]);
+/// words, those that need a test join those of their size that wait. There is room for all of them, and for [`ROOM`] more.
+pub(super) type SortOut = unsafe fn(&Method, &[u64], u64, &mut [u64], &mut [Waiting; 3]);
 
-/// The two tests, each with how many numbers it takes at a time; their bits say which pass.
+/// The two tests, each with how many numbers it takes at a time.
 #[derive(Clone, Copy)]
 pub(super) struct Tests {
-    pub(super) strong: (usize, unsafe fn(&[u64]) -> u64),
-    pub(super) lucas: (usize, unsafe fn(&[u64], &[u64]) -> u64),
+    pub(super) strong: (usize, Strong),
+    pub(super) lucas: (usize, Lucas),
 }
 
+/// The strong test of numbers, whose bits say which pass. The machine must have the method's instruction set.
+pub(super) type Strong = unsafe fn(&[u64]) -> u64;
+/// The Lucas test of numbers, with their parameters, likewise.
+pub(super) type Lucas = unsafe fn(&[u64], &[u64]) -> u64;
+
 /// That of any machine.
-static PORTABLE: Method = Method { sort_out, long_from: 0, tests: [PORTABLE_TESTS; 2] };
+static PORTABLE: Method = Method {
+    sort_out,
+    from: [0; 2],
+    tests: [PORTABLE_TESTS; 3],
+    pace: Pace { trial_ns: 11.0, strong_ns: [82.0, 105.0], lucas_ns: [147.0, 186.0] },
+};
 
 const PORTABLE_TESTS: Tests = Tests {
     // SAFETY: `Scalar` needs no instruction set.
@@ -42,23 +71,37 @@ const PORTABLE_TESTS: Tests = Tests {
 };
 
 /// Enough to hide the latency of a multiplication, and few enough for the registers.
-const STRONG_LANES: usize = 4;
-const LUCAS_LANES: usize = 2;
+const STRONG_LANES: usize = 6;
+const LUCAS_LANES: usize = 4;
 
 /// The method of the widest instruction set up to `isa` that this machine has.
 pub(super) fn method(isa: Isa) -> &'static Method {
     match isa.min(Isa::detect()) {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 if avx512::is_available() => &avx512::METHOD,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 | Isa::Avx512 => &avx2::METHOD,
         _ => &PORTABLE,
     }
 }
 
-fn sort_out(numbers: &[u64], first_place: u64, words: &mut [u64], waiting: &mut [Waiting; 2]) {
+/// The pace of the fastest method of this machine.
+pub(in crate::kernels::primes) fn pace() -> Pace {
+    method(Isa::detect()).pace
+}
+
+/// The one of any machine.
+pub(super) fn sort_out(
+    method: &Method,
+    numbers: &[u64],
+    first_place: u64,
+    words: &mut [u64],
+    waiting: &mut [Waiting; 3],
+) {
     for (place, &n) in (first_place..).zip(numbers) {
         match trial::by_trial(n) {
             Some(prime) => words[(place / 64) as usize] |= u64::from(prime) << (place % 64),
-            None => waiting[1].push(n, place),
+            None => waiting[method.size(n)].push(n, place),
         }
     }
 }
@@ -119,7 +162,7 @@ pub fn test_each(isa: Isa, numbers: &[u64], words: &mut [u64]) {
     let mut first_place = 0;
     for chunk in numbers.chunks(CHUNK) {
         // SAFETY: `method` gives none that the machine cannot do.
-        unsafe { (batch.method.sort_out)(chunk, first_place, words, &mut batch.survivors) };
+        unsafe { (batch.method.sort_out)(batch.method, chunk, first_place, words, &mut batch.survivors) };
         batch.test(words);
         first_place += chunk.len() as u64;
     }
@@ -129,17 +172,17 @@ pub fn test_each(isa: Isa, numbers: &[u64], words: &mut [u64]) {
 /// Numbers on their way through the tests.
 pub(in crate::kernels::primes) struct Batch {
     method: &'static Method,
-    /// What no small prime divides, short and long.
-    survivors: [Waiting; 2],
-    /// What passed the strong test, short and long.
-    strong: [Waiting; 2],
+    /// What no small prime divides, by size.
+    survivors: [Waiting; 3],
+    /// What passed the strong test, by size.
+    strong: [Waiting; 3],
 }
 
 impl Batch {
     /// For so many numbers, or more.
     pub(in crate::kernels::primes) fn new(isa: Isa, count: usize) -> Self {
         let room = count.min(CHUNK) + 4 * ROOM;
-        let waiting = || [Waiting::new(room), Waiting::new(room)];
+        let waiting = || [(); 3].map(|()| Waiting::new(room));
         Self { method: method(isa), survivors: waiting(), strong: waiting() }
     }
 
@@ -147,7 +190,7 @@ impl Batch {
     /// at the end.
     #[inline]
     pub(in crate::kernels::primes) fn push(&mut self, number: u64, place: u64, words: &mut [u64]) {
-        let waiting = &mut self.survivors[usize::from(number >= self.method.long_from)];
+        let waiting = &mut self.survivors[self.method.size(number)];
         waiting.push(number, place);
         if waiting.len >= waiting.numbers.len() - ROOM {
             self.test(words);
@@ -156,7 +199,7 @@ impl Batch {
 
     /// Tests whatever fills all lanes.
     fn test(&mut self, words: &mut [u64]) {
-        for size in 0..2 {
+        for size in 0..3 {
             self.test_strong(size, false);
             self.test_lucas(size, false, words);
         }
@@ -164,7 +207,7 @@ impl Batch {
 
     /// Tests what still waits.
     pub(in crate::kernels::primes) fn finish(mut self, words: &mut [u64]) {
-        for size in 0..2 {
+        for size in 0..3 {
             self.test_strong(size, true);
             self.test_lucas(size, true, words);
         }
@@ -233,7 +276,7 @@ fn for_each_bit(bits: u64, count: usize, mut found: impl FnMut(usize)) {
 }
 
 /// Which of these pass their Lucas test, whatever its parameter.
-fn lucas_lanes(test: unsafe fn(&[u64], &[u64]) -> u64, numbers: &[u64]) -> u64 {
+fn lucas_lanes(test: Lucas, numbers: &[u64]) -> u64 {
     let (mut parameters, mut aside) = ([3; 64], 0_u64);
     for (lane, &n) in numbers.iter().enumerate() {
         match parameter(n) {

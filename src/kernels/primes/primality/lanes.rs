@@ -9,6 +9,8 @@ pub(super) trait Lanes: Sized {
     const LANES: usize;
     /// So many bits of an exponent [`Lanes::square_and_shift`] can take at a time.
     const SHIFT_BITS: u32;
+    /// So many bits of an exponent it pays to begin with by [`Lanes::small`].
+    const START_BITS: u32;
     /// A residue a lane.
     type Residues: Copy;
     /// A word a lane.
@@ -25,7 +27,7 @@ pub(super) trait Lanes: Sized {
     fn having(&self, words: Self::Words, bit: u32) -> u64;
     /// What stands for 1.
     fn one(&self) -> Self::Residues;
-    /// What stands for numbers below [`SMALL_END`].
+    /// What stands for numbers below 2^40.
     fn small(&self, words: &[u64]) -> Self::Residues;
     /// The negative of such residues, none of which is 0.
     fn negative(&self, x: Self::Residues) -> Self::Residues;
@@ -43,9 +45,6 @@ pub(super) trait Lanes: Sized {
     /// Bit `i` says whether lane `i` of such an `x` is 0.
     fn is_zero(&self, x: Self::Residues) -> u64;
 }
-
-/// What is turned into residues one by one lies below this.
-pub(super) const SMALL_END: u64 = 1 << 18;
 
 /// Which of the first numbers of a slice, all odd and above 4096, are strong probable primes to base 2.
 ///
@@ -69,12 +68,17 @@ pub(super) unsafe fn strong_to_two<L: Lanes>(numbers: &[u64]) -> u64 {
     let lowest = lanes.words(&lowest);
     let one = lanes.one();
     let minus_one = lanes.negative(one);
-    // All lanes square in step, whatever the power of 2 in their exponent: x is 2^(exponent >> at). The first digit costs
-    // no squaring.
-    let mut at = bits - (bits - twos_max - 1).min(4);
-    let powers =
-        std::array::from_fn::<u64, 64, _>(|lane| numbers.get(lane).map_or(0, |n| 1 << n.checked_shr(at).unwrap_or(0)));
-    let mut x = lanes.small(&powers);
+    // All lanes square in step, whatever the power of 2 in their exponent: x is 2^(exponent >> at). The first digit may
+    // cost no squaring.
+    let mut at = bits - (bits - twos_max - 1).min(L::START_BITS);
+    let mut x = one;
+    if L::START_BITS > 0 {
+        let mut powers = [0; 64];
+        for (power, n) in powers.iter_mut().zip(numbers) {
+            *power = 1 << n.checked_shr(at).unwrap_or(0);
+        }
+        x = lanes.small(&powers);
+    }
     while at > twos_max + 1 {
         let width = L::SHIFT_BITS.min(at - twos_max - 1);
         at -= width;
@@ -121,10 +125,10 @@ pub(super) unsafe fn lucas<L: Lanes>(numbers: &[u64], parameters: &[u64]) -> u64
         let (exponent, p) = (numbers[lane] + 1, parameters[lane]);
         lowest[lane] = exponent & exponent.wrapping_neg();
         changes[lane] = exponent ^ exponent >> 1;
-        // V(0) to V(4).
+        // V(0) to V(4), below 2^18.
         let v = [2, p, p * p - 2, p * (p * p - 3), p * p * (p * p - 4) + 2];
         let k = exponent.checked_shr(top).unwrap_or(0) as usize;
-        (even[lane], odd[lane]) = if k % 2 == 0 { (v[k], v[k + 1]) } else { (v[k + 1], v[k]) };
+        (even[lane], odd[lane]) = if k.is_multiple_of(2) { (v[k], v[k + 1]) } else { (v[k + 1], v[k]) };
     }
     // SAFETY: the caller's promise.
     let lanes = unsafe { L::new(numbers) };

@@ -1,20 +1,20 @@
 //! The parameter of a number's Lucas test: the first `P` from 3 on for which `D = P * P - 4` has the Jacobi symbol
 //! `(D/n) = -1`, with `Q = 1` (Baillie's method C, OEIS A217719).
 
-/// The greatest parameter that tests of many numbers take; a greater one comes once in 4,000 numbers.
+/// The greatest parameter that tests of many numbers take; a greater one comes once in 500 numbers.
 pub(super) const PARAMETER_MAX: u64 = 21;
 
-/// 3, 5, 7 and 8: the symbols of `D` for `P` of 3 to 6 are those of 5, 3, 21 and 2, which the residue modulo their product decides.
-const MODULUS: usize = 3 * 5 * 7 * 8;
+/// The symbols of `D` for `P` of 3 to 10 are those of 5, 3, 21, 2, 5, 15, 77 and 6: the residue modulo this decides them.
+const MODULUS: usize = 3 * 5 * 7 * 8 * 11;
 
-/// The parameter of numbers by their residue; 0 where it is none of 3 to 6.
+/// The parameter of numbers by their residue; 0 where it is none of 3 to 10.
 static BY_RESIDUE: [u8; MODULUS] = {
     let mut parameters = [0; MODULUS];
     let mut residue = 1;
     while residue < MODULUS {
         let mut p = 3;
         // Residues that share a factor with the modulus belong to no number that gets here.
-        while p <= 6 && residue % 2 == 1 && parameters[residue] == 0 {
+        while p <= 10 && residue % 2 == 1 && parameters[residue] == 0 {
             if jacobi(p * p - 4, residue as u64) == -1 {
                 parameters[residue] = p as u8;
             }
@@ -36,11 +36,10 @@ pub(super) fn parameter(n: u64) -> Option<u64> {
 
 #[cold]
 fn later_parameter(n: u64) -> Option<u64> {
-    if n.isqrt().pow(2) == n {
-        return None;
-    }
-    // One in two symbols is -1 where `n` is no square: the search is short.
-    (7..).find(|p| jacobi(p * p - 4, n) == -1)
+    // One in two symbols of an odd prime is -1 where `n` is no square: the search is short.
+    let found = |p: &u64| jacobi(p * p - 4, n) == -1;
+    let square = || n.isqrt().pow(2) == n;
+    (11..=PARAMETER_MAX).find(found).or_else(|| if square() { None } else { (PARAMETER_MAX + 1..).find(found) })
 }
 
 /// The Jacobi symbol `(a/n)` of an odd `n`.
@@ -87,7 +86,7 @@ mod tests {
         let mut random = SplitMix64(5);
         for _ in 0..20_000 {
             let n = random.next_u64() | 1;
-            if [3, 5, 7].iter().any(|p| n.is_multiple_of(*p)) || n.isqrt().pow(2) == n {
+            if [3, 5, 7, 11].iter().any(|p| n.is_multiple_of(*p)) || n.isqrt().pow(2) == n {
                 continue;
             }
             assert_eq!(parameter(n), (3..).find(|p| jacobi(p * p - 4, n) == -1), "{n}");

@@ -7,14 +7,19 @@
 //! - Feitsma and Galway listed all 118,968,378 pseudoprimes to base 2 below 2^64, among which are the 31,894,014 strong ones
 //!   (Feitsma, "Pseudoprimes", 2013, with a check by Galway's own enumeration; OEIS A001567, A001262).
 //! - Jacobsen ran the Lucas tests over that list: the standard, the strong, the extra strong, and the almost extra strong,
-//!   which is this one. None of its numbers passes any of them ("Pseudoprime Statistics, Tables, and Data", 2013).
+//!   which is this one. None of its numbers passes any of them ("Pseudoprime Statistics, Tables, and Data", 2013). Go's `math/big`
+//!   documents the same pair as exact below 2^64.
 //!
 //! The tests are those of Baillie and Wagstaff, "Lucas Pseudoprimes", Math. Comp. 35 (1980), Grantham, "Frobenius
 //! Pseudoprimes", Math. Comp. 70 (2001), and Baillie, OEIS A217719; the code is our own.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod batch;
+#[cfg(target_arch = "x86_64")]
+mod floats;
 mod lanes;
 mod lucas;
 mod scalar;
@@ -22,8 +27,8 @@ mod scalar;
 mod tests;
 mod trial;
 
-pub(super) use batch::Batch;
 pub use batch::test_each;
+pub(super) use batch::{Batch, Pace, pace};
 pub(super) use trial::TRIAL_PRIMES;
 
 use scalar::Scalar;

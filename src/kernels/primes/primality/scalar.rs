@@ -1,5 +1,7 @@
 //! The arithmetic of any machine: products of 64 by 64 bits, of several numbers in turn.
 
+use std::hint::select_unpredictable;
+
 use super::lanes::Lanes;
 use super::trial::inverse;
 
@@ -22,13 +24,14 @@ impl<const N: usize> Scalar<N> {
     #[inline(always)]
     fn difference(&self, lane: usize, a: u64, b: u64) -> u64 {
         let (difference, borrow) = a.overflowing_sub(b);
-        if borrow { difference.wrapping_add(self.n[lane]) } else { difference }
+        select_unpredictable(borrow, difference.wrapping_add(self.n[lane]), difference)
     }
 }
 
 impl<const N: usize> Lanes for Scalar<N> {
     const LANES: usize = N;
     const SHIFT_BITS: u32 = 1;
+    const START_BITS: u32 = 5;
     type Residues = [u64; N];
     type Words = [u64; N];
 
@@ -81,7 +84,8 @@ impl<const N: usize> Lanes for Scalar<N> {
         for lane in 0..N {
             let square = self.mul(lane, x[lane], x[lane]);
             let double = self.difference(lane, square, self.n[lane] - square);
-            next[lane] = if width == 1 && words[lane] >> low & 1 == 1 { double } else { square };
+            let doubles = width == 1 && words[lane] >> low & 1 == 1;
+            next[lane] = select_unpredictable(doubles, double, square);
         }
         next
     }
@@ -104,7 +108,7 @@ impl<const N: usize> Lanes for Scalar<N> {
     fn select(&self, words: [u64; N], bit: u32, clear: [u64; N], set: [u64; N]) -> [u64; N] {
         let mut selected = clear;
         for lane in 0..N {
-            selected[lane] = if words[lane] >> bit & 1 == 1 { set[lane] } else { clear[lane] };
+            selected[lane] = select_unpredictable(words[lane] >> bit & 1 == 1, set[lane], clear[lane]);
         }
         selected
     }

@@ -56,13 +56,26 @@ fn prime_flags(numbers: &[u64]) -> Vec<bool> {
     expect
 }
 
+#[test]
+fn every_instruction_set_is_tested_by_its_own_method() {
+    let methods: Vec<*const Method> = every_isa().into_iter().map(|isa| std::ptr::from_ref(method(isa))).collect();
+    #[cfg(target_arch = "x86_64")]
+    let own = |isa| match isa {
+        Isa::Avx512 if avx512::is_available() => std::ptr::from_ref(&avx512::METHOD),
+        Isa::Avx2 | Isa::Avx512 => std::ptr::from_ref(&avx2::METHOD),
+        Isa::Portable => methods[0],
+    };
+    #[cfg(target_arch = "x86_64")]
+    assert_eq!(methods, every_isa().into_iter().map(own).collect::<Vec<_>>());
+    assert!(methods.iter().skip(1).all(|method| *method != methods[0]));
+}
+
 /// Which pass a test, all methods alike.
 #[track_caller]
 fn passing(numbers: &[u64], test: impl Fn(&Method, usize, &[u64]) -> u64) -> Vec<bool> {
     let by = |isa| -> Vec<bool> {
         let method = method(isa);
-        let size = |n| usize::from(n >= method.long_from);
-        numbers.iter().map(|&n| test(method, size(n), &[n; 64]) & 1 == 1).collect()
+        numbers.iter().map(|&n| test(method, method.size(n), &[n; 64]) & 1 == 1).collect()
     };
     let portable = by(Isa::Portable);
     for isa in every_isa() {
@@ -93,7 +106,7 @@ fn lucas_by_definition(n: u64) -> bool {
     let twos = (n + 1).trailing_zeros();
     let (mut v, mut next) = (2 % n, p % n);
     let mut at = vec![v];
-    for _ in 0..(n + 1) / 2 {
+    for _ in 0..n.div_ceil(2) {
         (v, next) = (next, (product(p, next, n) + n - v) % n);
         at.push(v);
     }

@@ -3,7 +3,7 @@
 
 use super::{
     LIMB, V, add, all, all_floats, and, any_of, carry, choose, clamped_at_0, divide, equal, high, inverse, left_each,
-    limb_1, load_all, low, mul_32, multiply_add, negative, right, sub, to_floats, truncated, zero,
+    limb_1, load_all, low, multiply_add, negative, right, sub, to_floats, truncated, zero,
 };
 use crate::kernels::primes::primality::lanes::Lanes;
 
@@ -11,7 +11,7 @@ use crate::kernels::primes::primality::lanes::Lanes;
 #[derive(Clone, Copy)]
 pub(super) struct Long<const N: usize> {
     n: [Two; N],
-    /// The inverses of the numbers modulo 2^52.
+    /// The inverses of the negative numbers modulo 2^52.
     inverse: [V; N],
     one: [Two; N],
 }
@@ -39,33 +39,41 @@ fn reduced(x: Two, n: Two) -> Two {
     Two(choose(below, less.0, x.0), choose(below, less.1, x.1))
 }
 
-/// `product / 2^104 + plus`, for the product of limbs `c`, each of which may be some bits longer. `plus` is `n` or more.
+/// The limbs of a square. To the lower two, 2^52 - 1 is added, to the third `plus`.
 #[inline(always)]
-fn montgomery(c: [V; 3], n: Two, inverse: V, plus: Two) -> (V, V) {
-    // The multiple q0 + q1 * 2^52 of n whose lower two limbs are those of the product: their difference has none.
-    let q0 = low(zero(), c[0], inverse);
-    let g1 = low(high(zero(), q0, n.0), q0, n.1);
-    let c1 = sub(c[1], g1);
-    let q1 = low(zero(), c1, inverse);
-    let g2 = low(high(high(zero(), q0, n.1), q1, n.0), q1, n.1);
-    let g3 = high(zero(), q1, n.1);
-    let c2 = add(add(c[2], plus.0), carry(c1));
-    (sub(c2, g2), sub(plus.1, g3))
-}
-
-#[inline(always)]
-fn square(x: Two) -> [V; 3] {
+fn square(x: Two, plus: V) -> [V; 3] {
     let twice = add(x.1, x.1);
-    [low(zero(), x.0, x.0), low(high(zero(), x.0, x.0), x.0, twice), high(mul_32(x.1, x.1), x.0, twice)]
+    [low(all(LIMB), x.0, x.0), low(high(all(LIMB), x.0, x.0), x.0, twice), high(low(plus, x.1, x.1), x.0, twice)]
 }
 
+/// The limbs of a product; see [`square`].
 #[inline(always)]
-fn product(x: Two, y: Two) -> [V; 3] {
+fn product(x: Two, y: Two, plus: V) -> [V; 3] {
     [
-        low(zero(), x.0, y.0),
-        low(low(high(zero(), x.0, y.0), x.0, y.1), x.1, y.0),
-        high(high(mul_32(x.1, y.1), x.0, y.1), x.1, y.0),
+        low(all(LIMB), x.0, y.0),
+        low(low(high(all(LIMB), x.0, y.0), x.0, y.1), x.1, y.0),
+        high(high(low(plus, x.1, y.1), x.0, y.1), x.1, y.0),
     ]
+}
+
+/// A product divided by 2^104, given by its limbs, and `plus` for the fourth: its two limbs, the lower of which has some bits
+/// more. `inverse` is that of `-n`.
+#[inline(always)]
+fn montgomery(c: [V; 3], n: Two, inverse: V, plus: V) -> (V, V) {
+    // A multiple q0 + q1 * 2^52 of n is added that makes the two lower limbs 0. What they carry is their sum with the
+    // multiple's over 2^52, which is the limb over 2^52, rounded up: that is why 2^52 - 1 was added to it. As q that
+    // amounts to an inverse more. Multiplications take the low 52 bits of anything.
+    let q0 = low(inverse, c[0], inverse);
+    let c1 = low(high(add(c[1], limb_1(c[0])), q0, n.0), q0, n.1);
+    let q1 = low(inverse, c1, inverse);
+    let c2 = low(high(high(add(c[2], limb_1(c1)), q0, n.1), q1, n.0), q1, n.1);
+    (c2, high(plus, q1, n.1))
+}
+
+/// Passes on what the lower limb has beside its 52 bits, and leaves it there, as multiplications do not see it.
+#[inline(always)]
+fn carried((x0, x1): (V, V)) -> Two {
+    Two(x0, add(x1, limb_1(x0)))
 }
 
 /// 2^104 modulo `n`.
@@ -84,6 +92,7 @@ impl<const N: usize> Long<N> {
     /// `x` below `3n`, reduced.
     #[inline(always)]
     fn least(&self, v: usize, x: Two) -> Two {
+        let x = Two(and(x.0, all(LIMB)), x.1);
         reduced(reduced(x, self.n[v]), self.n[v])
     }
 }
@@ -91,6 +100,7 @@ impl<const N: usize> Long<N> {
 impl<const N: usize> Lanes for Long<N> {
     const LANES: usize = 8 * N;
     const SHIFT_BITS: u32 = 3;
+    const START_BITS: u32 = 5;
     type Residues = [Two; N];
     type Words = [V; N];
 
@@ -98,11 +108,11 @@ impl<const N: usize> Lanes for Long<N> {
     unsafe fn new(numbers: &[u64]) -> Self {
         let mut this = Self { n: [Two(zero(), zero()); N], inverse: [zero(); N], one: [Two(zero(), zero()); N] };
         let whole = load_all::<N>(numbers);
-        for v in 0..N {
-            let n = Two(and(whole[v], all(LIMB)), limb_1(whole[v]));
+        for (v, whole) in whole.into_iter().enumerate() {
+            let n = Two(and(whole, all(LIMB)), limb_1(whole));
             this.n[v] = n;
-            this.inverse[v] = inverse(n.0);
-            this.one[v] = power_of_two(n, whole[v]);
+            this.inverse[v] = and(sub(zero(), inverse(n.0)), all(LIMB));
+            this.one[v] = power_of_two(n, whole);
         }
         this
     }
@@ -115,8 +125,8 @@ impl<const N: usize> Lanes for Long<N> {
     #[inline(always)]
     fn having(&self, words: [V; N], bit: u32) -> u64 {
         let mut having = 0;
-        for v in 0..N {
-            having |= u64::from(any_of(words[v], all(1 << bit))) << (8 * v);
+        for (v, &words) in words.iter().enumerate() {
+            having |= u64::from(any_of(words, all(1 << bit))) << (8 * v);
         }
         having
     }
@@ -132,7 +142,7 @@ impl<const N: usize> Lanes for Long<N> {
         let mut small = self.one;
         for v in 0..N {
             let (n, one) = (self.n[v], self.one[v]);
-            // Below 2^82, as the words are below 2^18: the quotient by n is wrong by 1 at most.
+            // Below 2^104, as the words are below 2^40, as the quotient by n is, which is wrong by 1 at most.
             let product = (low(zero(), one.0, words[v]), low(high(zero(), one.0, words[v]), one.1, words[v]));
             let float = |x0, x1| multiply_add(to_floats(x1), all_floats(2.0_f64.powi(52)), to_floats(x0));
             let quotient = truncated(divide(float(product.0, product.1), float(n.0, n.1)));
@@ -156,14 +166,14 @@ impl<const N: usize> Lanes for Long<N> {
     fn square_and_shift(&self, x: [Two; N], words: [V; N], at: u32, width: u32) -> [Two; N] {
         let mut next = x;
         for v in 0..N {
-            let plus = Two(self.n[v].0, self.n[v].1);
-            let (x0, x1) = montgomery(square(x[v]), self.n[v], self.inverse[v], plus);
+            let square = square(x[v], zero());
+            let (x0, x1) = montgomery(square, self.n[v], self.inverse[v], zero());
             next[v] = if width == 0 {
-                normal(x0, x1)
+                carried((x0, x1))
             } else {
                 // x0 is below 2^55, and the digit at most 7.
                 let digit = and(right(words[v], at), all((1 << width) - 1));
-                normal(left_each(x0, digit), left_each(x1, digit))
+                carried((left_each(x0, digit), left_each(x1, digit)))
             };
         }
         next
@@ -173,10 +183,9 @@ impl<const N: usize> Lanes for Long<N> {
     fn square_less(&self, x: [Two; N], less: [Two; N]) -> [Two; N] {
         let mut next = x;
         for v in 0..N {
-            let n = self.n[v];
-            let plus = Two(sub(add(n.0, n.0), less[v].0), sub(add(n.1, n.1), less[v].1));
-            let (x0, x1) = montgomery(square(x[v]), n, self.inverse[v], plus);
-            next[v] = normal(x0, x1);
+            let plus = difference(self.n[v], less[v]);
+            let square = square(x[v], plus.0);
+            next[v] = carried(montgomery(square, self.n[v], self.inverse[v], plus.1));
         }
         next
     }
@@ -185,10 +194,9 @@ impl<const N: usize> Lanes for Long<N> {
     fn product_less(&self, x: [Two; N], y: [Two; N], less: [Two; N]) -> [Two; N] {
         let mut next = x;
         for v in 0..N {
-            let n = self.n[v];
-            let plus = Two(sub(add(n.0, n.0), less[v].0), sub(add(n.1, n.1), less[v].1));
-            let (x0, x1) = montgomery(product(x[v], y[v]), n, self.inverse[v], plus);
-            next[v] = normal(x0, x1);
+            let plus = difference(self.n[v], less[v]);
+            let product = product(x[v], y[v], plus.0);
+            next[v] = carried(montgomery(product, self.n[v], self.inverse[v], plus.1));
         }
         next
     }

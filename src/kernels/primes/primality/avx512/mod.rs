@@ -1,11 +1,13 @@
 //! AVX-512 with IFMA, which multiplies integers of 52 bits and adds either half of their products to lanes of 64.
 
 mod long;
+mod of_floats;
 mod short;
 
 use std::arch::x86_64::*;
 
-use super::batch::{Method, Tests, Waiting};
+use super::batch::{Lucas, Method, Pace, Strong, Tests, Waiting};
+use super::floats::{self, Balanced};
 use super::lanes::{lucas, strong_to_two};
 use super::trial::{self, Divisor};
 use long::Long;
@@ -20,24 +22,23 @@ const LIMB: u64 = (1 << 52) - 1;
 /// The way of this instruction set; see [`is_available`].
 pub(super) static METHOD: Method = Method {
     sort_out,
-    long_from: 1 << 52,
+    from: [floats::END, 1 << 52],
     tests: [
-        tests(SHORT_VECTORS, SHORT_VECTORS, strong_short, lucas_short),
-        tests(LONG_VECTORS, LUCAS_VECTORS, strong_long, lucas_long),
+        tests(FLOAT_VECTORS, strong_floats, FLOAT_LUCAS_VECTORS, lucas_floats),
+        tests(SHORT_VECTORS, strong_short, SHORT_VECTORS, lucas_short),
+        tests(LONG_VECTORS, strong_long, LONG_LUCAS_VECTORS, lucas_long),
     ],
+    pace: Pace { trial_ns: 2.0, strong_ns: [10.0, 34.0], lucas_ns: [24.0, 78.0] },
 };
 
 /// How many vectors are tested side by side, for their chains of multiplications to hide each other's latency.
+const FLOAT_VECTORS: usize = 6;
+const FLOAT_LUCAS_VECTORS: usize = 4;
 const SHORT_VECTORS: usize = 4;
 const LONG_VECTORS: usize = 4;
-const LUCAS_VECTORS: usize = 2;
+const LONG_LUCAS_VECTORS: usize = 3;
 
-const fn tests(
-    strong_vectors: usize,
-    lucas_vectors: usize,
-    strong: unsafe fn(&[u64]) -> u64,
-    lucas: unsafe fn(&[u64], &[u64]) -> u64,
-) -> Tests {
+const fn tests(strong_vectors: usize, strong: Strong, lucas_vectors: usize, lucas: Lucas) -> Tests {
     Tests { strong: (8 * strong_vectors, strong), lucas: (8 * lucas_vectors, lucas) }
 }
 
@@ -57,10 +58,12 @@ macro_rules! with_ifma {
     )*};
 }
 with_ifma! {
+    strong_floats(numbers) = strong_to_two::<Balanced<__m512d, FLOAT_VECTORS>>;
+    lucas_floats(numbers, parameters) = lucas::<Balanced<__m512d, FLOAT_LUCAS_VECTORS>>;
     strong_short(numbers) = strong_to_two::<Short<SHORT_VECTORS>>;
     lucas_short(numbers, parameters) = lucas::<Short<SHORT_VECTORS>>;
     strong_long(numbers) = strong_to_two::<Long<LONG_VECTORS>>;
-    lucas_long(numbers, parameters) = lucas::<Long<LUCAS_VECTORS>>;
+    lucas_long(numbers, parameters) = lucas::<Long<LONG_LUCAS_VECTORS>>;
 }
 
 /// Instructions by short names. They are for code that is inlined into functions with the instruction set only.
@@ -84,8 +87,6 @@ instructions! {
     // sum + the low or the high 52 bits of a * b, of which the low 52 bits each count.
     low(sum: V, a: V, b: V) -> V = _mm512_madd52lo_epu64(sum, a, b);
     high(sum: V, a: V, b: V) -> V = _mm512_madd52hi_epu64(sum, a, b);
-    // The product of the low 32 bits each.
-    mul_32(a: V, b: V) -> V = _mm512_mul_epu32(a, b);
     // Of all 64 bits each, the low ones.
     mul_64(a: V, b: V) -> V = _mm512_mullo_epi64(a, b);
     carry(a: V) -> V = _mm512_srai_epi64::<52>(a);
@@ -93,6 +94,7 @@ instructions! {
     right(a: V, count: u32) -> V = _mm512_srl_epi64(a, _mm_cvtsi32_si128(count as i32));
     left_each(a: V, counts: V) -> V = _mm512_sllv_epi64(a, counts);
     equal(a: V, b: V) -> __mmask8 = _mm512_cmpeq_epi64_mask(a, b);
+    above(lanes: __mmask8, a: V, b: V) -> __mmask8 = _mm512_mask_cmpgt_epu64_mask(lanes, a, b);
     negative(a: V) -> __mmask8 = _mm512_movepi64_mask(a);
     any_of(a: V, b: V) -> __mmask8 = _mm512_test_epi64_mask(a, b);
     choose(mask: __mmask8, clear: V, set: V) -> V = _mm512_mask_mov_epi64(clear, mask, set);
@@ -101,6 +103,17 @@ instructions! {
     divide(a: __m512d, b: __m512d) -> __m512d = _mm512_div_pd(a, b);
     multiply(a: __m512d, b: __m512d) -> __m512d = _mm512_mul_pd(a, b);
     multiply_add(a: __m512d, b: __m512d, c: __m512d) -> __m512d = _mm512_fmadd_pd(a, b, c);
+    multiply_sub(a: __m512d, b: __m512d, c: __m512d) -> __m512d = _mm512_fmsub_pd(a, b, c);
+    sub_multiply(a: __m512d, b: __m512d, c: __m512d) -> __m512d = _mm512_fnmadd_pd(a, b, c);
+    add_floats(a: __m512d, b: __m512d) -> __m512d = _mm512_add_pd(a, b);
+    sub_floats(a: __m512d, b: __m512d) -> __m512d = _mm512_sub_pd(a, b);
+    scaled(a: __m512d, exponents: __m512d) -> __m512d = _mm512_scalef_pd(a, exponents);
+    rounded(a: __m512d) -> __m512d =
+        _mm512_roundscale_pd::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a);
+    below(a: __m512d, b: __m512d) -> __mmask8 = _mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, b);
+    equal_floats(a: __m512d, b: __m512d) -> __mmask8 = _mm512_cmp_pd_mask::<_CMP_EQ_OQ>(a, b);
+    add_where(a: __m512d, mask: __mmask8, b: __m512d) -> __m512d = _mm512_mask_add_pd(a, mask, a, b);
+    choose_floats(mask: __mmask8, clear: __m512d, set: __m512d) -> __m512d = _mm512_mask_mov_pd(clear, mask, set);
     all_floats(x: f64) -> __m512d = _mm512_set1_pd(x);
     clamped_at_0(a: V) -> V = _mm512_max_epi64(a, _mm512_setzero_si512());
 }
@@ -146,53 +159,110 @@ const DIVISORS: [Divisor; 36] = {
     divisors
 };
 
+/// So many of them leave a fifth of all numbers, or two fifths of the odd ones, and the others are for those.
+const FIRST_DIVISORS: usize = 5;
+
+/// Numbers that are sorted out at a time; they and their places lie on the stack.
+const PART: usize = 512;
+
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512ifma")]
-fn sort_out(numbers: &[u64], first_place: u64, words: &mut [u64], waiting: &mut [Waiting; 2]) {
+fn sort_out(method: &Method, numbers: &[u64], first_place: u64, words: &mut [u64], waiting: &mut [Waiting; 3]) {
+    let mut left = Left { numbers: [0; PART + 16], places: [0; PART + 16], len: 0 };
     let mut place = first_place;
-    let mut chunks = numbers.chunks_exact(16);
-    for chunk in &mut chunks {
-        let n = [load(chunk), load(&chunk[8..])];
-        let mut left = n.map(|n| any_of(n, all(1)));
-        for divisor in &DIVISORS {
-            let (inverse, quotient_max) = (all(divisor.inverse), all(divisor.quotient_max));
+    for part in numbers.chunks(PART) {
+        left.len = 0;
+        let mut chunks = part.chunks_exact(16);
+        for chunk in &mut chunks {
+            let n = [load(chunk), load(&chunk[8..])];
+            let passing = indivisible(n, n.map(|n| any_of(n, all(1))), &DIVISORS[..FIRST_DIVISORS]);
             for half in 0..2 {
-                left[half] = _mm512_mask_cmpgt_epu64_mask(left[half], mul_64(n[half], inverse), quotient_max);
+                let in_table = _mm512_cmplt_epu64_mask(n[half], all(trial::TABLE_LEN));
+                left.push_chosen(passing[half] & !in_table, n[half], places_from(place));
+                look_up(in_table, &chunk[8 * half..], place, words);
+                place += 8;
             }
         }
+        for &n in chunks.remainder() {
+            match trial::by_trial(n) {
+                Some(prime) => words[(place / 64) as usize] |= u64::from(prime) << (place % 64),
+                None => waiting[method.size(n)].push(n, place),
+            }
+            place += 1;
+        }
+        left.numbers[left.len..left.len + 16].fill(0);
+        for at in (0..left.len).step_by(16) {
+            let n = [load(&left.numbers[at..]), load(&left.numbers[at + 8..])];
+            let passing = indivisible(n, n.map(|n| any_of(n, all(1))), &DIVISORS[FIRST_DIVISORS..]);
+            for half in 0..2 {
+                let places = load(&left.places[at + 8 * half..]);
+                let below = method.from.map(|from| _mm512_mask_cmplt_epu64_mask(passing[half], n[half], all(from)));
+                let sizes = [below[0], below[1] & !below[0], passing[half] & !below[1]];
+                for (waiting, lanes) in waiting.iter_mut().zip(sizes) {
+                    waiting.push_chosen(lanes, n[half], places);
+                }
+            }
+        }
+    }
+}
+
+/// Which of these lanes no prime divides.
+#[inline(always)]
+fn indivisible(n: [V; 2], mut lanes: [__mmask8; 2], divisors: &[Divisor]) -> [__mmask8; 2] {
+    for divisor in divisors {
+        let (inverse, quotient_max) = (all(divisor.inverse), all(divisor.quotient_max));
         for half in 0..2 {
-            let places = add(all(place), _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0));
-            let in_table = _mm512_cmplt_epu64_mask(n[half], all(trial::TABLE_LEN));
-            let short = _mm512_mask_cmplt_epu64_mask(left[half] & !in_table, n[half], all(METHOD.long_from));
-            waiting[0].push_chosen(short, n[half], places);
-            waiting[1].push_chosen(left[half] & !in_table & !short, n[half], places);
-            let mut in_table = in_table;
-            while in_table != 0 {
-                let lane = in_table.trailing_zeros() as usize;
-                let prime = trial::looked_up(chunk[8 * half + lane]);
-                // Places of a vector lie in one byte of a word.
-                words[(place / 64) as usize] |= u64::from(prime) << (place % 64 + lane as u64);
-                in_table &= in_table - 1;
-            }
-            place += 8;
+            lanes[half] = above(lanes[half], mul_64(n[half], inverse), quotient_max);
         }
     }
-    for (place, &n) in (place..).zip(chunks.remainder()) {
-        match trial::by_trial(n) {
-            Some(prime) => words[(place / 64) as usize] |= u64::from(prime) << (place % 64),
-            None => waiting[usize::from(n >= METHOD.long_from)].push(n, place),
-        }
+    lanes
+}
+
+#[inline(always)]
+fn places_from(place: u64) -> V {
+    add(all(place), load(&[0, 1, 2, 3, 4, 5, 6, 7]))
+}
+
+/// Sets the bits of primes among small numbers, which are rare in long lists.
+#[inline(always)]
+fn look_up(mut lanes: __mmask8, numbers: &[u64], first_place: u64, words: &mut [u64]) {
+    while lanes != 0 {
+        let lane = lanes.trailing_zeros() as usize;
+        let place = first_place + lane as u64;
+        words[(place / 64) as usize] |= u64::from(trial::looked_up(numbers[lane])) << (place % 64);
+        lanes &= lanes - 1;
     }
+}
+
+/// What the first primes leave of a part.
+struct Left {
+    numbers: [u64; PART + 16],
+    places: [u64; PART + 16],
+    len: usize,
+}
+
+impl Left {
+    #[inline(always)]
+    fn push_chosen(&mut self, mask: __mmask8, numbers: V, places: V) {
+        store_chosen(mask, numbers, &mut self.numbers[self.len..]);
+        store_chosen(mask, places, &mut self.places[self.len..]);
+        self.len += mask.count_ones() as usize;
+    }
+}
+
+/// Stores the lanes of the mask one after the other, and anything behind them.
+#[inline(always)]
+fn store_chosen(mask: __mmask8, vector: V, to: &mut [u64]) {
+    let room: &mut [u64; 8] = (&mut to[..8]).try_into().expect("eight words");
+    // SAFETY: eight words have room; the instructions are those of `sort_out`.
+    unsafe { _mm512_storeu_si512(room.as_mut_ptr().cast(), _mm512_maskz_compress_epi64(mask, vector)) };
 }
 
 impl Waiting {
     /// Adds the numbers of the lanes that the mask has.
     #[inline(always)]
     fn push_chosen(&mut self, mask: __mmask8, numbers: V, places: V) {
-        for (vector, to) in [(numbers, &mut self.numbers), (places, &mut self.places)] {
-            let room: &mut [u64; 8] = (&mut to[self.len..self.len + 8]).try_into().expect("eight words");
-            // SAFETY: eight words have room; the instructions are those of the one caller.
-            unsafe { _mm512_storeu_si512(room.as_mut_ptr().cast(), _mm512_maskz_compress_epi64(mask, vector)) };
-        }
+        store_chosen(mask, numbers, &mut self.numbers[self.len..]);
+        store_chosen(mask, places, &mut self.places[self.len..]);
         self.len += mask.count_ones() as usize;
     }
 }

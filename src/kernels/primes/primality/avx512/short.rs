@@ -3,8 +3,8 @@
 use std::arch::x86_64::*;
 
 use super::{
-    LIMB, V, add, all, all_floats, and, any_of, choose, divide, equal, high, inverse, load_all, low, min, mul_64,
-    multiply, right, sub, to_floats, truncated, zero,
+    LIMB, V, add, all, and, any_of, choose, divide, equal, high, inverse, load_all, low, min, mul_64, multiply, sub,
+    to_floats, truncated, zero,
 };
 use crate::kernels::primes::primality::lanes::Lanes;
 
@@ -29,7 +29,7 @@ fn reduced(x: V, n: V) -> V {
     min(x, sub(x, n))
 }
 
-/// The remainder of `dividend`, below 2^70, by `n`, given its low 64 bits and about the quotient, which is wrong by 1 at most.
+/// The remainder of a dividend by `n`, given its low 64 bits and the quotient, below 2^40 and wrong by 1 at most.
 #[inline(always)]
 fn remainder(dividend: V, quotient: __m512d, n: V) -> V {
     let rest = sub(dividend, mul_64(truncated(quotient), n));
@@ -47,6 +47,7 @@ impl<const N: usize> Short<N> {
 impl<const N: usize> Lanes for Short<N> {
     const LANES: usize = 8 * N;
     const SHIFT_BITS: u32 = 1;
+    const START_BITS: u32 = 5;
     type Residues = [V; N];
     type Words = [V; N];
 
@@ -54,10 +55,10 @@ impl<const N: usize> Lanes for Short<N> {
     unsafe fn new(numbers: &[u64]) -> Self {
         let n = load_all::<N>(numbers);
         let mut this = Self { n, inverse: n, one: n };
-        for v in 0..N {
-            this.inverse[v] = and(inverse(n[v]), all(LIMB));
+        for (v, n) in n.into_iter().enumerate() {
+            this.inverse[v] = and(inverse(n), all(LIMB));
             let power = all(1 << 52);
-            this.one[v] = remainder(power, divide(to_floats(power), to_floats(n[v])), n[v]);
+            this.one[v] = remainder(power, divide(to_floats(power), to_floats(n)), n);
         }
         this
     }
@@ -70,8 +71,8 @@ impl<const N: usize> Lanes for Short<N> {
     #[inline(always)]
     fn having(&self, words: [V; N], bit: u32) -> u64 {
         let mut having = 0;
-        for v in 0..N {
-            having |= u64::from(any_of(words[v], all(1 << bit))) << (8 * v);
+        for (v, &words) in words.iter().enumerate() {
+            having |= u64::from(any_of(words, all(1 << bit))) << (8 * v);
         }
         having
     }
