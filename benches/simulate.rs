@@ -117,7 +117,7 @@ fn spread(values: &[f64]) -> String {
 }
 
 fn range(from: u64, width: u64) -> String {
-    format!(r#"{{"kind":"primes","range":["{from}","{}"],"count":true}}"#, from + width)
+    format!(r#"{{"kind":"primes","range":["{from}","{}"],"method":"sieve","count":true}}"#, from + width)
 }
 
 fn uniform() -> String {

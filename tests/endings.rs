@@ -170,7 +170,7 @@ fn a_runner_dropped_in_somebodys_thread_pool_waits_for_its_jobs() {
 fn auto_without_a_gpu_runs_on_the_cpu_and_says_so() {
     let runner = Runner::builder().threads(2).model(Location::Nowhere).gpus(Vec::new()).explain(true).build().unwrap();
     // Large enough that a GPU would be looked for.
-    let job = Job::parse(r#"{"kind":"primes","range":[0,"1e11"]}"#).unwrap();
+    let job = Job::parse(r#"{"kind":"primes","range":[0,"1e11"],"method":"sieve"}"#).unwrap();
     let plan = runner.plan(&job).unwrap();
     assert!(plan.choice.to_string().starts_with("cpu"), "{}", plan.choice);
     assert!(plan.reason.contains("there is no usable gpu"), "{}", plan.reason);

@@ -35,7 +35,7 @@ fn signal(child: &Child, name: &str) {
 #[test]
 fn an_interrupted_run_writes_the_outcomes_of_what_it_had_begun() {
     for (name, code) in [("INT", 130), ("TERM", 143)] {
-        let jobs = "{\"kind\":\"primes\",\"numbers\":[97]}\n{\"kind\":\"primes\",\"range\":[0,\"1e18\"]}\n";
+        let jobs = "{\"kind\":\"primes\",\"numbers\":[97]}\n{\"kind\":\"primes\",\"range\":[0,\"1e18\"],\"method\":\"sieve\"}\n";
         let (_folder, path) = file("jobs.jsonl", jobs);
         let mut child = start(&["run", &path], Stdio::null());
         let mut out = BufReader::new(child.stdout.take().unwrap());
@@ -83,7 +83,7 @@ fn a_first_interruption_lets_what_has_begun_end_and_begins_nothing_more() {
 
 #[test]
 fn a_single_job_is_interrupted_too() {
-    let child = start(&["primes", "--range", "0..1e18"], Stdio::null());
+    let child = start(&["primes", "--range", "0..1e18", "--method", "sieve"], Stdio::null());
     wait_until_it_listens(&child);
     signal(&child, "INT");
     let output = child.wait_with_output().unwrap();

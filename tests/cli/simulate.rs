@@ -29,7 +29,7 @@ fn a_job_file_is_simulated_here_and_nothing_of_it_is_run() {
     let (folder, path) = file("jobs.jsonl", "");
     let mark = folder.path().join("mark");
     let touch = format!("{{\"kind\":\"command\",\"argv\":[\"touch\",{:?}]}}\n", mark.to_str().unwrap());
-    std::fs::write(&path, touch + "{\"kind\":\"primes\",\"range\":[0,\"1e13\"],\"after\":[\"#1\"]}\n").unwrap();
+    std::fs::write(&path, touch + "{\"kind\":\"primes\",\"range\":[0,\"1e13\"],\"method\":\"sieve\",\"after\":[\"#1\"]}\n").unwrap();
     let ended = tandem(&["simulate", &path, "--command-time", "10s", "--json"]).expect(0);
     assert!(!mark.exists());
     let line = &ended.json()[0];
@@ -41,7 +41,7 @@ fn a_job_file_is_simulated_here_and_nothing_of_it_is_run() {
 
 #[test]
 fn a_gpu_of_a_machine_file_takes_what_it_is_better_at() {
-    let (folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"range\":[0,\"1e12\"]}\n");
+    let (folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"range\":[0,\"1e12\"],\"method\":\"sieve\"}\n");
     let without = machine(folder.path(), "without", 8, 0.9, &[]);
     let with = machine(folder.path(), "with", 8, 0.9, &[(100.0, 20e9, 300.0)]);
     let lines = tandem(&["simulate", &path, "--machine", &without, "--machine", &with, "--json"]).expect(0).json();
@@ -112,8 +112,8 @@ fn a_stream_of_jobs_of_some_milliseconds_opens_a_gpu_that_ends_it_far_earlier() 
 #[test]
 fn what_cannot_be_simulated_is_told_and_the_rest_is() {
     let jobs = "{\"id\":\"gone\",\"kind\":\"stats\",\"file\":\"not-there.npy\"}\nbroken\n\
-                {\"kind\":\"primes\",\"range\":[0,\"1e9\"],\"after\":[\"gone\"]}\n\
-                {\"id\":\"g\",\"kind\":\"primes\",\"range\":[0,\"1e9\"],\"device\":\"gpu\"}\n";
+                {\"kind\":\"primes\",\"range\":[0,\"1e9\"],\"method\":\"sieve\",\"after\":[\"gone\"]}\n\
+                {\"id\":\"g\",\"kind\":\"primes\",\"range\":[0,\"1e9\"],\"method\":\"sieve\",\"device\":\"gpu\"}\n";
     let (folder, path) = file("jobs.jsonl", jobs);
     let here = machine(folder.path(), "desk", 2, 0.9, &[]);
     let ended = tandem(&["simulate", &path, "--machine", &here]).expect(1);
@@ -161,7 +161,7 @@ fn options_that_are_no_numbers_or_times_are_told_what_to_write() {
 
 #[test]
 fn a_machine_file_beyond_all_bounds_is_refused_and_one_at_its_bounds_is_simulated() {
-    let (folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"range\":[0,\"1e12\"]}\n");
+    let (folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"range\":[0,\"1e12\"],\"method\":\"sieve\"}\n");
     let beyond = machine(folder.path(), "beyond", 2, 0.9, &[(1e-300, 1e300, 1e25)]);
     let err = tandem(&["simulate", &path, "--machine", &beyond, "--policy", "all"]).expect(2).err;
     assert!(err.contains("beyond.json: gpus[0].upload_bytes_per_s: 1e300 is not allowed: a number from"), "{err}");
@@ -175,7 +175,7 @@ fn a_machine_file_beyond_all_bounds_is_refused_and_one_at_its_bounds_is_simulate
 
 #[test]
 fn a_machine_comes_from_standard_input_too_but_not_twice() {
-    let (folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"range\":[0,\"1e9\"]}\n");
+    let (folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"range\":[0,\"1e9\"],\"method\":\"sieve\"}\n");
     let here = machine(folder.path(), "desk", 2, 0.9, &[]);
     let text = std::fs::read(&here).unwrap();
     let args = ["simulate", &path, "--machine", "-", "--json"];
@@ -277,7 +277,7 @@ fn a_good_schedule_regrets_little_and_a_bad_one_much() {
 
 #[test]
 fn threads_bound_those_of_a_machine_file_and_its_name_does_nothing_to_a_terminal() {
-    let (folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"range\":[0,\"1e12\"]}\n");
+    let (folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"range\":[0,\"1e12\"],\"method\":\"sieve\"}\n");
     let eight = machine(folder.path(), "eight", 8, 1.0, &[]);
     let makespan = |args: &[&str]| {
         let all = [&["simulate", &path, "--machine", &eight, "--json"], args].concat();
@@ -295,7 +295,7 @@ fn threads_bound_those_of_a_machine_file_and_its_name_does_nothing_to_a_terminal
 
 #[test]
 fn a_job_without_end_is_simulated_in_a_moment() {
-    let (folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"range\":[0,\"18446744073709551615\"]}\n");
+    let (folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"range\":[0,\"18446744073709551615\"],\"method\":\"sieve\"}\n");
     let eight = machine(folder.path(), "eight", 8, 1.0, &[]);
     let line = &tandem(&["simulate", &path, "--machine", &eight, "--json"]).expect(0).json()[0];
     assert!(line["chunks"].as_u64().unwrap() < 30_000 && line["above_bound"].as_f64().unwrap() < 0.05, "{line}");

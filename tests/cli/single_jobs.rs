@@ -172,9 +172,9 @@ fn explain_says_why_on_standard_error_and_leaves_the_answer_alone() {
 
 #[test]
 fn a_dry_run_prints_the_plan_and_no_answer() {
-    let ended = tandem(&["primes", "--range", "0..1e18", "--dry-run"]).expect(0);
+    let ended = tandem(&["primes", "--range", "0..1e18", "--method", "sieve", "--dry-run"]).expect(0);
     assert!(ended.out.contains("plan       ") && ended.out.contains("> "), "{}", ended.out);
-    let plan = &tandem(&["primes", "--range", "0..1e18", "--dry-run", "--json"]).expect(0).json()[0];
+    let plan = &tandem(&["primes", "--range", "0..1e18", "--method", "sieve", "--dry-run", "--json"]).expect(0).json()[0];
     assert!(plan["candidates"].is_array());
     assert!(tandem(&["stats", "/no/such.npy", "--dry-run"]).expect(1).err.contains("/no/such.npy"));
 }
@@ -243,10 +243,10 @@ fn a_device_that_is_not_there_is_a_loud_error_with_code_3() {
             let ended = tandem(&["primes", "97", "--device", device]).expect(3);
             assert!(ended.err.contains("no such device") && ended.err.len() > 60, "{ended:?}");
         }
-        let ended = tandem(&["primes", "--range", "0..1e8", "--explain"]).expect(0);
+        let ended = tandem(&["primes", "--range", "0..1e8", "--method", "sieve", "--explain"]).expect(0);
         assert!(ended.err.contains("  gpus       not looked for, since this job is too short"), "{ended:?}");
         // Long enough to look for one.
-        let ended = tandem(&["primes", "--range", "0..1e12", "--dry-run"]).expect(0);
+        let ended = tandem(&["primes", "--range", "0..1e12", "--method", "sieve", "--dry-run"]).expect(0);
         assert!(ended.out.contains("there is no usable gpu (`tandem devices` says why)"), "{ended:?}");
     }
 }

@@ -13,6 +13,8 @@ const BLOCKS_MAX: f64 = 65_536.0;
 /// Places at which the density of easy leaves is looked at.
 const PLACES: u32 = 1024;
 
+/// To make the smallest tables.
+const TABLES_NS: f64 = 3e6;
 /// What one thread takes for π(10^14), and by which power of n it grows around there: measured.
 const REFERENCE_NS: f64 = 0.5e9;
 const REFERENCE_N: f64 = 1e14;
@@ -47,7 +49,7 @@ impl Shape {
 
 /// What one thread is likely to take for π(n), in nanoseconds.
 pub(super) fn cost_ns(n: u64) -> f64 {
-    if n < LEAST { 1e5 } else { REFERENCE_NS * (n as f64 / REFERENCE_N).powf(GROWTH) }
+    if n < LEAST { 1e5 } else { TABLES_NS + REFERENCE_NS * (n as f64 / REFERENCE_N).powf(GROWTH) }
 }
 
 /// The greatest n of which π(n) has at most so many units.
