@@ -11,7 +11,7 @@ use crate::kernels::stats::axis::axes::{Axis, Span, resolve, spans};
 use crate::kernels::stats::axis::cell::Cell;
 use crate::kernels::stats::axis::lanes::{Cellular, Setting};
 use crate::kernels::stats::axis::output;
-use crate::kernels::stats::axis::walk::{TILE_CELLS, Walk};
+use crate::kernels::stats::axis::walk::{DECODED_CELL_BYTES, TILE_CELLS, Walk};
 use crate::kernels::stats::kernel::{missing_keys, unsupported};
 use crate::kernels::stats::{Layout, StatsRequest};
 use crate::kernels::{FoldContext, Isa, Kernel, Next, Work};
@@ -54,8 +54,8 @@ enum Gathered {
 /// So many cells are enough to cut between them, and not between the elements of each.
 const MANY_CELLS: u64 = 8 * TILE_CELLS as u64;
 
-/// Bytes that go with an unfinished cell: its own, those of what is added up before, and of the row where whole rows are decoded.
-const UNFINISHED_BYTES: u64 = size_of::<Cell>() as u64 + 256;
+/// Bytes that go with an unfinished cell: its own, those of what is added up before, and of a block where whole rows are decoded.
+const UNFINISHED_BYTES: u64 = (size_of::<Cell>() + 256 + DECODED_CELL_BYTES) as u64;
 
 /// Where the unfinished cells of a thread would take more than this, they are done part by part, though each part decodes anew what
 /// it shares with others.
@@ -76,6 +76,13 @@ impl Units {
             _ => Self::Steps,
         }
     }
+}
+
+/// How many steps of `units` are folded together, each of which takes `ns` a cell: so many that beginning all cells and merging them does
+/// not take longer than the steps themselves, but no more than leave four chunks.
+fn steps_at_least(units: u64, ns: f64) -> u64 {
+    const BEGIN_AND_MERGE_NS: f64 = 600.0;
+    ((BEGIN_AND_MERGE_NS / ns).ceil() as u64).clamp(1, units.div_ceil(4).max(1))
 }
 
 /// How many cells there are along these spans.
@@ -146,7 +153,10 @@ impl AxisKernel {
         } else {
             self.most_unfinished_bytes / UNFINISHED_BYTES
         };
-        (cells / each.max(1)).max(1)
+        let most = (cells / each.max(1)).max(1);
+        // Parts of about the same size.
+        let units = self.units().max(1);
+        units.div_ceil(units.div_ceil(most))
     }
 
     fn units(&self) -> u64 {
@@ -214,6 +224,18 @@ impl Kernel for AxisKernel {
     fn work(&self) -> Work {
         let units = self.units();
         let elements_per_unit = self.source.len() as f64 / units.max(1) as f64;
+        let mut variant = format!("{} axis", self.layout.dtype);
+        // One thread of a machine of 2023.
+        let mut ns = match self.layout.dtype {
+            DType::F32 => 0.8,
+            DType::F64 => 1.2,
+            _ => 2.0,
+        };
+        let decoding_ns = self.source.decoding_ns();
+        if decoding_ns > 0.0 {
+            variant.push_str(" decoded");
+            ns += decoding_ns;
+        }
         let (bytes_out_per_unit, granularity) = match self.units {
             Units::Cells { span, each } => {
                 let granularity = match (span, self.source.is_scattered_cheap()) {
@@ -223,21 +245,9 @@ impl Kernel for AxisKernel {
                 };
                 (each as f64 * CELL_BYTES as f64, granularity)
             }
-            Units::Steps => (0.0, 1),
-        };
-        let mut variant = format!("{} axis", self.layout.dtype);
-        // One thread of a machine of 2023.
-        let mut ns = match self.layout.dtype {
-            DType::F32 => 0.8,
-            DType::F64 => 1.2,
-            _ => 2.0,
+            Units::Steps => (0.0, steps_at_least(units, elements_per_unit / self.cells().max(1) as f64 * ns)),
         };
         const FINISH_NS: f64 = 250.0;
-        let decoding_ns = self.source.decoding_ns();
-        if decoding_ns > 0.0 {
-            variant.push_str(" decoded");
-            ns += decoding_ns;
-        }
         let finish_ns = FINISH_NS * bytes_out_per_unit / CELL_BYTES as f64;
         Work {
             kernel: "stats",
