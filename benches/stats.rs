@@ -8,6 +8,8 @@
 #![allow(clippy::print_stdout)]
 
 mod measure;
+#[path = "measure/one_pass.rs"]
+mod one_pass;
 #[path = "measure/plain_sum.rs"]
 mod plain_sum;
 
@@ -18,10 +20,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tandem::input::{Format, Header, InMemory, InputSpec, Location, Scratch, Source};
-use tandem::kernels::stats::{Column, Number, StatsAnswer, StatsKernel, StatsPartial, StatsRequest};
-use tandem::kernels::{FoldContext, Isa, Kernel, Next};
+use tandem::kernels::Isa;
+use tandem::kernels::stats::{Column, Number, StatsAnswer, StatsKernel, StatsRequest};
 
 use measure::{median, on_threads, timed_ms};
+use one_pass::{answer, bell, mix};
 use plain_sum::{Summed, plain_sum};
 
 /// Units a chunk: as the engine would cut them, roughly.
@@ -73,12 +76,6 @@ enum Place {
     Cache,
 }
 
-/// A bell-shaped number about 0, with a full significand.
-fn bell(bits: u64) -> f64 {
-    let quarter = |shift: u32| (bits >> shift & 0xffff) as f64 / 32768.0 - 1.0;
-    (quarter(0) + quarter(16) + quarter(32) + quarter(48)) * std::f64::consts::FRAC_1_SQRT_2
-}
-
 /// A number of the standard normal distribution, by Box and Muller.
 fn normal(bits: u64) -> f64 {
     let unit = |bits: u32| (f64::from(bits) + 0.5) / f64::from(u32::MAX);
@@ -126,7 +123,7 @@ impl Bench<'_> {
                     for _ in 0..repeats {
                         let columns = vec![Column { name: None, source: data.open() }];
                         let kernel = StatsKernel::new(columns, false, StatsRequest::default()).expect("a job");
-                        black_box(answer(&kernel, threads));
+                        black_box(answer::<_, StatsAnswer>(&kernel, threads, CHUNK_UNITS));
                     }
                 }));
             }
@@ -185,18 +182,10 @@ impl Drop for Data {
     }
 }
 
-/// Random bits: the finaliser of SplitMix64.
-fn mix(index: u64) -> u64 {
-    let seed = index.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mixed = (seed ^ seed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ mixed >> 31
-}
-
 /// Checks counts, extremes and, within the error of compensated float sums, the rest.
 fn check<T: Number + Summed>(values: &[T]) {
     let kernel = StatsKernel::of_values(values.to_vec(), StatsRequest::default()).expect("a job");
-    let column = answer(&kernel, 1).columns.remove(0);
+    let column = answer::<_, StatsAnswer>(&kernel, 1, CHUNK_UNITS).columns.remove(0);
     let finite: Vec<f64> = values.iter().map(|value| value.to_f64()).filter(|value| !value.is_nan()).collect();
     assert_eq!(column.count, finite.len() as u64);
     assert_eq!(column.min.expect("a value").to_f64(), finite.iter().copied().fold(f64::INFINITY, f64::min));
@@ -207,32 +196,4 @@ fn check<T: Number + Summed>(values: &[T]) {
     let squares = finite.iter().map(|value| ((value - mean) / scale).powi(2)).sum::<f64>();
     let std = (squares / (finite.len() - 1) as f64).sqrt() * scale;
     assert!((column.std.expect("a deviation") - std).abs() <= 1e-9 * scale);
-}
-
-fn answer(kernel: &StatsKernel, threads: usize) -> StatsAnswer {
-    let pass = kernel.first_pass().expect("a pass");
-    let merged = on_threads(threads, kernel.work().units, CHUNK_UNITS, |units, partial: &mut Partial| {
-        let mut context = FoldContext { isa: Isa::detect(), scratch: &mut partial.scratch };
-        let folded = kernel.fold(&pass, units, &mut context).expect("values in memory");
-        match &mut partial.merged {
-            Some(merged) => kernel.merge(merged, folded),
-            none => *none = Some(folded),
-        }
-    });
-    let mut partials = merged.into_iter().filter_map(|partial| partial.merged);
-    let mut whole = partials.next().expect("a chunk");
-    partials.for_each(|partial| kernel.merge(&mut whole, partial));
-    match kernel.next(&pass, whole).expect("an answer") {
-        Next::Done(answer) => {
-            let answer: Box<dyn std::any::Any> = answer;
-            *answer.downcast().expect("the answer of stats")
-        }
-        Next::Pass(_) => unreachable!("moments take one pass"),
-    }
-}
-
-#[derive(Default)]
-struct Partial {
-    scratch: Scratch,
-    merged: Option<StatsPartial>,
 }

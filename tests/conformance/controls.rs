@@ -16,6 +16,7 @@ use crate::faulty::{FaultyOnGpu, GpuFault, Tampered};
 use crate::gpus::gpu_forms;
 use crate::random::{Random, base_seed};
 use crate::run::{Cut, Mischief, Tally, Way, answer, result_json};
+use crate::stats;
 use crate::sweep::{Case, Expected, check, cpus, ways};
 
 fn whole_on_cpu() -> Way {
@@ -56,6 +57,28 @@ fn one_corrupt_element_is_caught() {
         let prime = numbers_are_prime(&primes_bytes)[at];
         corrupt[at] = if prime { 1 << 40 } else { (1 << 61) - 1 };
         assert!(!passes(primes(corrupt), &primes_bytes), "number {at}");
+    }
+}
+
+#[test]
+fn one_corrupt_element_of_an_array_and_one_chunk_too_few_are_caught() {
+    let values: Vec<f64> = (0..3000).map(|i| f64::from(i % 97) - 40.0).collect();
+    // As steps along the first axis, and as cells.
+    for few_bytes in [None, Some(20_000)] {
+        let axis = |values: &[f64]| stats::axis::of_columns(values, 100, few_bytes);
+        let expected = bytes(&*axis(&values));
+        assert!(passes(axis(&values), &expected));
+        for at in [0, 1, 1000, 2999] {
+            let mut corrupt = values.clone();
+            corrupt[at] += 1.0;
+            assert!(!passes(axis(&corrupt), &expected), "value {at}");
+        }
+        for (mischief, passes) in [(Mischief::None, true), (Mischief::DropChunk, false), (Mischief::RepeatChunk, false)]
+        {
+            let way = Way { cut: Cut::Random(5), ..whole_on_cpu() };
+            let found = answer(&*axis(&values), &way, mischief, &Tally::default());
+            assert_eq!(found.is_ok(), passes, "{mischief:?}");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `stats`: every dataset at every size, asked for one thing or another.
 
+pub mod axis;
 mod data;
 mod oracle;
 mod promises;

@@ -11,7 +11,7 @@ use crate::kernels::stats::axis::axes::{Axis, Span, resolve, spans};
 use crate::kernels::stats::axis::cell::Cell;
 use crate::kernels::stats::axis::lanes::{Cellular, Setting};
 use crate::kernels::stats::axis::output;
-use crate::kernels::stats::axis::walk::{TILE_CELLS, Walk};
+use crate::kernels::stats::axis::walk::{DECODED_CELL_BYTES, TILE_CELLS, Walk};
 use crate::kernels::stats::kernel::{missing_keys, unsupported};
 use crate::kernels::stats::{Layout, StatsRequest};
 use crate::kernels::{FoldContext, Isa, Kernel, Next, Work};
@@ -28,6 +28,8 @@ pub struct AxisKernel {
     output: Option<PathBuf>,
     spans: Vec<Span>,
     units: Units,
+    /// What the unfinished cells of a thread may take where the input is decoded block by block.
+    most_unfinished_bytes: u64,
 }
 
 /// What a unit is.
@@ -52,12 +54,41 @@ enum Gathered {
 /// So many cells are enough to cut between them, and not between the elements of each.
 const MANY_CELLS: u64 = 8 * TILE_CELLS as u64;
 
-/// Bytes that go with an unfinished cell: its own, those of what is added up before, and of the row where whole rows are decoded.
-const UNFINISHED_BYTES: u64 = size_of::<Cell>() as u64 + 256;
+/// Bytes that go with an unfinished cell: its own, those of what is added up before, and of a block where whole rows are decoded.
+const UNFINISHED_BYTES: u64 = (size_of::<Cell>() + 256 + DECODED_CELL_BYTES) as u64;
 
-/// Where the unfinished cells of a thread would take more than this, they are done part by part, though each part goes through the
-/// whole input.
-const STEPS_MOST_BYTES: u64 = 512 << 20;
+/// Where the unfinished cells of a thread would take more than this, they are done part by part, though each part decodes anew what
+/// it shares with others.
+const MOST_UNFINISHED_BYTES: u64 = 512 << 20;
+
+impl Units {
+    /// Those of an array of these spans.
+    fn of(spans: &[Span], is_scattered_cheap: bool, most_unfinished_bytes: u64) -> Self {
+        let unfinished_bytes = cells_of(spans).saturating_mul(UNFINISHED_BYTES);
+        match spans {
+            [] => Self::Cells { span: 0, each: 1 },
+            [first, rest @ ..] if !first.reduced => Self::Cells { span: 0, each: cells_of(rest) },
+            [_, second, rest @ ..]
+                if is_scattered_cheap && second.len >= MANY_CELLS || unfinished_bytes > most_unfinished_bytes =>
+            {
+                Self::Cells { span: 1, each: cells_of(rest) }
+            }
+            _ => Self::Steps,
+        }
+    }
+}
+
+/// How many steps of `units` are folded together, each of which takes `ns` a cell: so many that beginning all cells and merging them does
+/// not take longer than the steps themselves, but no more than leave four chunks.
+fn steps_at_least(units: u64, ns: f64) -> u64 {
+    const BEGIN_AND_MERGE_NS: f64 = 600.0;
+    ((BEGIN_AND_MERGE_NS / ns).ceil() as u64).clamp(1, units.div_ceil(4).max(1))
+}
+
+/// How many cells there are along these spans.
+fn cells_of(spans: &[Span]) -> u64 {
+    spans.iter().filter(|span| !span.reduced).map(|span| span.len).product()
+}
 
 impl AxisKernel {
     /// The job over an array: its elements, in the order of storage, and its shape.
@@ -70,27 +101,25 @@ impl AxisKernel {
         let missing = missing_keys(&layout, request, source.name())?;
         let axes = resolve(source.name(), axes, &shape)?;
         let spans = spans(&shape, &axes);
-        let cells_of =
-            |spans: &[Span]| -> u64 { spans.iter().filter(|span| !span.reduced).map(|span| span.len).product() };
-        let units = match spans.as_slice() {
-            [] => Units::Cells { span: 0, each: 1 },
-            [first, rest @ ..] if !first.reduced => Units::Cells { span: 0, each: cells_of(rest) },
-            [_, second, rest @ ..]
-                if source.is_scattered_cheap() && second.len >= MANY_CELLS
-                    || cells_of(&spans).saturating_mul(UNFINISHED_BYTES) > STEPS_MOST_BYTES =>
-            {
-                Units::Cells { span: 1, each: cells_of(rest) }
-            }
-            _ => Units::Steps,
-        };
+        let most_unfinished_bytes = MOST_UNFINISHED_BYTES;
+        let units = Units::of(&spans, source.is_scattered_cheap(), most_unfinished_bytes);
         let ddof = request.ddof;
-        Ok(Self { source, shape, axes, layout, missing, ddof, output: None, spans, units })
+        Ok(Self { source, shape, axes, layout, missing, ddof, output: None, spans, units, most_unfinished_bytes })
     }
 
     /// The same job, whose answer is written to a file.
     #[must_use]
     pub fn writing_to(mut self, output: Option<PathBuf>) -> Self {
         self.output = output;
+        self
+    }
+
+    /// The same job, where the unfinished cells of a thread take this many bytes at most, and not 512 MiB, of an input that is decoded
+    /// block by block: cells beyond that are done part by part. The answer is the same; small inputs are tested so.
+    #[must_use]
+    pub fn with_unfinished_at_most(mut self, bytes: u64) -> Self {
+        self.units = Units::of(&self.spans, self.source.is_scattered_cheap(), bytes);
+        self.most_unfinished_bytes = bytes;
         self
     }
 
@@ -108,7 +137,7 @@ impl AxisKernel {
 
     /// How many cells there are.
     pub fn cells(&self) -> u64 {
-        self.spans.iter().filter(|span| !span.reduced).map(|span| span.len).product()
+        cells_of(&self.spans)
     }
 
     /// How many elements a cell is about.
@@ -116,10 +145,18 @@ impl AxisKernel {
         self.axes.iter().map(|axis| self.shape.axes[*axis]).product()
     }
 
-    /// How many cells are unfinished at a time, where they are finished where they are folded: few, or as many as a walk through an
-    /// input that is decoded in blocks is worth.
-    fn cells_at_once(&self) -> u64 {
-        if self.source.is_scattered_cheap() { 16 * TILE_CELLS as u64 } else { STEPS_MOST_BYTES / UNFINISHED_BYTES }
+    /// How many units are folded at a time where cells are finished where they are folded: of few cells, or of as many as a walk
+    /// through an input that is decoded in blocks is worth. A unit at least.
+    fn units_at_once(&self, each: u64) -> u64 {
+        let cells = if self.source.is_scattered_cheap() {
+            16 * TILE_CELLS as u64
+        } else {
+            self.most_unfinished_bytes / UNFINISHED_BYTES
+        };
+        let most = (cells / each.max(1)).max(1);
+        // Parts of about the same size.
+        let units = self.units().max(1);
+        units.div_ceil(units.div_ceil(most))
     }
 
     fn units(&self) -> u64 {
@@ -187,17 +224,6 @@ impl Kernel for AxisKernel {
     fn work(&self) -> Work {
         let units = self.units();
         let elements_per_unit = self.source.len() as f64 / units.max(1) as f64;
-        let (bytes_out_per_unit, granularity) = match self.units {
-            Units::Cells { span, each } => {
-                let granularity = match (span, self.source.is_scattered_cheap()) {
-                    (0, _) => 1,
-                    (_, true) => (TILE_CELLS as u64 / each.max(1)).max(1),
-                    (_, false) => (self.cells_at_once() / each.max(1)).max(1),
-                };
-                (each as f64 * CELL_BYTES as f64, granularity)
-            }
-            Units::Steps => (0.0, 1),
-        };
         let mut variant = format!("{} axis", self.layout.dtype);
         // One thread of a machine of 2023.
         let mut ns = match self.layout.dtype {
@@ -205,12 +231,23 @@ impl Kernel for AxisKernel {
             DType::F64 => 1.2,
             _ => 2.0,
         };
-        const FINISH_NS: f64 = 250.0;
         let decoding_ns = self.source.decoding_ns();
         if decoding_ns > 0.0 {
             variant.push_str(" decoded");
             ns += decoding_ns;
         }
+        let (bytes_out_per_unit, granularity) = match self.units {
+            Units::Cells { span, each } => {
+                let granularity = match (span, self.source.is_scattered_cheap()) {
+                    (0, _) => 1,
+                    (_, true) => (TILE_CELLS as u64 / each.max(1)).max(1),
+                    (_, false) => self.units_at_once(each),
+                };
+                (each as f64 * CELL_BYTES as f64, granularity)
+            }
+            Units::Steps => (0.0, steps_at_least(units, elements_per_unit / self.cells().max(1) as f64 * ns)),
+        };
+        const FINISH_NS: f64 = 250.0;
         let finish_ns = FINISH_NS * bytes_out_per_unit / CELL_BYTES as f64;
         Work {
             kernel: "stats",
@@ -233,7 +270,7 @@ impl Kernel for AxisKernel {
         let Units::Cells { each, .. } = self.units else {
             return Ok(AxisPartial(Gathered::Unfinished(self.gather(units, self.cells(), context)?)));
         };
-        let at_once = (self.cells_at_once() / each.max(1)).max(1);
+        let at_once = self.units_at_once(each);
         let mut finished = Cells::default();
         let mut start = units.start;
         while start < units.end {
@@ -266,11 +303,12 @@ impl Kernel for AxisKernel {
     }
 
     fn partial_bytes(&self) -> u64 {
-        match self.units {
-            // Those are counted as what comes out.
-            Units::Cells { .. } => 0,
-            Units::Steps => self.cells().saturating_mul(UNFINISHED_BYTES),
-        }
+        // Finished ones are counted as what comes out.
+        let unfinished = match self.units {
+            Units::Cells { each, .. } => self.units_at_once(each).min(self.units()).saturating_mul(each),
+            Units::Steps => self.cells(),
+        };
+        unfinished.saturating_mul(UNFINISHED_BYTES)
     }
 
     fn check_inputs(&self) -> Result<(), JobError> {

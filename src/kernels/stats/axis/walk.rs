@@ -16,6 +16,9 @@ const NEAR_BLOCK_BYTES: usize = 256 << 10;
 /// Bytes of a block of whole rows where blocks of the input are decoded whole: so that each is decoded once.
 const DECODED_BLOCK_BYTES: usize = 8 << 20;
 
+/// Bytes of a cell's elements in a block of whole rows, at least, however long the rows are: taking in a block has its price.
+pub(super) const DECODED_CELL_BYTES: usize = 128;
+
 /// Cells whose elements of a row are read at once from where scattered elements are cheap: a page or two of a file.
 pub(super) const TILE_CELLS: usize = 512;
 
@@ -68,15 +71,21 @@ impl<T: Cellular + Default> Walk<'_, T> {
         for start in (0..width).step_by(tile) {
             let count = tile.min(width - start);
             let padded = count.next_multiple_of(LANES);
-            let bytes = if is_near { NEAR_BLOCK_BYTES } else { DECODED_BLOCK_BYTES };
-            let block_rows = (bytes / (padded * size_of::<T>())).clamp(1, MOST_ROWS) as u64;
+            let row_bytes = padded * size_of::<T>();
+            let (bytes, least) = if is_near {
+                (NEAR_BLOCK_BYTES, 1)
+            } else {
+                (DECODED_BLOCK_BYTES, DECODED_CELL_BYTES / size_of::<T>())
+            };
+            let block_rows = (bytes / row_bytes).clamp(least, MOST_ROWS) as u64;
             let mut groups: Vec<T::Group> = (0..padded / LANES).map(|_| T::Group::default()).collect();
             for row in (0..rows).step_by(block_rows as usize) {
                 let block_rows = block_rows.min(rows - row);
                 self.buffer.clear();
                 self.buffer.resize(block_rows as usize * padded, T::default());
                 let at = first + row * stride + start as u64;
-                if stride == count as u64 {
+                // At once, if that takes little room beside the block's own.
+                if stride == count as u64 && block_rows as usize * row_bytes <= DECODED_BLOCK_BYTES {
                     let values = self.source.read(at..at + block_rows * stride, self.scratch)?;
                     let block = elements::<T>(self.source, &values, block_rows as usize * count)?;
                     for (into, from) in self.buffer.chunks_exact_mut(padded).zip(block.chunks_exact(count)) {

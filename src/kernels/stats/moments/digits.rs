@@ -100,7 +100,7 @@ impl<T: Float> Floats<'_, T> {
                 values -= 1;
                 self.moments.nan_count += 1;
             } else {
-                self.room.bins.add(value);
+                self.room.bins.add(std::iter::once(value));
             }
         }
         self.room.bins.drain_if_full(self.moments, ASIDE_MOST);

@@ -7,7 +7,7 @@ use crate::kernels::stats::Moments;
 /// Sums of significands and of their squares, by biased exponent.
 #[derive(Default)]
 pub(in crate::kernels::stats) struct ExponentBins {
-    bins: Vec<Bin>,
+    bins: Option<Box<[Bin; BINS]>>,
     added: usize,
 }
 
@@ -20,25 +20,26 @@ struct Bin {
 /// How many squares of 53-bit significands a `u128` holds for sure.
 const MOST_ADDED: usize = 1 << 22;
 
-/// One a biased exponent of an `f64`, but that of infinities.
-const BINS: usize = 2047;
+/// One a biased exponent of an `f64`; that of infinities stays empty.
+const BINS: usize = 1 << 11;
 
 impl ExponentBins {
-    /// Adds a finite value; at most 2^22 between drains.
+    /// Adds finite values; at most 2^22 between drains.
     #[inline(always)]
-    pub(super) fn add(&mut self, value: f64) {
-        if self.bins.is_empty() {
-            self.bins.resize(BINS, Bin::default());
+    pub(super) fn add(&mut self, values: impl Iterator<Item = f64>) {
+        let bins = self.bins.get_or_insert_with(|| Box::new([Bin::default(); BINS]));
+        let mut added = 0;
+        for value in values {
+            added += 1;
+            let bits = value.to_bits();
+            let field = bits >> 52 & 0x7ff;
+            let significand = bits & ((1 << 52) - 1) | u64::from(field != 0) << 52;
+            let sign = bits as i64 >> 63;
+            let bin = &mut bins[field as usize];
+            bin.significands += i128::from((significand as i64 ^ sign) - sign);
+            bin.squares += u128::from(significand) * u128::from(significand);
         }
-        self.added += 1;
-        let bits = value.to_bits();
-        let field = (bits >> 52 & 0x7ff) as usize;
-        let fraction = bits & ((1 << 52) - 1);
-        let (exponent, significand) = if field == 0 { (1, fraction) } else { (field, fraction | 1 << 52) };
-        let bin = &mut self.bins[exponent];
-        let signed = if bits >> 63 == 1 { -(significand as i64) } else { significand as i64 };
-        bin.significands += i128::from(signed);
-        bin.squares += u128::from(significand) * u128::from(significand);
+        self.added += added;
     }
 
     /// Makes room for another `count` values.
@@ -54,9 +55,11 @@ impl ExponentBins {
             return;
         }
         self.added = 0;
-        for (exponent, bin) in self.bins.iter_mut().enumerate().filter(|(_, bin)| bin.squares > 0) {
+        let bins = self.bins.iter_mut().flat_map(|bins| bins.iter_mut());
+        for (field, bin) in bins.enumerate().filter(|(_, bin)| bin.squares > 0) {
             let bin = std::mem::take(bin);
-            let exp2 = exponent as i32 - 1075;
+            // Subnormal numbers are worth what those of the least exponent are.
+            let exp2 = field.max(1) as i32 - 1075;
             moments.sum.add(bin.significands, exp2);
             // In halves, since a u128 may pass an i128.
             moments.squares.add((bin.squares & u128::from(u64::MAX)) as i128, 2 * exp2);

@@ -4,8 +4,10 @@
 use std::marker::PhantomData;
 
 use crate::kernels::Isa;
+use crate::kernels::on_isa::on_isa;
 use crate::kernels::stats::Moments;
 use crate::kernels::stats::moments::ExponentBins;
+use crate::kernels::stats::moments::magnitudes::Magnitudes;
 use crate::kernels::stats::moments::window::{Filter, LANES_MOST, SpanSums, Window, Windowed, span_sums};
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::stats::moments::{digits::DigitsRoom, ifma};
@@ -76,7 +78,10 @@ impl<T: Float> Floats<'_, T> {
         #[cfg(target_arch = "x86_64")]
         if self.ifma {
             for span in block.chunks(ifma::SPAN) {
-                if !self.try_digits(span) {
+                let tried = self.room.wide_spans == 0;
+                if tried && self.try_digits(span) {
+                    self.room.wide_streak = 0;
+                } else {
                     self.add_in_windows(span);
                 }
             }
@@ -90,9 +95,15 @@ impl<T: Float> Floats<'_, T> {
         for span in whole.chunks(T::SPAN) {
             let tried = self.room.wide_spans == 0;
             self.room.wide_spans = self.room.wide_spans.saturating_sub(1);
-            if !(tried && self.try_span(span)) {
-                self.add_wide(span);
+            if tried && self.try_span(span) {
+                self.room.wide_streak = 0;
+                continue;
             }
+            if tried {
+                self.room.wide_streak = (self.room.wide_streak + 1).min(WIDE_SPANS_MOST);
+                self.room.wide_spans = self.room.wide_streak;
+            }
+            self.add_wide(span);
         }
         for value in rest {
             self.add_one(*value);
@@ -112,11 +123,7 @@ impl<T: Float> Floats<'_, T> {
 
     /// Gathers a span, if it fits the window, or another one that suits it better; else does nothing and says so.
     fn try_span(&mut self, span: &[T]) -> bool {
-        let fits = self.room.window.is_some_and(|window| self.try_window(span, &window)) || self.try_other_window(span);
-        if fits {
-            self.room.wide_streak = 0;
-        }
-        fits
+        self.room.window.is_some_and(|window| self.try_window(span, &window)) || self.try_other_window(span)
     }
 
     fn try_other_window(&mut self, span: &[T]) -> bool {
@@ -225,8 +232,6 @@ impl<T: Float> Floats<'_, T> {
 
     /// Gathers a span of any elements, whose finite values are of any magnitudes.
     fn add_wide(&mut self, span: &[T]) {
-        self.room.wide_streak = (self.room.wide_streak + 1).min(WIDE_SPANS_MOST);
-        self.room.wide_spans = self.room.wide_streak;
         let magnitudes = self.magnitudes(span);
         let (top, bottom) = (exponent(magnitudes.largest) + 1, exponent(magnitudes.least));
         let bands = (top - bottom + T::DEPTH - 1) / T::DEPTH;
@@ -236,7 +241,7 @@ impl<T: Float> Floats<'_, T> {
         };
         match windows {
             Some(windows) if magnitudes.largest > 0.0 => self.add_bands(span, &windows),
-            _ => self.add_to_bins(span),
+            _ => self.add_to_bins(span, &magnitudes),
         }
         self.count_others(span, span.len() as u64 - magnitudes.kept, magnitudes.infinite);
     }
@@ -254,59 +259,23 @@ impl<T: Float> Floats<'_, T> {
         }
     }
 
-    fn add_to_bins(&mut self, span: &[T]) {
-        let (mut min, mut max, mut kept) = (u64::MAX, 0, 0);
-        for value in span {
-            if value.to_f64().is_finite() && self.missing.is_none_or(|missing| *value != missing) {
-                let key = value.key();
-                min = min.min(key);
-                max = max.max(key);
-                kept += 1;
-                self.room.bins.add(value.to_f64());
-            }
+    /// Gathers the finite values of a span exponent by exponent.
+    fn add_to_bins(&mut self, span: &[T], magnitudes: &Magnitudes) {
+        if magnitudes.kept == 0 {
+            return;
         }
+        let values = span.iter().map(|value| value.to_f64());
+        let missing = self.missing.map_or(f64::NAN, T::to_f64);
+        self.room.bins.add(values.filter(|value| value.is_finite() && *value != missing));
         self.room.bins.drain_if_full(self.moments, T::SPAN);
-        self.moments.count += kept;
-        self.moments.min_key = self.moments.min_key.min(min);
-        self.moments.max_key = self.moments.max_key.max(max);
+        self.moments.count += magnitudes.kept;
+        self.take_in_extremes(span, T::from_f64(magnitudes.min), T::from_f64(magnitudes.max));
     }
 
     /// The magnitudes of the finite values of a span.
     pub(super) fn magnitudes(&self, span: &[T]) -> Magnitudes {
-        const LANES: usize = LANES_MOST;
-        let (mut largest, mut least) = ([0.0; LANES], [f64::INFINITY; LANES]);
-        let (mut kept, mut infinite) = ([0u64; LANES], [0u64; LANES]);
-        let missing = self.missing.map_or(f64::NAN, T::to_f64);
-        for step in span.chunks(LANES) {
-            for (lane, value) in step.iter().enumerate() {
-                let value = value.to_f64();
-                let magnitude = value.abs();
-                let keep = (magnitude < f64::INFINITY) & (value != missing);
-                kept[lane] += u64::from(keep);
-                infinite[lane] += u64::from(magnitude == f64::INFINITY);
-                largest[lane] = if keep & (magnitude > largest[lane]) { magnitude } else { largest[lane] };
-                least[lane] =
-                    if keep & (magnitude < least[lane]) & (magnitude > 0.0) { magnitude } else { least[lane] };
-            }
-        }
-        Magnitudes {
-            largest: largest.into_iter().fold(0.0, f64::max),
-            least: least.into_iter().fold(f64::INFINITY, f64::min),
-            kept: kept.into_iter().sum(),
-            infinite: infinite.into_iter().sum(),
-        }
+        on_isa!(self.isa, Magnitudes::of(span, self.missing))
     }
-}
-
-/// The magnitudes of some finite numbers.
-pub(super) struct Magnitudes {
-    pub(super) largest: f64,
-    /// The least one that is not zero; an infinity where there is none.
-    least: f64,
-    /// How many numbers there are, zeros included.
-    pub(super) kept: u64,
-    /// How many elements are infinite, and so not among the numbers.
-    infinite: u64,
 }
 
 /// The exponent of a number's leading bit; that of the least normal number for smaller ones, 0 for zero.

@@ -7,6 +7,7 @@ pub(super) mod float;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod integer;
+mod magnitudes;
 mod powers;
 pub(super) mod window;
 
