@@ -101,6 +101,7 @@ mod tests {
             max_workgroup_bytes: 16384,
             max_workgroup_invocations: 256,
             preferred_workgroups: 64,
+            piece_bytes: 4 << 20,
         };
         let identities = |kernel: &dyn DynKernel| -> Vec<bool> {
             let work = kernel.gpu_work(&kernel.first_pass().unwrap(), 0..1000, &caps).unwrap().unwrap();

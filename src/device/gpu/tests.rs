@@ -31,7 +31,7 @@ fn assert_valid(shader: &Shader) {
 
 /// Sums words: one word a workgroup of 64 invocations.
 const SUM: &str = "
-struct Params { count: u32, groups: u32 }
+struct Params { count: u32, first: u32, groups: u32 }
 @group(0) @binding(0) var<storage, read> input: array<u32>;
 @group(0) @binding(1) var<storage, read_write> output: array<u32>;
 @group(0) @binding(2) var<storage, read> table: array<u32>;
@@ -40,7 +40,7 @@ var<workgroup> total: atomic<u32>;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) size: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-    let group = id.x + id.y * size.x;
+    let group = params.first + id.x + id.y * size.x;
     if (group >= params.groups) { return; }
     let i = group * 64u + lane;
     if (i < params.count) { atomicAdd(&total, input[i] * table[0]); }
@@ -54,6 +54,8 @@ struct Sum {
     source: Arc<dyn Source>,
     shader: Shader,
     factor: u32,
+    /// Elements that a dispatch looks at and does not say so.
+    unsaid: u64,
 }
 
 #[derive(Debug, PartialEq)]
@@ -106,10 +108,19 @@ impl Kernel for Sum {
         Ok(Next::Done(Box::new(SumAnswer(merged))))
     }
 
-    fn gpu_work(&self, factor: &Arc<[u32]>, units: Range<u64>, _: &GpuCaps) -> Result<Option<GpuWork>, JobError> {
+    fn gpu_work(&self, factor: &Arc<[u32]>, units: Range<u64>, caps: &GpuCaps) -> Result<Option<GpuWork>, JobError> {
         let count = (units.end - units.start) as u32;
         let groups = count.div_ceil(64);
-        let dispatch = Dispatch { entry: "main".into(), workgroups: groups, params: vec![count, groups] };
+        let piece = (caps.piece_elements(count.into(), 4) / 64).clamp(1, u64::from(u32::MAX)) as u32;
+        let dispatch = |first: u32| {
+            let end = groups.min(first.saturating_add(piece));
+            Dispatch {
+                entry: "main".into(),
+                workgroups: end - first,
+                params: vec![count, first, end],
+                input_end: (u64::from(end) * 64).saturating_sub(self.unsaid),
+            }
+        };
         let step = GpuStep {
             shader: self.shader.clone(),
             input: Some(GpuInput { source: self.source.clone(), range: units }),
@@ -117,7 +128,7 @@ impl Kernel for Sum {
             scratch_words: 0,
             zeroed: false,
             table: factor.clone(),
-            dispatches: vec![dispatch],
+            dispatches: (0..groups).step_by(piece as usize).map(dispatch).collect(),
         };
         Ok(Some(GpuWork::new(vec![step])))
     }
@@ -158,7 +169,7 @@ fn values(len: u64) -> Vec<u32> {
 
 fn sum(len: u64) -> Sum {
     let source = Arc::new(Named(InMemory::new("values", values(len)), len + 1));
-    Sum { source, shader: Shader::new("sum", SUM), factor: 3 }
+    Sum { source, shader: Shader::new("sum", SUM), factor: 3, unsaid: 0 }
 }
 
 fn expected(len: u64, range: Range<u64>) -> u32 {
@@ -187,6 +198,68 @@ fn a_sum_is_right_at_every_edge() {
             );
         }
     }
+}
+
+/// A device that sends its input in small pieces.
+fn device_of_pieces(piece_bytes: u64) -> Option<GpuDevice> {
+    device_for_tests(&GpuOptions { piece_bytes: Some(piece_bytes), poison: true, ..GpuOptions::default() })
+}
+
+#[test]
+fn pieces_that_are_computed_on_before_the_rest_is_there_come_to_the_same() {
+    for piece_bytes in [16, 256, 4096, 100_000] {
+        let Some(device) = device_of_pieces(piece_bytes) else { return };
+        for len in [1u64, 64, 65, 1000, 4096, 40_001, 300_000] {
+            let what = format!("{len} elements in pieces of {piece_bytes} bytes");
+            assert_eq!(folded(&device, sum(len), 0..len).unwrap(), (expected(len, 0..len), false), "{what}");
+            let inside = len / 3..len - len / 5;
+            assert_eq!(folded(&device, sum(len), inside.clone()).unwrap().0, expected(len, inside), "inside of {what}");
+        }
+        assert!(folded(&device, sum(300_000), 0..300_000).unwrap().1, "it was kept, whole");
+    }
+}
+
+#[test]
+fn a_dispatch_runs_before_what_it_does_not_ask_for_is_there() {
+    let Some(device) = device_of_pieces(4096) else { return };
+    // It says that it needs a piece less than it does: were the whole input there all the same, nothing would show.
+    let dishonest = |len| Sum { unsaid: 1024, ..sum(len) };
+    assert_ne!(folded(&device, dishonest(20_000), 0..20_000).unwrap().0, expected(20_000, 0..20_000));
+    assert_eq!(folded(&device, sum(20_000), 0..20_000).unwrap().0, expected(20_000, 0..20_000));
+}
+
+#[test]
+fn an_input_that_fails_half_way_fails_the_job_and_leaves_nothing_behind() {
+    /// Gives up after the first half.
+    #[derive(Debug)]
+    struct Broken(Named);
+    impl Source for Broken {
+        fn name(&self) -> &str {
+            "broken"
+        }
+        fn dtype(&self) -> crate::input::DType {
+            self.0.dtype()
+        }
+        fn len(&self) -> u64 {
+            self.0.len()
+        }
+        fn read<'a>(&'a self, range: Range<u64>, scratch: &'a mut Scratch) -> Result<Values<'a>, JobError> {
+            if range.end > self.len() / 2 {
+                return Err(JobError::new(crate::job::Cause::Io, "broken: no more"));
+            }
+            self.0.read(range, scratch)
+        }
+        fn identity(&self) -> Option<u64> {
+            self.0.identity()
+        }
+    }
+    let Some(device) = device_of_pieces(4096) else { return };
+    let len = 100_000;
+    let broken = Sum { source: Arc::new(Broken(Named(InMemory::new("values", values(len)), len + 1))), ..sum(len) };
+    let error = folded(&device, broken, 0..len).unwrap_err();
+    assert!(matches!(&error, DeviceError::Job(error) if error.message.contains("no more")), "{error}");
+    assert_eq!(device.resident_bytes(&[len + 1]), 0, "half an input is not remembered");
+    assert_eq!(folded(&device, sum(len), 0..len).unwrap(), (expected(len, 0..len), false));
 }
 
 #[test]
