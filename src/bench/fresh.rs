@@ -75,6 +75,10 @@ impl DynKernel for Fresh {
         self.0.partial_bytes()
     }
 
+    fn cpu_only(&self) -> Option<&'static str> {
+        self.0.cpu_only()
+    }
+
     fn inputs(&self) -> Vec<Arc<dyn Source>> {
         Vec::new()
     }

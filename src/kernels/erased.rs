@@ -83,6 +83,10 @@ pub trait DynKernel: Send + Sync {
     fn partial_bytes(&self) -> u64 {
         0
     }
+    /// See [`Kernel::cpu_only`].
+    fn cpu_only(&self) -> Option<&'static str> {
+        None
+    }
     /// See [`Kernel::inputs`].
     fn inputs(&self) -> Vec<Arc<dyn Source>>;
     /// See [`Kernel::check_inputs`].
@@ -173,6 +177,10 @@ impl<K: Kernel> DynKernel for K {
 
     fn partial_bytes(&self) -> u64 {
         Kernel::partial_bytes(self)
+    }
+
+    fn cpu_only(&self) -> Option<&'static str> {
+        Kernel::cpu_only(self)
     }
 
     fn inputs(&self) -> Vec<Arc<dyn Source>> {

@@ -233,6 +233,21 @@ fn a_device_that_is_not_there_is_a_loud_error_with_code_3() {
     }
 }
 
+#[test]
+fn what_only_the_cpu_can_do_is_refused_on_a_gpu_by_the_option_that_asks_for_it() {
+    for (options, named) in [(&["--moments", "4"][..], "--moments 4"), (&["--axis", "0"], "--axis")] {
+        for device in ["gpu", "split"] {
+            let job = ["stats", "examples/data/seattle-temps.csv", "--column", "temp", "--device", device];
+            let ended = tandem(&[&job, options].concat()).expect(1);
+            let expected = format!(
+                "error: `stats` with `{named}` runs on the cpu only: leave out `{named}`, or use `--device cpu` in place of \
+                 `--device {device}`\n"
+            );
+            assert_eq!((&*ended.err, &*ended.out), (&*expected, ""));
+        }
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_an_error_and_a_closed_pipe_is_none() {
