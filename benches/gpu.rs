@@ -174,11 +174,11 @@ fn reductions_of_stats(device: &GpuDevice, bytes: u64) {
     let (small_ns, large_ns) = (small * 1e6 / lens[0] as f64, large * 1e6 / lens[1] as f64);
     let per_invocation = (lens[1] / (groups * 256)).min(2048);
     // A workgroup's own time is at most what its sixteen elements an invocation took longer than as many of the large input.
-    let share = ((small_ns - large_ns).max(0.0) * 16.0 / per_invocation as f64) / large_ns;
+    let share = (small_ns - large_ns) * 16.0 / per_invocation as f64 / large_ns;
+    let told = if share > 0.0 { format!("at most {:.2} %", share * 100.0) } else { "too little to tell".to_owned() };
     println!(
         "stats, adding up in a workgroup: {small_ns:.2} ns an element with 16 an invocation, {large_ns:.2} ns with \
-         {per_invocation}: at most {:.2} % of a large input's time",
-        share * 100.0
+         {per_invocation}: {told} of a large input's time"
     );
 }
 
@@ -203,8 +203,9 @@ fn reductions_of_primes(device: &GpuDevice, units: i128) {
         without.push(compute(false));
     }
     let (with, without) = (least(with), least(without));
+    let share = 1.0 - without / with;
+    let told = if share > 0.0 { format!("{:.2} %", share * 100.0) } else { "too little to tell".to_owned() };
     println!(
-        "primes, counting the bits of {units} words at 10^12: {with:.1} ms, {without:.1} ms without: at most {:.2} % of the time",
-        (1.0 - without / with).max(0.0) * 100.0
+        "primes, counting the bits of {units} words at 10^12: {with:.1} ms, {without:.1} ms without: {told} of the time"
     );
 }
