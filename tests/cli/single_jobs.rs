@@ -237,7 +237,7 @@ fn a_device_that_is_not_there_is_a_loud_error_with_code_3() {
 fn what_only_the_cpu_can_do_is_refused_on_a_gpu_by_the_option_that_asks_for_it() {
     for (options, named) in [(&["--moments", "4"][..], "--moments 4"), (&["--axis", "0"], "--axis")] {
         for device in ["gpu", "split"] {
-            let job = ["stats", "examples/data/seattle-temps.csv", "--column", "temp", "--device", device];
+            let job = ["stats", "tests/data/npy/f32.npy", "--device", device];
             let ended = tandem(&[&job, options].concat()).expect(1);
             let expected = format!(
                 "error: `stats` with `{named}` runs on the cpu only: leave out `{named}`, or use `--device cpu` in place of \
