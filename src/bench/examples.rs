@@ -2,7 +2,7 @@
 
 use crate::bench::{
     Again, Bound, Ceiling, Cell, DeviceDescription, FileComparison, FileRun, Limit, Machine, Mode, Place, Report, Row,
-    Run, SCHEMA, Settings, Verdict,
+    Run, SCHEMA, Settings, Used, Verdict,
 };
 
 /// All times are sums of a few powers of two, which JSON keeps exactly.
@@ -42,9 +42,14 @@ pub(crate) fn report() -> Report {
         row("stats", "f32", 10_000, &[(Place::Thread, 0.125), (Place::Cpu, 0.0625), (Place::Gpu(0), 0.25)]),
         row("stats", "f32", 1_000_000, &[(Place::Thread, 4.0), (Place::Cpu, 1.0), (Place::Gpu(0), 0.25)]),
     ];
-    let memory = |share| Some(Limit { bound: Bound::Memory, share, operations_per_byte: None });
+    let memory = |share| Some(Limit { bound: Bound::Memory, share, operations_per_byte: None, used: Used::default() });
     (rows[1].cells[0].limit, rows[1].cells[1].limit) = (memory(0.2), memory(0.21));
-    rows[1].cells[2].limit = Some(Limit { bound: Bound::Upload, share: 0.8, operations_per_byte: None });
+    rows[1].cells[2].limit = Some(Limit {
+        bound: Bound::Upload,
+        share: 0.8,
+        operations_per_byte: None,
+        used: Used { upload: Some(0.8), memory: Some(0.2), operations: None },
+    });
     let devices = vec![
         DeviceDescription {
             device: "cpu".to_owned(),

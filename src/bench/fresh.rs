@@ -79,6 +79,10 @@ impl DynKernel for Fresh {
         self.0.shared_bytes()
     }
 
+    fn cpu_only(&self) -> Option<&'static str> {
+        self.0.cpu_only()
+    }
+
     fn inputs(&self) -> Vec<Arc<dyn Source>> {
         Vec::new()
     }
@@ -105,6 +109,7 @@ mod tests {
             max_workgroup_bytes: 16384,
             max_workgroup_invocations: 256,
             preferred_workgroups: 64,
+            piece_bytes: 4 << 20,
         };
         let identities = |kernel: &dyn DynKernel| -> Vec<bool> {
             let work = kernel.gpu_work(&kernel.first_pass().unwrap(), 0..1000, &caps).unwrap().unwrap();

@@ -31,7 +31,7 @@ pub use measure::{Difference, Effort, Stand};
 pub use place::Place;
 pub use probe::{Probed, probe};
 pub use report::{Again, Ceiling, Cell, DeviceDescription, Machine, Report, Row, Run, SCHEMA, Settings};
-pub use roofline::{Bound, Limit, limit};
+pub use roofline::{Bound, Limit, Used, limit};
 pub use sizes::Sizes;
 pub use sweep::{EarlierSize, OnRow, Sweep, calibrate, every_place, stand};
 pub use units::unit_words;

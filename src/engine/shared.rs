@@ -196,7 +196,7 @@ impl Shared {
         match planned {
             Ok(plan) => Planned::Plan(plan),
             Err(PlanError::NeedsInventory) => Planned::SearchFirst,
-            Err(error) => Planned::Refused(self.refusal(&error)),
+            Err(error) => Planned::Refused(self.refusal(&error, caught(|| Ok(kernel.cpu_only())).ok().flatten())),
         }
     }
 
@@ -231,7 +231,8 @@ impl Shared {
         })
     }
 
-    pub fn refusal(&self, error: &PlanError) -> JobError {
+    /// A plan's error as a job's, with the option that keeps the job off GPUs, where one does.
+    pub fn refusal(&self, error: &PlanError, option: Option<&str>) -> JobError {
         match error {
             PlanError::NoDevice { .. } => {
                 let found = self.devices.gpus();
@@ -240,7 +241,10 @@ impl Shared {
                     self.aside().iter().map(|(device, why)| format!("; {device} was set aside: {why}")).collect();
                 JobError::new(Cause::NoDevice, format!("{error}{lost}: {diagnosis}"))
             }
-            PlanError::Unsupported { .. } => JobError::new(Cause::Unsupported, error.to_string()),
+            PlanError::Unsupported { kernel, asked } if let Some(option) = option => {
+                let remedy = format!("leave out `{option}`, or use `--device cpu` in place of `--device {asked}`");
+                JobError::new(Cause::Unsupported, format!("`{kernel}` with `{option}` runs on the cpu only: {remedy}"))
+            }
             PlanError::TooLarge { .. } => JobError::new(Cause::Memory, error.to_string()),
             _ => JobError::new(Cause::Unsupported, error.to_string()),
         }

@@ -116,7 +116,7 @@ impl Shared {
         match plan_variants(&request) {
             Ok(plan) => Planned::Plan(plan),
             Err(NoVariant::Plan(PlanError::NeedsInventory)) => Planned::SearchFirst,
-            Err(NoVariant::Plan(error)) => Planned::Refused(self.refusal(&error)),
+            Err(NoVariant::Plan(error)) => Planned::Refused(self.refusal(&error, None)),
             Err(error @ NoVariant::NoGpu) => {
                 let diagnosis = self.devices.gpus().diagnosis.as_deref();
                 let why = diagnosis.unwrap_or("`tandem devices` lists what is there");

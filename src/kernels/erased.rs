@@ -91,6 +91,10 @@ pub trait DynKernel: Send + Sync {
     fn other_way(&self) -> Option<Arc<dyn DynKernel>> {
         None
     }
+    /// See [`Kernel::cpu_only`].
+    fn cpu_only(&self) -> Option<&'static str> {
+        None
+    }
     /// See [`Kernel::inputs`].
     fn inputs(&self) -> Vec<Arc<dyn Source>>;
     /// See [`Kernel::check_inputs`].
@@ -189,6 +193,10 @@ impl<K: Kernel> DynKernel for K {
 
     fn other_way(&self) -> Option<Arc<dyn DynKernel>> {
         Kernel::other_way(self)
+    }
+
+    fn cpu_only(&self) -> Option<&'static str> {
+        Kernel::cpu_only(self)
     }
 
     fn inputs(&self) -> Vec<Arc<dyn Source>> {

@@ -41,6 +41,22 @@ pub struct GpuCaps {
     pub max_workgroup_invocations: u32,
     /// Workgroups that keep the device busy.
     pub preferred_workgroups: u32,
+    /// The least of an input, in bytes, that is worth a dispatch of its own: what is there is computed on while the rest is on
+    /// its way.
+    pub piece_bytes: u64,
+}
+
+impl GpuCaps {
+    /// A chunk is cut into so many pieces at most. Where its input is on its way, only the way of the first piece and the
+    /// computing of the last one overlap with nothing; where it is on the device already, each piece costs a dispatch and
+    /// gains nothing.
+    const PIECES_MAX: u64 = 16;
+
+    /// How many elements a dispatch should look at, of a chunk of `elements` of `element_bytes` each.
+    pub fn piece_elements(&self, elements: u64, element_bytes: u64) -> u64 {
+        let bytes = elements.saturating_mul(element_bytes).div_ceil(Self::PIECES_MAX).max(self.piece_bytes);
+        (bytes / element_bytes.max(1)).max(1)
+    }
 }
 
 /// The most loop trips that one invocation may make in one dispatch, over all its loops: llvmpipe ends loops silently
@@ -82,9 +98,18 @@ pub struct Dispatch {
     pub workgroups: u32,
     /// Its parameters; padded with zeros to 16 words.
     pub params: Vec<u32>,
+    /// The elements of the step's input that it looks at are all before this one, counted from the first; [`Self::WHOLE`] for
+    /// all. It may run as soon as these are on the device, and binding 0 may end there.
+    pub input_end: u64,
 }
 
-/// Dispatches over one set of bindings, in order; each sees what those before it wrote.
+impl Dispatch {
+    /// The `input_end` of what looks at the whole input.
+    pub const WHOLE: u64 = u64::MAX;
+}
+
+/// Dispatches over one set of bindings, in order; each sees what those before it wrote. Where they go through the input piece by
+/// piece, the device computes on one piece while the next is on its way.
 #[derive(Clone, Debug)]
 pub struct GpuStep {
     /// The module.
@@ -155,6 +180,25 @@ impl GpuWork {
 #[cfg(all(test, feature = "gpu"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pieces_are_not_too_small_and_not_too_many() {
+        let caps = GpuCaps {
+            integers: Integers::Native64,
+            contiguous: false,
+            max_binding_bytes: 1 << 27,
+            max_workgroup_bytes: 16384,
+            max_workgroup_invocations: 256,
+            preferred_workgroups: 64,
+            piece_bytes: 4 << 20,
+        };
+        assert_eq!(caps.piece_elements(1000, 8), 1 << 19, "a small chunk is one piece");
+        assert_eq!(caps.piece_elements(8 << 20, 4), 1 << 20, "eight pieces");
+        assert_eq!(caps.piece_elements(64 << 20, 4), 4 << 20, "sixteen pieces, not sixty-four");
+        assert_eq!(caps.piece_elements((64 << 20) + 1, 4), 4 << 20);
+        assert_eq!(GpuCaps { piece_bytes: 1, ..caps }.piece_elements(3, 8), 1, "at least one");
+        assert_eq!(caps.piece_elements(u64::MAX, 8), 1 << 57);
+    }
 
     #[test]
     fn work_that_was_changed_runs_with_checks() {

@@ -195,6 +195,11 @@ pub trait Kernel: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Of a kernel whose other jobs have a GPU side, what keeps this one from it, as an option of the command line.
+    fn cpu_only(&self) -> Option<&'static str> {
+        None
+    }
+
     /// What is left of the job when all is folded: input that was mapped and has since been truncated, for example.
     ///
     /// # Errors

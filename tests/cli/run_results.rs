@@ -86,7 +86,8 @@ fn results_are_never_written_over_the_jobs() {
 
 #[test]
 fn a_run_that_is_killed_leaves_what_had_ended_and_the_old_results() {
-    let endless = "{\"kind\":\"primes\",\"numbers\":[97]}\n{\"kind\":\"primes\",\"range\":[0,\"1e18\"],\"method\":\"sieve\"}\n";
+    let endless =
+        "{\"kind\":\"primes\",\"numbers\":[97]}\n{\"kind\":\"primes\",\"range\":[0,\"1e18\"],\"method\":\"sieve\"}\n";
     let (folder, path) = file("jobs.jsonl", endless);
     let out = folder.path().join("results.jsonl");
     let partial = folder.path().join("results.jsonl.partial");

@@ -29,7 +29,11 @@ fn a_job_file_is_simulated_here_and_nothing_of_it_is_run() {
     let (folder, path) = file("jobs.jsonl", "");
     let mark = folder.path().join("mark");
     let touch = format!("{{\"kind\":\"command\",\"argv\":[\"touch\",{:?}]}}\n", mark.to_str().unwrap());
-    std::fs::write(&path, touch + "{\"kind\":\"primes\",\"range\":[0,\"1e13\"],\"method\":\"sieve\",\"after\":[\"#1\"]}\n").unwrap();
+    std::fs::write(
+        &path,
+        touch + "{\"kind\":\"primes\",\"range\":[0,\"1e13\"],\"method\":\"sieve\",\"after\":[\"#1\"]}\n",
+    )
+    .unwrap();
     let ended = tandem(&["simulate", &path, "--command-time", "10s", "--json"]).expect(0);
     assert!(!mark.exists());
     let line = &ended.json()[0];
@@ -295,7 +299,8 @@ fn threads_bound_those_of_a_machine_file_and_its_name_does_nothing_to_a_terminal
 
 #[test]
 fn a_job_without_end_is_simulated_in_a_moment() {
-    let (folder, path) = file("jobs.jsonl", "{\"kind\":\"primes\",\"range\":[0,\"18446744073709551615\"],\"method\":\"sieve\"}\n");
+    let (folder, path) =
+        file("jobs.jsonl", "{\"kind\":\"primes\",\"range\":[0,\"18446744073709551615\"],\"method\":\"sieve\"}\n");
     let eight = machine(folder.path(), "eight", 8, 1.0, &[]);
     let line = &tandem(&["simulate", &path, "--machine", &eight, "--json"]).expect(0).json()[0];
     assert!(line["chunks"].as_u64().unwrap() < 30_000 && line["above_bound"].as_f64().unwrap() < 0.05, "{line}");

@@ -39,7 +39,8 @@ fn primes_of_a_range_are_counted_by_either_method_and_the_one_that_ends_first_sa
     let short = tandem(&["primes", "--range", "1e12..1000000100000", "--explain"]).expect(0).err;
     assert!(!short.contains("combinatorial"), "{short}");
     let refused = tandem(&["primes", "--range", "0..1e9", "--method", "combinatorial", "--device", "gpu"]);
-    assert!(refused.code == Some(3) || refused.code == Some(1), "{refused:?}");
+    let named = refused.err.contains("leave out `--method combinatorial`");
+    assert!(refused.code == Some(3) || refused.code == Some(1) && named, "{refused:?}");
 }
 
 #[test]
@@ -174,7 +175,8 @@ fn explain_says_why_on_standard_error_and_leaves_the_answer_alone() {
 fn a_dry_run_prints_the_plan_and_no_answer() {
     let ended = tandem(&["primes", "--range", "0..1e18", "--method", "sieve", "--dry-run"]).expect(0);
     assert!(ended.out.contains("plan       ") && ended.out.contains("> "), "{}", ended.out);
-    let plan = &tandem(&["primes", "--range", "0..1e18", "--method", "sieve", "--dry-run", "--json"]).expect(0).json()[0];
+    let plan =
+        &tandem(&["primes", "--range", "0..1e18", "--method", "sieve", "--dry-run", "--json"]).expect(0).json()[0];
     assert!(plan["candidates"].is_array());
     assert!(tandem(&["stats", "/no/such.npy", "--dry-run"]).expect(1).err.contains("/no/such.npy"));
 }
@@ -248,6 +250,21 @@ fn a_device_that_is_not_there_is_a_loud_error_with_code_3() {
         // Long enough to look for one.
         let ended = tandem(&["primes", "--range", "0..1e12", "--method", "sieve", "--dry-run"]).expect(0);
         assert!(ended.out.contains("there is no usable gpu (`tandem devices` says why)"), "{ended:?}");
+    }
+}
+
+#[test]
+fn what_only_the_cpu_can_do_is_refused_on_a_gpu_by_the_option_that_asks_for_it() {
+    for (options, named) in [(&["--moments", "4"][..], "--moments 4"), (&["--axis", "0"], "--axis")] {
+        for device in ["gpu", "split"] {
+            let job = ["stats", "tests/data/npy/f32.npy", "--device", device];
+            let ended = tandem(&[&job, options].concat()).expect(1);
+            let expected = format!(
+                "error: `stats` with `{named}` runs on the cpu only: leave out `{named}`, or use `--device cpu` in place of \
+                 `--device {device}`\n"
+            );
+            assert_eq!((&*ended.err, &*ended.out), (&*expected, ""));
+        }
     }
 }
 

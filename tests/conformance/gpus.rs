@@ -1,4 +1,4 @@
-//! The GPUs of this machine, each in every form that its shaders can take.
+//! The GPUs of this machine, each in every form that its shaders can take, and with its input in small pieces and as usual.
 
 use std::io::Write;
 use std::sync::{Arc, LazyLock};
@@ -9,7 +9,7 @@ use tandem::device::gpu::{GpuOptions, Inventory};
 /// A GPU held to one form.
 #[derive(Clone, Debug)]
 pub struct GpuForm {
-    /// `gpu:0 limbs32 contiguous`.
+    /// `gpu:0 limbs32 contiguous, in pieces`.
     pub name: String,
     pub device: Arc<dyn Device>,
 }
@@ -39,25 +39,39 @@ fn required() -> bool {
     std::env::var("TANDEM_TEST_GPU").is_ok_and(|value| value == "require")
 }
 
+/// Inputs of tens of kilobytes go up in several pieces, and are computed on before they are whole.
+#[cfg(feature = "gpu")]
+const PIECE_BYTES: u64 = 4 << 10;
+
 #[cfg(feature = "gpu")]
 fn forms(inventory: &Inventory) -> Vec<GpuForm> {
-    use tandem::kernels::Integers;
+    use tandem::kernels::Integers::{Limbs32, Native64};
+    // Both forms of integers and both layouts, in pieces; and the usual pieces once, which hold all of a small input.
+    let ways = [
+        (Native64, true, Some(PIECE_BYTES)),
+        (Native64, false, Some(PIECE_BYTES)),
+        (Limbs32, true, Some(PIECE_BYTES)),
+        (Limbs32, false, Some(PIECE_BYTES)),
+        (Native64, false, None),
+    ];
     let mut forms = Vec::new();
     for index in inventory.usable(true) {
-        for (integers, integers_name) in [(Integers::Native64, "native64"), (Integers::Limbs32, "limbs32")] {
-            for (contiguous, layout_name) in [(true, "contiguous"), (false, "interleaved")] {
-                let options = GpuOptions {
-                    integers: Some(integers),
-                    contiguous: Some(contiguous),
-                    poison: true,
-                    ..GpuOptions::default()
-                };
-                let Some(device) = inventory.device(index, &options) else { continue };
-                // A device without 64-bit integers gives limbs whatever was asked for.
-                if device.caps().integers == integers {
-                    let name = format!("gpu:{index} {integers_name} {layout_name}");
-                    forms.push(GpuForm { name, device: Arc::new(device) });
-                }
+        for (integers, contiguous, piece_bytes) in ways {
+            let options = GpuOptions {
+                integers: Some(integers),
+                contiguous: Some(contiguous),
+                poison: true,
+                piece_bytes,
+                ..GpuOptions::default()
+            };
+            let Some(device) = inventory.device(index, &options) else { continue };
+            // A device without 64-bit integers gives limbs whatever was asked for.
+            if device.caps().integers == integers {
+                let integers = if integers == Native64 { "native64" } else { "limbs32" };
+                let layout = if contiguous { "contiguous" } else { "interleaved" };
+                let pieces = if piece_bytes.is_some() { ", in pieces" } else { "" };
+                let name = format!("gpu:{index} {integers} {layout}{pieces}");
+                forms.push(GpuForm { name, device: Arc::new(device) });
             }
         }
     }

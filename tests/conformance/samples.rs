@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tandem::job::{BindContext, Sample};
-use tandem::kernels::KERNELS;
+use tandem::kernels::{GpuCaps, Integers, KERNELS};
 
 use crate::gpus::gpu_forms;
 use crate::random::{Random, base_seed};
@@ -40,6 +40,47 @@ fn samples_of_every_registered_kernel_come_to_the_same_bytes_everywhere() {
             assert!(distinct.len() > 3, "{} {variant}: samples that differ have answers that differ", kind.name);
         }
     }
+}
+
+/// What needs the whole input to begin computes on nothing while it is on its way.
+#[test]
+fn kernels_go_through_their_input_in_pieces_and_in_order() {
+    let caps = |contiguous, piece_bytes| GpuCaps {
+        integers: Integers::Limbs32,
+        contiguous,
+        max_binding_bytes: 128 << 20,
+        max_workgroup_bytes: 32 << 10,
+        max_workgroup_invocations: 256,
+        preferred_workgroups: 16,
+        piece_bytes,
+    };
+    let mut with_input = 0;
+    for kind in KERNELS {
+        for variant in kind.variants {
+            let sample = Sample { variant, units: 70_001, seed: 3 };
+            let kernel = (kind.sample)(&sample).bind(&BindContext::default()).expect("a sample is a valid job");
+            let kernel = kernel.kernel().expect("it is a kernel's");
+            let pass = kernel.first_pass().expect("it has a first pass");
+            for (contiguous, piece_bytes) in [(true, 4 << 10), (false, 4 << 10), (true, 1 << 40), (false, 1 << 40)] {
+                let work = kernel.gpu_work(&pass, 0..kernel.work().units, &caps(contiguous, piece_bytes));
+                let work = work.expect("nothing is read yet").expect("there is a GPU side");
+                for step in work.steps() {
+                    let Some(input) = &step.input else { continue };
+                    let what = format!("{} {variant}, contiguous {contiguous}, {piece_bytes}", kind.name);
+                    let ends: Vec<u64> = step.dispatches.iter().map(|dispatch| dispatch.input_end).collect();
+                    assert!(ends.is_sorted() && ends[0] > 0, "{what}: {ends:?}");
+                    let elements = input.range.end - input.range.start;
+                    assert!(*ends.last().unwrap() >= elements, "{what}: {ends:?} of {elements}");
+                    if piece_bytes == 4 << 10 {
+                        let pieces: std::collections::BTreeSet<u64> = ends.into_iter().collect();
+                        assert!((4..=64).contains(&pieces.len()), "{what}: {pieces:?} of {elements}");
+                        with_input += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(with_input > 10, "{with_input} steps with an input");
 }
 
 /// What only a GPU can show is shown by a kernel that has a GPU side: that some do is not left to chance.

@@ -66,7 +66,12 @@ fn with_ceilings(mut report: Report, memory: f64, operations: f64) -> Report {
     }];
     report.ceilings_after = report.ceilings.clone();
     for cell in report.rows.iter_mut().flat_map(|row| &mut row.cells) {
-        cell.limit = Some(crate::bench::Limit { bound: Bound::Operations, share: 0.4, operations_per_byte: None });
+        cell.limit = Some(crate::bench::Limit {
+            bound: Bound::Operations,
+            share: 0.4,
+            operations_per_byte: None,
+            used: Default::default(),
+        });
     }
     report
 }

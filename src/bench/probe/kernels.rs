@@ -124,6 +124,7 @@ impl Kernel for Operations {
                 entry: "chains".into(),
                 workgroups: chains.div_ceil(LANES) as u32,
                 params: vec![first as u32, chains as u32],
+                input_end: 0,
             }
         });
         Ok(Some(GpuWork::trusted(vec![GpuStep {
@@ -214,7 +215,13 @@ impl Kernel for Reading {
             scratch_words: 0,
             zeroed: true,
             table: Arc::new([]),
-            dispatches: vec![Dispatch { entry: "read_all".into(), workgroups: workgroups as u32, params }],
+            // One look at all of it: uploading and reading are to be told apart here.
+            dispatches: vec![Dispatch {
+                entry: "read_all".into(),
+                workgroups: workgroups as u32,
+                params,
+                input_end: Dispatch::WHOLE,
+            }],
         }])))
     }
 

@@ -10,6 +10,7 @@ use wgpu::{
 
 use crate::device::gpu::GpuDevice;
 use crate::device::gpu::diagnosis::{Findings, diagnose};
+use crate::device::gpu::staging::SLOT_BYTES;
 use crate::device::{DeviceId, DeviceInfo, DeviceKind};
 use crate::kernels::{GpuCaps, Integers, KERNELS};
 
@@ -24,11 +25,20 @@ pub struct GpuOptions {
     pub patience: Duration,
     /// Whether outputs are filled with a poison first, so that a word that no shader writes shows.
     pub poison: bool,
+    /// The least of an input, in bytes, that is worth a dispatch of its own; `None` for the size of a staging buffer. Small
+    /// ones show on small inputs whether work that begins before its input is there is right.
+    pub piece_bytes: Option<u64>,
 }
 
 impl Default for GpuOptions {
     fn default() -> Self {
-        Self { integers: None, contiguous: None, patience: Duration::from_secs(60), poison: cfg!(debug_assertions) }
+        Self {
+            integers: None,
+            contiguous: None,
+            patience: Duration::from_secs(60),
+            poison: cfg!(debug_assertions),
+            piece_bytes: None,
+        }
     }
 }
 
@@ -96,6 +106,7 @@ impl Inventory {
                 DeviceKind::DiscreteGpu | DeviceKind::VirtualGpu => 1024,
                 _ => 256,
             },
+            piece_bytes: options.piece_bytes.unwrap_or(SLOT_BYTES),
         };
         let residency = residency_bytes(info.kind, listed.memory_bytes);
         Some(GpuDevice::new(info, caps, listed.adapter.clone(), options.clone(), residency))

@@ -4,6 +4,7 @@
 //! folds.
 
 mod buffers;
+mod clock;
 mod device;
 mod diagnosis;
 mod faults;
@@ -17,6 +18,7 @@ mod staging;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub use device::GpuDevice;
 pub use inventory::{GpuOptions, Inventory};

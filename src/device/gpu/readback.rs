@@ -1,78 +1,37 @@
-//! What comes back: the kept words of every step, and how long the device says it computed.
+//! What comes back: the kept words of every step, and what the device's clock says.
 
-use std::time::Duration;
-
-use wgpu::{
-    Buffer, BufferDescriptor, BufferUsages, ComputePassTimestampWrites, Device, Features, MapMode, QuerySet,
-    QuerySetDescriptor, QueryType, Queue,
-};
+use wgpu::{Buffer, BufferDescriptor, BufferUsages, MapMode};
 
 use crate::device::DeviceError;
-use crate::device::gpu::session::wait;
+use crate::device::gpu::clock::{Clock, Spans};
 use crate::device::gpu::staging::Target;
+use crate::device::gpu::waiting::wait;
 use crate::kernels::{GpuStep, GpuWork};
 
-/// Two timestamps.
-const CLOCK_BYTES: u64 = 16;
-
-/// The buffer that outputs come back through, kept from chunk to chunk, and the device's own clock.
-#[derive(Debug)]
+/// The buffer that outputs come back through, kept from chunk to chunk.
+#[derive(Debug, Default)]
 pub(super) struct Readback {
     buffer: Option<Buffer>,
-    clock: Option<GpuClock>,
-}
-
-/// Timestamps around what a work computes.
-#[derive(Debug)]
-struct GpuClock {
-    queries: QuerySet,
-    resolved: Buffer,
-    ns_per_tick: f64,
 }
 
 impl Readback {
-    /// With a clock where `device` was opened with timestamps. Call it inside an error scope.
-    pub fn new(device: &Device, queue: &Queue) -> Self {
-        let clock = device.features().contains(Features::TIMESTAMP_QUERY).then(|| GpuClock {
-            queries: device.create_query_set(&QuerySetDescriptor { label: None, ty: QueryType::Timestamp, count: 2 }),
-            resolved: device.create_buffer(&BufferDescriptor {
-                label: Some("clock"),
-                size: 256,
-                usage: BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC,
-                mapped_at_creation: false,
-            }),
-            ns_per_tick: f64::from(queue.get_timestamp_period()),
-        });
-        Self { buffer: None, clock }
-    }
-
-    /// What the first and the last pass of a work write.
-    pub fn timestamps(&self, first: bool, last: bool) -> Option<ComputePassTimestampWrites<'_>> {
-        let clock = self.clock.as_ref().filter(|_| first || last)?;
-        Some(ComputePassTimestampWrites {
-            query_set: &clock.queries,
-            beginning_of_pass_write_index: first.then_some(0),
-            end_of_pass_write_index: last.then_some(1),
-        })
-    }
-
-    /// Waits for everything and brings the kept words of `outputs` back, and how long the device says it computed.
+    /// Waits for everything and brings the kept words of `outputs` back, and what the device's clock says.
     pub fn read(
         &mut self,
-        at: &Target<'_>,
+        at: &Target,
         work: &GpuWork,
         outputs: &[Buffer],
-    ) -> Result<(Vec<Vec<u32>>, Option<Duration>), DeviceError> {
+        clock: Option<&Clock>,
+    ) -> Result<(Vec<Vec<u32>>, Option<Spans>), DeviceError> {
         let mut ends = Vec::with_capacity(outputs.len());
-        let mut size = CLOCK_BYTES;
+        let clock_bytes = clock.map_or(0, Clock::bytes);
+        let mut size = clock_bytes.next_multiple_of(16).max(16);
         for step in work.steps() {
             size += kept_bytes(step);
             ends.push(size);
         }
-        let timed = work.steps().iter().any(|step| !step.dispatches.is_empty());
-        let clock = self.clock.as_ref().filter(|_| timed);
         let kept = self.buffer.take().filter(|buffer| buffer.size() >= size);
-        let (buffer, submission) = at.loss.scoped(at.device, || {
+        let (buffer, submission) = at.loss.scoped(&at.device, || {
             let buffer = kept.unwrap_or_else(|| {
                 at.device.create_buffer(&BufferDescriptor {
                     label: Some("readback"),
@@ -83,8 +42,7 @@ impl Readback {
             });
             let mut encoder = at.device.create_command_encoder(&Default::default());
             if let Some(clock) = clock {
-                encoder.resolve_query_set(&clock.queries, 0..2, &clock.resolved, 0);
-                encoder.copy_buffer_to_buffer(&clock.resolved, 0, &buffer, 0, CLOCK_BYTES);
+                clock.resolve(&mut encoder, &buffer);
             }
             for ((output, step), end) in outputs.iter().zip(work.steps()).zip(&ends) {
                 let (start, bytes) = (step.scratch_words * 4, kept_bytes(step));
@@ -105,17 +63,14 @@ impl Readback {
                     bytemuck::pod_collect_to_vec(&view[start..start + kept_words(step) as usize * 4])
                 })
                 .collect();
-            let ticks: [u64; 2] = bytemuck::pod_read_unaligned(&view[..CLOCK_BYTES as usize]);
+            let spans = clock.and_then(|clock| clock.spans(&view[..clock_bytes as usize]));
             drop(view);
             buffer.unmap();
-            Ok((words, ticks))
+            Ok((words, spans))
         })?;
-        let (words, ticks) = read.map_err(|error| DeviceError::Lost(format!("its output cannot be read: {error}")))?;
+        let read = read.map_err(|error| DeviceError::Lost(format!("its output cannot be read: {error}")))?;
         self.buffer = Some(buffer);
-        let clock = self.clock.as_ref().filter(|_| timed && ticks[1] > ticks[0]);
-        let computed =
-            clock.map(|clock| Duration::from_nanos(((ticks[1] - ticks[0]) as f64 * clock.ns_per_tick) as u64));
-        Ok((words, computed))
+        Ok(read)
     }
 }
 

@@ -1,4 +1,8 @@
 //! The way of input to the device: a ring of mapped staging buffers, kept and reused.
+//!
+//! The host fills one slot while the device copies others and computes on what has arrived. wgpu gives a device one queue, so
+//! the device's own copies do not overlap its computing; what overlaps is the host's part, which is the slower one: it
+//! reads, decodes or unpacks, and copies at the speed of one thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -8,12 +12,10 @@ use wgpu::{Buffer, BufferDescriptor, BufferUsages, Device, MapMode, Queue, Submi
 
 use crate::device::DeviceError;
 use crate::device::gpu::faults::Loss;
-use crate::device::gpu::session::wait;
-use crate::input::Scratch;
-use crate::kernels::GpuInput;
+use crate::device::gpu::waiting::wait;
 
 /// The size of one staging buffer.
-const SLOT_BYTES: u64 = 4 << 20;
+pub(super) const SLOT_BYTES: u64 = 4 << 20;
 /// How many there are: one is filled while others are copied.
 const SLOTS: usize = 3;
 
@@ -33,53 +35,33 @@ struct Slot {
 }
 
 /// The ring.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct StagingRing {
     slots: Vec<Slot>,
     next: usize,
+    /// What is no larger goes by the queue's own way.
+    small_bytes: usize,
 }
 
 impl StagingRing {
-    /// Copies the elements of `input` to the start of `target`, padded with zeros to 16 bytes. The copies are submitted, not
-    /// waited for, unless there are many of them.
-    ///
-    /// # Errors
-    /// Those of the source, and the device's.
-    pub fn upload(
-        &mut self,
-        at: &Target<'_>,
-        input: &GpuInput,
-        target: &Buffer,
-        scratch: &mut Scratch,
-    ) -> Result<(), DeviceError> {
-        let element_bytes = input.source.dtype().size_bytes() as u64;
-        let step = SLOT_BYTES / element_bytes;
-        let mut start = input.range.start;
-        let mut offset = 0;
-        while start < input.range.end {
-            let end = input.range.end.min(start + step);
-            let values = input.source.read(start..end, scratch)?;
-            let bytes = values.bytes();
-            self.send(at, bytes, target, offset)?;
-            offset += bytes.len() as u64;
-            start = end;
-        }
-        // A mapped file that was truncated meanwhile has read as zeros: better no answer than one of zeros.
-        input.source.check()?;
-        Ok(())
+    /// A ring for pieces of so many bytes.
+    pub fn new(piece_bytes: u64) -> Self {
+        // Whole pieces take the ring, however small: tests make them small to see them there.
+        Self { slots: Vec::new(), next: 0, small_bytes: SMALL_BYTES.min(piece_bytes as usize / 2) }
     }
 
-    /// Copies at most one slot of bytes to `target` at `offset`.
-    fn send(&mut self, at: &Target<'_>, bytes: &[u8], target: &Buffer, offset: u64) -> Result<(), DeviceError> {
-        if bytes.len() <= SMALL_BYTES {
+    /// Copies at most one slot of bytes, padded with zeros to 16, to `target` at `offset`. The copy is submitted, and not
+    /// waited for, unless all slots are on their way.
+    pub fn send(&mut self, at: &Target, bytes: &[u8], target: &Buffer, offset: u64) -> Result<(), DeviceError> {
+        if bytes.len() <= self.small_bytes {
             let mut padded = bytes.to_vec();
             padded.resize(bytes.len().next_multiple_of(16), 0);
-            return at.loss.scoped(at.device, || at.queue.write_buffer(target, offset, &padded));
+            return at.loss.scoped(&at.device, || at.queue.write_buffer(target, offset, &padded));
         }
         let index = self.free_slot(at)?;
         let slot = &mut self.slots[index];
         let copied = (bytes.len() as u64).next_multiple_of(16);
-        slot.busy = Some(at.loss.scoped(at.device, || {
+        slot.busy = Some(at.loss.scoped(&at.device, || {
             match slot.buffer.get_mapped_range_mut(0..copied) {
                 Ok(mut view) => {
                     view.slice(..bytes.len()).copy_from_slice(bytes);
@@ -101,9 +83,9 @@ impl StagingRing {
     }
 
     /// A slot that is mapped, waited for if need be.
-    fn free_slot(&mut self, at: &Target<'_>) -> Result<usize, DeviceError> {
+    fn free_slot(&mut self, at: &Target) -> Result<usize, DeviceError> {
         if self.slots.len() < SLOTS {
-            let buffer = at.loss.scoped(at.device, || {
+            let buffer = at.loss.scoped(&at.device, || {
                 at.device.create_buffer(&BufferDescriptor {
                     label: Some("staging"),
                     size: SLOT_BYTES,
@@ -130,7 +112,7 @@ impl StagingRing {
     }
 
     /// Waits until everything sent so far has arrived.
-    pub fn settle(&mut self, at: &Target<'_>) -> Result<(), DeviceError> {
+    pub fn settle(&mut self, at: &Target) -> Result<(), DeviceError> {
         for slot in &mut self.slots {
             if let Some(submission) = slot.busy.take() {
                 wait(at, submission)?;
@@ -142,9 +124,9 @@ impl StagingRing {
 
 /// Where to send things, and how long to wait for them.
 #[derive(Debug)]
-pub(super) struct Target<'a> {
-    pub device: &'a Device,
-    pub queue: &'a Queue,
-    pub loss: &'a Loss,
+pub(super) struct Target {
+    pub device: Device,
+    pub queue: Queue,
+    pub loss: Loss,
     pub patience: Duration,
 }

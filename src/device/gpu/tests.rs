@@ -14,6 +14,8 @@ use crate::kernels::{
     Answer, Dispatch, DynKernel, FoldContext, GpuCaps, GpuInput, GpuStep, GpuWork, Integers, Kernel, Next, Shader, Work,
 };
 
+mod pieces;
+
 /// Fails where wgpu's validator refuses a shader, for which no adapter is needed.
 fn assert_valid(shader: &Shader) {
     use wgpu::naga;
@@ -31,7 +33,7 @@ fn assert_valid(shader: &Shader) {
 
 /// Sums words: one word a workgroup of 64 invocations.
 const SUM: &str = "
-struct Params { count: u32, groups: u32 }
+struct Params { count: u32, first: u32, groups: u32 }
 @group(0) @binding(0) var<storage, read> input: array<u32>;
 @group(0) @binding(1) var<storage, read_write> output: array<u32>;
 @group(0) @binding(2) var<storage, read> table: array<u32>;
@@ -40,7 +42,7 @@ var<workgroup> total: atomic<u32>;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) size: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-    let group = id.x + id.y * size.x;
+    let group = params.first + id.x + id.y * size.x;
     if (group >= params.groups) { return; }
     let i = group * 64u + lane;
     if (i < params.count) { atomicAdd(&total, input[i] * table[0]); }
@@ -54,6 +56,8 @@ struct Sum {
     source: Arc<dyn Source>,
     shader: Shader,
     factor: u32,
+    /// Elements that a dispatch looks at and does not say so.
+    unsaid: u64,
 }
 
 #[derive(Debug, PartialEq)]
@@ -106,10 +110,19 @@ impl Kernel for Sum {
         Ok(Next::Done(Box::new(SumAnswer(merged))))
     }
 
-    fn gpu_work(&self, factor: &Arc<[u32]>, units: Range<u64>, _: &GpuCaps) -> Result<Option<GpuWork>, JobError> {
+    fn gpu_work(&self, factor: &Arc<[u32]>, units: Range<u64>, caps: &GpuCaps) -> Result<Option<GpuWork>, JobError> {
         let count = (units.end - units.start) as u32;
         let groups = count.div_ceil(64);
-        let dispatch = Dispatch { entry: "main".into(), workgroups: groups, params: vec![count, groups] };
+        let piece = (caps.piece_elements(count.into(), 4) / 64).clamp(1, u64::from(u32::MAX)) as u32;
+        let dispatch = |first: u32| {
+            let end = groups.min(first.saturating_add(piece));
+            Dispatch {
+                entry: "main".into(),
+                workgroups: end - first,
+                params: vec![count, first, end],
+                input_end: (u64::from(end) * 64).saturating_sub(self.unsaid),
+            }
+        };
         let step = GpuStep {
             shader: self.shader.clone(),
             input: Some(GpuInput { source: self.source.clone(), range: units }),
@@ -117,7 +130,7 @@ impl Kernel for Sum {
             scratch_words: 0,
             zeroed: false,
             table: factor.clone(),
-            dispatches: vec![dispatch],
+            dispatches: (0..groups).step_by(piece as usize).map(dispatch).collect(),
         };
         Ok(Some(GpuWork::new(vec![step])))
     }
@@ -158,7 +171,7 @@ fn values(len: u64) -> Vec<u32> {
 
 fn sum(len: u64) -> Sum {
     let source = Arc::new(Named(InMemory::new("values", values(len)), len + 1));
-    Sum { source, shader: Shader::new("sum", SUM), factor: 3 }
+    Sum { source, shader: Shader::new("sum", SUM), factor: 3, unsaid: 0 }
 }
 
 fn expected(len: u64, range: Range<u64>) -> u32 {

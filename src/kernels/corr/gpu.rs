@@ -20,6 +20,9 @@ use crate::kernels::{Dispatch, GpuCaps, GpuInput, GpuStep, GpuWork, Isa, Kernel,
 const GROUP: usize = 64;
 /// Rows of a part in a dispatch at most.
 const PART_ROWS: u64 = 1 << 13;
+/// Rows that the shader takes at once: a part that ends within such a block wastes the rest of it.
+const SHADER_BLOCK_ROWS: u64 = 16;
+const _: () = assert!(PART_ROWS.is_multiple_of(SHADER_BLOCK_ROWS));
 /// An invocation takes a trip a row and its share of a block of 16 rows, with the loop around.
 const _: () = assert!(PART_ROWS * 2 < MAX_LOOP_TRIPS as u64);
 /// Words of a column: least and greatest key, or its sums (see the shader).
@@ -100,7 +103,10 @@ pub(super) fn work(
         // As many parts as keep the device busy, of some rows each.
         let parts = u64::from(caps.preferred_workgroups).div_ceil(groups_a_part).min(rows.div_ceil(256));
         let parts = parts.clamp(1, PARTS_MAX.min(caps.max_binding_bytes / part_bytes));
-        let part_rows = rows.div_ceil(parts).min(PART_ROWS);
+        // A dispatch takes a piece of the rows, which all parts share: so it starts when that piece is there, and keeps the
+        // device busy.
+        let piece_rows = caps.piece_elements(rows * layout.stride() as u64, 8) / layout.stride() as u64;
+        let part_rows = rows.min(piece_rows).div_ceil(parts).clamp(1, PART_ROWS).next_multiple_of(SHADER_BLOCK_ROWS);
         let dispatch = |entry: &'static str, groups_a_part: usize, first_row: u64| Dispatch {
             entry: entry.into(),
             workgroups: groups_a_part as u32 * parts as u32,
@@ -114,6 +120,7 @@ pub(super) fn work(
                 part_rows as u32,
                 first_row as u32,
             ],
+            input_end: rows.min(first_row + parts * part_rows) * layout.stride() as u64,
         };
         let mut dispatches = Vec::new();
         for first_row in (0..rows).step_by((parts * part_rows) as usize) {

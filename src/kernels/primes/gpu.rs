@@ -99,10 +99,16 @@ pub(super) fn numbers_work(
     }
     let count = count as u32;
     let tiles = count.div_ceil(TILE);
-    let step = numbers_per_dispatch(caps) / TILE;
+    let piece = caps.piece_elements(u64::from(count), 8).min(u64::from(numbers_per_dispatch(caps)));
+    let step = (piece as u32 / TILE).max(1);
     let dispatch = |first: u32| {
         let end = tiles.min(first + step);
-        Dispatch { entry: "test".into(), workgroups: end - first, params: vec![count, first, end] }
+        Dispatch {
+            entry: "test".into(),
+            workgroups: end - first,
+            params: vec![count, first, end],
+            input_end: u64::from(end) * u64::from(TILE),
+        }
     };
     let step = GpuStep {
         shader: Shaders::of(caps.integers).numbers.clone(),
@@ -287,7 +293,7 @@ fn add_block(
             last_mask[0],
             last_mask[1],
         ];
-        dispatches.push(Dispatch { entry: entry.into(), workgroups, params });
+        dispatches.push(Dispatch { entry: entry.into(), workgroups, params, input_end: 0 });
     };
     // The wheel leaves out 2, 3 and 5.
     let small_end = table.partition_point(|&p| u64::from(p) <= SEGMENT_BYTES);

@@ -182,7 +182,7 @@ pub(super) fn work(
     let steps = kernel.columns().iter().zip(&pass.columns).filter(|(_, pass)| !pass.is_idle()).map(|(column, pass)| {
         let cut = Cut::of(layout, pass, units.end - units.start, caps.preferred_workgroups);
         let (table, bins_at) = table_of(pass);
-        let mut dispatches = Vec::new();
+        let mut parts = Vec::new();
         if let Some(digits) = &pass.digits {
             let counting = Counting {
                 keys_at: 0,
@@ -191,7 +191,7 @@ pub(super) fn work(
                 between_at: digits.between_at() as u32,
                 cells: cut.digits_len,
             };
-            add_dispatches(&mut dispatches, "digits", kernel, &cut, caps, 0, &counting);
+            parts.push(Part { entry: "digits", output_at: 0, counting });
         }
         if let Some(bins) = &pass.bins {
             let counting = Counting {
@@ -200,10 +200,10 @@ pub(super) fn work(
                 cells: cut.bins_len,
                 ..Counting::default()
             };
-            add_dispatches(&mut dispatches, "bins", kernel, &cut, caps, cut.digits_len, &counting);
+            parts.push(Part { entry: "bins", output_at: cut.digits_len, counting });
         }
         if pass.moments {
-            add_dispatches(&mut dispatches, "moments", kernel, &cut, caps, cut.records_at(), &Counting::default());
+            parts.push(Part { entry: "moments", output_at: cut.records_at(), counting: Counting::default() });
         }
         GpuStep {
             shader: shader.clone(),
@@ -213,7 +213,7 @@ pub(super) fn work(
             // Counts are added to; records are written whole.
             zeroed: cut.records_at() > 0,
             table,
-            dispatches,
+            dispatches: dispatches(kernel, &cut, caps, &parts),
         }
     });
     Ok(Some(GpuWork::trusted(steps.collect())))
@@ -244,41 +244,49 @@ struct Counting {
     cells: usize,
 }
 
-fn add_dispatches(
-    dispatches: &mut Vec<Dispatch>,
+/// What is gathered in dispatches of its own.
+struct Part {
     entry: &'static str,
-    kernel: &StatsKernel,
-    cut: &Cut,
-    caps: &GpuCaps,
     output_at: usize,
-    counting: &Counting,
-) {
+    counting: Counting,
+}
+
+/// The dispatches of a column: piece by piece through its elements, all parts on one piece before the next, so that a piece is
+/// computed on while the next one is on its way, and is at hand for the parts that follow the first.
+fn dispatches(kernel: &StatsKernel, cut: &Cut, caps: &GpuCaps, parts: &[Part]) -> Vec<Dispatch> {
     // None is missing where the least such key is greater than the greatest.
     let (missing_least, missing_greatest) = kernel.missing_keys().unwrap_or((1, 0));
-    let elements: u32 = if caps.contiguous { 1 << 21 } else { 1 << 27 };
-    let groups = (elements / (cut.per_invocation * LANES)).max(1);
+    let elements_max = if caps.contiguous { 1 << 21 } else { 1 << 27 };
+    let element_bytes = u64::from(kernel.layout().key_bits / 8);
+    let elements = caps.piece_elements(u64::from(cut.count), element_bytes).min(elements_max);
+    let groups = (elements as u32 / (cut.per_invocation * LANES)).max(1);
+    let mut dispatches = Vec::new();
     for first in (0..cut.groups).step_by(groups as usize) {
         let end = cut.groups.min(first + groups);
-        let params = vec![
-            cut.count,
-            cut.per_invocation,
-            first,
-            end,
-            u32::from(caps.contiguous),
-            output_at as u32,
-            missing_least as u32,
-            (missing_least >> 32) as u32,
-            missing_greatest as u32,
-            (missing_greatest >> 32) as u32,
-            counting.keys_at,
-            counting.keys_len,
-            u32::from(counting.between),
-            counting.between_at,
-            counting.cells as u32,
-            u32::from(counting.cells as u64 <= TALLY_CELLS),
-        ];
-        dispatches.push(Dispatch { entry: entry.into(), workgroups: end - first, params });
+        for Part { entry, output_at, counting } in parts {
+            let params = vec![
+                cut.count,
+                cut.per_invocation,
+                first,
+                end,
+                u32::from(caps.contiguous),
+                *output_at as u32,
+                missing_least as u32,
+                (missing_least >> 32) as u32,
+                missing_greatest as u32,
+                (missing_greatest >> 32) as u32,
+                counting.keys_at,
+                counting.keys_len,
+                u32::from(counting.between),
+                counting.between_at,
+                counting.cells as u32,
+                u32::from(counting.cells as u64 <= TALLY_CELLS),
+            ];
+            let input_end = u64::from(end) * u64::from(cut.per_invocation * LANES);
+            dispatches.push(Dispatch { entry: (*entry).into(), workgroups: end - first, params, input_end });
+        }
     }
+    dispatches
 }
 
 /// What it gathered.

@@ -214,6 +214,10 @@ impl Kernel for StatsKernel {
         }
     }
 
+    fn cpu_only(&self) -> Option<&'static str> {
+        (self.request.moments != MomentsUpTo::Variance).then_some("--moments 4")
+    }
+
     fn first_pass(&self) -> Result<StatsPass, JobError> {
         let setting = self.setting();
         let columns = self.columns.iter().map(|column| setting.first_pass(column));

@@ -308,8 +308,12 @@ mod tests {
     fn a_page_has_its_charts_and_text_from_outside_is_no_markup() {
         let mut report = examples::report();
         report.rows[1].operations = Some(1e8);
-        report.rows[1].cells[2].limit =
-            Some(Limit { bound: Bound::Operations, share: 0.4, operations_per_byte: Some(25.0) });
+        report.rows[1].cells[2].limit = Some(Limit {
+            bound: Bound::Operations,
+            share: 0.4,
+            operations_per_byte: Some(25.0),
+            used: Default::default(),
+        });
         report.files[0].file = "<script>".to_owned();
         let comparison = Comparison::of(&report, &report, 0.1).unwrap();
         let page = bench_html(&report, Some((&comparison, 0.1)));

@@ -43,7 +43,7 @@ pub fn bench_row(row: &Row, devices: &[DeviceDescription], style: Style) -> Stri
             &ceiling(cell),
         ];
         text += &(line(&cells, &WIDTHS, &ALIGNS) + "\n");
-        for beneath in phases(cell).into_iter().chain(note(cell)) {
+        for beneath in phases(cell).into_iter().chain(used(cell)).chain(note(cell)) {
             text += &format!("{:INDENT$}{}\n", "", style.faint(&beneath));
         }
     }
@@ -115,6 +115,15 @@ fn phases(cell: &Cell) -> Option<String> {
     Some(text.join(", ") + &cold.unwrap_or_default())
 }
 
+/// What a device beside the CPU was used to, of its own rates.
+fn used(cell: &Cell) -> Option<String> {
+    let used = cell.limit.filter(|_| !cell.place.is_cpu())?.used;
+    let parts = [("its uploads", used.upload), ("its reads", used.memory), ("its multiply-adds", used.operations)];
+    let parts = parts.into_iter().filter_map(|(name, share)| Some(format!("{} of {name}", percent(share?))));
+    let text: Vec<String> = parts.collect();
+    (!text.is_empty()).then(|| format!("of its own rates: {}", text.join(", ")))
+}
+
 /// What is out of the ordinary with a cell.
 fn note(cell: &Cell) -> Option<String> {
     let runs = cell.runs.len();
@@ -155,6 +164,7 @@ stats      f32          1,000,000  cpu, 1 thread   4.00 ms   0.68 %   250 M/s   
                                    cpu, 8 threads  1.00 ms   0.68 %  1.00 G/s    1.00x    4.00x       21 % memory
                                    gpu:0            250 us   0.68 %  4.00 G/s    4.00x   16.00x       80 % upload
                                    upload 62.5 us, compute 188 us; the first time 200 ms of set-up
+                                   of its own rates: 80 % of its uploads, 20 % of its reads
 "
         );
     }

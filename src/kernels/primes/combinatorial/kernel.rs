@@ -177,6 +177,10 @@ impl Kernel for CombinatorialKernel {
         Ok(Next::Done(Box::new(RangeAnswer::new(self.range, RangeMode::Count, 0, count, none))))
     }
 
+    fn cpu_only(&self) -> Option<&'static str> {
+        Some("--method combinatorial")
+    }
+
     fn shared_bytes(&self) -> u64 {
         let tables = self.counts.iter().map(|pi| match pi {
             Pi::Small(_) => 0,

@@ -262,6 +262,10 @@ impl Kernel for AxisKernel {
         }
     }
 
+    fn cpu_only(&self) -> Option<&'static str> {
+        Some("--axis")
+    }
+
     fn first_pass(&self) -> Result<(), JobError> {
         Ok(())
     }
