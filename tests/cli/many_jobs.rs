@@ -254,7 +254,7 @@ fn inputs_that_come_through_a_silent_pipe_can_be_interrupted() {
 
 #[test]
 fn what_was_opened_and_has_not_begun_does_not_begin_once_a_run_drains() {
-    let jobs = "{\"kind\":\"primes\",\"range\":[0,\"2e10\"],\"device\":\"cpu\"}\n".repeat(6);
+    let jobs = "{\"kind\":\"primes\",\"range\":[0,\"2e10\"],\"method\":\"sieve\",\"device\":\"cpu\"}\n".repeat(6);
     let (_folder, path) = file("jobs.jsonl", jobs);
     let child = crate::program::start(&["run", &path, "--threads", "1", "--results-only"], std::process::Stdio::null());
     std::thread::sleep(std::time::Duration::from_millis(1500));
@@ -272,7 +272,7 @@ fn what_was_opened_and_has_not_begun_does_not_begin_once_a_run_drains() {
 
 #[test]
 fn jobs_that_are_alike_begin_in_their_order() {
-    let jobs = "{\"kind\":\"primes\",\"range\":[0,\"1e8\"],\"device\":\"cpu\"}\n".repeat(8);
+    let jobs = "{\"kind\":\"primes\",\"range\":[0,\"1e8\"],\"method\":\"sieve\",\"device\":\"cpu\"}\n".repeat(8);
     let (_folder, path) = file("jobs.jsonl", &jobs);
     let ended = tandem(&["run", &path, "--threads", "1", "--json"]).expect(0);
     // Told by how long each waited: outcomes that follow close on each other may be delivered either way round.
