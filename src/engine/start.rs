@@ -20,11 +20,12 @@ use crate::engine::shared::{Planned, Settings, Shared};
 use crate::engine::stage::{irregular, not_on};
 use crate::engine::ticket::Ticket;
 use crate::engine::verify::{self, SkippedRun, Verification};
-use crate::engine::ways::{is_hopeless, plan_ways};
+use crate::engine::ways::{plan_ways, way};
 use crate::engine::{CancelFlag, Outcome, OutcomeSink, Seat, Seats, panics};
 use crate::job::{BindContext, Bound, Cause, DeviceChoice, JobError, JobParams, JobSpec};
 use crate::kernels::{DynKernel, Work};
 use crate::model::{Store, Warning};
+use crate::plan::ways::is_hopeless;
 use crate::plan::{Plan, Stream};
 use crate::timeline::Timeline;
 
@@ -256,10 +257,11 @@ impl Engine {
             Some(other) => {
                 let other_work = caught(|| Ok(other.work()))?;
                 let mut found = verify(&other)?;
-                found.runs.iter_mut().for_each(|run| run.label += &format!(", as {}", other_work.variant));
-                if is_hopeless(&work, other_work.prior_ms()) {
-                    let why = format!("it takes far longer than as {}", other_work.variant);
-                    found.skipped.push(SkippedRun { label: format!("all as {}", work.variant), why });
+                let (own_way, other_way) = (way(&*kernel, &work), way(&*other, &other_work));
+                found.runs.iter_mut().for_each(|run| run.label += &format!(", as {}", other_way.name));
+                if is_hopeless(own_way, other_way.prior_ms) {
+                    let why = format!("it takes far longer than as {}", other_way.name);
+                    found.skipped.push(SkippedRun { label: format!("all as {}", own_way.name), why });
                     return Ok(found);
                 }
                 found.add(verify(&kernel)?);

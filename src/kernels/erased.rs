@@ -87,6 +87,10 @@ pub trait DynKernel: Send + Sync {
     fn shared_bytes(&self) -> u64 {
         0
     }
+    /// See [`Kernel::method`].
+    fn method(&self) -> Option<&'static str> {
+        None
+    }
     /// See [`Kernel::other_way`].
     fn other_way(&self) -> Option<Arc<dyn DynKernel>> {
         None
@@ -189,6 +193,10 @@ impl<K: Kernel> DynKernel for K {
 
     fn shared_bytes(&self) -> u64 {
         Kernel::shared_bytes(self)
+    }
+
+    fn method(&self) -> Option<&'static str> {
+        Kernel::method(self)
     }
 
     fn other_way(&self) -> Option<Arc<dyn DynKernel>> {

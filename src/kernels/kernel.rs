@@ -184,6 +184,11 @@ pub trait Kernel: Send + Sync + 'static {
         0
     }
 
+    /// What this way to the answer is called, where there are others.
+    fn method(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Another kernel that comes to the same answer, bit for bit, by other work; the one that is predicted to end first is run.
     fn other_way(&self) -> Option<Arc<dyn DynKernel>> {
         None

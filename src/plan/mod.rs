@@ -13,6 +13,7 @@ mod split;
 mod stream;
 mod types;
 mod variants;
+pub(crate) mod ways;
 
 pub use policy::Policy;
 pub use request::{DeviceState, PlanError, PlanRequest, Unusable};

@@ -5,7 +5,9 @@ use crate::program::{command, file, start, tandem, tandem_with};
 fn jobs(count: u64) -> String {
     // The first one is slow, so that the others wait for it.
     let rest = (1..count).map(|i| format!("{{\"kind\":\"primes\",\"numbers\":[{i}]}}\n"));
-    std::iter::once("{\"kind\":\"primes\",\"range\":[0,\"3e8\"],\"method\":\"sieve\"}\n".to_owned()).chain(rest).collect()
+    std::iter::once("{\"kind\":\"primes\",\"range\":[0,\"3e8\"],\"method\":\"sieve\"}\n".to_owned())
+        .chain(rest)
+        .collect()
 }
 
 #[test]

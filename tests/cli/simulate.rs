@@ -99,7 +99,9 @@ fn auto_is_the_best_policy_or_within_a_twentieth_of_it_on_every_example_though_t
 /// None of these jobs would open a GPU for itself, and together they should.
 #[test]
 fn a_stream_of_jobs_of_some_milliseconds_opens_a_gpu_that_ends_it_far_earlier() {
-    let jobs = |width: u64, count: usize| format!("{{\"kind\":\"primes\",\"range\":[0,{width}],\"method\":\"sieve\"}}\n").repeat(count);
+    let jobs = |width: u64, count: usize| {
+        format!("{{\"kind\":\"primes\",\"range\":[0,{width}],\"method\":\"sieve\"}}\n").repeat(count)
+    };
     let (folder, medium) = file("medium.jsonl", jobs(400_000_000, 600));
     let short = write(folder.path(), "short.jsonl", jobs(100_000_000, 3000));
     let machines = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/machines");
@@ -266,7 +268,10 @@ fn a_good_schedule_regrets_little_and_a_bad_one_much() {
     let (folder, path) = file("jobs.jsonl", "");
     let range = |n: u64| {
         let from = 1_000_000_000_000 + n * 1_000_000_000;
-        format!("{{\"kind\":\"primes\",\"range\":[\"{from}\",\"{}\"],\"method\":\"sieve\",\"count\":true}}\n", from + 500_000_000)
+        format!(
+            "{{\"kind\":\"primes\",\"range\":[\"{from}\",\"{}\"],\"method\":\"sieve\",\"count\":true}}\n",
+            from + 500_000_000
+        )
     };
     std::fs::write(&path, (0..40).map(range).collect::<String>()).unwrap();
     // A GPU that is as slow as one of eight threads.

@@ -131,6 +131,10 @@ impl Kernel for RangeKernel {
         Ok(RangePass)
     }
 
+    fn method(&self) -> Option<&'static str> {
+        Some("sieve")
+    }
+
     fn other_way(&self) -> Option<Arc<dyn DynKernel>> {
         self.is_combinatorial_too.then(|| Arc::new(CombinatorialKernel::new(self.range)) as _)
     }

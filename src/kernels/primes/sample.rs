@@ -13,6 +13,10 @@ const RANGE_START: u64 = 1_000_000_000_080;
 /// 10^12 on, for `combinatorial` the count of all primes below the greatest number that takes so many units, less up to 1,000.
 pub(super) fn sample(sample: &Sample) -> PrimesParams {
     if sample.variant == "combinatorial" {
+        if sample.units == 0 {
+            let none = NumberRange::new(0, 0).expect("an empty range");
+            return PrimesParams::Range(none, RangeMode::Count, RangeMethod::Combinatorial);
+        }
         // Numbers of each seed are others, and nearly as large.
         let end = greatest_of_units(sample.units) - SplitMix64(sample.seed).next_u64() % 1000;
         let range = NumberRange::new(0, i128::from(end)).expect("it ends before 2^64");
@@ -37,6 +41,13 @@ mod tests {
 
     #[test]
     fn a_sample_has_as_many_units_as_asked_for_and_depends_on_its_seed() {
+        for units in [0, 1, 1000, 50_000, 1_000_000] {
+            let kernel = sample(&Sample { variant: "combinatorial", units, seed: 5 });
+            let work = kernel.bind(&BindContext::default()).unwrap().kernel().unwrap().work();
+            // In steps of 4,096, two of them at least.
+            assert!(work.units <= units.next_multiple_of(4096).max(8192), "{units}: {work:?}");
+            assert!(work.units * 2 >= units && (work.units > 0) == (units > 0), "{units}: {work:?}");
+        }
         for variant in ["numbers", "range"] {
             for units in [0, 1, 1000] {
                 let kernel = sample(&Sample { variant, units, seed: 5 })

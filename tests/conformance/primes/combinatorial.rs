@@ -43,8 +43,8 @@ pub fn cases(sweep: &mut Sweep) {
         let start = random.below(end + 1);
         check(sweep, start, end);
     }
-    // From tables (OEIS A006880), past what the oracle can do: several segments, and blocks of easy leaves.
-    for (end, count) in [(100_000_000, 5_761_455), (10_000_000_000, 455_052_511)] {
+    // From tables (OEIS A006880), past what the oracle can do; the last has several segments, and several blocks of easy leaves.
+    for (end, count) in [(100_000_000, 5_761_455), (10_000_000_000, 455_052_511), (100_000_000_000, 4_118_054_813)] {
         sweep.case(&case(0, end, count));
     }
 }

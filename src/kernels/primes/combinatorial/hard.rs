@@ -43,7 +43,7 @@ impl Room {
                 if b <= tables.b_composite { self.of_any(tables, b, low) } else { self.of_primes(tables, b, low) };
             stretch.sum += i128::from(sum);
             stretch.leaves.push(leaves);
-            left -= self.cross_off(tables.prime(b), low, 0, true);
+            left -= self.cross_off(tables.prime(b), low, true);
         }
         stretch
     }
@@ -53,7 +53,7 @@ impl Room {
     fn begin(&mut self, tables: &Tables, low: u64) -> u64 {
         self.words.fill(u64::MAX);
         for b in 4..=small_phi::PRIMES {
-            self.cross_off(tables.prime(b), low, 0, false);
+            self.cross_off(tables.prime(b), low, false);
         }
         for (group, words) in self.groups.iter_mut().zip(self.words.chunks(GROUP_WORDS)) {
             *group = words.iter().map(|word| word.count_ones()).sum();
@@ -111,11 +111,11 @@ impl Room {
         place.before + u64::from(whole + part)
     }
 
-    /// Crosses off the multiples of a prime from `from` times it on, the prime itself among them, and counts what had been left.
+    /// Crosses off the multiples of a prime, the prime itself among them, and counts what had been left.
     #[inline(always)]
-    fn cross_off(&mut self, p: u64, low: u64, from: u64, counted: bool) -> u64 {
+    fn cross_off(&mut self, p: u64, low: u64, counted: bool) -> u64 {
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.words);
-        let first = low.div_ceil(p).max(from).max(1);
+        let first = low.div_ceil(p).max(1);
         let mut gone = 0;
         for residue in RESIDUES {
             let mut factor = first / 30 * 30 + u64::from(residue);

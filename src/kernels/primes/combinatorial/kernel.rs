@@ -20,9 +20,11 @@ use crate::kernels::{FoldContext, Isa, Kernel, Next, Work};
 /// The units of a step.
 const STEP_UNITS: u64 = SEGMENT_WORDS as u64;
 
-/// The one pass.
-#[derive(Clone, Copy, Debug)]
-pub struct CombinatorialPass;
+/// The one pass: the tables of π(b - 1) and of π(a - 1), made by the first chunk that needs them, while others wait.
+#[derive(Debug, Default)]
+pub struct CombinatorialPass {
+    tables: [OnceLock<Box<Tables>>; 2],
+}
 
 /// A job that counts the primes of a range without finding them, as π(b - 1) - π(a - 1). A step is a segment of the sieve, or a block of
 /// easy leaves, of either; it is [`SEGMENT_WORDS`] units, so that a unit costs about as much as a word of a sieve does.
@@ -39,11 +41,7 @@ pub struct CombinatorialKernel {
 enum Pi {
     /// Of a number so small that its primes are there anyway.
     Small(u64),
-    Large {
-        shape: Box<Shape>,
-        /// Made by the first chunk that needs them, while others wait.
-        tables: OnceLock<Box<Tables>>,
-    },
+    Large(Box<Shape>),
 }
 
 impl Pi {
@@ -51,20 +49,20 @@ impl Pi {
     fn new(n: u64) -> Self {
         match n < LEAST {
             true => Self::Small(n),
-            false => Self::Large { shape: Box::new(Shape::new(n)), tables: OnceLock::new() },
+            false => Self::Large(Box::new(Shape::new(n))),
         }
     }
 
     fn steps(&self) -> u64 {
         match self {
             Self::Small(_) => 0,
-            Self::Large { shape, .. } => shape.steps(),
+            Self::Large(shape) => shape.steps(),
         }
     }
 
     /// Folds these steps of it.
-    fn fold(&self, steps: Range<u64>, isa: Isa, counted: &mut Counted) {
-        let Self::Large { shape, tables } = self else { return };
+    fn fold(&self, tables: &OnceLock<Box<Tables>>, steps: Range<u64>, isa: Isa, counted: &mut Counted) {
+        let Self::Large(shape) = self else { return };
         let tables = tables.get_or_init(|| Box::new(Tables::new(shape)));
         let segments = steps.start.min(shape.segments)..steps.end.min(shape.segments);
         if !segments.is_empty() {
@@ -78,10 +76,10 @@ impl Pi {
     }
 
     /// π(n), from what all its steps came to.
-    fn value(&self, counted: &Counted) -> Result<u64, JobError> {
+    fn value(&self, tables: &OnceLock<Box<Tables>>, counted: &Counted) -> Result<u64, JobError> {
         match self {
             Self::Small(n) => Ok(BasePrimes::up_to(LEAST).below_or_at(*n).len() as u64),
-            Self::Large { shape, tables } => {
+            Self::Large(shape) => {
                 let tables = tables.get_or_init(|| Box::new(Tables::new(shape)));
                 Ok((tables.rest() + counted.total(shape.segments)?) as u64)
             }
@@ -141,12 +139,12 @@ impl Kernel for CombinatorialKernel {
     }
 
     fn first_pass(&self) -> Result<CombinatorialPass, JobError> {
-        Ok(CombinatorialPass)
+        Ok(CombinatorialPass::default())
     }
 
     fn fold(
         &self,
-        _: &CombinatorialPass,
+        pass: &CombinatorialPass,
         units: Range<u64>,
         context: &mut FoldContext<'_>,
     ) -> Result<CombinatorialPartial, JobError> {
@@ -154,11 +152,11 @@ impl Kernel for CombinatorialKernel {
         // A step belongs to the chunk that has its first unit.
         let steps = units.start.div_ceil(STEP_UNITS)..units.end.div_ceil(STEP_UNITS);
         let mut before = 0;
-        for (pi, counted) in self.counts.iter().zip(&mut partial.counted) {
+        for ((pi, tables), counted) in self.counts.iter().zip(&pass.tables).zip(&mut partial.counted) {
             let own = before..before + pi.steps();
             let (start, end) = (steps.start.max(own.start), steps.end.min(own.end));
             if start < end {
-                pi.fold(start - before..end - before, context.isa, counted);
+                pi.fold(tables, start - before..end - before, context.isa, counted);
             }
             before = own.end;
         }
@@ -169,12 +167,21 @@ impl Kernel for CombinatorialKernel {
         into.merge(from);
     }
 
-    fn next(&self, _: &CombinatorialPass, merged: CombinatorialPartial) -> Result<Next<CombinatorialPass>, JobError> {
+    fn next(
+        &self,
+        pass: &CombinatorialPass,
+        merged: CombinatorialPartial,
+    ) -> Result<Next<CombinatorialPass>, JobError> {
         let [upper, lower] = &self.counts;
         let [above, below] = &merged.counted;
-        let count = upper.value(above)? - lower.value(below)?;
+        let [upper_tables, lower_tables] = &pass.tables;
+        let count = upper.value(upper_tables, above)? - lower.value(lower_tables, below)?;
         let none = BitPieces::default().into_set(0)?;
         Ok(Next::Done(Box::new(RangeAnswer::new(self.range, RangeMode::Count, 0, count, none))))
+    }
+
+    fn method(&self) -> Option<&'static str> {
+        Some("combinatorial")
     }
 
     fn cpu_only(&self) -> Option<&'static str> {
@@ -184,7 +191,7 @@ impl Kernel for CombinatorialKernel {
     fn shared_bytes(&self) -> u64 {
         let tables = self.counts.iter().map(|pi| match pi {
             Pi::Small(_) => 0,
-            Pi::Large { shape, .. } => Tables::bytes(shape),
+            Pi::Large(shape) => Tables::bytes(shape),
         });
         tables.sum()
     }

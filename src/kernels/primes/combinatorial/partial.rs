@@ -73,7 +73,8 @@ impl Counted {
     /// The sum over all segments.
     ///
     /// # Errors
-    /// Where one is missing: a fault of the caller.
+    /// Where one is missing: a fault of the caller. A missing block of easy leaves shows nowhere but in the ranges of units, which the engine
+    /// checks.
     pub fn total(&self, segments: u64) -> Result<i128, JobError> {
         match &self.stretches[..] {
             [all] if (all.first, all.end) == (0, segments) => Ok(self.easy + all.sum),

@@ -36,7 +36,7 @@ impl Shape {
     /// The shape of π(n), from [`LEAST`] on.
     pub fn new(n: u64) -> Self {
         // The larger y, the less is to be sieved and the more leaves are easy: what is best was measured.
-        let factor = (1.2 * ((n as f64).log10() - 10.0)).clamp(1.5, 30.0);
+        let factor = (1.2 * ((n as f64).log10() - 10.0)).max(1.5);
         let y = ((cube_root(n) as f64 * factor) as u64).min(n.isqrt());
         Self { n, y, segments: n / y / SEGMENT_NUMBERS + 1, blocks: blocks(n, y) }
     }
@@ -55,7 +55,8 @@ pub(super) fn cost_ns(n: u64) -> f64 {
 /// The greatest n of which π(n) has at most so many units.
 pub(in crate::kernels::primes) fn greatest_of_units(units: u64) -> u64 {
     let steps = units.div_ceil(SEGMENT_WORDS as u64);
-    let (mut low, mut high) = (LEAST, 1u64 << 62);
+    // Some more than the least, so that a little less is still enough.
+    let (mut low, mut high) = (LEAST + 1000, 1u64 << 62);
     while low < high {
         let middle = low + (high - low).div_ceil(2);
         if Shape::new(middle).steps() <= steps { low = middle } else { high = middle - 1 }

@@ -1,6 +1,7 @@
 //! Counts against sieved ones, and values of π that have been published.
 
 use crate::kernels::primes::combinatorial::CombinatorialKernel;
+use crate::kernels::primes::combinatorial::shape::Shape;
 use crate::kernels::primes::{NumberRange, RangeAnswer, RangeKernel, RangeMode};
 use crate::kernels::{FoldContext, Isa, Kernel, Next};
 use crate::random::SplitMix64;
@@ -84,6 +85,46 @@ fn every_cut_and_order_and_instruction_set_counts_what_the_sieve_counts() {
                 "seed {seed}: {start}..{n}, {isa:?}, cut at {cuts:?}, reversed: {reversed}"
             );
         }
+    }
+}
+
+/// Several segments and several blocks, so that stretches are put together.
+#[test]
+fn stretches_merge_in_any_order() {
+    let seed = 7;
+    let mut random = SplitMix64(seed);
+    for (n, count) in [(100_000_000_000, 4_118_054_813), (1_000_000_000_000_u64, 37_607_912_018)] {
+        let shape = Shape::new(n);
+        assert!(shape.segments > 10 && shape.blocks.len() > 3, "{n}: {} {}", shape.segments, shape.blocks.len());
+        let kernel = CombinatorialKernel::new(range(0, n + 1));
+        let units = kernel.work().units;
+        for round in 0..4 {
+            let cuts: Vec<u64> = (0..1 + 10 * round).map(|_| random.next_u64() % (units + 1)).collect();
+            let found = counted(&kernel, Isa::detect(), &cuts, round % 2 == 1);
+            assert_eq!(found, count, "seed {seed}: {n} cut at {cuts:?}");
+        }
+    }
+}
+
+/// Far beyond what can be counted here: some steps at once, and one by one from the last to the first.
+#[test]
+fn a_chunk_far_out_is_the_sum_of_its_steps() {
+    let kernel = CombinatorialKernel::new(range(0, 100_000_000_000_000_000));
+    let pass = kernel.first_pass().unwrap();
+    let mut scratch = Default::default();
+    let mut fold = |units| {
+        let mut context = FoldContext { isa: Isa::detect(), scratch: &mut scratch };
+        kernel.fold(&pass, units, &mut context).unwrap()
+    };
+    let segments = Shape::new(99_999_999_999_999_999).segments;
+    for first in [0, 17, segments - 2] {
+        let steps = first..first + 5;
+        let whole = fold(steps.start * 4096..steps.end * 4096);
+        let mut merged = fold(0..0);
+        for step in steps.rev() {
+            kernel.merge(&mut merged, fold(step * 4096..(step + 1) * 4096));
+        }
+        assert_eq!(merged, whole, "from step {first} on");
     }
 }
 

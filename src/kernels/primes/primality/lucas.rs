@@ -25,7 +25,7 @@ static BY_RESIDUE: [u8; MODULUS] = {
     parameters
 };
 
-/// The parameter of an odd `n` that trial division let pass; `None` for a square, which has none.
+/// The parameter of an odd `n` that trial division let pass; `None` for a square, which has none, and where the search meets a factor.
 #[inline]
 pub(super) fn parameter(n: u64) -> Option<u64> {
     match BY_RESIDUE[(n % MODULUS as u64) as usize] {
@@ -37,9 +37,16 @@ pub(super) fn parameter(n: u64) -> Option<u64> {
 #[cold]
 fn later_parameter(n: u64) -> Option<u64> {
     // One in two symbols of an odd prime is -1 where `n` is no square: the search is short.
-    let found = |p: &u64| jacobi(p * p - 4, n) == -1;
-    let square = || n.isqrt().pow(2) == n;
-    (11..=PARAMETER_MAX).find(found).or_else(|| if square() { None } else { (PARAMETER_MAX + 1..).find(found) })
+    for p in 11.. {
+        match jacobi(p * p - 4, n) {
+            -1 => return Some(p),
+            // It has a factor in common with p - 2 or p + 2, which are less than it is.
+            0 => return None,
+            _ if p == PARAMETER_MAX && n.isqrt().pow(2) == n => return None,
+            _ => {}
+        }
+    }
+    unreachable!("a number that is no square has a symbol of -1")
 }
 
 /// The Jacobi symbol `(a/n)` of an odd `n`.
