@@ -25,7 +25,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PACKAGES = {"primesieve": "primesieve", "primecount": "primecount", "gp": "pari-gp", "factor": "coreutils"}
-LIST_LEN, SEMIPRIMES = 100_000, 10_000
+LIST_LEN, PRIMES, SEMIPRIMES = 1_000_000, 20_000, 10_000
 # One process for each library: it reads the numbers, tells primes apart, and prints how many, and the seconds of the loop.
 LIBRARIES = {"sympy": "from sympy import isprime as test", "gmpy2": "from gmpy2 import is_prime as test"}
 
@@ -64,7 +64,7 @@ def make_data(scratch):
             pass
         return n
 
-    numbers["64-bit primes"] = [prime(64) for _ in range(LIST_LEN // 10)]
+    numbers["64-bit primes"] = [prime(64) for _ in range(PRIMES)]
     numbers["semiprimes"] = [prime(32) * prime(32) for _ in range(SEMIPRIMES)]
     paths = {name: scratch / (re.sub(r"\W", "-", name) + ".txt") for name in numbers}
     for name, path in paths.items():
@@ -149,6 +149,12 @@ print(count, time.perf_counter() - begin)"""
             yield what, "tandem", threads, lambda t=threads: sorted_factors(self.own(t, "factor", "--file", path))
         if self.has("factor"):
             yield what, "factor", 1, lambda: sorted_factors(process("factor", stdin=path.open()))
+        if self.has("gp"):
+            code = (
+                f'v=readvec("{path}"); for(i=1,#v, f=factor(v[i]); s=Str(v[i]); '
+                'for(j=1,#f~, for(k=1,f[j,2], s=Str(s," ",f[j,1]))); print(s))'
+            )
+            yield what, "pari", 1, lambda: sorted_factors(process("gp", "-q", "-f", stdin=piped(code)))
 
 
 def piped(text):
