@@ -68,7 +68,7 @@ impl RangeKernel {
         let prior_ns_per_unit = ns / long as f64;
         let chunk_units = |part: f64| (start_ns / (prior_ns_per_unit * part)) as u64;
         let granularity = chunk_units(START_PART).min(units / CHUNKS_MIN).max(chunk_units(START_PART_MAX));
-        let granularity = granularity.next_power_of_two().clamp(1 << 10, LONG_CHUNK_UNITS);
+        let granularity = 1 << granularity.clamp(1 << 10, LONG_CHUNK_UNITS).ilog2();
         Self { range, mode, first_word, units, granularity, prior_ns_per_unit, is_combinatorial_too: false }
     }
 

@@ -154,8 +154,8 @@ fn divide(n: u64, p: u32) -> (u64, u32) {
     if p < 1 << 12 {
         return (n / divisor, (n % divisor) as u32);
     }
-    // The quotient is below 2^52, and this one is off by less than two.
-    let mut quotient = (n as f64 / f64::from(p)) as u64;
+    // The quotient is below 2^52, and this one is off by less than two. Signed integers are converted faster.
+    let mut quotient = ((n >> 1) as i64 as f64 * 2.0 / f64::from(p)) as i64 as u64;
     let mut rest = n.wrapping_sub(quotient * divisor) as i64;
     while rest < 0 {
         quotient -= 1;
