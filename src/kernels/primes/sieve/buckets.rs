@@ -132,7 +132,7 @@ impl Buckets {
             let c = p / 30;
             let step = u32::from(BIT_OF_RESIDUE[(p - 30 * c) as usize]) * SPOKES as u32 + u32::from(index);
             let bucket = (self.now + (byte >> BLOCK_BYTES_LOG2) as usize) & (self.tails.len() - 1);
-            let entry = u64::from(c) << PRIME_AT | u64::from(step) << STEP_AT | byte % BLOCK_BYTES as u64;
+            let entry = u64::from(c) << PRIME_AT | u64::from(step) << STEP_AT | (byte % BLOCK_BYTES as u64);
             self.pages.push(&mut self.tails[bucket], entry);
         }
     }
@@ -170,7 +170,7 @@ impl Buckets {
         let at = at + c * u64::from(step.gap) + u64::from(step.extra);
         let blocks = at >> BLOCK_BYTES_LOG2;
         if blocks <= blocks_left {
-            let entry = c << PRIME_AT | u64::from(step.next) << STEP_AT | at % BLOCK_BYTES as u64;
+            let entry = c << PRIME_AT | u64::from(step.next) << STEP_AT | (at % BLOCK_BYTES as u64);
             let bucket = (self.now + blocks as usize) & (self.tails.len() - 1);
             self.pages.push(&mut self.tails[bucket], entry);
         }
@@ -201,7 +201,7 @@ impl Pages {
     #[inline(always)]
     fn push(&mut self, tail: &mut *mut Entry, entry: Entry) {
         let mut at = *tail;
-        if at.addr() % PAGE_BYTES == 0 {
+        if at.addr().is_multiple_of(PAGE_BYTES) {
             at = self.begin(at);
         }
         // SAFETY: a tail that is not at the end of a page points into one that is in this chain alone.
