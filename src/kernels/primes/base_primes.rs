@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::kernels::Isa;
 use crate::kernels::primes::sieve::Sieve;
 use crate::kernels::primes::wheel::{NUMBERS_PER_WORD, WHEEL_PRIMES, offset_of_bit};
 
@@ -40,7 +41,7 @@ impl BasePrimes {
         let roots = by_eratosthenes((words * NUMBERS_PER_WORD).isqrt());
         let mut primes: Vec<u32> = WHEEL_PRIMES.iter().map(|&p| p as u32).collect();
         primes.reserve(if limit < 100 { 32 } else { (1.2 * limit as f64 / (limit as f64).ln()) as usize });
-        Sieve::new(&roots, 0..words).for_each_block(|first_word, block| {
+        Sieve::new(&roots, 0..words).on(Isa::detect()).for_each_block(|first_word, block| {
             for (word, &bits) in (first_word..).zip(block.iter()) {
                 let mut bits = bits;
                 while bits != 0 {

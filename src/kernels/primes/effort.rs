@@ -4,25 +4,30 @@
 use std::sync::LazyLock;
 
 use crate::kernels::primes::base_primes::LIMIT_MAX;
-use crate::kernels::primes::sieve::{BLOCK_WORDS, PATTERN_LIMIT, STRIDE_LIMIT};
+use crate::kernels::primes::sieve::{BLOCK_WORDS, PATTERN_LIMIT, SWEEP_LIMIT, TURN_LIMIT};
 use crate::kernels::primes::wheel::NUMBERS_PER_WORD;
 
 /// Nanoseconds to bring a prime to its first multiple.
-const START_NS: f64 = 12.0;
+const START_NS: f64 = 8.0;
 /// To make the table of primes, per number of it.
-const TABLE_NS: f64 = 0.5;
-/// To cross off one multiple with a constant stride.
-const STRIDE_NS: f64 = 0.3;
-/// To cross off one multiple on a walk.
-const WALK_NS: f64 = 1.8;
-/// To pass over a prime that does not hit a block.
-const PASS_OVER_NS: f64 = 1.6;
-/// To copy patterns and count, per number.
-const COPY_NS: f64 = 0.02;
+const TABLE_NS: f64 = 0.2;
+/// To cross off one multiple by a turn.
+const TURN_NS: f64 = 0.4;
+/// By a sweep.
+const SWEEP_NS: f64 = 0.9;
+/// To pass over a prime in a sweep of a block.
+const SWEEP_OVER_NS: f64 = 0.5;
+/// By a walk from bucket to bucket.
+const WALK_NS: f64 = 3.0;
+/// To lay out patterns and count, per number.
+const COPY_NS: f64 = 0.004;
 /// To test a composite that the sieve left.
 const COMPOSITE_NS: f64 = 90.0;
 /// To prove a prime.
 const PRIME_NS: f64 = 620.0;
+
+/// How many primes are swept, where all are.
+const SWEPT: f64 = 2.8e5;
 
 /// How a chunk is to be sieved.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,6 +36,8 @@ pub(super) struct Effort {
     pub limit: u64,
     /// What that takes on one thread, roughly.
     pub ns: f64,
+    /// What of it goes by before the first number is crossed off.
+    pub start_ns: f64,
 }
 
 /// The best effort for a chunk of `numbers` numbers below `end`, in a job of `job_numbers`, which share a table.
@@ -39,12 +46,12 @@ pub(super) fn effort(numbers: f64, job_numbers: f64, end: u128) -> Effort {
     let complete = (root <= LIMIT_MAX).then_some(root);
     let log_end = (end.max(3) as f64).ln();
     // The sum of 1/p grows as log log (Mertens).
-    let [pattern, stride] = [PATTERN_LIMIT, STRIDE_LIMIT].map(|from| f64::from(from).ln().ln());
-    let logs = Logs { log_end, pattern, stride };
+    let [pattern, turn, sweep] = [PATTERN_LIMIT, TURN_LIMIT, SWEEP_LIMIT].map(|from| f64::from(from).ln().ln());
+    let logs = Logs { log_end, pattern, turn, sweep };
     let partial = POWERS.iter().copied().take_while(|limit| limit.value < root);
     partial
         .chain(complete.map(Limit::new))
-        .map(|limit| Effort { limit: limit.value, ns: cost_ns(limit, numbers, job_numbers, (end, &logs)) })
+        .map(|limit| effort_to(limit, numbers, job_numbers, (end, &logs)))
         .min_by(|a, b| a.ns.total_cmp(&b.ns))
         .expect("either the root is in reach, or powers of two below it are")
 }
@@ -64,39 +71,47 @@ impl Limit {
     }
 }
 
-/// The limits that are tried whatever the job, once for all: there may be a million short ones.
+/// The limits that are tried whatever the job, once for all: there may be a million short ones. Below the first there are patterns,
+/// which are always there.
 static POWERS: LazyLock<Vec<Limit>> =
-    LazyLock::new(|| (6..=LIMIT_MAX.ilog2()).map(|power| Limit::new(1 << power)).collect());
+    LazyLock::new(|| (8..=LIMIT_MAX.ilog2()).map(|power| Limit::new(1 << power)).collect());
 
 /// Logarithms that are the same for all limits.
 struct Logs {
     /// That of the end.
     log_end: f64,
-    /// Those of the logarithms of the limits of patterns and strides.
+    /// Those of the logarithms of the limits of patterns, turns and sweeps.
     pattern: f64,
-    stride: f64,
+    turn: f64,
+    sweep: f64,
 }
 
-fn cost_ns(limit: Limit, numbers: f64, job_numbers: f64, (end, logs): (u128, &Logs)) -> f64 {
+fn effort_to(limit: Limit, numbers: f64, job_numbers: f64, (end, logs): (u128, &Logs)) -> Effort {
     let Limit { value: limit, log, log_log } = limit;
     let primes = 1.1 * limit as f64 / log;
     let blocks = numbers / (BLOCK_WORDS as u64 * NUMBERS_PER_WORD) as f64;
-    // 8/30 of the multiples lie on the wheel.
-    let crossings = |from: f64| numbers * 8.0 / 30.0 * (log_log - from).max(0.0);
-    let walks = crossings(logs.stride);
-    let strides = crossings(logs.pattern) - walks;
-    let sieve = primes * (START_NS + PASS_OVER_NS * blocks)
+    // 8/30 of the multiples lie on the wheel of 30, and 48/210 on that of 210.
+    let crossings = |from: f64, to: f64| numbers * 8.0 / 30.0 * (log_log.min(to) - from).max(0.0);
+    let walks = crossings(logs.sweep, f64::INFINITY) * 6.0 / 7.0;
+    let sweeps = crossings(logs.turn, logs.sweep);
+    let turns = crossings(logs.pattern, logs.turn);
+    let swept = if sweeps > 0.0 { primes.min(SWEPT) } else { 0.0 };
+    let start_ns = primes * START_NS;
+    let sieve = start_ns
         + limit as f64 * TABLE_NS * (numbers / job_numbers.max(1.0)).min(1.0)
-        + strides * STRIDE_NS
+        + turns * TURN_NS
+        + sweeps * SWEEP_NS
+        + swept * blocks * SWEEP_OVER_NS
         + walks * WALK_NS
         + numbers * COPY_NS;
     if u128::from(limit + 1).pow(2) >= end {
-        return sieve;
+        return Effort { limit, ns: sieve, start_ns };
     }
     // A share of 0.5615 / log(limit) of all numbers has no prime factor up to the limit (Mertens).
     let survivors = numbers * 0.5615 / log;
     let found = (numbers / logs.log_end).min(survivors);
-    sieve + found * PRIME_NS + (survivors - found) * COMPOSITE_NS
+    let ns = sieve + found * PRIME_NS + (survivors - found) * COMPOSITE_NS;
+    Effort { limit, ns, start_ns }
 }
 
 #[cfg(test)]

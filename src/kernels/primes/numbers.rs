@@ -56,6 +56,7 @@ impl PrimesPartial {
     }
 }
 
+#[inline(always)]
 pub(super) fn count_ones(words: &[u64]) -> u64 {
     words.iter().map(|word| u64::from(word.count_ones())).sum()
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::job::JobError;
+use crate::kernels::on_isa::on_isa;
 use crate::kernels::primes::base_primes::BasePrimes;
 use crate::kernels::primes::effort::{Effort, effort};
 use crate::kernels::primes::numbers::count_ones;
@@ -44,9 +45,14 @@ pub struct RangeKernel {
     is_combinatorial_too: bool,
 }
 
-/// Chunks of about this many units, a second's work, decide how short chunks may get: bringing the primes to the start of a
-/// chunk must stay a small part of it.
+/// Chunks of about this many units, a second's work, decide how short chunks may get.
 const LONG_CHUNK_UNITS: u64 = 1 << 23;
+
+/// Bringing the primes to the start of a chunk is to be this part of its work at most,
+const START_PART: f64 = 1.0 / 16.0;
+/// or, where chunks were then too few for all threads, this part.
+const START_PART_MAX: f64 = 1.0 / 2.0;
+const CHUNKS_MIN: u64 = 16;
 
 /// Counting without finding is weighed where it is expected to take less than so many times as long: the model may know better.
 const OTHER_WAY_MAX: f64 = 4.0;
@@ -58,9 +64,11 @@ impl RangeKernel {
         let first_word = (range.start() / per_word) as u64;
         let units = if range.is_empty() { 0 } else { range.end().div_ceil(per_word) as u64 - first_word };
         let long = units.clamp(1, LONG_CHUNK_UNITS);
-        let Effort { limit, ns } = effort_of(range, long);
-        let granularity = (limit / 16).next_power_of_two().clamp(1 << 10, 1 << 17);
+        let Effort { ns, start_ns, .. } = effort_of(range, long);
         let prior_ns_per_unit = ns / long as f64;
+        let chunk_units = |part: f64| (start_ns / (prior_ns_per_unit * part)) as u64;
+        let granularity = chunk_units(START_PART).min(units / CHUNKS_MIN).max(chunk_units(START_PART_MAX));
+        let granularity = 1 << granularity.clamp(1 << 10, LONG_CHUNK_UNITS).ilog2();
         Self { range, mode, first_word, units, granularity, prior_ns_per_unit, is_combinatorial_too: false }
     }
 
@@ -147,11 +155,11 @@ impl Kernel for RangeKernel {
         let limit = effort_of(self.range, units.end - units.start).limit;
         let table = BasePrimes::up_to(limit);
         let words = self.first_word + units.start..self.first_word + units.end;
-        Sieve::new(table.below_or_at(limit), words).for_each_block(|first_word, block| {
+        Sieve::new(table.below_or_at(limit), words).on(context.isa).for_each_block(|first_word, block| {
             mask_to_range(first_word, block, self.range.start(), self.range.end());
             test_survivors(context.isa, first_word, block, limit);
             match self.mode {
-                RangeMode::Count => partial.prime_count += count_ones(block),
+                RangeMode::Count => partial.prime_count += on_isa!(context.isa, count_ones(block)),
                 RangeMode::List => partial.push(first_word - self.first_word, block.to_vec()),
             }
         });
@@ -191,7 +199,7 @@ fn test_survivors(isa: Isa, first_word: u64, block: &mut [u64], limit: u64) {
         return;
     }
     let mut primes = vec![0u64; block.len()];
-    // What is tested is above 64^2, as the least limit short of the root is 64.
+    // What is tested is above 256^2, as the least limit short of the root is 256.
     let mut batch = Batch::new(isa, count_ones(block) as usize);
     for (index, &word) in block.iter().enumerate() {
         let mut bits = word;

@@ -154,7 +154,7 @@ fn the_known_counts_of_primes_are_found() {
 
 #[test]
 fn long_blocks_agree_with_single_tests_where_every_kind_of_prime_crosses_off() {
-    // Past 2^32 the large primes walk the wheel, and three blocks carry them on.
+    // Past 2^34 there are primes too large for turns, and two blocks carry them on.
     let (start, end) = (20_000_000_000, 20_000_000_000 + 20_000_000);
     let kernel = range(start, end, RangeMode::List);
     let answer: Box<dyn Any> = whole(&kernel);

@@ -66,7 +66,7 @@ impl Pi {
         let tables = tables.get_or_init(|| Box::new(Tables::new(shape)));
         let segments = steps.start.min(shape.segments)..steps.end.min(shape.segments);
         if !segments.is_empty() {
-            counted.push(on_isa!(isa, stretch(tables, segments.clone())));
+            counted.push(on_isa!(isa, stretch(tables, segments.clone(), isa)));
         }
         let blocks = steps.start.max(shape.segments)..steps.end;
         if !blocks.is_empty() {
@@ -88,13 +88,13 @@ impl Pi {
 }
 
 #[inline(always)]
-fn stretch(tables: &Tables, segments: Range<u64>) -> Stretch {
+fn stretch(tables: &Tables, segments: Range<u64>, isa: Isa) -> Stretch {
     let mut room = Room::new();
     let mut all = room.leaves(tables, segments.start);
     for segment in segments.start + 1..segments.end {
         all.append(&room.leaves(tables, segment));
     }
-    count_pairs(tables, segments, &mut all);
+    count_pairs(tables, segments, isa, &mut all);
     all
 }
 

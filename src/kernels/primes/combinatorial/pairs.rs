@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::kernels::Isa;
 use crate::kernels::primes::base_primes::BasePrimes;
 use crate::kernels::primes::combinatorial::partial::Stretch;
 use crate::kernels::primes::combinatorial::prime_counts::UP_TO;
@@ -13,13 +14,13 @@ use crate::kernels::primes::wheel::{NUMBERS_PER_WORD, WHEEL_PRIMES};
 /// Counts the primes of these segments, and adds to `stretch` what P2 has there: for each prime p above y up to √n of which n / p lies in
 /// them, π(n / p) - π(p) + 1, counted from the begin of the first segment.
 #[inline(always)]
-pub(super) fn count_pairs(tables: &Tables, segments: Range<u64>, stretch: &mut Stretch) {
+pub(super) fn count_pairs(tables: &Tables, segments: Range<u64>, isa: Isa, stretch: &mut Stretch) {
     let words = segments.start * SEGMENT_WORDS as u64..segments.end * SEGMENT_WORDS as u64;
     let root = (segments.end * SEGMENT_NUMBERS).isqrt();
     let base = BasePrimes::up_to(root);
     let (n_root, y) = (tables.n.isqrt(), tables.y);
     let mut before = if segments.start == 0 { WHEEL_PRIMES.len() as u64 } else { 0 };
-    Sieve::new(base.below_or_at(root), words).for_each_block(|first_word, block| {
+    Sieve::new(base.below_or_at(root), words).on(isa).for_each_block(|first_word, block| {
         let low = first_word * NUMBERS_PER_WORD;
         let high = low + block.len() as u64 * NUMBERS_PER_WORD;
         let above = (tables.n / high).max(y);

@@ -1,5 +1,6 @@
 //! π(v) for all v up to a limit: a bit for each number on the wheel, and how many primes there are before each word.
 
+use crate::kernels::Isa;
 use crate::kernels::primes::base_primes::BasePrimes;
 use crate::kernels::primes::sieve::Sieve;
 use crate::kernels::primes::wheel::{NUMBERS_PER_WORD, WHEEL_PRIMES, offset_of_bit};
@@ -34,7 +35,9 @@ impl PrimeCounts {
         let root = (len * NUMBERS_PER_WORD).isqrt();
         let mut words = Vec::with_capacity(len as usize);
         let base = BasePrimes::up_to(root);
-        Sieve::new(base.below_or_at(root), 0..len).for_each_block(|_, block| words.extend_from_slice(block));
+        Sieve::new(base.below_or_at(root), 0..len)
+            .on(Isa::detect())
+            .for_each_block(|_, block| words.extend_from_slice(block));
         let mut count = WHEEL_PRIMES.len() as u32;
         let before = words.iter().map(|word| {
             let before = count;
