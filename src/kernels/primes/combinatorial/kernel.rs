@@ -27,7 +27,7 @@ pub struct CombinatorialPass {
 }
 
 /// A job that counts the primes of a range without finding them, as π(b - 1) - π(a - 1). A step is a segment of the sieve, or a block of
-/// easy leaves, of either; it is [`SEGMENT_WORDS`] units, so that a unit costs about as much as a word of a sieve does.
+/// easy leaves, of either; it is 4,096 units, so that a unit costs about as much as a word of a sieve does.
 #[derive(Debug)]
 pub struct CombinatorialKernel {
     range: NumberRange,
