@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Statistics by tandem and by its peers, on the same data, in turns: one table, for BENCHMARKS.md.
 
-    benches/peers/stats.py [--mib 1024] [--rounds 5] [--threads 1,2] [--scratch target/peers]
+    benches/peers/stats.py [--mib 1024] [--rounds 5] [--threads 1,2] [--only corr] [--scratch target/peers]
 
 Installs the peers of requirements.txt into a virtual environment in the scratch folder, builds tandem, makes the data there, and runs
 everything `--rounds` times in turns, so that all meet the same moments of the machine. Each answer is compared with tandem's; the table
@@ -135,6 +135,9 @@ class Peer:
         names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS", "NUMEXPR_MAX_THREADS"]
         command = [python, HERE / "worker.py", name, count]
         env = os.environ | {variable: count for variable in names}
+        # OpenBLAS takes some newer CPUs for older ones; its kernels for AVX-512 are the fastest where there is that.
+        if "OPENBLAS_CORETYPE" not in env and "avx512f" in cpu_flags():
+            env["OPENBLAS_CORETYPE"] = "SkylakeX"
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
 
     def run(self, operation, path):
@@ -200,6 +203,12 @@ def versions(python):
     return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
 
 
+def cpu_flags():
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.split() for line in lines if line.startswith("flags")), [])
+
+
 def machine():
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
@@ -212,6 +221,7 @@ def main():
     parser.add_argument("--mib", type=int, default=1024, help="size of an array in MiB")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", default="1,2", help="counts of threads, separated by commas")
+    parser.add_argument("--only", choices=TITLES, action="append", help="an operation; may be repeated [default: all]")
     parser.add_argument("--scratch", type=Path, default=ROOT / "target/peers")
     options = parser.parse_args()
     options.scratch.mkdir(parents=True, exist_ok=True)
@@ -225,7 +235,7 @@ def main():
     print(f"{machine()}; Python {platform.python_version()}, {versions(python)}; {options.mib} MiB, medians of {options.rounds} in turns.\n")
     print("| what | data | who | threads | ms | GB/s | to tandem | differs by |\n|---|---|---|--:|--:|--:|--:|--:|")
     failed = []
-    for case in CASES:
+    for case in [case for case in CASES if not options.only or case[0] in options.only]:
         size = (options.scratch / case[1]).stat().st_size
         rows = compare(case, competitors, options.rounds, options.scratch, python, failed)
         for name, threads, ms, ratio, worst in sorted(rows, key=lambda row: (row[1], row[2])):

@@ -27,7 +27,8 @@ def numpy_peer(_threads):
         return {"quantiles": np.quantile(x, QUANTILES)}
 
     def corr(x):
-        return {"corr": np.corrcoef(x, rowvar=False)}
+        # Without a type it computes f32 as f64.
+        return {"corr": np.corrcoef(x, rowvar=False, dtype=x.dtype)}
 
     return {"moments": moments, "histogram": histogram, "quantiles": quantiles, "corr": corr}
 

@@ -20,7 +20,7 @@ use crate::job::{parse_bounded, parse_duration};
 use crate::plan::Policy;
 use crate::report::chart::Unit;
 use crate::report::figures::{counted, time};
-use crate::report::{RunAbout, SimulatedRow, simulated_json, simulated_text, visible};
+use crate::report::{RegretTally, RunAbout, SimulatedRow, simulated_json, simulated_text, truths_text, visible};
 use crate::runner::Runner;
 use crate::simulate::{Machine, Options as Asked, Simulated, simulate};
 use crate::tasks::Variants;
@@ -34,7 +34,7 @@ clock and devices that are simulated. Without --machine it is this machine, by w
 Examples:
   tandem simulate jobs.jsonl --report run.html
   tandem simulate jobs.jsonl --machine examples/machines/h100-server.json
-  tandem simulate examples/simulate/*.jsonl --machine a.json --machine b.json --policy all --hidden-truth 1";
+  tandem simulate examples/simulate/*.jsonl --machine a.json --machine b.json --policy all --hidden-truth 1,2,3";
 
 pub(super) fn command() -> Command {
     let policies: Vec<&str> = Policy::ALL.iter().map(|policy| policy.name()).chain(["all"]).collect();
@@ -62,8 +62,10 @@ pub(super) fn command() -> Command {
             .value_name("SEED")
             .help(
                 "Hide from the planner how fast things really are: by up to 30 % off, with noise, drift, and one device or none \
-                 that slows down half-way",
+                 that slows down half-way; several seeds (1,2,3) are as many truths",
             )
+            .action(ArgAction::Append)
+            .value_delimiter(',')
             .allow_hyphen_values(true)
             .value_parser(|text: &str| parse_bounded(text, 0..=u64::MAX)),
         Arg::new("command-time")
@@ -98,7 +100,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     if files.iter().chain(&machine_files).filter(|path| path.as_os_str() == "-").count() > 1 {
         return Err(Stopped::usage("standard input was named twice, with `-`: it can be read once"));
     }
-    let pictures = pictures(matches, &files, &machine_files, &policies)?;
+    let seeds: Vec<u64> = matches.get_many("hidden-truth").into_iter().flatten().copied().collect();
+    let truths: Vec<Option<u64>> = if seeds.is_empty() { vec![None] } else { seeds.into_iter().map(Some).collect() };
+    let is_one_run = files.len() == 1 && machine_files.len() <= 1 && policies.len() == 1 && truths.len() == 1;
+    let pictures = pictures(matches, &files, &machine_files, is_one_run)?;
     let machines: Vec<Machine> = if machine_files.is_empty() {
         let machine = machine::of_this(runner.get()?, &options, "this machine");
         if machine.cpu.seems_to_have_been_busy() {
@@ -119,11 +124,11 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         }
         machines
     };
-    let hidden_truth = matches.get_one::<u64>("hidden-truth").copied();
     let jobs_at_once = matches.get_one::<u64>("jobs").map(|count| *count as usize);
     let usual = matches.get_one::<Duration>("command-time").copied().unwrap_or(Duration::from_secs(1));
     let times = CommandTimes { usual, learned_ms: &|variants| runner.learned_ms(variants) };
     let mut failed = false;
+    let mut tally = RegretTally::default();
     for (at, path) in files.into_iter().enumerate() {
         let jobs = SimJobs::read(path, &times)?;
         failed |= jobs.jobs_left_out > 0;
@@ -133,8 +138,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         if !options.json && at > 0 {
             print(|out| writeln!(out))?;
         }
-        let mut shown: Vec<(&Machine, Policy, Simulated, Option<f64>)> = Vec::new();
-        for machine in &machines {
+        let mut shown: Vec<(&Machine, Option<u64>, Policy, Simulated, Option<f64>)> = Vec::new();
+        for (machine, hidden_truth) in
+            machines.iter().flat_map(|machine| truths.iter().map(move |truth| (machine, *truth)))
+        {
             let first = shown.len();
             for &policy in &policies {
                 let timeline = !pictures.is_empty();
@@ -148,22 +155,22 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
                 }
                 failed |= !run.refused.is_empty();
                 tell_refused(&jobs, machine, &run);
-                shown.push((machine, policy, run, None));
+                shown.push((machine, hidden_truth, policy, run, None));
             }
-            let best = shown[first..].iter().map(|(_, _, run, _)| run.makespan).min().unwrap_or_default();
+            let best = shown[first..].iter().map(|(.., run, _)| run.makespan).min().unwrap_or_default();
             if policies.len() > 1 && !best.is_zero() {
-                for (_, _, run, regret) in &mut shown[first..] {
+                for (.., run, regret) in &mut shown[first..] {
                     *regret = Some(run.makespan.as_secs_f64() / best.as_secs_f64() - 1.0);
                 }
             }
         }
         let rows: Vec<SimulatedRow<'_>> = shown
             .iter()
-            .map(|(machine, policy, run, regret)| SimulatedRow {
+            .map(|(machine, hidden_truth, policy, run, regret)| SimulatedRow {
                 jobs: &jobs.name,
                 machine: &machine.name,
                 policy: policy.name(),
-                hidden_truth,
+                hidden_truth: *hidden_truth,
                 run,
                 regret: *regret,
                 assumed: &jobs.assumed,
@@ -173,10 +180,15 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
             .collect();
         print(|out| {
             if !options.json {
-                return out.write_all(simulated_text(&rows, stdout_style()).as_bytes());
+                let text = if truths.len() > 1 { truths_text } else { simulated_text };
+                return out.write_all(text(&rows, stdout_style()).as_bytes());
             }
             rows.iter().try_for_each(|row| out.write_all(simulated_json(row)?.as_bytes()))
         })?;
+        tally.count(&rows);
+    }
+    if truths.len() > 1 && !options.json {
+        print(|out| tally.lines().iter().try_for_each(|line| writeln!(out, "{line}")))?;
     }
     if let Some(runner) = runner.runner.get() {
         warn(runner);
@@ -211,11 +223,11 @@ fn pictures(
     matches: &ArgMatches,
     files: &[&PathBuf],
     machines: &[&PathBuf],
-    policies: &[Policy],
+    is_one_run: bool,
 ) -> Result<PictureFiles, Stopped> {
-    if are_wanted(matches) && (files.len() > 1 || machines.len() > 1 || policies.len() > 1) {
+    if are_wanted(matches) && !is_one_run {
         return Err(Stopped::usage(
-            "--report and --trace draw one run: name one job file, one machine at most, and no --policy all",
+            "--report and --trace draw one run: name one job file, one machine and one hidden truth at most, and no --policy all",
         ));
     }
     let is_one = |paths: &[&PathBuf], path: &Path| paths.iter().any(|one| same_path(one, path));

@@ -48,7 +48,7 @@ pub use replay::{replay_json, replay_text, unplanned};
 pub use run_page::{RunAbout, run_gantt, run_page};
 pub use run_table::{quoted, run_head, run_row, run_summary};
 #[cfg(feature = "cli")]
-pub use simulated::{LeftOut, SimulatedRow, simulated_json, simulated_text};
+pub use simulated::{LeftOut, RegretTally, SimulatedRow, simulated_json, simulated_text, truths_text};
 pub use style::{Style, visible, visible_lines};
 pub use table::{Align, Table};
 pub use text_chart::{TextAxis, TextStyle, text_bars, text_lines};

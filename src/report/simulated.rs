@@ -1,10 +1,14 @@
 //! Simulated runs as a table and as JSON.
 
+mod truths;
+
 use serde::Serialize;
 
 use crate::report::figures::{counted, time};
 use crate::report::{Align, Style, Table, visible};
 use crate::simulate::Simulated;
+
+pub use truths::{RegretTally, truths_text};
 
 /// A simulated run, and beside what it stands.
 #[derive(Clone, Copy, Debug)]
@@ -62,9 +66,7 @@ pub fn simulated_text(rows: &[SimulatedRow<'_>], style: Style) -> String {
             percent(run.above_bound()),
         ];
         if compares {
-            cells.push(
-                row.regret.map_or(String::new(), |above| if above > 0.0 { percent(above) } else { "best".to_owned() }),
-            );
+            cells.push(regret_cell(row.regret));
         }
         let on_gpus = if run.devices.len() > 1 { percent(gpus) } else { "-".to_owned() };
         cells.extend([percent(cpu), on_gpus, time(run.waiting.mean), time(run.waiting.p95)]);
@@ -80,6 +82,10 @@ fn machine_name<'a>(rows: &[SimulatedRow<'_>], name: &'a str) -> &'a str {
     let own = short(name);
     let is_other = |row: &SimulatedRow<'_>| row.machine != name && row.machine.split(" (").next() == Some(own);
     if rows.iter().any(is_other) { name } else { own }
+}
+
+fn regret_cell(regret: Option<f64>) -> String {
+    regret.map_or(String::new(), |above| if above > 0.0 { percent(above) } else { "best".to_owned() })
 }
 
 fn percent(share: f64) -> String {

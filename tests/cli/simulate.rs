@@ -72,6 +72,38 @@ fn the_table_names_every_policy_and_the_best_and_is_the_same_each_time() {
     assert_eq!(tandem(&args).expect(0).out, ended.out);
 }
 
+#[test]
+fn several_hidden_truths_are_columns_and_the_last_lines_sum_up_how_policies_fared() {
+    let (folder, _) = file("x", "");
+    let here = machine(folder.path(), "desk", 8, 0.9, &[(20.0, 20e9, 300.0)]);
+    let (uniform, mixed) = (example("uniform"), example("mixed"));
+    let asked = ["simulate", &uniform, &mixed, "--machine", &here, "--policy"];
+    let all = tandem(&[&asked[..], &["all", "--hidden-truth", "7,8", "--hidden-truth", "9"]].concat()).expect(0);
+    let heads: Vec<&str> = all.out.lines().filter(|line| line.trim_start().starts_with("machine")).collect();
+    assert_eq!(heads.len(), 2, "{}", all.out);
+    assert!(heads.iter().all(|line| line.split_whitespace().eq(["machine", "policy", "7", "8", "9"])), "{}", all.out);
+    for policy in ["auto", "cpu", "gpu", "round-robin", "static"] {
+        let summed = all
+            .out
+            .lines()
+            .rev()
+            .take(5)
+            .any(|line| line.starts_with(&format!("{policy}: ")) && line.contains(" of 6; "));
+        assert!(summed, "{policy}: {}", all.out);
+    }
+    // What stands in the table is what each truth by itself gives.
+    let json =
+        |seeds: &str| tandem(&[&asked[..], &["auto", "--json", "--hidden-truth", seeds]].concat()).expect(0).json();
+    let (together, apart) = (json("7,8"), [json("7"), json("8")].concat());
+    assert_eq!(together.len(), 4);
+    assert!(together.iter().all(|line| apart.contains(line)), "{together:?}\n{apart:?}");
+    // One policy has no regret.
+    let auto = tandem(&[&asked[..], &["auto", "--hidden-truth", "7,8"]].concat()).expect(0).out;
+    assert!(auto.contains("makespan by hidden truth") && !auto.contains(" of "), "{auto}");
+    let refused = tandem(&["simulate", &uniform, "--hidden-truth", "1,2", "--report", "r.html"]).expect(2);
+    assert!(refused.err.contains("one hidden truth at most"), "{}", refused.err);
+}
+
 /// The planner knows rates that are up to 30 % off, and one device or none slows down half-way.
 #[test]
 fn auto_is_the_best_policy_or_within_a_twentieth_of_it_on_every_example_though_the_truth_is_hidden() {

@@ -14,6 +14,10 @@ pub(super) const LEVEL: f64 = 0.05;
 /// takes depends on which cores sleep.
 pub(in crate::bench) const WAKING_MS: f64 = 0.02;
 
+/// How long threads that were woken together may share one CPU while another sleeps, in milliseconds: before a system moves a thread that
+/// has just run (Linux: `sched_migration_cost`). Where one run finds them apart and the next one together, that is how it stays.
+const TOGETHER_MS: f64 = 0.5;
+
 /// How long a thread that shares a CPU may wait for each of the others that want it: a turn of a usual scheduler. In a job of
 /// less than that, one turn more or less is most of its time.
 const TURN_MS: f64 = 3.0;
@@ -102,6 +106,7 @@ impl Pair {
         let together = together.iter().find(|(place, _)| is_crowded && is_here(place));
         let common = together.map_or(1.0, |(_, ratio)| ratio.min(COMMON_MAX * shares.max(1.0)));
         let turns_ms = (crowding(new).max(crowding(old)) - 1.0) * TURN_MS;
+        let together_ms = if new.wanted_cpus[0] > 1.0 { TOGETHER_MS } else { 0.0 };
         let without = |ratio: f64| new.runs_ms.iter().map(|ms| ms / ratio).collect();
         Self {
             old: old.runs_ms.clone(),
@@ -110,7 +115,7 @@ impl Pair {
             if_faster: without(machine.min(shares).min(1.0)),
             machine: machine.max(1.0),
             margin: if is_crowded { 1.0 + CROWDED } else { 1.0 },
-            floor_ms: if is_crowded { WAKING_MS + turns_ms } else { WAKING_MS },
+            floor_ms: WAKING_MS.max(together_ms) + if is_crowded { turns_ms } else { 0.0 },
         }
     }
 

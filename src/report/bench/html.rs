@@ -240,14 +240,15 @@ fn ceilings(page: &mut Page, report: &Report) {
         .iter()
         .filter_map(|ceiling| {
             let (bytes_per_s, ops_per_s) = (ceiling.read_bytes_per_s?, ceiling.operations_per_s?);
-            Some((ceiling, Ceiling { name: ceiling.place.to_string(), bytes_per_s, ops_per_s }))
+            let name = series_name(&report.rows, ceiling.place, &report.machine.devices);
+            Some((ceiling, Ceiling { name, bytes_per_s, ops_per_s }))
         })
         .collect();
     let points = largest(report).flat_map(|row| {
         row.cells.iter().filter_map(|cell| {
             let at = known.iter().position(|(ceiling, _)| ceiling.place == cell.place)?;
             Some(Achieved {
-                name: format!("{} {}, {}", row.kind, row.variant, cell.place),
+                name: format!("{} {}", row.kind, row.variant),
                 ceiling: at,
                 ops_per_byte: cell.limit?.operations_per_byte?,
                 ops_per_s: row.operations? / cell.median_ms * 1e3,
@@ -273,7 +274,8 @@ fn ceilings(page: &mut Page, report: &Report) {
         let bars = row.cells.iter().filter_map(|cell| {
             let limit = cell.limit?;
             let bound = bound_name(limit.bound);
-            Some((format!("{} {}, {}: {bound}", row.kind, row.variant, cell.place), limit.share))
+            let place = place_name(cell, &report.machine.devices);
+            Some((format!("{} {}, {place}: {bound}", row.kind, row.variant), limit.share))
         });
         bars.collect::<Vec<_>>()
     });

@@ -4,8 +4,13 @@
 use super::colours::{marker, stroke};
 use super::figure::{About, DataTable, Figure};
 use super::plot::{Axis, Key, Plot, WIDTH, legend, nothing};
-use super::svg::Svg;
+use super::svg::{Anchor, Svg, wide};
 use super::ticks::Unit;
+
+/// So far apart are the points of two devices drawn that lie on each other.
+const APART: f64 = 8.0;
+/// From one line of names to the next.
+const LINE: f64 = 13.0;
 
 /// What a device can at most.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +33,7 @@ impl Ceiling {
 /// What was measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Achieved {
-    /// What ran.
+    /// What ran, the same for all devices.
     pub name: String,
     /// The place of its device in [`Roofline::ceilings`].
     pub ceiling: usize,
@@ -64,7 +69,8 @@ impl Roofline {
         let ridges = self.ceilings.iter().map(|ceiling| ceiling.ops_per_s / ceiling.bytes_per_s);
         let xs: Vec<f64> = points()
             .map(|point| point.ops_per_byte)
-            .chain(ridges.flat_map(|ridge| [ridge / 8.0, ridge * 8.0]))
+            .flat_map(|value| [value / 1.5, value * 1.5])
+            .chain(ridges.flat_map(|ridge| [ridge / 4.0, ridge * 4.0]))
             .filter(|value| x.holds(*value))
             .collect();
         let (least, most) = xs.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), v| (low.min(*v), high.max(*v)));
@@ -80,8 +86,15 @@ impl Roofline {
                     let corners = [low, ridge, high].map(|x| (plot.x.place(x), plot.y.place(ceiling.at(x))));
                     svg.polyline(&stroke(at), corners);
                 }
-                for point in points() {
-                    let place = (plot.x.place(point.ops_per_byte), plot.y.place(point.ops_per_s));
+                let middle = (self.ceilings.len() as f64 - 1.0) / 2.0;
+                let placed: Vec<(&Achieved, (f64, f64))> = points()
+                    .map(|point| {
+                        let beside = (point.ceiling as f64 - middle) * APART;
+                        (point, (plot.x.place(point.ops_per_byte) + beside, plot.y.place(point.ops_per_s)))
+                    })
+                    .collect();
+                names(&mut svg, &plot, &placed);
+                for &(point, place) in &placed {
                     marker(&mut svg, point.ceiling, place, "mark", &self.tip(point));
                 }
                 plot.end()
@@ -125,5 +138,41 @@ impl Roofline {
         };
         table.note = self.ceilings.iter().map(ceiling).collect::<Vec<_>>().join(" ");
         table
+    }
+}
+
+/// Writes what ran beside the fastest of its points, where there is room; moved up or down, with a line to the point, where another name
+/// or point is in the way. A name without room is in the table all the same.
+fn names(svg: &mut Svg, plot: &Plot, points: &[(&Achieved, (f64, f64))]) {
+    let mut fastest: Vec<(&str, (f64, f64))> = Vec::new();
+    for &(point, place) in points {
+        match fastest.iter_mut().find(|(name, _)| *name == point.name) {
+            Some((_, best)) if best.1 <= place.1 => {}
+            Some((_, best)) => *best = place,
+            None => fastest.push((&point.name, place)),
+        }
+    }
+    fastest.sort_by(|a, b| a.1.1.total_cmp(&b.1.1));
+    // Points are obstacles, too.
+    let mut taken: Vec<[f64; 4]> = points.iter().map(|(_, (x, y))| [x - 5.0, x + 5.0, y - 5.0, y + 5.0]).collect();
+    for (name, (x, y)) in fastest {
+        let (gap, room) = (APART + 8.0, wide(name));
+        let is_right = x + gap + room <= plot.right;
+        let (low, high) = if is_right { (x + gap, x + gap + room) } else { (x - gap - room, x - gap) };
+        let is_free = |&middle: &f64| {
+            let (top, bottom) = (middle - LINE / 2.0, middle + LINE / 2.0);
+            let meets = |[a, b, c, d]: &[f64; 4]| *a < high && *b > low && *c < bottom && *d > top;
+            low >= plot.left && top >= plot.top && bottom <= plot.bottom && !taken.iter().any(meets)
+        };
+        let steps =
+            (0..24).map(|step: i32| y + f64::from(if step % 2 == 0 { step / 2 } else { -(step + 1) / 2 }) * LINE / 2.0);
+        let Some(middle) = steps.into_iter().find(is_free) else { continue };
+        taken.push([low, high, middle - LINE / 2.0, middle + LINE / 2.0]);
+        let (near, anchor) = if is_right { (low, Anchor::Start) } else { (high, Anchor::End) };
+        if (middle - y).abs() > LINE / 2.0 {
+            let beside = if is_right { -2.0 } else { 2.0 };
+            svg.line("axis", (x, y), (near + beside, middle));
+        }
+        svg.text("soft", (near, middle + 4.0), anchor, name);
     }
 }

@@ -270,6 +270,34 @@ fn nothing_of_a_picture_lies_outside_it() {
 }
 
 #[test]
+fn points_of_a_roofline_are_named_once_and_no_two_names_lie_on_each_other() {
+    let achieved = |name: &str, ceiling, ops_per_byte, ops_per_s| {
+        let name = name.to_owned();
+        Achieved { name, ceiling, ops_per_byte, ops_per_s }
+    };
+    // Six on one place, on two devices each, and one at the right edge.
+    let names = ["stats f32", "stats f64", "stats i32", "stats i64", "stats u32", "stats u64"];
+    let mut points: Vec<Achieved> =
+        names.iter().flat_map(|name| [0, 1].map(|at| achieved(name, at, 0.5, 2e9))).collect();
+    points.push(achieved("primes numbers", 0, 60.0, 3e10));
+    let figure = roofline(points);
+    let file = checked(&figure);
+    let document = Document::parse(&file).unwrap();
+    let mut places = Vec::new();
+    for name in names.iter().copied().chain(["primes numbers"]) {
+        let found: Vec<_> =
+            document.descendants().filter(|node| has_class(node, "soft") && node.text() == Some(name)).collect();
+        assert_eq!(found.len(), 1, "{name}");
+        let [x, y] = ["x", "y"].map(|at| found[0].attribute(at).unwrap().parse::<f64>().unwrap());
+        places.push((x, y));
+    }
+    let on_each_other = |a: &(f64, f64), b: &(f64, f64)| (a.0 - b.0).abs() < 40.0 && (a.1 - b.1).abs() < 12.0;
+    for (at, place) in places.iter().enumerate() {
+        assert!(!places[..at].iter().any(|other| on_each_other(other, place)), "{places:?}");
+    }
+}
+
+#[test]
 fn bars_have_whiskers_where_intervals_are_known_and_bands_have_their_names_one_above_the_other() {
     let bars = |intervals: Vec<(f64, f64)>| {
         let bars = vec![("a".to_owned(), 10.0), ("b".to_owned(), 20.0)];

@@ -42,17 +42,14 @@ impl Run<'_> {
     fn fold(&mut self, key: u64, ticket: Ticket, pass: u32, units: u64) {
         let now_ms = self.clock.now_ms();
         let (phases, resident, thread_ms) = match self.items.get_mut(&key) {
-            Some(Item::Large(Large { job, work, began_ms, .. })) => {
+            Some(Item::Large(Large { job, work, began_ms, thread_unit_ms, .. })) => {
                 if began_ms.is_none() {
                     *began_ms = Some(now_ms);
                     self.record.begun(*job, now_ms);
                 }
                 let slower = self.truth.slower(ticket.device, [u64::from(*job), ticket.serial], now_ms);
                 match ticket.device {
-                    DeviceId::Cpu => {
-                        let ms = units as f64 * self.truth.unit_ms(work, DeviceId::Cpu) * slower;
-                        (Phases::default(), false, Some(ms))
-                    }
+                    DeviceId::Cpu => (Phases::default(), false, Some(units as f64 * *thread_unit_ms * slower)),
                     DeviceId::Gpu(index) => {
                         let gpu = &self.truth.machine().gpus[index as usize];
                         let fits = work.units as f64 * work.bytes_per_unit <= gpu.memory_bytes as f64;

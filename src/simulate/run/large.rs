@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::device::DeviceId;
 use crate::engine::dispatch::{Admission, Event};
 use crate::engine::order::{order, rough_ms};
 use crate::engine::queue::Class;
@@ -24,6 +25,8 @@ pub(super) struct Large<'a> {
     pub plan: Option<Box<Plan>>,
     pub began_ms: Option<f64>,
     pub passes_left: u32,
+    /// How long a unit takes on one thread that works alone, in milliseconds: asked for with every chunk.
+    pub thread_unit_ms: f64,
 }
 
 impl Run<'_> {
@@ -53,7 +56,8 @@ impl Run<'_> {
         let passes_left = work.passes.max(1);
         let admission = Admission::new(self.next_key, order, work, &plan, told).with_chunks_at_most(CHUNKS_MAX);
         let plan = self.options.timeline.then(|| Box::new(plan));
-        let large = Large { job: at, work, class, plan, began_ms: None, passes_left };
+        let thread_unit_ms = self.truth.unit_ms(work, DeviceId::Cpu);
+        let large = Large { job: at, work, class, plan, began_ms: None, passes_left, thread_unit_ms };
         self.items.insert(self.next_key, Item::Large(large));
         self.tell(Event::Admitted(admission));
     }
