@@ -33,14 +33,14 @@ fn this_machine_is_exported_and_read_again() {
     let (path, model) = (folder.path().join("desk.json"), folder.path().join("model.json"));
     let path = path.to_str().unwrap();
     let kept = [("TANDEM_MODEL", model.to_str().unwrap())];
-    tandem_with(&["calibrate", "--budget", "6"], &kept).expect(0);
+    tandem_with(&["calibrate", "--budget", "10"], &kept).expect(0);
     let ended = tandem_with(&["machine", "export", "--name", "desk", "--output", path], &kept).expect(0);
     assert!(ended.out.is_empty() && ended.err.contains("desk.json"), "{ended:?}");
     let machine = Machine::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
     assert_eq!(machine.name, "desk");
     assert!(machine.cpu.speeds.contains_key("primes"), "{machine:?}");
     assert!(
-        machine.notes.iter().any(|note| note.contains("measured speeds: ") && note.contains("primes numbers")),
+        machine.notes.iter().any(|note| note.contains("measured speeds: ") && note.contains("primes range")),
         "{:?}",
         machine.notes
     );
