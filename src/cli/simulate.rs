@@ -138,7 +138,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
         if !options.json && at > 0 {
             print(|out| writeln!(out))?;
         }
-        let mut shown: Vec<(&Machine, Option<u64>, Policy, Simulated, Option<f64>)> = Vec::new();
+        let mut shown: Vec<Shown<'_>> = Vec::new();
         for (machine, hidden_truth) in
             machines.iter().flat_map(|machine| truths.iter().map(move |truth| (machine, *truth)))
         {
@@ -195,6 +195,9 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     }
     Ok(ExitCode::from(if failed { FAILED } else { 0 }))
 }
+
+/// A run: where, under which hidden truth and policy, what came of it, and its regret.
+type Shown<'a> = (&'a Machine, Option<u64>, Policy, Simulated, Option<f64>);
 
 /// What this machine knows, looked up once somebody asks.
 struct LazyRunner<'a> {
