@@ -19,8 +19,9 @@ import statistics
 import subprocess
 import sys
 import time
-import venv
 from pathlib import Path
+
+from environment import install
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -28,15 +29,6 @@ PACKAGES = {"primesieve": "primesieve", "primecount": "primecount", "gp": "pari-
 LIST_LEN, PRIMES, SEMIPRIMES = 1_000_000, 20_000, 10_000
 # One process for each library: it reads the numbers, tells primes apart, and prints how many, and the seconds of the loop.
 LIBRARIES = {"sympy": "from sympy import isprime as test", "gmpy2": "from gmpy2 import is_prime as test"}
-
-
-def install(scratch):
-    home = scratch / "venv-primes"
-    python = home / "bin" / "python"
-    if not python.exists():
-        venv.create(home, with_pip=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", HERE / "requirements-primes.txt"], check=True)
-    return python
 
 
 def is_prime(n):
@@ -185,7 +177,7 @@ def main():
     parser.add_argument("--scratch", type=Path, default=ROOT / "target/peers")
     options = parser.parse_args()
     options.scratch.mkdir(parents=True, exist_ok=True)
-    python = install(options.scratch)
+    python = install(options.scratch / "venv-primes", HERE / "requirements-primes.txt")
     subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=ROOT, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     cases = Cases(python, target / "release/tandem", make_data(options.scratch), [int(count) for count in options.threads.split(",")])

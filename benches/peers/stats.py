@@ -18,8 +18,9 @@ import statistics
 import subprocess
 import sys
 import time
-import venv
 from pathlib import Path
+
+from environment import install
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -55,16 +56,6 @@ TITLES = {
     "corr": "correlation matrix of 256 columns",
 }
 PEERS = ["numpy", "scipy", "bottleneck", "numexpr", "polars", "duckdb", "pyarrow"]
-
-
-def install(scratch):
-    """The interpreter of an environment that has the peers."""
-    home = scratch / "venv"
-    python = home / "bin" / "python"
-    if not python.exists():
-        venv.create(home, with_pip=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", HERE / "requirements.txt"], check=True)
-    return python
 
 
 def make_data(python, scratch, mib):
@@ -225,7 +216,7 @@ def main():
     parser.add_argument("--scratch", type=Path, default=ROOT / "target/peers")
     options = parser.parse_args()
     options.scratch.mkdir(parents=True, exist_ok=True)
-    python = install(options.scratch)
+    python = install(options.scratch / "venv", HERE / "requirements.txt")
     subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=ROOT, check=True)
     make_data(python, options.scratch, options.mib)
     competitors = {}

@@ -96,21 +96,12 @@ impl DynKernel for Fresh {
 mod tests {
     use super::*;
     use crate::job::{BindContext, Sample, kind};
-    use crate::kernels::Integers;
 
     #[test]
     fn no_device_can_recognise_its_input() {
         let sample = Sample { variant: "f32", units: 1000, seed: 1 };
         let kernel = (kind("stats").unwrap().sample)(&sample).bind(&BindContext::default()).unwrap().kernel().unwrap();
-        let caps = GpuCaps {
-            integers: Integers::Native64,
-            contiguous: false,
-            max_binding_bytes: 1 << 27,
-            max_workgroup_bytes: 16384,
-            max_workgroup_invocations: 256,
-            preferred_workgroups: 64,
-            piece_bytes: 4 << 20,
-        };
+        let caps = GpuCaps::EXAMPLE;
         let identities = |kernel: &dyn DynKernel| -> Vec<bool> {
             let work = kernel.gpu_work(&kernel.first_pass().unwrap(), 0..1000, &caps).unwrap().unwrap();
             let inputs = work.steps().iter().filter_map(|step| step.input.as_ref());

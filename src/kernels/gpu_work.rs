@@ -52,6 +52,18 @@ impl GpuCaps {
     /// gains nothing.
     const PIECES_MAX: u64 = 16;
 
+    /// Those of a real GPU, more or less.
+    #[cfg(test)]
+    pub(crate) const EXAMPLE: Self = Self {
+        integers: Integers::Native64,
+        contiguous: false,
+        max_binding_bytes: 1 << 27,
+        max_workgroup_bytes: 16384,
+        max_workgroup_invocations: 256,
+        preferred_workgroups: 64,
+        piece_bytes: 4 << 20,
+    };
+
     /// How many elements a dispatch should look at, of a chunk of `elements` of `element_bytes` each.
     pub fn piece_elements(&self, elements: u64, element_bytes: u64) -> u64 {
         let bytes = elements.saturating_mul(element_bytes).div_ceil(Self::PIECES_MAX).max(self.piece_bytes);
@@ -183,15 +195,7 @@ mod tests {
 
     #[test]
     fn pieces_are_not_too_small_and_not_too_many() {
-        let caps = GpuCaps {
-            integers: Integers::Native64,
-            contiguous: false,
-            max_binding_bytes: 1 << 27,
-            max_workgroup_bytes: 16384,
-            max_workgroup_invocations: 256,
-            preferred_workgroups: 64,
-            piece_bytes: 4 << 20,
-        };
+        let caps = GpuCaps::EXAMPLE;
         assert_eq!(caps.piece_elements(1000, 8), 1 << 19, "a small chunk is one piece");
         assert_eq!(caps.piece_elements(8 << 20, 4), 1 << 20, "eight pieces");
         assert_eq!(caps.piece_elements(64 << 20, 4), 4 << 20, "sixteen pieces, not sixty-four");

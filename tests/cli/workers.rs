@@ -220,9 +220,14 @@ fn jobs_that_wait_for_a_worker_hold_nobody_up() {
 #[test]
 fn a_halted_run_ends_the_worker_and_the_jobs_that_wait_for_it() {
     let marker = format!("974{}", std::process::id());
-    let script = format!("while read -r line; do [ $line = 0 ] && exit 1; sleep {marker}; done");
-    let jobs: String = (0..4).map(|n| job(&script, 1, &n.to_string(), "")).collect();
-    let ended = run(&jobs, &["--fail-fast"]).expect(1);
+    let (folder, _) = file("unused", "");
+    let asked = folder.path().join("asked");
+    let script = format!("while read -r line; do touch {}; sleep {marker}; done", asked.display());
+    // It fails once one of the others has the worker, whichever that is, and the rest wait for it.
+    let waits = format!("until [ -e {} ]; do sleep 0.05; done; exit 1", asked.display());
+    let failing = format!("{{\"kind\":\"command\",\"argv\":{}}}\n", json!(["sh", "-c", waits]));
+    let jobs: String = (0..3).map(|n| job(&script, 1, &n.to_string(), "")).collect();
+    let ended = run(&(failing + &jobs), &["--fail-fast", "--threads", "2"]).expect(1);
     let causes = causes(&ended);
     assert_eq!(causes[0], "exit_code");
     assert!(causes[1..].iter().all(|cause| cause == "cancelled" || cause == "not_started"), "{causes:?}");

@@ -7,8 +7,6 @@ use crate::kernels::primes::primality::{self, Pace};
 
 /// What is taken of a list that nobody looks at.
 const UNSEEN_NS: f64 = 60.0;
-/// Numbers from here on take a longer arithmetic.
-const LONG_FROM: u64 = 1 << 50;
 /// Shorter lists are over before anybody could choose.
 const LEN_MIN: u64 = 1 << 11;
 /// So many numbers are looked at in so many places.
@@ -40,8 +38,8 @@ fn look_at(numbers: &dyn Source) -> Option<f64> {
             }
         }
     }
-    let Pace { trial_ns, strong_ns, lucas_ns } = primality::pace();
-    let size = |number: u64| usize::from(number >= LONG_FROM);
+    let Pace { trial_ns, strong_ns, lucas_ns } = Pace::USUAL;
+    let size = |number: u64| usize::from(number >= Pace::LONG_FROM);
     let strong = hard.iter().map(|&number| strong_ns[size(number)]).sum::<f64>();
     let tested = &hard[..hard.len().min(TESTED)];
     let primes = tested.iter().filter(|&&number| primality::is_prime(number)).count();

@@ -4,6 +4,7 @@
 use std::sync::LazyLock;
 
 use crate::kernels::primes::base_primes::LIMIT_MAX;
+use crate::kernels::primes::primality::Pace;
 use crate::kernels::primes::sieve::{BLOCK_WORDS, PATTERN_LIMIT, SWEEP_LIMIT, TURN_LIMIT};
 use crate::kernels::primes::wheel::NUMBERS_PER_WORD;
 
@@ -21,10 +22,6 @@ const SWEEP_OVER_NS: f64 = 0.5;
 const WALK_NS: f64 = 3.0;
 /// To lay out patterns and count, per number.
 const COPY_NS: f64 = 0.004;
-/// To test a composite that the sieve left.
-const COMPOSITE_NS: f64 = 90.0;
-/// To prove a prime.
-const PRIME_NS: f64 = 620.0;
 
 /// How many primes are swept, where all are.
 const SWEPT: f64 = 2.8e5;
@@ -110,7 +107,9 @@ fn effort_to(limit: Limit, numbers: f64, job_numbers: f64, (end, logs): (u128, &
     // A share of 0.5615 / log(limit) of all numbers has no prime factor up to the limit (Mertens).
     let survivors = numbers * 0.5615 / log;
     let found = (numbers / logs.log_end).min(survivors);
-    let ns = sieve + found * PRIME_NS + (survivors - found) * COMPOSITE_NS;
+    // What the sieve left takes a strong test, and a prime the other one, too.
+    let size = usize::from(end > Pace::LONG_FROM.into());
+    let ns = sieve + survivors * Pace::USUAL.strong_ns[size] + found * Pace::USUAL.lucas_ns[size];
     Effort { limit, ns, start_ns }
 }
 

@@ -33,6 +33,7 @@ pub use numbers::{NumbersKernel, NumbersMode, NumbersPass, PrimesPartial};
 pub use numbers_answer::{Flags, NumbersAnswer};
 pub use params::{PrimesParams, RangeMethod};
 pub use pieces::{BitPieces, BitReader, BitSet};
+pub(crate) use primality::inverse;
 pub use primality::{is_prime, test_each};
 pub use range::{RangeKernel, RangeMode, RangePass};
 pub use range_answer::{Primes, RangeAnswer};

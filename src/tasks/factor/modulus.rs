@@ -1,6 +1,7 @@
 //! Arithmetic modulo an odd number of 64 or of 128 bits, without division: Montgomery, "Modular multiplication without trial
 //! division", Math. Comp. 44 (1985).
 
+use crate::kernels::primes::inverse;
 use std::fmt::Debug;
 
 use num_integer::Integer;
@@ -222,17 +223,6 @@ impl Modulus for Modulus128 {
     fn r_squared(self) -> u128 {
         (0..128).fold(self.one, |power, _| self.add(power, power))
     }
-}
-
-/// The inverse of an odd number modulo 2^64, by Newton's iteration: 5 bits to begin with, doubled four times.
-pub(super) const fn inverse(n: u64) -> u64 {
-    let mut inverse = n.wrapping_mul(3) ^ 2;
-    let mut round = 0;
-    while round < 4 {
-        inverse = inverse.wrapping_mul(2u64.wrapping_sub(n.wrapping_mul(inverse)));
-        round += 1;
-    }
-    inverse
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Trial division by the primes below [`LIMIT`]: a multiplication and a comparison each (Granlund and Montgomery, "Division by
 //! invariant integers using multiplication", PLDI 1994).
 
-use super::modulus::inverse;
+use crate::kernels::primes::inverse;
 
 /// What is left after trial division has no prime factor below this.
 pub(super) const LIMIT: u64 = 1024;

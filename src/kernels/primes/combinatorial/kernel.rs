@@ -41,7 +41,7 @@ pub struct CombinatorialKernel {
 enum Pi {
     /// Of a number so small that its primes are there anyway.
     Small(u64),
-    Large(Box<Shape>),
+    Large(Shape),
 }
 
 impl Pi {
@@ -49,7 +49,7 @@ impl Pi {
     fn new(n: u64) -> Self {
         match n < LEAST {
             true => Self::Small(n),
-            false => Self::Large(Box::new(Shape::new(n))),
+            false => Self::Large(Shape::new(n)),
         }
     }
 
@@ -70,7 +70,7 @@ impl Pi {
         }
         let blocks = steps.start.max(shape.segments)..steps.end;
         if !blocks.is_empty() {
-            let [first, last] = [blocks.start, blocks.end].map(|at| shape.blocks[(at - shape.segments) as usize]);
+            let [first, last] = [blocks.start, blocks.end].map(|at| tables.blocks[(at - shape.segments) as usize]);
             counted.easy += on_isa!(isa, easy_leaves(tables, &(first..last)));
         }
     }

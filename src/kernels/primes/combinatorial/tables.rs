@@ -2,6 +2,7 @@
 
 use crate::kernels::primes::base_primes::BasePrimes;
 use crate::kernels::primes::combinatorial::SEGMENT_NUMBERS;
+use crate::kernels::primes::combinatorial::easy::blocks;
 use crate::kernels::primes::combinatorial::prime_counts::PrimeCounts;
 use crate::kernels::primes::combinatorial::shape::Shape;
 use crate::kernels::primes::combinatorial::small_phi::{GREATEST, PRIMES, small_phi};
@@ -21,6 +22,8 @@ pub(super) struct Tables {
     pub a: usize,
     /// The greatest b that leaves of composite m can have, and those with hard leaves at all: up to there by √y, or by n^(1/4).
     pub b_composite: usize,
+    /// The ends of the blocks of easy leaves.
+    pub blocks: Vec<u64>,
     /// n^(1/4).
     root4: u64,
 }
@@ -36,7 +39,8 @@ impl Tables {
         let base = BasePrimes::up_to(primes_to);
         let primes: Vec<u32> = std::iter::once(0).chain(base.below_or_at(primes_to).iter().copied()).collect();
         let b_composite = (counts.at(y.isqrt()) as usize).max(PRIMES);
-        Self { n, y, a: counts.at(y) as usize, factors: factors(y, &primes), primes, counts, b_composite, root4 }
+        let (a, factors, blocks) = (counts.at(y) as usize, factors(y, &primes), blocks(shape));
+        Self { n, y, a, factors, primes, counts, b_composite, blocks, root4 }
     }
 
     /// The b-th prime.

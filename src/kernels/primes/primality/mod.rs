@@ -26,10 +26,13 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 mod trial;
+#[cfg(target_arch = "x86_64")]
+mod vectors;
 
 pub use batch::test_each;
-pub(super) use batch::{Batch, Pace, pace};
+pub(super) use batch::{Batch, Pace};
 pub(super) use trial::TRIAL_PRIMES;
+pub(crate) use trial::inverse;
 
 use scalar::Scalar;
 

@@ -51,7 +51,7 @@ const DIVISORS: [Divisor; TRIAL_PRIMES.len()] = {
 
 /// The inverse of an odd number modulo 2^64, by Newton's iteration: 5 bits to begin with, doubled four times.
 #[inline(always)]
-pub(super) const fn inverse(n: u64) -> u64 {
+pub(crate) const fn inverse(n: u64) -> u64 {
     let mut inverse = n.wrapping_mul(3) ^ 2;
     let mut round = 0;
     while round < 4 {

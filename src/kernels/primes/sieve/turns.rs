@@ -24,11 +24,17 @@ struct Turn {
 
 impl Turns {
     /// Adds a prime above 30, which crosses off from the word `start` on, by turns that begin at most `p` bytes before it.
+    ///
+    /// # Panics
+    /// Where it is not above those before.
     pub fn add(&mut self, p: u32, start: u64) {
         let (turn, past) = divide(start * 8, p);
         // The first turn of all numbers holds the prime itself.
         let second = if turn == 0 { 2 * p - (start * 8) as u32 } else { p - past };
-        self.primes[usize::from(BIT_OF_RESIDUE[p as usize % 30])].push(Turn { c: p / 30, second });
+        let class = &mut self.primes[usize::from(BIT_OF_RESIDUE[p as usize % 30])];
+        // By the greatest, the margins are known to be wide enough.
+        assert!(class.last().is_none_or(|last| last.c < p / 30), "they ascend");
+        class.push(Turn { c: p / 30, second });
     }
 
     /// Crosses off in the segment `from..to` of `bytes`, which comes after the one that was last.
@@ -58,7 +64,6 @@ const fn crossing<const CLASS: usize>(k: usize) -> (u8, usize) {
 fn cross_off<const CLASS: usize>(primes: &mut [Turn], bytes: &mut [u8], from: usize, to: usize) {
     let residue = usize::from(RESIDUES[CLASS]);
     let Some(last) = primes.last() else { return };
-    // They ascend.
     let greatest = last.c as usize * 30 + residue;
     assert!(from >= greatest && to >= from && bytes.len() - to >= greatest, "the margins hold a turn");
     let bytes = bytes.as_mut_ptr();

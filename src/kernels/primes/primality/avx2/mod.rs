@@ -6,9 +6,10 @@ mod of_floats;
 use std::arch::asm;
 use std::arch::x86_64::*;
 
-use super::batch::{Lucas, Method, Pace, Strong, Tests, sort_out};
+use super::batch::{Lucas, Method, Strong, Tests, sort_out};
 use super::floats::{self, Balanced};
 use super::lanes::{lucas, strong_to_two};
+use super::vectors::{instructions, tests_with};
 use long::Long;
 
 /// Four lanes of 64 bits.
@@ -23,7 +24,6 @@ pub(super) static METHOD: Method = Method {
         tests(LONG_VECTORS, strong_long, LONG_LUCAS_VECTORS, lucas_long),
         tests(LONG_VECTORS, strong_long, LONG_LUCAS_VECTORS, lucas_long),
     ],
-    pace: Pace { trial_ns: 11.0, strong_ns: [18.0, 69.0], lucas_ns: [31.0, 154.0] },
 };
 
 /// How many vectors are tested side by side, for their chains of multiplications to hide each other's latency.
@@ -36,33 +36,14 @@ const fn tests(strong_vectors: usize, strong: Strong, lucas_vectors: usize, luca
     Tests { strong: (4 * strong_vectors, strong), lucas: (4 * lucas_vectors, lucas) }
 }
 
-/// Defines tests with the instruction set, of which the generic code is inlined here.
-macro_rules! with_avx2 {
-    ($($name:ident($($argument:ident),*) = $test:ident::<$lanes:ty>;)*) => {$(
-        #[target_feature(enable = "avx2,fma")]
-        fn $name($($argument: &[u64]),*) -> u64 {
-            // SAFETY: the instruction set is that of this function.
-            unsafe { $test::<$lanes>($($argument),*) }
-        }
-    )*};
-}
-with_avx2! {
+tests_with! {
+    "avx2,fma";
     strong_floats(numbers) = strong_to_two::<Balanced<__m256d, FLOAT_VECTORS>>;
     lucas_floats(numbers, parameters) = lucas::<Balanced<__m256d, FLOAT_LUCAS_VECTORS>>;
     strong_long(numbers) = strong_to_two::<Long<LONG_VECTORS>>;
     lucas_long(numbers, parameters) = lucas::<Long<LONG_LUCAS_VECTORS>>;
 }
 
-/// Instructions by short names. They are for code that is inlined into functions with the instruction set only.
-macro_rules! instructions {
-    ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty = $instruction:expr;)*) => {$(
-        #[inline(always)]
-        fn $name($($argument: $type),*) -> $result {
-            // SAFETY: whoever calls this is a `Lanes`, of which `Lanes::new` is told that the machine has the instruction.
-            unsafe { $instruction }
-        }
-    )*};
-}
 instructions! {
     all(x: u64) -> V = _mm256_set1_epi64x(x as i64);
     zero() -> V = _mm256_setzero_si256();

@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 
 use super::{V, add, all, and, bit_as_sign, left, load, right, signs};
 use crate::kernels::primes::primality::floats::Floats;
+use crate::kernels::primes::primality::vectors::one_instruction_each;
 
 /// The bits of 2^52 as a float: of its significand, the lowest bit is worth 1.
 const UNITS: u64 = (52 + 1023) << 52;
@@ -33,45 +34,7 @@ impl Floats for __m256d {
         super::as_floats(left(add(digits, all(1023)), 52))
     }
 
-    #[inline(always)]
-    fn all(x: f64) -> Self {
-        super::all_floats(x)
-    }
-
-    #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        super::add_floats(self, other)
-    }
-
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        super::sub_floats(self, other)
-    }
-
-    #[inline(always)]
-    fn mul(self, other: Self) -> Self {
-        super::multiply(self, other)
-    }
-
-    #[inline(always)]
-    fn div(self, other: Self) -> Self {
-        super::divide(self, other)
-    }
-
-    #[inline(always)]
-    fn mul_sub(self, factor: Self, subtrahend: Self) -> Self {
-        super::multiply_sub(self, factor, subtrahend)
-    }
-
-    #[inline(always)]
-    fn sub_mul(self, factor: Self, minuend: Self) -> Self {
-        super::sub_multiply(self, factor, minuend)
-    }
-
-    #[inline(always)]
-    fn round(self) -> Self {
-        super::rounded(self)
-    }
+    one_instruction_each!();
 
     #[inline(always)]
     fn raised(self, other: Self) -> Self {

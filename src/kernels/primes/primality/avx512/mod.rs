@@ -6,10 +6,11 @@ mod short;
 
 use std::arch::x86_64::*;
 
-use super::batch::{Lucas, Method, Pace, Strong, Tests, Waiting};
+use super::batch::{Lucas, Method, Strong, Tests, Waiting};
 use super::floats::{self, Balanced};
 use super::lanes::{lucas, strong_to_two};
 use super::trial::{self, Divisor};
+use super::vectors::{instructions, tests_with};
 use long::Long;
 use short::Short;
 
@@ -28,7 +29,6 @@ pub(super) static METHOD: Method = Method {
         tests(SHORT_VECTORS, strong_short, SHORT_VECTORS, lucas_short),
         tests(LONG_VECTORS, strong_long, LONG_LUCAS_VECTORS, lucas_long),
     ],
-    pace: Pace { trial_ns: 2.0, strong_ns: [10.0, 34.0], lucas_ns: [24.0, 78.0] },
 };
 
 /// How many vectors are tested side by side, for their chains of multiplications to hide each other's latency.
@@ -47,17 +47,8 @@ pub(super) fn is_available() -> bool {
     is_x86_feature_detected!("avx512ifma")
 }
 
-/// Defines tests with the instruction set, of which the generic code is inlined here.
-macro_rules! with_ifma {
-    ($($name:ident($($argument:ident),*) = $test:ident::<$lanes:ty>;)*) => {$(
-        #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx512ifma")]
-        fn $name($($argument: &[u64]),*) -> u64 {
-            // SAFETY: the instruction set is that of this function.
-            unsafe { $test::<$lanes>($($argument),*) }
-        }
-    )*};
-}
-with_ifma! {
+tests_with! {
+    "avx512f,avx512dq,avx512bw,avx512vl,avx512ifma";
     strong_floats(numbers) = strong_to_two::<Balanced<__m512d, FLOAT_VECTORS>>;
     lucas_floats(numbers, parameters) = lucas::<Balanced<__m512d, FLOAT_LUCAS_VECTORS>>;
     strong_short(numbers) = strong_to_two::<Short<SHORT_VECTORS>>;
@@ -66,16 +57,6 @@ with_ifma! {
     lucas_long(numbers, parameters) = lucas::<Long<LONG_LUCAS_VECTORS>>;
 }
 
-/// Instructions by short names. They are for code that is inlined into functions with the instruction set only.
-macro_rules! instructions {
-    ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty = $instruction:expr;)*) => {$(
-        #[inline(always)]
-        fn $name($($argument: $type),*) -> $result {
-            // SAFETY: whoever calls this is a `Lanes`, of which `Lanes::new` is told that the machine has the instruction.
-            unsafe { $instruction }
-        }
-    )*};
-}
 instructions! {
     all(x: u64) -> V = _mm512_set1_epi64(x as i64);
     zero() -> V = _mm512_setzero_si512();
@@ -240,12 +221,19 @@ struct Left {
     len: usize,
 }
 
+/// Appends the numbers of the lanes that the mask has, and their places, to lists of this length.
+#[inline(always)]
+fn push_chosen(mask: __mmask8, chosen: [V; 2], lists: [&mut [u64]; 2], len: &mut usize) {
+    for (vector, list) in chosen.into_iter().zip(lists) {
+        store_chosen(mask, vector, &mut list[*len..]);
+    }
+    *len += mask.count_ones() as usize;
+}
+
 impl Left {
     #[inline(always)]
     fn push_chosen(&mut self, mask: __mmask8, numbers: V, places: V) {
-        store_chosen(mask, numbers, &mut self.numbers[self.len..]);
-        store_chosen(mask, places, &mut self.places[self.len..]);
-        self.len += mask.count_ones() as usize;
+        push_chosen(mask, [numbers, places], [&mut self.numbers, &mut self.places], &mut self.len);
     }
 }
 
@@ -261,8 +249,6 @@ impl Waiting {
     /// Adds the numbers of the lanes that the mask has.
     #[inline(always)]
     fn push_chosen(&mut self, mask: __mmask8, numbers: V, places: V) {
-        store_chosen(mask, numbers, &mut self.numbers[self.len..]);
-        store_chosen(mask, places, &mut self.places[self.len..]);
-        self.len += mask.count_ones() as usize;
+        push_chosen(mask, [numbers, places], [&mut self.numbers, &mut self.places], &mut self.len);
     }
 }
