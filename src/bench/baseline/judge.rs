@@ -87,7 +87,8 @@ pub(super) struct Pair {
     machine: f64,
     /// How many times as long it takes at least, where it is slower not because of others.
     margin: f64,
-    /// What two times differ by for no reason of theirs, in milliseconds.
+    /// What two times differ by for no reason of theirs, in milliseconds, on an idle machine, and with what others add to that.
+    idle_floor_ms: f64,
     floor_ms: f64,
 }
 
@@ -106,7 +107,7 @@ impl Pair {
         let together = together.iter().find(|(place, _)| is_crowded && is_here(place));
         let common = together.map_or(1.0, |(_, ratio)| ratio.min(COMMON_MAX * shares.max(1.0)));
         let turns_ms = (crowding(new).max(crowding(old)) - 1.0) * TURN_MS;
-        let together_ms = if new.wanted_cpus[0] > 1.0 { TOGETHER_MS } else { 0.0 };
+        let idle_floor_ms = if new.wanted_cpus[0] > 1.0 { TOGETHER_MS } else { WAKING_MS };
         let without = |ratio: f64| new.runs_ms.iter().map(|ms| ms / ratio).collect();
         Self {
             old: old.runs_ms.clone(),
@@ -115,7 +116,8 @@ impl Pair {
             if_faster: without(machine.min(shares).min(1.0)),
             machine: machine.max(1.0),
             margin: if is_crowded { 1.0 + CROWDED } else { 1.0 },
-            floor_ms: WAKING_MS.max(together_ms) + if is_crowded { turns_ms } else { 0.0 },
+            idle_floor_ms,
+            floor_ms: idle_floor_ms + if is_crowded { turns_ms } else { 0.0 },
         }
     }
 
@@ -137,7 +139,11 @@ impl Pair {
         let few = clearest_p(self.old.len(), self.new.len()) * comparisons as f64 > LEVEL;
         let regressed = self.is_over(max_regression);
         // What is taken off may leave too little for a claim; without it there is one.
-        let at_all = || over(old, new) && slower_p(&self.old, &self.new) * comparisons as f64 <= LEVEL;
+        let at_all = || {
+            over(old, new)
+                && new - old > self.idle_floor_ms
+                && slower_p(&self.old, &self.new) * comparisons as f64 <= LEVEL
+        };
         if slower <= LEVEL && regressed {
             Change::Regressed
         } else if regressed && few {

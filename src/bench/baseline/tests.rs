@@ -135,7 +135,7 @@ fn what_waking_a_thread_takes_is_no_regression() {
         report
     };
     let found = Comparison::of(&on_two(short(old.clone())), &on_two(twice), 0.1).unwrap();
-    assert_eq!(found.regressions(), 0, "50 us and 100 us on two threads");
+    assert!(found.compared.iter().all(|row| row.change == Change::SlowerWithin), "50 us and 100 us on two: {found:?}");
     let long = on_two(noisy(&mut random, 10, &|_| 1.3));
     assert_eq!(Comparison::of(&on_two(old), &long, 0.1).unwrap().regressions(), 40, "10 ms and 13 ms on two threads");
 }
