@@ -53,7 +53,7 @@ impl GpuCaps {
     const PIECES_MAX: u64 = 16;
 
     /// Those of a real GPU, more or less.
-    #[cfg(test)]
+    #[cfg(all(test, any(feature = "cli", feature = "gpu")))]
     pub(crate) const EXAMPLE: Self = Self {
         integers: Integers::Native64,
         contiguous: false,
