@@ -61,6 +61,14 @@ pub mod report;
 // Outcomes of a run, in the order of its jobs.
 pub mod results;
 
+// The durable record of a service.
+#[cfg(feature = "service")]
+pub mod journal;
+
+// Jobs over HTTP.
+#[cfg(feature = "service")]
+pub mod service;
+
 // CPU against GPU over sizes.
 #[cfg(feature = "cli")]
 pub mod bench;

@@ -41,6 +41,10 @@ Examples:
 /// The whole command line. The kinds of the registry are subcommands of it.
 pub fn command() -> Command {
     let kinds = kinds().map(|kind| with_job_options((kind.command)()));
+    #[cfg(feature = "service")]
+    let serving = [crate::cli::serve::command()];
+    #[cfg(not(feature = "service"))]
+    let serving: [Command; 0] = [];
     Command::new("tandem")
         .about(ABOUT)
         .version(env!("CARGO_PKG_VERSION"))
@@ -59,9 +63,9 @@ pub fn command() -> Command {
             bench::command(),
             simulate::command(),
             replay::command(),
-            completions(),
-            guard::command(),
         ])
+        .subcommands(serving)
+        .subcommands([completions(), guard::command()])
 }
 
 fn run() -> Command {

@@ -18,6 +18,8 @@ mod printed;
 mod progress;
 mod replay;
 mod run;
+#[cfg(feature = "service")]
+mod serve;
 mod signals;
 mod simulate;
 mod single;
@@ -59,6 +61,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Stopped
         ("replay", _) => replay::run(matches),
         ("bench", _) => bench::run(matches),
         ("simulate", _) => simulate::run(matches),
+        #[cfg(feature = "service")]
+        ("serve", _) => serve::run(matches),
         ("completions", _) => completions::run(matches),
         (guard::NAME, _) => guard::run(),
         _ => Err(Stopped::usage(format!("unknown subcommand `{name}`: try `tandem --help`"))),

@@ -345,7 +345,10 @@ impl Coordinator {
 
 /// Counts a job as running, and lets the time run that it was given, with its first chunk or stage.
 fn start_clock(timer: &Timer, begun: &Begun, ticket: &mut Ticket) {
-    ticket.has_begun.get_or_insert_with(|| begun.one());
+    if ticket.has_begun.is_none() {
+        ticket.has_begun = Some(begun.one());
+        let _ = panics::catch(|| ticket.sink.began(ticket.index));
+    }
     ticket.queued = None;
     if let Some(limit) = ticket.timeout.take() {
         timer.watch(&ticket.cancel, limit);

@@ -112,6 +112,10 @@ pub trait OutcomeSink: Send + Sync {
     /// may wait, which holds back the worker.
     fn accept(&self, outcomes: Vec<Outcome>);
 
+    /// The job in this place begins to run. Not called for small ones, which run many in one go; nothing may wait here, since the
+    /// engine does meanwhile.
+    fn began(&self, _index: u64) {}
+
     /// Whether the outcome of this job, which is to begin, is there from an earlier run. It has succeeded then, counts as
     /// accepted, and the job is not run.
     fn keep(&self, _index: u64, _id: &str, _hash: JobHash) -> bool {

@@ -80,15 +80,7 @@ pub struct JobFile<R> {
 impl<R: Read> JobFile<R> {
     /// The job file in `input`, called `name` in messages.
     pub fn new(name: impl Into<String>, input: R) -> Self {
-        let parser = Parser {
-            name: name.into(),
-            kinds: kinds().collect(),
-            names: Names::default(),
-            index: 0,
-            hashing: false,
-            matrix: Finder::new("\"matrix\""),
-            result: Finder::new("\"$result\""),
-        };
+        let parser = Parser::of_kinds(name, kinds().collect());
         Self {
             lines: Lines::new(input),
             parser,
@@ -216,6 +208,19 @@ pub(super) struct Parser {
 }
 
 impl Parser {
+    /// One that knows these kinds, for a file called `name` in messages.
+    pub fn of_kinds(name: impl Into<String>, kinds: Vec<&'static Kind>) -> Self {
+        Self {
+            name: name.into(),
+            kinds,
+            names: Names::default(),
+            index: 0,
+            hashing: false,
+            matrix: Finder::new("\"matrix\""),
+            result: Finder::new("\"$result\""),
+        }
+    }
+
     fn parse(&mut self, number: u64, line: Line<'_>) -> Result<JobSpec, BadLine> {
         let index = self.index;
         self.index += 1;

@@ -27,6 +27,7 @@ static ECHO: Kind = Kind {
     summary: "",
     variants: &[],
     parse: |text| Ok(Box::new(serde_json::from_str::<Echo>(text)?)),
+    input_field: None,
     aside: &[],
     sample: |_| Box::new(Echo { id: None, kind: serde::de::IgnoredAny, device: None, values: Vec::new() }),
     operations_per_unit: |_| None,

@@ -45,6 +45,8 @@ pub struct Kind {
     /// Parses a line of a job file into this kind's parameters. Fields that every job has (`id`, `kind`, `device`) are
     /// present in the text and ignored.
     pub parse: fn(&str) -> Result<Box<dyn JobParams>, serde_json::Error>,
+    /// The field of such a line that names the file which it reads; `None` where it reads none, or where no field is the one.
+    pub input_field: Option<&'static str>,
     /// Fields of such a line that say how a job runs and leave its result as it is: `--resume` keeps it though they have changed.
     pub aside: &'static [Aside],
     /// Makes up a typical job in memory.

@@ -20,6 +20,10 @@ mod matrix_tests;
 mod names;
 mod patch;
 mod placeholders;
+#[cfg(feature = "service")]
+mod posted;
+mod reach;
+mod references;
 mod result_path;
 mod shard;
 mod size;
@@ -37,6 +41,9 @@ pub(crate) use integer::parse_bounded;
 pub use integer::{IntegerError, parse_integer, parse_unsigned};
 pub use kind::{Aside, Asked, Kind, Sample, kind, kinds};
 pub use lines::MAX_LINE_BYTES;
+#[cfg(feature = "service")]
+pub(crate) use posted::{Misplaced, Referred, parse_posted, unknown_name};
+pub use reach::Reach;
 pub use shard::{Shard, Sharding, Torn};
 pub use size::parse_bytes;
 pub use spec::{BindContext, Bound, DeviceChoice, JobParams, JobSpec, KindParams};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::job::{EarlierResults, JobError, JobHash, Terms};
+use crate::job::{EarlierResults, JobError, JobHash, Reach, Terms};
 use crate::kernels::DynKernel;
 use crate::tasks::Task;
 use crate::tasks::command::Workers;
@@ -120,6 +120,11 @@ pub trait JobParams: Send + Sync + std::fmt::Debug {
     /// The files that the result depends on, as they are named in the job; a relative path starts from the context's folder.
     fn input_files(&self) -> Vec<&Path> {
         Vec::new()
+    }
+
+    /// What it touches outside itself.
+    fn reach(&self) -> Reach<'_> {
+        Reach::reading(self.input_files())
     }
 
     /// Opens the inputs and gives what runs, valid and bounded.

@@ -4,11 +4,11 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::job::file::Wrong;
 use crate::job::names::Names;
 use crate::job::patch::{Origins, Patched};
+use crate::job::references::{Reference, references};
 use crate::job::result_path::{NoValue, value_at};
 use crate::job::wording::field_at;
 use crate::job::{BindContext, Bound, Cause, JobError, JobParams, Kind, shorten};
@@ -87,25 +87,9 @@ fn steps(path: &str) -> Vec<String> {
 /// The values that a line, which is JSON, takes from jobs whose places lie below `end`.
 pub(super) fn taken(line: &str, names: &Names, end: u64) -> Result<Vec<Taken>, Wrong> {
     let mut found = Vec::new();
-    for quote in memchr::memmem::find_iter(line.as_bytes(), b"\"$result\"") {
-        // A quote in a string has a backslash, so that this is a string of its own: a field's name or a value.
-        let after = &line[quote + RESULT.len() + 2..];
-        let Some(value) = after.trim_ascii_start().strip_prefix(':') else { continue };
-        let wrong = |message: String| Wrong { column: quote + 1, message };
-        let beside =
-            || wrong("beside `$result` no other field can stand: the object is replaced as a whole".to_owned());
-        let before = line[..quote].trim_ascii_end();
-        if !before.ends_with('{') {
-            return Err(beside());
-        }
-        let mut values = serde_json::Deserializer::from_str(value).into_iter::<&RawValue>();
-        let Some(Ok(json)) = values.next() else { return Err(beside()) };
-        let rest = &value[values.byte_offset()..];
-        let close = line.len() - rest.trim_ascii_start().len();
-        if !rest.trim_ascii_start().starts_with('}') {
-            return Err(beside());
-        }
-        let written: Written = serde_json::from_str(json.get()).map_err(|error| wrong(error.to_string()))?;
+    for Reference { range, name_at, value } in references(line, RESULT)? {
+        let wrong = |message: String| Wrong { column: name_at + 1, message };
+        let written: Written = serde_json::from_str(value.get()).map_err(|error| wrong(error.to_string()))?;
         let (index, path) = match &written {
             Written::Short(text) => short(text, names, end),
             Written::Long { id, .. } => names.find(id).filter(|places| places.end <= end).map(|places| (places, vec![])),
@@ -132,7 +116,7 @@ pub(super) fn taken(line: &str, names: &Names, end: u64) -> Result<Vec<Taken>, W
             Written::Short(text) => (path, text),
             Written::Long { id, path } => (path.map(Path::steps).unwrap_or_default(), id),
         };
-        found.push(Taken { range: before.len() - 1..close + 1, index: index.start, path, written });
+        found.push(Taken { range, index: index.start, path, written });
     }
     Ok(found)
 }
@@ -242,6 +226,7 @@ mod tests {
         summary: "",
         variants: &[],
         parse: |text| Ok(Box::new(Line(text.to_owned()))),
+        input_field: None,
         aside: &[],
         sample: |_| Box::new(Line(String::new())),
         operations_per_unit: |_| None,

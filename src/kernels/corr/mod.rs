@@ -40,6 +40,7 @@ pub static KIND: Kind = Kind {
     summary: "Correlation coefficients of the columns of a table, with each other or with those of another",
     variants: &["f32", "f64", "i32", "i64", "u32", "u64"],
     parse: json::parse,
+    input_field: Some("path"),
     aside: &[],
     sample: sample::sample,
     operations_per_unit: |_| Some(sample::MULTIPLY_ADDS_PER_ROW),

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::input::{DType, InputSpec, LeftOut, open_on};
-use crate::job::{BindContext, Bound, Cause, JobError, JobParams, KindParams};
+use crate::input::{DType, InputSpec, LeftOut, Location, open_on};
+use crate::job::{BindContext, Bound, Cause, JobError, JobParams, KindParams, Reach};
 use crate::kernels::corr::{CorrKernel, KIND, Table, output};
 
 /// A `corr` job, as it was asked for.
@@ -86,6 +86,10 @@ impl CorrInput {
         Ok((table, left_out))
     }
 
+    fn is_stdin(&self) -> bool {
+        matches!(self, Self::File(spec) if spec.location == Location::Stdin)
+    }
+
     fn file(&self) -> Option<&Path> {
         match self {
             Self::File(spec) => spec.location.path(),
@@ -105,6 +109,11 @@ impl JobParams for CorrParams {
 
     fn input_files(&self) -> Vec<&Path> {
         [Some(&self.input), self.with.as_ref()].into_iter().flatten().filter_map(CorrInput::file).collect()
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        let reads_stdin = [Some(&self.input), self.with.as_ref()].into_iter().flatten().any(CorrInput::is_stdin);
+        Reach::reading(self.input_files()).writing(self.output.as_deref()).from_standard_input(reads_stdin)
     }
 
     fn in_memory(&self) -> bool {

@@ -47,6 +47,7 @@ pub static KIND: Kind = Kind {
     summary: "tells which numbers are prime, or counts or lists the primes of a range",
     variants: &["numbers", "range", "combinatorial"],
     parse: |text| Ok(Box::new(params::parse(text)?)),
+    input_field: Some("file"),
     aside: &[],
     sample: |asked| Box::new(sample::sample(asked)),
     operations_per_unit: operations::per_unit,

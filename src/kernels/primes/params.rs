@@ -10,7 +10,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::input::{Location, open_numbers};
-use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, json_integer, parse_integer};
+use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, Reach, json_integer, parse_integer};
 use crate::kernels::DynKernel;
 use crate::kernels::primes::list::Checked;
 use crate::kernels::primes::{
@@ -75,6 +75,11 @@ impl JobParams for PrimesParams {
             Self::File(location, _) => location.path().into_iter().collect(),
             Self::Numbers(..) | Self::Range(..) => Vec::new(),
         }
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        let reads_stdin = matches!(self, Self::File(Location::Stdin, _));
+        Reach::reading(self.input_files()).from_standard_input(reads_stdin)
     }
 
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {

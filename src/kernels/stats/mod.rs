@@ -49,6 +49,7 @@ pub static KIND: Kind = Kind {
     summary: "Count, extremes, exact sum, mean, variance, standard deviation, skewness, kurtosis, quantiles and histogram of numbers",
     variants: &["f32", "f64", "i32", "i64", "u32", "u64"],
     parse: json::parse,
+    input_field: Some("file"),
     aside: &[],
     sample: sample::sample,
     // Memory bounds it on every machine; how many operations a vector unit does for an element is its own affair.

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::input::{Dataset, InMemory, InputSpec, LeftOut, Shape, Source, concat, open, open_on};
-use crate::job::{BindContext, Bound, JobError, JobParams, KindParams};
+use crate::input::{Dataset, InMemory, InputSpec, LeftOut, Location, Shape, Source, concat, open, open_on};
+use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, Reach};
 use crate::kernels::stats::{Axis, AxisKernel, Column, Number, StatsKernel, StatsRequest, axis};
 
 /// A `stats` job, as it was asked for.
@@ -103,6 +103,15 @@ impl JobParams for StatsParams {
             StatsInput::Files(specs) => specs.iter().filter_map(|spec| spec.location.path()).collect(),
             StatsInput::Here(_) => Vec::new(),
         }
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        let reads_stdin = match &self.input {
+            StatsInput::Files(specs) => specs.iter().any(|spec| spec.location == Location::Stdin),
+            StatsInput::Here(_) => false,
+        };
+        let output = self.along.as_ref().and_then(|along| along.output.as_deref());
+        Reach::reading(self.input_files()).writing(output).from_standard_input(reads_stdin)
     }
 
     fn in_memory(&self) -> bool {

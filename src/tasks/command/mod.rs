@@ -33,12 +33,19 @@ pub(crate) use worker::Workers;
 
 use crate::job::{Aside, Kind};
 
+/// The parameters of a command, from the fields of its line.
+#[cfg(feature = "service")]
+pub(crate) fn parse_command(fields: &str) -> Result<CommandParams, serde_json::Error> {
+    params::parse(fields)
+}
+
 /// The kind, for the registry.
 pub static KIND: Kind = Kind {
     name: "command",
     summary: "Runs a program, captures what it prints, and ends all that it started",
     variants: &["process"],
     parse: |text| Ok(Box::new(params::parse(text)?)),
+    input_field: None,
     // How many workers share the questions, and what the model calls them.
     aside: &[Aside::ValueOf("workers"), Aside::Field("name")],
     sample: params::sample,

@@ -10,7 +10,7 @@ use serde::de::{Error, IgnoredAny};
 use serde_json::value::RawValue;
 
 use crate::job::json_text::{Text, TextOrJson};
-use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, Sample};
+use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, Reach, Sample};
 use crate::tasks::Place;
 use crate::tasks::command::process::{CommandTask, Program};
 use crate::tasks::command::variants::VariantsTask;
@@ -220,6 +220,10 @@ impl JobParams for CommandParams {
 
     fn input_files(&self) -> Vec<&Path> {
         self.inputs.iter().map(PathBuf::as_path).collect()
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach { programs: true, ..Reach::reading(self.input_files()) }
     }
 
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {

@@ -32,6 +32,7 @@ pub static KIND: Kind = Kind {
     summary: "finds the prime factors of a number below 2^128",
     variants: &["u64", "u128"],
     parse: |text| Ok(Box::new(params::parse(text)?)),
+    input_field: None,
     aside: &[],
     sample: |asked| Box::new(sample::sample(asked)),
     operations_per_unit: |_| None,

@@ -22,6 +22,7 @@ pub static KIND: Kind = Kind {
     summary: "computes terms of the Fibonacci sequence, exact at any length",
     variants: &["term"],
     parse: |text| Ok(Box::new(params::parse(text)?)),
+    input_field: None,
     aside: &[],
     sample: |asked| Box::new(sample(asked)),
     operations_per_unit: |_| None,

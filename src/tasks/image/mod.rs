@@ -59,6 +59,7 @@ pub static KIND: Kind = Kind {
     summary: "changes pictures (size, cut, turn, brightness, grey) and converts between PNG and JPEG",
     variants: &["png", "jpeg"],
     parse: |text| Ok(Box::new(params::parse(text)?)),
+    input_field: Some("file"),
     aside: &[],
     sample: |asked| Box::new(sample::sample(asked)),
     operations_per_unit: |_| None,

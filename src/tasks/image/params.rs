@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::{Error, IgnoredAny};
 
-use crate::job::{BindContext, Bound, JobError, JobParams, KindParams};
+use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, Reach};
 use crate::tasks::image::demand::Demand;
 use crate::tasks::image::picture::Header;
 use crate::tasks::image::steps::{FormatField, Quality, Steps};
@@ -52,6 +52,10 @@ impl KindParams for ImageParams {
 impl JobParams for ImageParams {
     fn input_files(&self) -> Vec<&Path> {
         vec![&self.file]
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::reading(self.input_files()).writing(Some(&self.output))
     }
 
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {

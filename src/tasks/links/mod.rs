@@ -50,6 +50,7 @@ pub static KIND: Kind = Kind {
     summary: "lists the links of HTML pages, from files or http(s) URLs",
     variants: &["html"],
     parse: |text| Ok(Box::new(params::parse(text)?)),
+    input_field: Some("file"),
     aside: &[],
     sample: |asked| Box::new(sample::sample(asked)),
     operations_per_unit: |_| None,

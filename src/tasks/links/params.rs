@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
 use url::Url;
 
-use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, parse_integer, shorten};
+use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, Reach, parse_integer, shorten};
 use crate::tasks::links::extract::{Extract, Fetched};
 use crate::tasks::links::fetch::{Fetch, Origin};
 use crate::tasks::links::time;
@@ -111,6 +111,14 @@ impl JobParams for LinksParams {
             Page::File { path, .. } => vec![path],
             Page::Url(_) | Page::Html { .. } => Vec::new(),
         }
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        let fetches = match &self.page {
+            Page::Url(url) => vec![url.as_str()],
+            Page::File { .. } | Page::Html { .. } => Vec::new(),
+        };
+        Reach { fetches, ..Reach::reading(self.input_files()) }
     }
 
     fn bind(&self, context: &BindContext) -> Result<Bound, JobError> {

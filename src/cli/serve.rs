@@ -1,0 +1,221 @@
+//! `tandem serve`.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use etcetera::BaseStrategy;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::Stopped;
+use crate::cli::options::{Options, memory_arg, with_machine_options};
+use crate::cli::terminal::tell;
+use crate::engine::FREE_PART;
+use crate::job::{parse_bytes, parse_duration};
+use crate::service::{Commands, Keep, Listening, ServeOptions, serve};
+
+const HELP: &str = "\
+Jobs come as JSON over HTTP and are kept in an embedded database (DIR/jobs.sqlite): what was acknowledged is not lost. A page for people
+is at /, the description of the API at /docs.
+
+SIGTERM (or Ctrl-C) ends it: nothing more begins, what runs has --drain to end, and the rest runs at the next start. A second one ends
+what runs at once.
+
+Examples:
+  tandem serve
+  curl -d '{\"kind\":\"primes\",\"range\":\"0..1e9\"}' http://127.0.0.1:7878/v1/jobs
+  tandem serve --commands commands.json --listen 0.0.0.0:7878 --token-file token.txt";
+
+/// The subcommand.
+pub(super) fn command() -> Command {
+    let option =
+        |id: &'static str, value: &'static str, help: &'static str| Arg::new(id).long(id).value_name(value).help(help);
+    let switch = |id: &'static str, help: &'static str| Arg::new(id).long(id).help(help).action(ArgAction::SetTrue);
+    let command = Command::new("serve").about("Runs jobs that come over HTTP").after_help(HELP).args([
+        option("listen", "ADDR:PORT", "Where to listen; an address of this machine alone needs no token")
+            .default_value("127.0.0.1:7878")
+            .value_parser(value_parser!(SocketAddr)),
+        option("data", "DIR", "The folder of the database and of uploads [default: a folder of this user]")
+            .value_parser(value_parser!(PathBuf)),
+        option(
+            "commands",
+            "FILE",
+            "Commands that clients may ask for by name: {\"predict\":{\"argv\":[…],\"workers\":2}}",
+        )
+        .value_parser(value_parser!(PathBuf)),
+        option("token-file", "FILE", "Clients have to show what is in this file, as `Authorization: Bearer …`")
+            .value_parser(value_parser!(PathBuf)),
+        switch("no-token", "Let everybody in who can reach the address, also from other machines")
+            .conflicts_with("token-file"),
+        option("allow-path", "DIR", "Jobs may read and write files in this folder; may be repeated")
+            .action(ArgAction::Append)
+            .value_parser(value_parser!(PathBuf)),
+        switch("allow-commands", "Jobs may be of kind `command`: clients may run any program"),
+        switch("allow-fetch", "Jobs may fetch addresses"),
+        option("queue", "N", "So many jobs may wait")
+            .default_value("100000")
+            .value_parser(value_parser!(u32).range(1..)),
+        option("keep", "TIME", "So long what has ended is kept").default_value("7d").value_parser(duration),
+        option("keep-jobs", "N", "So many jobs that have ended are kept")
+            .default_value("1000000")
+            .value_parser(value_parser!(u64)),
+        option("drain", "TIME", "So long jobs that run may go on once it is to end")
+            .default_value("30s")
+            .value_parser(duration),
+        option("max-body", "SIZE", "The longest job").default_value("16MiB").value_parser(bytes),
+        option("max-upload", "SIZE", "The longest files of a job, together").default_value("8GiB").value_parser(bytes),
+        option("max-connections", "N", "So many connections at once")
+            .default_value("20000")
+            .value_parser(value_parser!(u32).range(1..)),
+    ]);
+    with_machine_options(command.arg(memory_arg()))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text)
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    parse_bytes(text)
+}
+
+pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
+    let options = Options::read(matches)?;
+    write_log(options.json);
+    raise_file_limit();
+    let commands = match matches.get_one::<PathBuf>("commands") {
+        Some(path) => Commands::read(path).map_err(|error| Stopped::usage(error.to_string()))?,
+        None => Commands::default(),
+    };
+    let memory_bytes = options.memory_bytes.unwrap_or_else(|| {
+        crate::device::free_memory_bytes().map_or(u64::MAX, |free| (free as f64 * FREE_PART) as u64)
+    });
+    let serve_options = read(matches, memory_bytes)?;
+    let runner = options.runner().memory_bytes(memory_bytes).explain(true).build()?;
+    let signals = signals()?;
+    let listening = serve(runner, commands, serve_options).map_err(Stopped::failed)?;
+    tell(format_args!("listening at http://{}", listening.address()));
+    wait_and_stop(signals, listening);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(matches: &ArgMatches, memory_bytes: u64) -> Result<ServeOptions, Stopped> {
+    let number = |id: &str| matches.get_one::<u32>(id).copied().unwrap_or_default() as usize;
+    let time = |id: &str| matches.get_one::<Duration>(id).copied();
+    let size = |id: &str| matches.get_one::<u64>(id).copied().unwrap_or_default();
+    let listen = *matches.get_one::<SocketAddr>("listen").ok_or_else(|| Stopped::usage("--listen: give ADDR:PORT"))?;
+    let token = matches.get_one::<PathBuf>("token-file").map(|path| token_in(path)).transpose()?;
+    if token.is_none() && !listen.ip().is_loopback() && !matches.get_flag("no-token") {
+        return Err(Stopped::usage(format!(
+            "--listen {listen}: other machines can reach this address: give --token-file FILE, or --no-token to let everybody in"
+        )));
+    }
+    let data = match matches.get_one::<PathBuf>("data") {
+        Some(data) => data.clone(),
+        None => usual_folder().ok_or_else(|| Stopped::usage("this user has no folder for data: give --data DIR"))?,
+    };
+    let data = std::path::absolute(&data).unwrap_or(data);
+    Ok(ServeOptions {
+        listen,
+        data,
+        token,
+        allow_paths: matches.get_many("allow-path").map(|paths| paths.cloned().collect()).unwrap_or_default(),
+        allow_commands: matches.get_flag("allow-commands"),
+        allow_fetch: matches.get_flag("allow-fetch"),
+        queue: number("queue"),
+        keep: Keep { time: time("keep"), jobs: size("keep-jobs") },
+        drain: time("drain").unwrap_or_default(),
+        max_body_bytes: usize::try_from(size("max-body")).unwrap_or(usize::MAX),
+        max_upload_bytes: size("max-upload"),
+        max_connections: number("max-connections"),
+        memory_bytes,
+    })
+}
+
+fn usual_folder() -> Option<PathBuf> {
+    Some(etcetera::choose_base_strategy().ok()?.data_dir().join("tandem").join("service"))
+}
+
+fn token_in(path: &Path) -> Result<String, Stopped> {
+    let wrong = |message: String| Stopped::usage(format!("--token-file {}: {message}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let token = text.trim();
+    if token.len() < 16 {
+        return Err(wrong(
+            "a token of fewer than 16 characters is soon guessed: `openssl rand -hex 32` makes one".to_owned(),
+        ));
+    }
+    Ok(token.to_owned())
+}
+
+/// One line an event on standard error, of what `TANDEM_LOG` lets through, as in `warn` or `tandem=debug`.
+fn write_log(as_json: bool) {
+    let filter = std::env::var("TANDEM_LOG").ok().and_then(|text| EnvFilter::from_str(&text).ok());
+    let filter = filter.unwrap_or_else(|| EnvFilter::new("tandem=info,warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let ansi = std::io::stderr().is_terminal();
+    // Another one is there only where this is called from a test.
+    let _ = if as_json {
+        log.json().flatten_event(true).try_init()
+    } else {
+        log.with_ansi(ansi).with_target(false).try_init()
+    };
+}
+
+/// Every connection is a file to the system.
+fn raise_file_limit() {
+    #[cfg(unix)]
+    {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: plain system calls, which read and write this one struct.
+        unsafe {
+            if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+                limit.rlim_cur = limit.rlim_max;
+                libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn signals() -> Result<signal_hook::iterator::Signals, Stopped> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(Stopped::failed)
+}
+
+/// Waits for the first signal, and ends the service; a second one makes it quick.
+#[cfg(unix)]
+fn wait_and_stop(mut signals: signal_hook::iterator::Signals, listening: Listening) {
+    let _ = signals.forever().next();
+    tell("ending: what runs is let end; once more ends that too");
+    let again = Arc::new(AtomicBool::new(false));
+    let seen = again.clone();
+    let watcher = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        signals.forever().for_each(|_| seen.store(true, Ordering::Release));
+    });
+    drop(watcher);
+    match listening.stop(&|| again.load(Ordering::Acquire)) {
+        0 => {}
+        left => tell(format_args!("{left} jobs are left, and run at the next start")),
+    }
+}
+
+#[cfg(not(unix))]
+fn signals() -> Result<(), Stopped> {
+    Ok(())
+}
+
+/// An interruption ends the process as the system has it; what was acknowledged is on disk.
+#[cfg(not(unix))]
+fn wait_and_stop(_signals: (), listening: Listening) {
+    let _listening = listening;
+    loop {
+        std::thread::park();
+    }
+}

@@ -1,0 +1,234 @@
+//! A job that comes by itself, as a text of any number of lines, and not as a line of a job file.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::job::blank::{Member, members, without_fields};
+use crate::job::file::{HeadPlace, Parser, Wrong};
+use crate::job::head::Head;
+use crate::job::json_text::Text;
+use crate::job::patch::{Origins, Patched};
+use crate::job::references::references;
+use crate::job::wording::field_at;
+use crate::job::{DeviceChoice, JobParams, Kind, Terms, parse_duration, shorten};
+
+/// What stands for something that whoever takes the job in has got beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Referred {
+    /// `{"$file":"scan"}`: a file that came with the job.
+    File,
+    /// `{"$dataset":"scan-17"}`, and `"dataset":"scan-17"` in place of the kind's input: one that was put there before.
+    Dataset,
+}
+
+/// The field that stands for the input of a job, whatever its kind.
+const DATASET_FIELD: &str = "dataset";
+
+/// The fields that are for whoever takes the job in.
+const TAKER_FIELDS: [&str; 2] = ["metadata", "deadline"];
+
+/// The fields of every job.
+const COMMON_FIELDS: [&str; 3] = ["id", "kind", "device"];
+
+/// What is wrong with a job, and where in its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Misplaced {
+    /// From 1.
+    pub line: usize,
+    /// In bytes, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// A job that came by itself.
+#[derive(Debug)]
+pub(crate) struct Posted {
+    /// What its sender calls it.
+    pub label: Option<Arc<str>>,
+    pub kind: &'static Kind,
+    pub device: Option<DeviceChoice>,
+    pub terms: Terms,
+    pub params: Box<dyn JobParams>,
+    /// By when it has to have ended, from now.
+    pub deadline: Option<Duration>,
+    /// The fields of its kind as an object, with paths in place of what they refer to.
+    pub own: String,
+}
+
+/// Where what a job refers to lies: the path, or what is wrong with the name.
+pub(crate) type Lookup<'a> = &'a dyn Fn(Referred, &str) -> Result<String, String>;
+
+/// Of the fields that are for whoever takes the job in, the one that is more than kept.
+#[derive(Deserialize)]
+struct Taker {
+    deadline: Option<Text>,
+}
+
+/// Makes a job of a text.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub(crate) fn parse_posted(text: &str, kinds: Vec<&'static Kind>, lookup: Lookup<'_>) -> Result<Posted, Misplaced> {
+    parse(text, kinds, lookup).map_err(|Wrong { column, message }| {
+        let before = &text.as_bytes()[..(column - 1).min(text.len())];
+        let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
+        let line = 1 + memchr::memchr_iter(b'\n', before).count();
+        Misplaced { line, column: 1 + before.len() - line_start, message }
+    })
+}
+
+fn parse(text: &str, kinds: Vec<&'static Kind>, lookup: Lookup<'_>) -> Result<Posted, Wrong> {
+    // Within JSON a line end is but a space.
+    let line = text.replace(['\n', '\r'], " ");
+    let members = members(line.as_bytes());
+    for member in &members {
+        let refused = match &line[member.name.clone()] {
+            "matrix" => "a `matrix` makes several jobs of one line of a job file: send each of them",
+            "after" => "`after` is for the jobs of a job file: send this one when those before have ended",
+            _ => continue,
+        };
+        return Err(Wrong { column: member.name.start, message: refused.to_owned() });
+    }
+    let has = |field: &str| members.iter().any(|member| &line[member.name.clone()] == field);
+    let is_for_taker = TAKER_FIELDS.iter().any(|field| has(field));
+    let deadline = if is_for_taker { deadline_in(&line, &members)? } else { None };
+    let own = if is_for_taker { without_fields(&line, &TAKER_FIELDS) } else { line };
+    let patched = with_paths(own, &kinds, lookup)?;
+    let mut parser = Parser::of_kinds("job", kinds);
+    let mut head = Head::default();
+    let place = HeadPlace { index: 0, line: 0, line_first: 0 };
+    let (kind, params) = parser.parse_text(&mut head, place, &patched.text, &Origins::default()).map_err(|wrong| {
+        Wrong { column: 1 + patched.origins.original(wrong.column.max(1) - 1), message: wrong.message }
+    })?;
+    let Head { id, device, terms, .. } = head;
+    Ok(Posted { label: id, kind, device, terms, params, deadline, own: own_fields(&patched.text) })
+}
+
+/// How long the job may take from its acceptance.
+fn deadline_in(line: &str, members: &[Member]) -> Result<Option<Duration>, Wrong> {
+    let taker: Taker =
+        serde_json::from_str(line).map_err(|error| Wrong::of(&error, line, |column| field_at(line, column)))?;
+    let place = members.iter().find(|member| &line[member.name.clone()] == "deadline");
+    let wrong = |message| Wrong { column: place.map_or(1, |member| member.name.start), message };
+    taker.deadline.map(|time| parse_duration(&time.0)).transpose().map_err(wrong)
+}
+
+/// The text with paths in place of what it refers to.
+fn with_paths(text: String, kinds: &[&'static Kind], lookup: Lookup<'_>) -> Result<Patched, Wrong> {
+    let mut parts: Vec<(std::ops::Range<usize>, String)> = Vec::new();
+    for (name, referred) in [("$file", Referred::File), ("$dataset", Referred::Dataset)] {
+        if !text.contains(name) {
+            continue;
+        }
+        for reference in references(&text, name)? {
+            let wrong = |message: String| Wrong { column: reference.name_at + 1, message };
+            let named: &str = serde_json::from_str(reference.value.get())
+                .map_err(|_| wrong(format!("`{name}` takes a name, as a string")))?;
+            let path = lookup(referred, named).map_err(wrong)?;
+            parts.push((reference.range, quoted(&path)));
+        }
+    }
+    let members = members(text.as_bytes());
+    if let Some(dataset) = members.iter().find(|member| &text[member.name.clone()] == DATASET_FIELD) {
+        let wrong = |message: String| Wrong { column: dataset.name.start, message };
+        let kind = members.iter().find(|member| &text[member.name.clone()] == "kind");
+        let kind = kind.and_then(|member| serde_json::from_str::<&str>(&text[member.value(&text)]).ok());
+        let kind = kind.and_then(|name| kinds.iter().find(|kind| kind.name == name));
+        // Where the kind is not known, that is what is wrong.
+        if let Some(kind) = kind {
+            let field = kind
+                .input_field
+                .ok_or_else(|| wrong(format!("a job of kind `{}` reads no dataset: leave it out", kind.name)))?;
+            let value = &text[dataset.value(&text)];
+            let named: &str = serde_json::from_str(value)
+                .map_err(|_| wrong("`dataset` takes the name of one, as a string".to_owned()))?;
+            let path = lookup(Referred::Dataset, named).map_err(wrong)?;
+            let whole = dataset.name.start - 1..dataset.value(&text).end;
+            parts.push((whole, format!("{}:{}", quoted(field), quoted(&path))));
+        }
+    }
+    parts.sort_by_key(|(part, _)| part.start);
+    Ok(Patched::new(&text, parts.iter().map(|(part, with)| (part.clone(), with.as_str()))))
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// The object without the fields that every job has.
+fn own_fields(text: &str) -> String {
+    let own = members(text.as_bytes()).into_iter().filter(|member| {
+        let name = &text[member.name.clone()];
+        !COMMON_FIELDS.contains(&name) && !crate::job::head::TERMS.contains(&name)
+    });
+    let own: Vec<&str> = own.map(|member| text[member.start..member.end].trim()).collect();
+    format!("{{{}}}", own.join(","))
+}
+
+/// What is said of a name that stands for nothing.
+pub(crate) fn unknown_name<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.take(20).collect();
+    let there_is = if known.is_empty() { "there is none".to_owned() } else { format!("there is {}", known.join(", ")) };
+    format!("no {what} `{}`: {there_is}", shorten(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::kinds;
+
+    fn posted(text: &str) -> Result<Posted, Misplaced> {
+        let lookup = |referred, name: &str| match (referred, name) {
+            (Referred::File, "scan") => Ok("/up/a \"b\".npy".to_owned()),
+            (Referred::Dataset, "t") => Ok("/data/t".to_owned()),
+            (_, name) => Err(unknown_name("file", name, ["scan"].into_iter())),
+        };
+        parse_posted(text, kinds().collect(), &lookup)
+    }
+
+    #[test]
+    fn a_job_may_stand_on_many_lines_and_errors_tell_which() {
+        let job = posted("{\n  \"kind\": \"primes\",\n  \"numbers\": [7,\n 8]\n}\n").unwrap();
+        assert_eq!((job.kind.name, job.own.as_str()), ("primes", "{\"numbers\": [7,  8]}"));
+        let wrong = posted("{\n  \"kind\": \"primes\",\n  \"numbers\": [7,\n x]\n}\n").unwrap_err();
+        assert_eq!((wrong.line, wrong.column), (4, 2), "{}", wrong.message);
+        let wrong = posted("{\"kind\":\"primse\"}").unwrap_err();
+        assert!(wrong.message.contains("did you mean `primes`?"), "{}", wrong.message);
+    }
+
+    #[test]
+    fn fields_for_who_takes_the_job_in_are_kept_from_its_kind() {
+        let text = r#"{"metadata":{"who":"é","n":1.0000000000000000001},"kind":"factor","n":12,"deadline":"30s","id":"a","priority":3}"#;
+        let job = posted(text).unwrap();
+        assert_eq!((job.deadline, job.label.as_deref()), (Some(Duration::from_secs(30)), Some("a")));
+        assert_eq!((job.terms.priority, job.own.as_str()), (3, r#"{"n":12}"#));
+        let wrong = posted(r#"{"kind":"factor","n":12,"deadline":"soon"}"#).unwrap_err();
+        assert_eq!((wrong.column, wrong.message.contains("is no time")), (25, true), "{wrong:?}");
+        assert!(posted(r#"{"kind":"factor","n":12,"metadata":}"#).is_err());
+    }
+
+    #[test]
+    fn names_of_files_become_paths_and_places_stay_those_of_the_text() {
+        let job = posted(r#"{"kind":"stats","file":{"$file":"scan"},"ddof":0}"#).unwrap();
+        assert_eq!(job.params.input_files(), [std::path::Path::new("/up/a \"b\".npy")]);
+        let job = posted(r#"{"dataset":"t","kind":"corr"}"#).unwrap();
+        assert_eq!(job.params.input_files(), [std::path::Path::new("/data/t")]);
+        let job = posted(r#"{"kind":"stats","files":[{"$dataset":"t"},{"$file":"scan"}],"together":true}"#).unwrap();
+        assert_eq!(job.params.input_files().len(), 2);
+        for (text, column, message) in [
+            (r#"{"kind":"stats","file":{"$file":"scam"}}"#, 25, "no file `scam`: there is scan"),
+            (r#"{"kind":"stats","file":{"$file":7}}"#, 25, "takes a name"),
+            (r#"{"kind":"factor","dataset":"t"}"#, 18, "reads no dataset"),
+            (r#"{"kind":"stats","file":{"$file":"scan"},"ddof":"x"}"#, 48, "`ddof`"),
+            (r#"{"kind":"factor","n":1,"after":["a"]}"#, 24, "job file"),
+            (r#"{"kind":"factor","n":"{i}","matrix":{"i":[1]}}"#, 28, "several jobs"),
+        ] {
+            let wrong = posted(text).unwrap_err();
+            assert!(wrong.message.contains(message), "{text}: {}", wrong.message);
+            assert!(wrong.column.abs_diff(column) <= 4, "{text}: {wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What is written, and what is read back. Times are milliseconds since 1970 by the clock on the wall.
+
+use std::sync::Arc;
+
+use crate::journal::State;
+
+/// By when a job has to have ended, by the clock on the wall.
+pub type Deadline = i64;
+
+/// What a client calls a request, so that sending it twice makes one job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The key.
+    pub key: String,
+    /// A hash of what came with it.
+    pub digest: [u8; 32],
+}
+
+/// A job to be written down.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// Its kind.
+    pub kind: Arc<str>,
+    /// What its sender calls it.
+    pub label: Option<Arc<str>>,
+    /// Jobs of higher priority begin first.
+    pub priority: i32,
+    /// The job as it came.
+    pub request: Arc<str>,
+    /// Where the files lie that came with it: an object of JSON, names to paths.
+    pub files: Option<Arc<str>>,
+    /// When it came.
+    pub accepted_ms: i64,
+    /// By when it has to have ended.
+    pub deadline_ms: Option<Deadline>,
+    /// Whether it is given to the engine at once: its first attempt is written down with it.
+    pub begins: bool,
+    /// The client's key.
+    pub key: Option<IdempotencyKey>,
+}
+
+/// What became of a job that was to be written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is on disk under this number.
+    New(u64),
+    /// It was there already, under this number.
+    Known(u64),
+}
+
+/// The end of a job.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Which.
+    pub seq: u64,
+    /// How.
+    pub state: State,
+    /// The cause, where it failed.
+    pub cause: Option<&'static str>,
+    /// When.
+    pub ended_ms: i64,
+    /// When it began, where it did.
+    pub started_ms: Option<i64>,
+    /// Its outcome, one object of JSON.
+    pub outcome: Arc<str>,
+}
+
+/// A job as it is written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number.
+    pub seq: u64,
+    /// Its kind.
+    pub kind: String,
+    /// What its sender calls it.
+    pub label: Option<String>,
+    /// How far it has come.
+    pub state: State,
+    /// Jobs of higher priority begin first.
+    pub priority: i32,
+    /// How often it was begun.
+    pub attempts: u32,
+    /// When it came.
+    pub accepted_ms: i64,
+    /// When it began last.
+    pub started_ms: Option<i64>,
+    /// When it ended.
+    pub ended_ms: Option<i64>,
+    /// By when it has to have ended.
+    pub deadline_ms: Option<Deadline>,
+    /// The cause, where it failed.
+    pub cause: Option<String>,
+}
+
+/// A job that had not ended when the journal was opened.
+#[derive(Clone, Debug)]
+pub struct Unfinished {
+    /// What is known of it.
+    pub entry: Entry,
+    /// How often the process has ended under it.
+    pub crashes: u32,
+    /// The job as it came.
+    pub request: Arc<str>,
+    /// Where its files lie.
+    pub files: Option<Arc<str>>,
+}

@@ -1,0 +1,80 @@
+//! The durable record of a service: every job that was acknowledged, and how it ended, in one SQLite file that people can open
+//! with their own tools.
+//!
+//! One thread writes ([`writer`]): whatever waits for it becomes one transaction, so that many jobs share one wait for the disk
+//! (group commit). What was asked for is done once its callback is called, and not before: a job is acknowledged when it is on
+//! disk. Reading goes beside it, on connections of its own ([`reader`]).
+
+mod entry;
+mod lock;
+mod reader;
+mod schema;
+mod state;
+mod statements;
+mod writer;
+
+pub use entry::{Accepted, Deadline, Ended, Entry, IdempotencyKey, NewJob, Unfinished};
+pub use lock::DataLock;
+pub use reader::{Filter, Reader};
+pub use state::State;
+pub use writer::{Done, Journal};
+
+use std::path::PathBuf;
+
+/// The file of the journal, in the folder of the service.
+pub const FILE_NAME: &str = "jobs.sqlite";
+
+/// Why the journal could not be opened, read or written.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// The database said so.
+    #[error("{path}: {message}", path = path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        message: String,
+        /// Whether there is no room left on the disk.
+        is_full: bool,
+    },
+    /// It is of a newer program.
+    #[error("{path}: written by a newer tandem (format {found}, this one knows {known}): use that one", path = path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// The newest that is known here.
+        known: i64,
+    },
+    /// Another process has the folder.
+    #[error("{path}: another `tandem serve` (process {owner}) is using this folder: end it, or give another --data", path = path.display())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+        /// Who has it.
+        owner: String,
+    },
+    /// The folder cannot be used.
+    #[error("{path}: {message}", path = path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        message: String,
+    },
+    /// The idempotency key was used with another body.
+    #[error("the idempotency key was used before, with another body: give each job a key of its own")]
+    KeyUsed,
+    /// The writer has ended.
+    #[error("the journal is closed")]
+    Closed,
+}
+
+impl JournalError {
+    /// Whether it may pass by itself once there is room on the disk.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Database { is_full: true, .. })
+    }
+}

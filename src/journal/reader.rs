@@ -1,0 +1,145 @@
+//! What is read beside the writer.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::journal::entry::{Entry, Unfinished};
+use crate::journal::schema::said;
+use crate::journal::{JournalError, State};
+
+/// The columns of an [`Entry`], in its order.
+const COLUMNS: &str =
+    "seq, kind, label, state, priority, attempts, accepted_ms, started_ms, ended_ms, deadline_ms, cause";
+
+/// Which jobs are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only those in this state.
+    pub state: Option<State>,
+    /// Only those of this kind.
+    pub kind: Option<String>,
+    /// Only those with lower numbers.
+    pub before: Option<u64>,
+    /// So many at most.
+    pub limit: u32,
+}
+
+/// A connection to read by.
+#[derive(Debug)]
+pub struct Reader {
+    path: PathBuf,
+    db: Connection,
+}
+
+impl Reader {
+    pub(super) fn new(path: PathBuf, db: Connection) -> Self {
+        Self { path, db }
+    }
+
+    fn ask<T>(&self, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, JournalError> {
+        ask(&self.db).map_err(said(&self.path))
+    }
+
+    /// The job of this number.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn job(&self, seq: u64) -> Result<Option<Entry>, JournalError> {
+        let text = format!("SELECT {COLUMNS} FROM jobs WHERE seq = ?1");
+        self.ask(|db| db.prepare_cached(&text)?.query_row([seq], entry).optional())
+    }
+
+    /// The job as it came, and where its files lie.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn request(&self, seq: u64) -> Result<Option<(String, Option<String>)>, JournalError> {
+        self.ask(|db| {
+            let mut request = db.prepare_cached("SELECT request, files FROM requests WHERE seq = ?1")?;
+            request.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+        })
+    }
+
+    /// Where the files of all jobs lie that came with some.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn files(&self) -> Result<Vec<String>, JournalError> {
+        self.ask(|db| {
+            let mut files = db.prepare("SELECT files FROM requests WHERE files IS NOT NULL")?;
+            files.query_map([], |row| row.get(0))?.collect()
+        })
+    }
+
+    /// The outcome of the job of this number, where it has ended.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn outcome(&self, seq: u64) -> Result<Option<String>, JournalError> {
+        self.ask(|db| {
+            let mut outcome = db.prepare_cached("SELECT outcome FROM outcomes WHERE seq = ?1")?;
+            outcome.query_row([seq], |row| row.get(0)).optional()
+        })
+    }
+
+    /// Jobs, the newest first.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn list(&self, filter: &Filter) -> Result<Vec<Entry>, JournalError> {
+        let Filter { state, kind, before, limit } = filter;
+        // Those states have an index of their own, which is only used where the query says the same.
+        let gone_wrong = "AND state IN ('failed', 'cancelled', 'expired', 'dead')";
+        let which = match state {
+            Some(State::Failed | State::Cancelled | State::Expired | State::Dead) => gone_wrong,
+            _ => "",
+        };
+        let text = format!(
+            "SELECT {COLUMNS} FROM jobs WHERE seq < ?1 AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR kind = ?3) {which}
+             ORDER BY seq DESC LIMIT ?4"
+        );
+        let before = before.unwrap_or(i64::MAX as u64).min(i64::MAX as u64);
+        self.ask(|db| {
+            let mut list = db.prepare_cached(&text)?;
+            list.query_map(params![before, state.map(State::name), kind, limit], entry)?.collect()
+        })
+    }
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let state: String = row.get(3)?;
+    Ok(Entry {
+        seq: row.get(0)?,
+        kind: row.get(1)?,
+        label: row.get(2)?,
+        // A state that a person wrote into the file by hand.
+        state: State::of_name(&state).unwrap_or(State::Failed),
+        priority: row.get(4)?,
+        attempts: row.get(5)?,
+        accepted_ms: row.get(6)?,
+        started_ms: row.get(7)?,
+        ended_ms: row.get(8)?,
+        deadline_ms: row.get(9)?,
+        cause: row.get(10)?,
+    })
+}
+
+/// The jobs that have not ended, in the order in which they came.
+pub(super) fn unfinished(db: &Connection) -> rusqlite::Result<Vec<Unfinished>> {
+    let text = format!(
+        "SELECT {COLUMNS}, crashes, request, files FROM jobs JOIN requests USING (seq) WHERE ended_ms IS NULL ORDER BY seq"
+    );
+    let mut left = db.prepare(&text)?;
+    let left = left.query_map([], |row| {
+        let (request, files): (String, Option<String>) = (row.get(12)?, row.get(13)?);
+        Ok(Unfinished {
+            entry: entry(row)?,
+            crashes: row.get(11)?,
+            request: request.into(),
+            files: files.map(Arc::from),
+        })
+    })?;
+    left.collect()
+}

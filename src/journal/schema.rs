@@ -1,0 +1,88 @@
+//! The tables, and how a connection is set up.
+
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::journal::JournalError;
+
+/// The format of the file.
+const VERSION: i64 = 1;
+
+/// The jobs by number, what came and what became of it apart, since what is read often is short.
+const TABLES: &str = "
+CREATE TABLE jobs (
+  seq INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,
+  label TEXT,
+  state TEXT NOT NULL,
+  priority INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  crashes INTEGER NOT NULL DEFAULT 0,
+  accepted_ms INTEGER NOT NULL,
+  started_ms INTEGER,
+  ended_ms INTEGER,
+  deadline_ms INTEGER,
+  cause TEXT
+) STRICT;
+-- Those are few, and are looked for among many that have succeeded.
+CREATE INDEX jobs_gone_wrong ON jobs (state, seq) WHERE state IN ('failed', 'cancelled', 'expired', 'dead');
+CREATE TABLE requests (seq INTEGER PRIMARY KEY, request TEXT NOT NULL, files TEXT) STRICT;
+CREATE TABLE outcomes (seq INTEGER PRIMARY KEY, outcome TEXT NOT NULL) STRICT;
+CREATE TABLE keys (key TEXT PRIMARY KEY, digest BLOB NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX keys_of_jobs ON keys (seq);
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+";
+
+/// What a database says, of this file.
+pub(super) fn said(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError + '_ {
+    |error| {
+        let is_full = matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull));
+        let message = if is_full { "no room is left on the disk".to_owned() } else { error.to_string() };
+        JournalError::Database { path: path.to_owned(), message, is_full }
+    }
+}
+
+/// Opens the file to write, and makes its tables where it is new.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, JournalError> {
+    let said = said(path);
+    let db = Connection::open(path).map_err(&said)?;
+    db.busy_timeout(std::time::Duration::from_secs(10)).map_err(&said)?;
+    db.pragma_update(None, "journal_mode", "wal").map_err(&said)?;
+    // An acknowledged job survives a loss of power, not only of the process.
+    db.pragma_update(None, "synchronous", "full").map_err(&said)?;
+    // Checkpoints are made between transactions, by who knows when.
+    db.pragma_update(None, "wal_autocheckpoint", 0).map_err(&said)?;
+    db.pragma_update(None, "cache_size", -32_768).map_err(&said)?;
+    db.set_prepared_statement_cache_capacity(64);
+    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(&said)?;
+    match version {
+        0 => {
+            let tag = new_tag();
+            let make = format!(
+                "BEGIN; {TABLES} INSERT INTO about VALUES ('tag', '{tag}'); PRAGMA user_version = {VERSION}; COMMIT;"
+            );
+            db.execute_batch(&make).map_err(&said)?;
+        }
+        VERSION => {}
+        newer => return Err(JournalError::Newer { path: path.to_owned(), found: newer, known: VERSION }),
+    }
+    Ok(db)
+}
+
+/// Opens the file to read.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags).map_err(said(path))?;
+    db.busy_timeout(std::time::Duration::from_secs(10)).map_err(said(path))?;
+    Ok(db)
+}
+
+/// What tells the jobs of one journal from those of another: four letters.
+fn new_tag() -> String {
+    const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz";
+    let mut seed = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |now| now.as_nanos() as u64);
+    seed ^= u64::from(std::process::id()) << 32;
+    let mut random = crate::random::SplitMix64(seed);
+    (0..4).map(|_| char::from(LETTERS[(random.next_u64() % LETTERS.len() as u64) as usize])).collect()
+}

@@ -1,0 +1,138 @@
+//! What is written, statement by statement, within a transaction of somebody else's.
+
+use rusqlite::{Connection, OptionalExtension, Result, params};
+
+use crate::journal::State;
+use crate::journal::entry::{Accepted, Ended, NewJob};
+
+/// So many jobs are forgotten in one go at most: others wait meanwhile.
+const FORGET_MAX: u64 = 2000;
+
+/// Writes new jobs down; `None` where a key was used with another body.
+pub(super) fn accept(db: &Connection, jobs: &[NewJob], next_seq: &mut u64) -> Result<Option<Vec<Accepted>>> {
+    let mut accepted = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        if let Some(key) = &job.key {
+            let mut known = db.prepare_cached("SELECT seq, digest FROM keys WHERE key = ?1")?;
+            let known: Option<(u64, Vec<u8>)> =
+                known.query_row([&key.key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            match known {
+                Some((seq, digest)) if digest == key.digest => {
+                    accepted.push(Accepted::Known(seq));
+                    continue;
+                }
+                Some(_) => return Ok(None),
+                None => {}
+            }
+        }
+        let seq = *next_seq;
+        let state = if job.begins { State::Running } else { State::Queued };
+        db.prepare_cached(
+            "INSERT INTO jobs (seq, kind, label, state, priority, attempts, accepted_ms, started_ms, deadline_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            seq,
+            &*job.kind,
+            job.label.as_deref(),
+            state.name(),
+            job.priority,
+            u32::from(job.begins),
+            job.accepted_ms,
+            job.begins.then_some(job.accepted_ms),
+            job.deadline_ms,
+        ])?;
+        db.prepare_cached("INSERT INTO requests (seq, request, files) VALUES (?1, ?2, ?3)")?.execute(params![
+            seq,
+            &*job.request,
+            job.files.as_deref()
+        ])?;
+        if let Some(key) = &job.key {
+            db.prepare_cached("INSERT INTO keys (key, digest, seq) VALUES (?1, ?2, ?3)")?.execute(params![
+                key.key,
+                &key.digest[..],
+                seq
+            ])?;
+        }
+        *next_seq += 1;
+        accepted.push(Accepted::New(seq));
+    }
+    Ok(Some(accepted))
+}
+
+/// Notes an attempt of each of these jobs.
+pub(super) fn begin(db: &Connection, seqs: &[u64], at_ms: i64) -> Result<()> {
+    let mut begin = db.prepare_cached(
+        "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_ms = ?2 WHERE seq = ?1 AND ended_ms IS NULL",
+    )?;
+    seqs.iter().try_for_each(|seq| begin.execute(params![seq, at_ms]).map(|_| ()))
+}
+
+/// Notes ends; gives how many jobs had not ended before. The first end of a job stays.
+pub(super) fn end(db: &Connection, ended: &[Ended]) -> Result<usize> {
+    let mut end = db.prepare_cached(
+        "UPDATE jobs SET state = ?2, cause = ?3, ended_ms = ?4, started_ms = coalesce(?5, started_ms) WHERE seq = ?1 AND ended_ms IS NULL",
+    )?;
+    let mut outcome = db.prepare_cached("INSERT INTO outcomes (seq, outcome) VALUES (?1, ?2)")?;
+    let mut count = 0;
+    for Ended { seq, state, cause, ended_ms, started_ms, outcome: text } in ended {
+        if end.execute(params![seq, state.name(), cause, ended_ms, started_ms])? == 1 {
+            outcome.execute(params![seq, &**text])?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// Notes that jobs have not ended and do not run.
+pub(super) fn release(db: &Connection, seqs: &[u64], state: State) -> Result<()> {
+    let mut release = db.prepare_cached("UPDATE jobs SET state = ?2 WHERE seq = ?1 AND ended_ms IS NULL")?;
+    seqs.iter().try_for_each(|seq| release.execute(params![seq, state.name()]).map(|_| ()))
+}
+
+/// Takes a job's end back; gives whether it had ended.
+pub(super) fn reopen(db: &Connection, seq: u64) -> Result<bool> {
+    let had_ended = db
+        .prepare_cached(
+            "UPDATE jobs SET state = 'queued', cause = NULL, ended_ms = NULL, deadline_ms = NULL, crashes = 0
+             WHERE seq = ?1 AND ended_ms IS NOT NULL",
+        )?
+        .execute([seq])?;
+    db.prepare_cached("DELETE FROM outcomes WHERE seq = ?1")?.execute([seq])?;
+    Ok(had_ended == 1)
+}
+
+/// Forgets some of the oldest that have ended: those before a time, and `beyond` of them in any case. Gives where the files of each
+/// lie.
+pub(super) fn forget(
+    db: &Connection,
+    before_ms: Option<i64>,
+    beyond: u64,
+    next_seq: u64,
+) -> Result<Vec<Option<String>>> {
+    let mut oldest =
+        db.prepare_cached("SELECT seq, ended_ms FROM jobs WHERE ended_ms IS NOT NULL ORDER BY seq LIMIT ?1")?;
+    let oldest = oldest.query_map([FORGET_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let oldest: Vec<(u64, i64)> = oldest.collect::<Result<_>>()?;
+    let is_late = |ended_ms: i64| before_ms.is_some_and(|before_ms| ended_ms < before_ms);
+    let seqs: Vec<u64> = (0..)
+        .zip(oldest)
+        .filter(|&(place, (_, ended_ms))| place < beyond || is_late(ended_ms))
+        .map(|(_, (seq, _))| seq)
+        .collect();
+    if seqs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut files = db.prepare_cached("SELECT files FROM requests WHERE seq = ?1")?;
+    let files = seqs.iter().map(|seq| Ok(files.query_row([seq], |row| row.get(0)).optional()?.flatten()));
+    let files: Vec<Option<String>> = files.collect::<Result<_>>()?;
+    for table in ["jobs", "requests", "outcomes", "keys"] {
+        let mut delete = db.prepare_cached(&format!("DELETE FROM {table} WHERE seq = ?1"))?;
+        for seq in &seqs {
+            delete.execute([seq])?;
+        }
+    }
+    // No number is given twice, also where the last one is forgotten.
+    db.prepare_cached("INSERT OR REPLACE INTO about VALUES ('last_seq', ?1)")?.execute([(next_seq - 1).to_string()])?;
+    Ok(files)
+}

@@ -1,0 +1,329 @@
+//! The one thread that writes: whatever waits for it becomes one transaction.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use rusqlite::Connection;
+
+use crate::engine::catch;
+use crate::journal::entry::{Accepted, Ended, NewJob, Unfinished};
+use crate::journal::reader::unfinished;
+use crate::journal::schema::{open_reader, open_writer, said};
+use crate::journal::statements::{accept, begin, end, forget, release, reopen};
+use crate::journal::{FILE_NAME, JournalError, State};
+
+/// Called once what was asked for is on disk, or is not going to be.
+pub type Done<T> = Box<dyn FnOnce(Result<T, JournalError>) + Send>;
+
+/// So many requests share a transaction at most.
+const SHARED_MAX: usize = 4096;
+
+/// The log is worked into the file after so many requests, or so long.
+const CHECKPOINT_OPS: u64 = 4000;
+const CHECKPOINT_AFTER: Duration = Duration::from_secs(20);
+
+/// What is asked of the writer.
+enum Op {
+    Accept(Vec<NewJob>, Done<Vec<Accepted>>),
+    Begin(Vec<u64>, i64, Done<()>),
+    End(Vec<Ended>, Done<()>),
+    Release(Vec<u64>, State, Done<()>),
+    Reopen(u64, Done<bool>),
+    Forget { before_ms: Option<i64>, keep: u64, done: Done<Vec<Option<String>>> },
+    Flush(Done<()>),
+}
+
+/// A journal that is open to write.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    tag: String,
+    sender: Option<Sender<Op>>,
+    writer: Option<JoinHandle<()>>,
+    checkpointer: Option<(Sender<()>, JoinHandle<()>)>,
+    ended: Arc<AtomicU64>,
+}
+
+impl Journal {
+    /// Opens the journal in a folder, which is locked, and gives what had not ended when it was left. Of those, the process has ended
+    /// under the ones that it had begun: that is counted.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened or is of a newer program.
+    pub fn open(folder: &Path) -> Result<(Self, Vec<Unfinished>), JournalError> {
+        let path = folder.join(FILE_NAME);
+        let db = open_writer(&path)?;
+        let said = said(&path);
+        db.execute("UPDATE jobs SET crashes = crashes + 1, state = 'queued' WHERE state = 'running'", [])
+            .map_err(&said)?;
+        let left = unfinished(&db).map_err(&said)?;
+        let text = |name: &str| db.query_row("SELECT value FROM about WHERE name = ?1", [name], |row| row.get(0));
+        let tag: String = text("tag").map_err(&said)?;
+        let last: Option<u64> = db.query_row("SELECT max(seq) FROM jobs", [], |row| row.get(0)).map_err(&said)?;
+        // Numbers of jobs that were forgotten are not given again.
+        let given: u64 = text("last_seq").ok().and_then(|value: String| value.parse().ok()).unwrap_or(0);
+        let in_all: u64 = db.query_row("SELECT count(*) FROM jobs", [], |row| row.get(0)).map_err(&said)?;
+        let ended = Arc::new(AtomicU64::new(in_all - left.len() as u64));
+        let (sender, receiver) = unbounded();
+        let shared = Arc::new(Checkpoints::default());
+        let threads = |error: std::io::Error| JournalError::Folder {
+            path: folder.to_owned(),
+            message: format!("threads cannot be started: {error}"),
+        };
+        let writer = Writer {
+            path: path.clone(),
+            db,
+            next_seq: last.unwrap_or(0).max(given) + 1,
+            ended: ended.clone(),
+            checkpoints: shared.clone(),
+        };
+        let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let writer = named("tandem-journal").spawn(move || writer.run(&receiver)).map_err(threads)?;
+        let (stop, stopped) = unbounded();
+        let file = path.clone();
+        let checkpointer = named("tandem-checkpoint").spawn(move || checkpoint_now_and_then(&file, &shared, &stopped));
+        let checkpointer = Some((stop, checkpointer.map_err(threads)?));
+        let journal = Self { path: path.clone(), tag, sender: Some(sender), writer: Some(writer), checkpointer, ended };
+        Ok((journal, left))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What tells its jobs from those of other journals.
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// How many jobs in it have ended.
+    pub fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Writes new jobs down, all or none.
+    pub fn accept(&self, jobs: Vec<NewJob>, done: Done<Vec<Accepted>>) {
+        self.send(Op::Accept(jobs, done));
+    }
+
+    /// Notes an attempt of each of these jobs.
+    pub fn begin(&self, seqs: Vec<u64>, at_ms: i64, done: Done<()>) {
+        self.send(Op::Begin(seqs, at_ms, done));
+    }
+
+    /// Notes the ends of jobs.
+    pub fn end(&self, ended: Vec<Ended>, done: Done<()>) {
+        self.send(Op::End(ended, done));
+    }
+
+    /// Notes that jobs have begun and not ended, by no fault of theirs, and are in this state now.
+    pub fn release(&self, seqs: Vec<u64>, state: State, done: Done<()>) {
+        self.send(Op::Release(seqs, state, done));
+    }
+
+    /// Takes a job's end back, so that it is queued again; gives whether it had ended.
+    pub fn reopen(&self, seq: u64, done: Done<bool>) {
+        self.send(Op::Reopen(seq, done));
+    }
+
+    /// Forgets some of the oldest jobs that have ended: those that ended before a time, and as many as there are beyond `keep`. Gives
+    /// where the files of each lie, as they came with it; an empty list where nothing is left to forget.
+    pub fn forget(&self, before_ms: Option<i64>, keep: u64, done: Done<Vec<Option<String>>>) {
+        self.send(Op::Forget { before_ms, keep, done });
+    }
+
+    /// Calls back once everything that was asked for before is on disk.
+    pub fn flush(&self, done: Done<()>) {
+        self.send(Op::Flush(done));
+    }
+
+    fn send(&self, op: Op) {
+        let refused = match &self.sender {
+            Some(sender) => sender.send(op).map_err(|back| back.0),
+            None => Err(op),
+        };
+        if let Err(op) = refused {
+            op.refuse(JournalError::Closed);
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        drop(self.sender.take());
+        if let Some((stop, thread)) = self.checkpointer.take() {
+            drop(stop);
+            let _ = thread.join();
+        }
+        // What was asked for is written first. A callback may hold the last reference: waiting would be for itself.
+        if let Some(thread) = self.writer.take().filter(|thread| thread.thread().id() != std::thread::current().id()) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Op {
+    fn refuse(self, error: JournalError) {
+        let _ = catch(|| match self {
+            Self::Accept(_, done) => done(Err(error)),
+            Self::Begin(_, _, done) | Self::End(_, done) | Self::Release(_, _, done) | Self::Flush(done) => {
+                done(Err(error));
+            }
+            Self::Reopen(_, done) => done(Err(error)),
+            Self::Forget { done, .. } => done(Err(error)),
+        });
+    }
+}
+
+/// What is told about an op once its transaction has ended well.
+type Told = Box<dyn FnOnce() + Send>;
+
+/// When the log was last worked into the file.
+#[derive(Debug, Default)]
+struct Checkpoints {
+    ops: AtomicU64,
+    /// The other thread has done most of it: what is left is little, and the writer can do it while nobody writes.
+    is_nearly_done: AtomicBool,
+}
+
+struct Writer {
+    path: PathBuf,
+    db: Connection,
+    next_seq: u64,
+    ended: Arc<AtomicU64>,
+    checkpoints: Arc<Checkpoints>,
+}
+
+impl Writer {
+    fn run(mut self, receiver: &Receiver<Op>) {
+        while let Ok(first) = receiver.recv() {
+            let mut ops = vec![first];
+            ops.extend(receiver.try_iter().take(SHARED_MAX - 1));
+            self.write(ops);
+        }
+        // The last one tidies up, so that one file is left.
+        let _ = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    }
+
+    /// Writes these in one transaction, or, where that fails, each in its own: so that one that cannot be written takes no other
+    /// along.
+    fn write(&mut self, mut ops: Vec<Op>) {
+        self.checkpoints.ops.fetch_add(ops.len() as u64, Ordering::Relaxed);
+        match self.transact(&mut ops) {
+            Ok(told) => told.into_iter().for_each(|told| _ = catch(told)),
+            Err(error) if ops.len() == 1 => ops.into_iter().for_each(|op| op.refuse(error.clone())),
+            Err(_) => ops.into_iter().for_each(|op| self.write(vec![op])),
+        }
+        if self.checkpoints.is_nearly_done.swap(false, Ordering::AcqRel) {
+            let _ = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        }
+    }
+
+    /// Empties `ops` where all were written.
+    fn transact(&mut self, ops: &mut Vec<Op>) -> Result<Vec<Told>, JournalError> {
+        let next_seq = self.next_seq;
+        let mut ended_more = 0_i64;
+        let path = self.path.clone();
+        let said = said(&path);
+        let transaction = self.db.transaction().map_err(&said)?;
+        let mut results = Vec::with_capacity(ops.len());
+        let mut seq = next_seq;
+        for op in ops.iter() {
+            let result = match op {
+                Op::Accept(jobs, _) => match accept(&transaction, jobs, &mut seq) {
+                    Ok(Some(accepted)) => Written::Accepted(Ok(accepted)),
+                    Ok(None) => Written::Accepted(Err(JournalError::KeyUsed)),
+                    Err(error) => return Err(said(error)),
+                },
+                Op::Begin(seqs, at_ms, _) => {
+                    begin(&transaction, seqs, *at_ms).map(|()| Written::Nothing).map_err(&said)?
+                }
+                Op::End(ended, _) => {
+                    let count = end(&transaction, ended).map_err(&said)?;
+                    ended_more += count as i64;
+                    Written::Nothing
+                }
+                Op::Release(seqs, state, _) => {
+                    release(&transaction, seqs, *state).map(|()| Written::Nothing).map_err(&said)?
+                }
+                Op::Reopen(seq, _) => {
+                    let had_ended = reopen(&transaction, *seq).map_err(&said)?;
+                    ended_more -= i64::from(had_ended);
+                    Written::Reopened(had_ended)
+                }
+                Op::Forget { before_ms, keep, .. } => {
+                    let there = self.ended.load(Ordering::Relaxed).saturating_add_signed(ended_more);
+                    let files = forget(&transaction, *before_ms, there.saturating_sub(*keep), seq).map_err(&said)?;
+                    ended_more -= files.len() as i64;
+                    Written::Forgotten(files)
+                }
+                Op::Flush(_) => Written::Nothing,
+            };
+            results.push(result);
+        }
+        transaction.commit().map_err(&said)?;
+        self.next_seq = seq;
+        // Only this thread writes it.
+        self.ended.store(self.ended.load(Ordering::Relaxed).saturating_add_signed(ended_more), Ordering::Relaxed);
+        Ok(ops.drain(..).zip(results).map(|(op, written)| op.tell(written)).collect())
+    }
+}
+
+/// What came of an op.
+enum Written {
+    Accepted(Result<Vec<Accepted>, JournalError>),
+    Reopened(bool),
+    Forgotten(Vec<Option<String>>),
+    Nothing,
+}
+
+impl Op {
+    fn tell(self, written: Written) -> Told {
+        match (self, written) {
+            (Self::Accept(_, done), Written::Accepted(accepted)) => Box::new(move || done(accepted)),
+            (Self::Reopen(_, done), Written::Reopened(had_ended)) => Box::new(move || done(Ok(had_ended))),
+            (Self::Forget { done, .. }, Written::Forgotten(files)) => Box::new(move || done(Ok(files))),
+            (
+                Self::Begin(_, _, done) | Self::End(_, done) | Self::Release(_, _, done) | Self::Flush(done),
+                Written::Nothing,
+            ) => Box::new(move || done(Ok(()))),
+            (op, _) => Box::new(move || op.refuse(JournalError::Closed)),
+        }
+    }
+}
+
+/// Works the log into the file beside the writer, who would stand still for as long.
+fn checkpoint_now_and_then(path: &Path, checkpoints: &Checkpoints, stopped: &Receiver<()>) {
+    let Ok(db) = open_writer(path) else { return };
+    let mut last = Instant::now();
+    loop {
+        match stopped.recv_timeout(Duration::from_millis(100)) {
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+        let ops = checkpoints.ops.load(Ordering::Relaxed);
+        if ops >= CHECKPOINT_OPS || (ops > 0 && last.elapsed() >= CHECKPOINT_AFTER) {
+            checkpoints.ops.fetch_sub(ops, Ordering::Relaxed);
+            last = Instant::now();
+            if db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).is_ok() {
+                checkpoints.is_nearly_done.store(true, Ordering::Release);
+            }
+        }
+    }
+}
+
+/// A reader of the same file.
+impl Journal {
+    /// Opens the file once more, to read.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn reader(&self) -> Result<super::Reader, JournalError> {
+        Ok(super::Reader::new(self.path.clone(), open_reader(&self.path)?))
+    }
+}

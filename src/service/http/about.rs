@@ -1,0 +1,68 @@
+//! What is known of the service itself: whether it is well, its devices, its model.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::App;
+use super::error::{ApiError, ErrorBody};
+use super::jobs::blocking;
+use crate::device::Device;
+use crate::report::{DeviceReport, devices_json, model_json};
+
+/// Whether the process is there.
+#[utoipa::path(get, path = "/healthz", tag = "service", responses((status = 200, body = String)))]
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Whether jobs are taken in.
+#[utoipa::path(get, path = "/readyz", tag = "service", responses((status = 200, body = String), (status = 503, body = ErrorBody)))]
+pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str, ApiError> {
+    if app.is_draining() { Err(ApiError::draining()) } else { Ok("ready\n") }
+}
+
+/// The devices, as `tandem devices --json` tells of them: a line each.
+#[utoipa::path(get, path = "/v1/devices", tag = "service", responses((status = 200, body = Object)))]
+pub(super) async fn devices(State(app): State<App>) -> Result<Response, ApiError> {
+    let text = blocking(move || {
+        let engine = app.runner().engine();
+        let found = engine.devices().gpus();
+        let aside = engine.set_aside();
+        let rows = engine.with_store(|store| store.model().rows());
+        let report = |device: &dyn Device, unusable: Option<String>| {
+            let info = device.info().clone();
+            let is_own = |row: &&crate::model::Row| {
+                row.device == *info.fingerprint && !row.kernel.is_empty() && row.phase == "compute"
+            };
+            let samples = rows.iter().filter(is_own).map(|row| u64::from(row.samples)).sum();
+            let lost = aside.iter().find(|(id, _)| *id == info.id).map(|(_, why)| format!("set aside: {why}"));
+            DeviceReport { samples, unusable: lost.or(unusable), info }
+        };
+        let mut devices = vec![report(&**engine.devices().cpu(), None)];
+        devices
+            .extend(found.gpus.iter().map(|gpu| report(&*gpu.device, gpu.unusable.map(|why| why.note().to_owned()))));
+        devices_json(&devices, found.diagnosis.as_deref())
+    });
+    Ok(json(text.await?.map_err(|error| not_told(&error))?))
+}
+
+/// What the model has learned, as `tandem model show --json` tells it.
+#[utoipa::path(get, path = "/v1/model", tag = "service", responses((status = 200, body = Object)))]
+pub(super) async fn model(State(app): State<App>) -> Result<Response, ApiError> {
+    let text = blocking(move || {
+        let (rows, memory) =
+            app.runner().engine().with_store(|store| (store.model().rows(), store.model().memory_rows()));
+        model_json("", &rows, &memory)
+    });
+    Ok(json(text.await?.map_err(|error| not_told(&error))?))
+}
+
+fn json(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+fn not_told(error: &serde_json::Error) -> ApiError {
+    tracing::error!(%error, "what is known cannot be written as JSON");
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this cannot be told: see the log")
+}

@@ -1,0 +1,147 @@
+//! What goes wrong with a request: a status, and an object that says what, where, and what to do.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::journal::JournalError;
+use crate::service::intake::Refusal;
+use crate::service::keeper::Unaccepted;
+use crate::service::live::Full;
+
+/// What is wrong with a request.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct Failure {
+    /// What kind of failure it is, for programs.
+    #[schema(example = "bad_input")]
+    pub code: &'static str,
+    /// What is wrong, and what to do.
+    pub message: String,
+    /// The line of the body, from 1, where it is one place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// The byte in that line, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+}
+
+/// An answer that says what is wrong.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct ErrorBody {
+    pub error: Failure,
+}
+
+/// Why a request failed.
+#[derive(Clone, Debug)]
+pub(super) struct ApiError {
+    pub status: StatusCode,
+    pub failure: Failure,
+    retry_after_s: Option<u32>,
+}
+
+impl ApiError {
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        let failure = Failure { code, message: message.into(), line: None, column: None };
+        Self { status, failure, retry_after_s: None }
+    }
+
+    pub fn bad_input(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_input", message)
+    }
+
+    pub fn no_such_job(id: &str) -> Self {
+        let id = crate::job::shorten(id);
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            format!("no job `{id}`: it was never there, or is kept no longer"),
+        )
+    }
+
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", message)
+    }
+
+    pub fn too_large(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+    }
+
+    fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(ErrorBody { error: self.failure })).into_response();
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<JournalError> for ApiError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::KeyUsed => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "key_used", error.to_string()),
+            error if error.is_full() => {
+                tracing::error!(%error, "a job could not be written down");
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", "no room is left on the disk of the service")
+                    .retry_after(10)
+            }
+            JournalError::Closed => Self::draining(),
+            error => {
+                // Which file it was is nobody's business outside.
+                tracing::error!(%error, "the journal cannot be used");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "journal", "the journal cannot be used just now")
+                    .retry_after(5)
+            }
+        }
+    }
+}
+
+impl ApiError {
+    pub fn draining() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "the service is about to end: try again in a moment")
+            .retry_after(5)
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Malformed(misplaced) => {
+                let mut error = Self::bad_input(misplaced.message);
+                (error.failure.line, error.failure.column) = (Some(misplaced.line), Some(misplaced.column));
+                error
+            }
+            Refusal::Forbidden(message) => Self::new(StatusCode::FORBIDDEN, "forbidden", message),
+            Refusal::NeverFits(message) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "memory", message),
+        }
+    }
+}
+
+impl From<Unaccepted> for ApiError {
+    fn from(unaccepted: Unaccepted) -> Self {
+        match unaccepted {
+            Unaccepted::Refused(refusal) => refusal.into(),
+            Unaccepted::Full(full) => {
+                let what = match full {
+                    Full::Jobs => "as many jobs wait as may",
+                    Full::Bytes => "the jobs that wait take as much memory as they may",
+                };
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", format!("{what}: try again in a moment"))
+                    .retry_after(1)
+            }
+            Unaccepted::Draining => Self::draining(),
+            Unaccepted::Journal(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! `/v1/jobs`: one job at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Multipart, Path, Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::App;
+use super::error::{ApiError, ErrorBody};
+use super::multipart::{Parts, read_parts};
+use super::schema::{Acknowledged, JobView};
+use crate::job::parse_duration;
+use crate::journal::{Accepted, IdempotencyKey, State as JobState};
+use crate::service::ids::seq_of;
+use crate::service::keeper::{Cancelled, Keeper, Outcomes, Unaccepted};
+use crate::service::uploads::{Files, Upload};
+
+/// A job that is longer is parsed where waiting is allowed.
+const LONG: usize = 256 << 10;
+
+/// The longest that an answer is waited for.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Takes a job in: an object as a line of a job file has it, or a form of several parts, of which `job` is that object and each
+/// other one a file that the job names as `{"$file":"PART"}`.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs",
+    tag = "jobs",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body makes one job")),
+    request_body(
+        content((Object = "application/json"), (Object = "multipart/form-data")),
+        description = "`kind`, the fields of that kind, and optionally `id`, `device`, `priority`, `timeout`, `retries`, `memory`, `deadline`, `metadata`"
+    ),
+    responses(
+        (status = 202, description = "It is on disk", body = Acknowledged),
+        (status = 400, description = "It is no job: line and column say where", body = ErrorBody),
+        (status = 403, description = "It may not do that here", body = ErrorBody),
+        (status = 413, description = "It can never fit", body = ErrorBody),
+        (status = 422, description = "The key was used with another body", body = ErrorBody),
+        (status = 429, description = "As many wait as may", body = ErrorBody),
+        (status = 503, description = "The service is about to end", body = ErrorBody),
+        (status = 507, description = "No room is left on its disk", body = ErrorBody)
+    )
+)]
+pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
+    let key = key_of(request.headers())?;
+    if is_multipart(request.headers()) {
+        let form = Multipart::from_request(request, &())
+            .await
+            .map_err(|error| ApiError::bad_input(format!("no form of several parts: {error}")))?;
+        let Parts { job, upload, digest } = read_parts(&app, form).await?;
+        return take_in(app, job, Some(upload), key.map(|key| IdempotencyKey { key, digest })).await;
+    }
+    let body = body_of(request.into_body(), app.options.max_body_bytes).await?;
+    let key = key.map(|key| IdempotencyKey { key, digest: Sha256::digest(&body).into() });
+    let job = text_of(&body)?;
+    take_in(app, job, None, key).await
+}
+
+/// Has a job prepared, written down, and acknowledged.
+async fn take_in(
+    app: App,
+    job: Arc<str>,
+    upload: Option<Upload>,
+    key: Option<IdempotencyKey>,
+) -> Result<Response, ApiError> {
+    let (keeper, may_wait) = (app.clone(), job.len() > LONG || upload.is_some());
+    let accept = move || {
+        let nothing = Files::new();
+        let prepared = keeper.prepare(&job, upload.as_ref().map_or(&nothing, Upload::files));
+        keeper.accept(job, prepared.map_err(Unaccepted::Refused)?, upload, key)
+    };
+    let written = if may_wait { blocking(accept).await? } else { accept() };
+    let written = written.inspect_err(|_| app.count_refusal())?;
+    match written.await.map_err(|_| ApiError::draining())?? {
+        Accepted::New(seq) => Ok(acknowledged(&app, seq, JobState::Queued, false)),
+        Accepted::Known(seq) => {
+            let state = state_of(&app, seq).await?;
+            Ok(acknowledged(&app, seq, state, true))
+        }
+    }
+}
+
+fn acknowledged(app: &Keeper, seq: u64, state: JobState, is_known: bool) -> Response {
+    let id = app.id_of(seq);
+    let location = HeaderValue::try_from(format!("/v1/jobs/{id}"));
+    let body = serde_json::to_string(&Acknowledged { id, state: state.name() }).unwrap_or_default();
+    let mut response = (StatusCode::ACCEPTED, body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Ok(location) = location {
+        headers.insert(header::LOCATION, location);
+    }
+    if is_known {
+        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    response
+}
+
+async fn state_of(app: &App, seq: u64) -> Result<JobState, ApiError> {
+    let keeper = app.clone();
+    let found = blocking(move || keeper.find(seq)).await??;
+    Ok(found.map_or(JobState::Queued, |found| found.entry.state))
+}
+
+/// How long an answer may be waited for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Wait {
+    wait: Option<String>,
+}
+
+impl Wait {
+    fn time(&self) -> Result<Option<Duration>, ApiError> {
+        let time = self.wait.as_deref().map(parse_duration).transpose();
+        Ok(time.map_err(|message| ApiError::bad_input(format!("wait: {message}")))?.map(|time| time.min(WAIT_MAX)))
+    }
+}
+
+/// What is known of a job. With `wait=10s`, once it has ended, or after so long.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{id}",
+    tag = "jobs",
+    params(("id" = String, Path), ("wait" = Option<String>, Query, description = "As in `10s`; a minute at most")),
+    responses((status = 200, body = JobView), (status = 404, body = ErrorBody), (status = 400, body = ErrorBody))
+)]
+pub(super) async fn get(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(wait): Query<Wait>,
+) -> Result<Response, ApiError> {
+    let seq = seq_of(app.tag(), &id).ok_or_else(|| ApiError::no_such_job(&id))?;
+    if let Some(time) = wait.time()?
+        && let Some(ended) = app.ended(seq)
+    {
+        // Whether it has ended or the time is over, what is known then is the answer.
+        let _ = tokio::time::timeout(time, ended).await;
+    }
+    let found = match app.find_live(seq) {
+        Some(found) => Some(found),
+        None => {
+            let keeper = app.clone();
+            blocking(move || keeper.find(seq)).await??
+        }
+    };
+    let found = found.ok_or_else(|| ApiError::no_such_job(&id))?;
+    Ok(axum::Json(JobView::whole(app.tag(), found)).into_response())
+}
+
+/// The result of a job, as its kind writes it.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{id}/result",
+    tag = "jobs",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, description = "The `result` alone: the same bytes on every device", body = Object),
+        (status = 404, body = ErrorBody),
+        (status = 409, description = "It has none, or none yet", body = ErrorBody)
+    )
+)]
+pub(super) async fn result(State(app): State<App>, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let seq = seq_of(app.tag(), &id).ok_or_else(|| ApiError::no_such_job(&id))?;
+    let keeper = app.clone();
+    let result = blocking(move || -> Result<Option<Result<String, JobState>>, ApiError> {
+        let Some(found) = keeper.find(seq)? else { return Ok(None) };
+        let outcome = found.outcome.unwrap_or_default();
+        let parts: Outcomes<'_> = serde_json::from_str(&outcome).unwrap_or_default();
+        Ok(Some(parts.result.map(|result| result.get().to_owned()).ok_or(found.entry.state)))
+    });
+    match result.await?? {
+        None => Err(ApiError::no_such_job(&id)),
+        Some(Ok(result)) => Ok(([(header::CONTENT_TYPE, "application/json")], result).into_response()),
+        Some(Err(state)) => {
+            Err(ApiError::conflict(format!("the job is {state}: only one that has succeeded has a result")))
+        }
+    }
+}
+
+/// Cancels a job.
+#[utoipa::path(
+    delete,
+    path = "/v1/jobs/{id}",
+    tag = "jobs",
+    params(("id" = String, Path)),
+    responses(
+        (status = 202, description = "It ends as cancelled", body = Acknowledged),
+        (status = 404, body = ErrorBody),
+        (status = 409, description = "It has ended otherwise", body = ErrorBody)
+    )
+)]
+pub(super) async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let seq = seq_of(app.tag(), &id).ok_or_else(|| ApiError::no_such_job(&id))?;
+    match app.cancel(seq) {
+        Cancelled::Yes => Ok(acknowledged(&app, seq, JobState::Cancelled, false)),
+        Cancelled::TooLate => Err(ApiError::conflict("the job is ending already")),
+        Cancelled::Unknown => {
+            let keeper = app.clone();
+            let found = blocking(move || keeper.find(seq)).await??.ok_or_else(|| ApiError::no_such_job(&id))?;
+            Err(ApiError::conflict(format!("the job has ended: it is {}", found.entry.state)))
+        }
+    }
+}
+
+/// Runs a job again that has ended without success.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{id}/retry",
+    tag = "jobs",
+    params(("id" = String, Path)),
+    responses(
+        (status = 202, body = Acknowledged),
+        (status = 404, body = ErrorBody),
+        (status = 409, description = "It has not ended, or has succeeded", body = ErrorBody)
+    )
+)]
+pub(super) async fn retry(State(app): State<App>, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let seq = seq_of(app.tag(), &id).ok_or_else(|| ApiError::no_such_job(&id))?;
+    let keeper = app.clone();
+    match blocking(move || keeper.retry(seq)).await?? {
+        None => Err(ApiError::no_such_job(&id)),
+        Some(true) => Ok(acknowledged(&app, seq, JobState::Queued, false)),
+        Some(false) => Err(ApiError::conflict("only a job that has ended without success can be tried again")),
+    }
+}
+
+/// Runs what has to wait for disks where that holds nobody up.
+pub(super) async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(run).await.map_err(|error| {
+        tracing::error!(%error, "a request could not be answered");
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request could not be answered: see the log")
+    })
+}
+
+/// The whole body, where it is not too long.
+pub(super) async fn body_of(body: Body, max: usize) -> Result<Bytes, ApiError> {
+    axum::body::to_bytes(body, max).await.map_err(|error| {
+        // The limit is the one error that comes from here; others are the client's way of going.
+        let limit = std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("limit"));
+        if limit {
+            ApiError::too_large(format!(
+                "the body is longer than {max} bytes: send long data as a file, or as a dataset"
+            ))
+        } else {
+            ApiError::bad_input("the body ends early")
+        }
+    })
+}
+
+pub(super) fn text_of(body: &[u8]) -> Result<Arc<str>, ApiError> {
+    let text = std::str::from_utf8(body).map_err(|error| {
+        ApiError::bad_input(format!("the job is not UTF-8: byte {} is wrong", error.valid_up_to() + 1))
+    })?;
+    Ok(text.into())
+}
+
+fn is_multipart(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data")
+}
+
+fn key_of(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= 255);
+    let wrong = || ApiError::bad_input("Idempotency-Key: give up to 255 printable characters");
+    key.map(|key| Some(key.to_owned())).ok_or_else(wrong)
+}

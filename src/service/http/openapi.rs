@@ -1,0 +1,60 @@
+//! The description of the API, made from the code, and a page to browse it.
+
+use axum::Json;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use utoipa::OpenApi;
+
+use super::{about, batches, error, events, jobs, listing, metrics, schema};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "tandem",
+        description = "Numeric jobs on CPU and GPU together: the same bytes on every device, and every placement explained."
+    ),
+    paths(
+        jobs::post,
+        jobs::get,
+        jobs::result,
+        jobs::cancel,
+        jobs::retry,
+        listing::list,
+        batches::post,
+        events::all,
+        events::of_job,
+        about::devices,
+        about::model,
+        about::healthz,
+        about::readyz,
+        metrics::metrics
+    ),
+    components(schemas(
+        schema::Acknowledged,
+        schema::JobView,
+        schema::JobList,
+        schema::StateName,
+        error::ErrorBody,
+        error::Failure
+    )),
+    tags(
+        (name = "jobs", description = "What is asked for, and what came of it"),
+        (name = "events", description = "What happens, as it happens"),
+        (name = "service", description = "How the service is")
+    )
+)]
+struct Description;
+
+/// The description, OpenAPI 3.1.
+pub(super) fn description() -> utoipa::openapi::OpenApi {
+    Description::openapi()
+}
+
+pub(super) async fn json() -> Json<utoipa::openapi::OpenApi> {
+    Json(description())
+}
+
+/// A page that reads the description and shows it; it needs nothing else.
+pub(super) async fn page() -> Response {
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], include_str!("docs.html")).into_response()
+}

@@ -1,0 +1,53 @@
+//! Which path leads where.
+
+use std::time::Duration;
+
+use axum::extract::DefaultBodyLimit;
+use axum::http::{StatusCode, Uri};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use tower_http::timeout::RequestBodyTimeoutLayer;
+
+use super::error::ApiError;
+use super::{App, about, access, batches, events, jobs, listing, metrics, openapi, page};
+
+/// A client that sends nothing for so long is gone.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// All routes, behind who may come in.
+pub(super) fn router(app: App) -> Router {
+    Router::new()
+        .route("/", get(page::page))
+        .route("/docs", get(openapi::page))
+        .route("/openapi.json", get(openapi::json))
+        .route("/healthz", get(about::healthz))
+        .route("/readyz", get(about::readyz))
+        .route("/metrics", get(metrics::metrics))
+        .route("/v1/devices", get(about::devices))
+        .route("/v1/model", get(about::model))
+        .route("/v1/events", get(events::all))
+        .route("/v1/batches", post(batches::post))
+        .route("/v1/jobs", get(listing::list).post(jobs::post))
+        .route("/v1/jobs/{id}", get(jobs::get).delete(jobs::cancel))
+        .route("/v1/jobs/{id}/result", get(jobs::result))
+        .route("/v1/jobs/{id}/retry", post(jobs::retry))
+        .route("/v1/jobs/{id}/events", get(events::of_job))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(other_method)
+        .layer(middleware::from_fn_with_state(app.clone(), access::check))
+        // Each route has its own bound.
+        .layer(DefaultBodyLimit::disable())
+        .layer(RequestBodyTimeoutLayer::new(SILENCE))
+        .with_state(app)
+}
+
+async fn nowhere(uri: Uri) -> impl IntoResponse {
+    let path = crate::job::shorten(uri.path()).into_owned();
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("nothing is at `{path}`: /docs tells what there is"))
+}
+
+async fn other_method() -> impl IntoResponse {
+    let message = "this path takes another method: /docs tells which";
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+}

@@ -1,0 +1,163 @@
+//! The objects of the API.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::journal::{Entry, State};
+use crate::service::ids::job_id;
+use crate::service::keeper::{Found, Outcomes};
+
+/// A result that is longer is not repeated in what is said of its job.
+const RESULT_HERE_MAX: usize = 1 << 20;
+
+/// A job that was taken in.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(super) struct Acknowledged {
+    /// Its name from now on.
+    #[schema(example = "kqtz-17")]
+    pub id: String,
+    /// How far it has come.
+    #[schema(value_type = StateName)]
+    pub state: &'static str,
+}
+
+/// How far a job has come.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it is how the API's description lists what `State` is called")]
+pub(super) enum StateName {
+    Queued,
+    Running,
+    RetryWait,
+    Succeeded,
+    Failed,
+    Cancelled,
+    Expired,
+    Dead,
+}
+
+/// A job. Times are milliseconds since 1970.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct JobView {
+    #[schema(example = "kqtz-17")]
+    pub id: String,
+    /// The `id` that its sender gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    pub kind: String,
+    #[schema(value_type = StateName)]
+    pub state: &'static str,
+    /// How often it was begun.
+    pub attempts: u32,
+    pub priority: i32,
+    pub accepted_ms: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_ms: Option<i64>,
+    /// By when it has to have ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<i64>,
+    /// What kind of failure it ended with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// What came with it, as it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<Box<RawValue>>,
+    /// Where it ran: `cpu`, `gpu:0`, `split`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub device: Option<Box<RawValue>>,
+    /// Where its time went.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub timings_ms: Option<Box<RawValue>>,
+    /// Why it ran there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub plan: Option<Box<RawValue>>,
+    /// Its result, unless that is long: then `result_bytes` says how long, and `/result` has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub result: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result_bytes: Option<usize>,
+    /// What went wrong: `cause`, `message`, and more that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub error: Option<Box<RawValue>>,
+}
+
+/// Some jobs, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct JobList {
+    pub jobs: Vec<JobView>,
+    /// Give this as `after` for those that come next; left out where there are no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl JobView {
+    /// What is known of a job without its outcome.
+    pub fn brief(tag: &str, entry: Entry) -> Self {
+        Self {
+            id: job_id(tag, entry.seq),
+            label: entry.label,
+            kind: entry.kind,
+            state: entry.state.name(),
+            attempts: entry.attempts,
+            priority: entry.priority,
+            accepted_ms: entry.accepted_ms,
+            started_ms: entry.started_ms,
+            ended_ms: entry.ended_ms,
+            deadline_ms: entry.deadline_ms,
+            cause: entry.cause,
+            metadata: None,
+            device: None,
+            timings_ms: None,
+            plan: None,
+            result: None,
+            result_bytes: None,
+            error: None,
+        }
+    }
+
+    /// All that is known of a job.
+    pub fn whole(tag: &str, found: Found) -> Self {
+        let Found { entry, request, outcome } = found;
+        let mut view = Self::brief(tag, entry);
+        view.metadata = metadata_of(&request);
+        let Some(outcome) = outcome else { return view };
+        // It is of this program's own making.
+        let parts: Outcomes<'_> = serde_json::from_str(&outcome).unwrap_or_default();
+        let own = |part: Option<&RawValue>| part.map(ToOwned::to_owned);
+        (view.device, view.timings_ms, view.plan) = (own(parts.device), own(parts.timings_ms), own(parts.plan));
+        view.error = own(parts.error);
+        match parts.result {
+            Some(result) if result.get().len() > RESULT_HERE_MAX => view.result_bytes = Some(result.get().len()),
+            result => view.result = own(result),
+        }
+        view
+    }
+}
+
+/// The name of a state that clients wrote.
+pub(super) fn state_named(name: &str) -> Result<State, String> {
+    State::of_name(name).ok_or_else(|| {
+        let known: Vec<&str> = State::ALL.iter().map(|state| state.name()).collect();
+        format!("unknown state `{}`: one of {}", crate::job::shorten(name), known.join(", "))
+    })
+}
+
+fn metadata_of(request: &str) -> Option<Box<RawValue>> {
+    #[derive(serde::Deserialize)]
+    struct Metadata {
+        metadata: Option<Box<RawValue>>,
+    }
+    if !request.contains("metadata") {
+        return None;
+    }
+    serde_json::from_str::<Metadata>(request).ok()?.metadata
+}

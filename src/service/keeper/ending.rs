@@ -1,0 +1,252 @@
+//! How jobs end: what the engine gives back, what is cancelled, and what is written down of it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::engine::{Outcome, OutcomeSink, RanOn, Timings};
+use crate::job::{Cause, JobError};
+use crate::journal::{Ended, JournalError, State};
+use crate::report::{Detail, write_outcome};
+use crate::service::clock::wall_ms;
+use crate::service::events::Event;
+use crate::service::keeper::Keeper;
+use crate::service::live::{AfterFailure, Early};
+use crate::service::uploads;
+
+/// What came of the wish to cancel a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::service) enum Cancelled {
+    /// It ends as cancelled, now or as soon as the engine has seen to it.
+    Yes,
+    /// It has ended otherwise, or ends by another wish.
+    TooLate,
+    /// There is none.
+    Unknown,
+}
+
+/// The keeper as the engine knows it.
+impl OutcomeSink for Keeper {
+    fn accept(&self, outcomes: Vec<Outcome>) {
+        // Whoever runs its jobs holds it.
+        if let Some(keeper) = self.me.upgrade() {
+            keeper.take(outcomes);
+        }
+    }
+
+    fn began(&self, index: u64) {
+        let at_ms = wall_ms();
+        if let Some(job) = self.live().get_mut(index) {
+            job.has_begun = true;
+            job.started_ms = Some(at_ms);
+        }
+        self.events.publish(&[Event { seq: index, state: State::Running, at_ms }]);
+    }
+}
+
+impl Keeper {
+    /// Takes what the engine has done.
+    fn take(self: &Arc<Self>, outcomes: Vec<Outcome>) {
+        let (now, now_ms) = (self.now(), wall_ms());
+        let mut ended = Vec::with_capacity(outcomes.len());
+        let (mut retried, mut released) = (Vec::new(), Vec::new());
+        for outcome in outcomes {
+            let seq = outcome.index;
+            let (state, cause) = match &outcome.result {
+                Ok(_) => {
+                    self.live().succeeded(seq);
+                    (State::Succeeded, None)
+                }
+                Err(error) => match self.live().failed(seq, error.cause, now) {
+                    AfterFailure::Ends(state) => (state, Some(error.cause.name())),
+                    AfterFailure::Retried => {
+                        retried.push(seq);
+                        continue;
+                    }
+                    AfterFailure::Released => {
+                        released.push(seq);
+                        continue;
+                    }
+                },
+            };
+            let started_ms = self.live().get(seq).and_then(|job| job.started_ms);
+            let outcome = self.outcome_json(&outcome).into();
+            ended.push(Ended { seq, state, cause, ended_ms: now_ms, started_ms, outcome });
+        }
+        for seq in retried.iter().chain(&released) {
+            self.prepare_again(*seq);
+        }
+        if !retried.is_empty() {
+            let events: Vec<Event> =
+                retried.iter().map(|seq| Event { seq: *seq, state: State::RetryWait, at_ms: now_ms }).collect();
+            self.journal.release(retried, State::RetryWait, Box::new(|_| ()));
+            self.events.publish(&events);
+            self.wake_housekeeper();
+        }
+        if !released.is_empty() {
+            self.journal.release(released, State::Queued, Box::new(|_| ()));
+        }
+        self.write_ends(ended);
+        self.feed();
+    }
+
+    /// What it is run with was used up by the engine.
+    fn prepare_again(&self, seq: u64) {
+        let Some((request, files)) = self.live().get(seq).map(|job| (job.request.clone(), job.files.clone())) else {
+            return;
+        };
+        // It could be prepared before, by the same service.
+        if let Ok(prepared) = self.prepare(&request, &uploads::files_of(files.as_deref()))
+            && let Some(job) = self.live().get_mut(seq)
+        {
+            job.prepared = Some(prepared);
+        }
+    }
+
+    /// Writes ends down, and tells of them once they are; what cannot be written is tried again later.
+    pub(super) fn write_ends(self: &Arc<Self>, ended: Vec<Ended>) {
+        if ended.is_empty() {
+            return;
+        }
+        let keeper = self.clone();
+        let written: Vec<Ended> = ended.clone();
+        self.journal.end(
+            ended,
+            Box::new(move |result| match result {
+                Ok(()) => keeper.ends_written(&written),
+                Err(error) => keeper.not_written(written, &error),
+            }),
+        );
+    }
+
+    fn ends_written(self: &Arc<Self>, ended: &[Ended]) {
+        let mut events = Vec::with_capacity(ended.len());
+        for Ended { seq, state, ended_ms, cause, started_ms, .. } in ended {
+            let removed = self.live().remove(*seq);
+            self.counters.ended[*state as usize].fetch_add(1, Ordering::Relaxed);
+            events.push(Event { seq: *seq, state: *state, at_ms: *ended_ms });
+            let Some(job) = removed else { continue };
+            tracing::info!(
+                id = self.id_of(*seq),
+                kind = job.kind,
+                state = state.name(),
+                cause,
+                attempts = job.attempts,
+                waited_ms = started_ms.map(|started_ms| started_ms - job.accepted_ms),
+                took_ms = started_ms.map(|started_ms| ended_ms - started_ms),
+                "job ended"
+            );
+            // Others can be asked for once more.
+            if *state == State::Succeeded {
+                uploads::remove(&uploads::files_of(job.files.as_deref()));
+            }
+            job.waiting.into_iter().for_each(|waiting| _ = waiting.send(()));
+        }
+        self.events.publish(&events);
+    }
+
+    fn not_written(&self, ended: Vec<Ended>, error: &JournalError) {
+        tracing::error!(%error, jobs = ended.len(), "ends of jobs could not be written down: tried again in a second");
+        self.unsaved.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(ended);
+        self.wake_housekeeper();
+    }
+
+    /// Ends a job early.
+    pub fn cancel(self: &Arc<Self>, seq: u64) -> Cancelled {
+        self.end_early(seq, State::Cancelled)
+    }
+
+    pub(super) fn end_early(self: &Arc<Self>, seq: u64, state: State) -> Cancelled {
+        let (early, kind) = {
+            let mut live = self.live();
+            let Some(kind) = live.get(seq).map(|job| job.kind) else { return Cancelled::Unknown };
+            (live.end_early(seq, state), kind)
+        };
+        match early {
+            None => return Cancelled::TooLate,
+            Some(Early::Asked(flag)) => {
+                flag.cancel();
+                self.runner.engine().cancelled();
+            }
+            Some(Early::Over) => {
+                let error = match state {
+                    State::Expired => JobError::new(Cause::Timeout, "its deadline came before its turn"),
+                    _ => JobError::new(Cause::Cancelled, "cancelled before it began"),
+                };
+                let outcome = failure_json(&self.id_of(seq), seq, kind, &error).into();
+                let (cause, ended_ms) = (Some(error.cause.name()), wall_ms());
+                self.write_ends(vec![Ended { seq, state, cause, ended_ms, started_ms: None, outcome }]);
+            }
+        }
+        Cancelled::Yes
+    }
+
+    /// The outcome as it is kept; paths of this service's own folders are nobody's business.
+    fn outcome_json(&self, outcome: &Outcome) -> String {
+        let mut bytes = Vec::with_capacity(512);
+        let text = match write_outcome(&mut bytes, outcome, Detail::FULL) {
+            Ok(()) => String::from_utf8_lossy(&bytes).trim_end().to_owned(),
+            Err(error) => {
+                let error = JobError::io("its result cannot be read back", &error);
+                failure_json(&outcome.id, outcome.index, outcome.kind, &error)
+            }
+        };
+        let prefix = self.uploads.prefix();
+        match memchr::memmem::find(text.as_bytes(), prefix.as_bytes()) {
+            None => text,
+            Some(_) => without_upload_paths(&text, &prefix),
+        }
+    }
+}
+
+/// The text without the folders of uploads: their files are known by their names.
+fn without_upload_paths(text: &str, prefix: &str) -> String {
+    let mut parts = text.split(prefix);
+    let mut clean = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // After it comes the folder of one job.
+        clean += part.split_once('/').map_or(part, |(_, rest)| rest);
+    }
+    clean
+}
+
+/// The outcome of a job that the engine has not seen.
+pub(super) fn failure_json(id: &str, seq: u64, kind: &str, error: &JobError) -> String {
+    let outcome = Outcome {
+        index: seq,
+        id: id.into(),
+        kind: "",
+        result: Err(error.clone()),
+        ran_on: RanOn::Nowhere,
+        timings: Timings::default(),
+        attempts: 1,
+        plan: None,
+        hash: None,
+    };
+    let mut bytes = Vec::new();
+    // Writing to memory does not fail, and what is written is text.
+    let _ = write_outcome(&mut bytes, &outcome, Detail::FULL);
+    let quoted = serde_json::Value::from(kind).to_string();
+    String::from_utf8_lossy(&bytes).trim_end().replacen("\"kind\":null", &format!("\"kind\":{quoted}"), 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_tell_files_by_their_names_alone() {
+        let text = r#"{"message":"/data/uploads/17-0/a.npy: short, /data/uploads/17-0/b.npy too"}"#;
+        assert_eq!(without_upload_paths(text, "/data/uploads/"), r#"{"message":"a.npy: short, b.npy too"}"#);
+    }
+
+    #[test]
+    fn a_job_that_never_ran_has_an_outcome_like_others() {
+        let error = JobError::new(Cause::Cancelled, "cancelled before it began");
+        let json: serde_json::Value = serde_json::from_str(&failure_json("abcd-7", 7, "my \"kind\"", &error)).unwrap();
+        assert_eq!(
+            (&json["kind"], &json["id"], &json["status"]),
+            (&"my \"kind\"".into(), &"abcd-7".into(), &"failed".into())
+        );
+        assert_eq!(json["error"]["cause"], "cancelled");
+    }
+}

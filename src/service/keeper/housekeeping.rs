@@ -1,0 +1,95 @@
+//! What has its time: tries, deadlines, what is kept no longer, and ends that could not be written down.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use crate::journal::{JournalError, State};
+use crate::service::clock::wall_ms;
+use crate::service::keeper::Keeper;
+use crate::service::uploads::{files_of, remove};
+
+/// What is kept no longer is looked for so often, and what could not be written is tried again.
+const ROUND: Duration = Duration::from_secs(1);
+
+impl Keeper {
+    /// Starts the thread that looks at the clock.
+    pub(super) fn keep_house(self: &Arc<Self>) -> Result<(), JournalError> {
+        let keeper = Arc::downgrade(self);
+        let thread = std::thread::Builder::new().name("tandem-house".to_owned()).spawn(move || keep_house(&keeper));
+        thread.map(drop).map_err(|error| JournalError::Folder {
+            path: self.options.data.clone(),
+            message: format!("threads cannot be started: {error}"),
+        })
+    }
+
+    /// Has the clock looked at now.
+    pub(super) fn wake_housekeeper(&self) {
+        let (wakes, condvar) = &self.wake;
+        *wakes.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        condvar.notify_one();
+    }
+
+    /// Waits until there is something to look at.
+    fn wait_for_work(&self, longest: Duration) {
+        let due = self.live().due().map(|due| due.saturating_sub(self.now()));
+        let wait = due.map_or(longest, |due| due.min(longest)).max(Duration::from_millis(1));
+        let (wakes, condvar) = &self.wake;
+        let wakes = wakes.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = condvar.wait_timeout_while(wakes, wait, |wakes| !*wakes);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
+    }
+
+    fn look_at_the_clock(self: &Arc<Self>) {
+        let now = self.now();
+        let expired = {
+            let mut live = self.live();
+            live.retry_due(now);
+            live.expire_due(now)
+        };
+        for seq in expired {
+            self.end_early(seq, State::Expired);
+        }
+        self.feed();
+    }
+
+    /// Writes what could not be written, and forgets what is kept no longer.
+    fn round(self: &Arc<Self>) {
+        let unsaved = std::mem::take(&mut *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner));
+        self.write_ends(unsaved);
+        let keep = self.options.keep;
+        let before_ms = keep.time.map(|time| wall_ms() - i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+        self.forget(before_ms, keep.jobs);
+    }
+
+    fn forget(self: &Arc<Self>, before_ms: Option<i64>, keep: u64) {
+        let keeper = Arc::downgrade(self);
+        let forgotten = move |forgotten: Result<Vec<Option<String>>, JournalError>| {
+            let forgotten = forgotten.unwrap_or_default();
+            forgotten.iter().flatten().for_each(|files| remove(&files_of(Some(files))));
+            // There is only so much in one go.
+            if !forgotten.is_empty()
+                && let Some(keeper) = keeper.upgrade()
+            {
+                keeper.forget(before_ms, keep);
+            }
+        };
+        self.journal.forget(before_ms, keep, Box::new(forgotten));
+    }
+}
+
+fn keep_house(keeper: &Weak<Keeper>) {
+    let mut last = Instant::now();
+    loop {
+        let Some(keeper) = keeper.upgrade() else { return };
+        if keeper.is_over.load(Ordering::Acquire) {
+            return;
+        }
+        keeper.wait_for_work(ROUND.saturating_sub(last.elapsed()).max(Duration::from_millis(10)));
+        keeper.look_at_the_clock();
+        if last.elapsed() >= ROUND {
+            last = Instant::now();
+            keeper.round();
+        }
+    }
+}

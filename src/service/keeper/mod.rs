@@ -1,0 +1,285 @@
+//! Keeps the jobs: has them written down, gives them to the engine, takes their outcomes, and has those written down too before
+//! anybody hears of them.
+
+mod ending;
+mod housekeeping;
+mod starting;
+mod stopping;
+mod view;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{oneshot, watch};
+
+use crate::engine::CancelFlag;
+use crate::job::{BindContext, JobSpec};
+use crate::journal::{Accepted, DataLock, Ended, IdempotencyKey, Journal, JournalError, NewJob, Reader, State};
+use crate::runner::Runner;
+use crate::service::clock::{after_ms, wall_ms};
+use crate::service::events::{Event, Events};
+use crate::service::ids::job_id;
+use crate::service::intake::{Intake, Prepared, Refusal};
+use crate::service::live::{Full, Given, Job, Live};
+use crate::service::options::ServeOptions;
+use crate::service::uploads::{Files, Upload, Uploads, files_json};
+
+pub(super) use ending::Cancelled;
+pub(super) use view::{Found, Outcomes};
+
+/// What was done since the start, for the metrics.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub accepted: AtomicU64,
+    pub refused: AtomicU64,
+    pub ended: [AtomicU64; State::ALL.len()],
+}
+
+/// Why a job was not taken in.
+#[derive(Debug)]
+pub(super) enum Unaccepted {
+    /// There is something wrong with it.
+    Refused(Refusal),
+    /// As many wait as may.
+    Full(Full),
+    /// The service is about to end.
+    Draining,
+    /// It could not be written down.
+    Journal(JournalError),
+}
+
+/// Keeps the jobs.
+pub(super) struct Keeper {
+    /// Itself, for who outlives a borrow.
+    me: Weak<Self>,
+    runner: Runner,
+    journal: Journal,
+    readers: Mutex<Vec<Reader>>,
+    live: Mutex<Live>,
+    /// The flag that all jobs' flags are under.
+    run: CancelFlag,
+    /// Ends that could not be written down, to be tried again.
+    unsaved: Mutex<Vec<Ended>>,
+    pub events: Events,
+    pub uploads: Uploads,
+    pub intake: Intake,
+    pub counters: Counters,
+    pub options: ServeOptions,
+    /// What jobs are bound with: those of the operator's commands, and others.
+    contexts: [Arc<BindContext>; 2],
+    begun: Instant,
+    /// Wakes the housekeeper.
+    wake: (Mutex<bool>, Condvar),
+    is_over: AtomicBool,
+    /// Whether listeners and connections are to end.
+    stopping: watch::Sender<bool>,
+    _lock: DataLock,
+}
+
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keeper").field("journal", &self.journal).finish_non_exhaustive()
+    }
+}
+
+impl Keeper {
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// By the clock that only goes forward.
+    fn now(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// The name of the job of this number.
+    pub fn id_of(&self, seq: u64) -> String {
+        job_id(self.journal.tag(), seq)
+    }
+
+    /// What tells its jobs from those of other journals.
+    pub fn tag(&self) -> &str {
+        self.journal.tag()
+    }
+
+    /// The runner, for what is known of devices.
+    pub fn runner(&self) -> &Runner {
+        &self.runner
+    }
+
+    /// The journal, for what is known of it.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// How many jobs there are in each state that is not an end, and how many are with the engine.
+    pub fn counts(&self) -> ([(State, usize); 3], usize) {
+        let live = self.live();
+        (live.counts(), live.given())
+    }
+
+    /// Whether no more jobs are taken in.
+    pub fn is_draining(&self) -> bool {
+        self.live().is_draining
+    }
+
+    /// Counts a job that was not taken in.
+    pub fn count_refusal(&self) {
+        self.counters.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Has listeners and connections end.
+    pub fn tell_stopping(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Resolves once they are to.
+    pub async fn stopping(&self) {
+        let mut told = self.stopping.subscribe();
+        // It is there as long as this is.
+        let _ = told.wait_for(|is_stopping| *is_stopping).await;
+    }
+
+    /// Makes a job of a text.
+    pub fn prepare(&self, text: &str, files: &Files) -> Result<Prepared, Refusal> {
+        self.intake.prepare(text, files, &|_| None::<PathBuf>)
+    }
+
+    /// Takes a job in; the answer comes once it is on disk. What is acknowledged is in it, the files too.
+    pub fn accept(
+        self: &Arc<Self>,
+        request: Arc<str>,
+        prepared: Prepared,
+        upload: Option<Upload>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<oneshot::Receiver<Result<Accepted, JournalError>>, Unaccepted> {
+        let files = upload.as_ref().and_then(|upload| files_json(upload.files()));
+        let bytes = request.len();
+        let begins = {
+            let mut live = self.live();
+            if live.is_draining {
+                return Err(Unaccepted::Draining);
+            }
+            live.admit(bytes).map_err(Unaccepted::Full)?
+        };
+        let accepted_ms = wall_ms();
+        let mut job = Job::new(prepared, request.clone(), files.clone(), accepted_ms);
+        job.cancel = self.run.child();
+        let deadline = job.prepared.as_ref().and_then(|prepared| prepared.deadline);
+        job.deadline = deadline.map(|deadline| self.now() + deadline);
+        job.deadline_ms = deadline.map(|deadline| after_ms(accepted_ms, deadline));
+        let new = NewJob {
+            kind: Arc::from(job.kind),
+            label: job.label.clone(),
+            priority: job.priority,
+            request,
+            files,
+            accepted_ms,
+            deadline_ms: job.deadline_ms,
+            begins,
+            key,
+        };
+        let (told, answer) = oneshot::channel();
+        let keeper = self.clone();
+        self.journal.accept(
+            vec![new],
+            Box::new(move |accepted| {
+                let accepted = accepted.map(|accepted| accepted[0]);
+                match accepted {
+                    Ok(Accepted::New(seq)) => {
+                        if let Some(upload) = upload {
+                            upload.keep();
+                        }
+                        keeper.written_down(seq, job, begins);
+                    }
+                    Ok(Accepted::Known(_)) | Err(_) => keeper.live().dismiss(bytes),
+                }
+                let _ = told.send(accepted);
+            }),
+        );
+        Ok(answer)
+    }
+
+    fn written_down(self: &Arc<Self>, seq: u64, job: Job, begins: bool) {
+        let (at_ms, has_deadline) = (job.accepted_ms, job.deadline.is_some());
+        let given = self.live().insert(seq, job, begins);
+        self.counters.accepted.fetch_add(1, Ordering::Relaxed);
+        self.events.publish(&[Event { seq, state: State::Queued, at_ms }]);
+        match given {
+            Some(given) => self.submit(given),
+            None => self.feed(),
+        }
+        if has_deadline {
+            self.wake_housekeeper();
+        }
+    }
+
+    /// Gives the engine what it has room for, once that is written down.
+    fn feed(self: &Arc<Self>) {
+        let now_ms = wall_ms();
+        let given = self.live().take_turns(self.now(), now_ms);
+        if given.is_empty() {
+            return;
+        }
+        let keeper = self.clone();
+        let seqs = given.iter().map(|given| given.seq).collect();
+        // Where an attempt cannot be written down, the disk is full: running it is all the same better than not.
+        self.journal.begin(seqs, now_ms, Box::new(move |_| given.into_iter().for_each(|given| keeper.submit(given))));
+    }
+
+    fn submit(self: &Arc<Self>, given: Given) {
+        let Given { seq, prepared, cancel } = given;
+        let context = &self.contexts[usize::from(!prepared.is_command)];
+        let mut terms = prepared.terms;
+        terms.retries = None;
+        let spec = JobSpec {
+            index: seq,
+            id: self.id_of(seq).into(),
+            kind: prepared.kind,
+            device: prepared.device,
+            terms,
+            content: None,
+            params: prepared.params,
+        };
+        self.runner.engine().submit(spec, context.clone(), cancel, self.clone());
+    }
+
+    /// A flag for one more job.
+    fn run_flag(&self) -> CancelFlag {
+        self.run.child()
+    }
+
+    /// A job that had ended is queued again.
+    fn take_back(self: &Arc<Self>, seq: u64, job: Job) {
+        self.live().restore(seq, job, false);
+        self.events.publish(&[Event { seq, state: State::Queued, at_ms: wall_ms() }]);
+        self.feed();
+    }
+
+    /// Lends a connection to read by. It blocks: not for threads that must not wait.
+    pub fn read<T>(&self, ask: impl FnOnce(&Reader) -> Result<T, JournalError>) -> Result<T, JournalError> {
+        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let reader = match idle {
+            Some(reader) => reader,
+            None => self.journal.reader()?,
+        };
+        let answer = ask(&reader);
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < 8 {
+            readers.push(reader);
+        }
+        answer
+    }
+
+    /// Resolves once the job has ended; at once where it has, or is not there.
+    pub fn ended(&self, seq: u64) -> Option<oneshot::Receiver<()>> {
+        let mut live = self.live();
+        let job = live.get_mut(seq)?;
+        let (tell, told) = oneshot::channel();
+        job.waiting.retain(|other| !other.is_closed());
+        job.waiting.push(tell);
+        Some(told)
+    }
+}

@@ -1,0 +1,139 @@
+//! How it begins: with what an earlier process left.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use crate::engine::CancelFlag;
+use crate::job::{BindContext, Cause, JobError};
+use crate::journal::{DataLock, Ended, Journal, State, Unfinished};
+use crate::runner::Runner;
+use crate::service::clock::{until, wall_ms};
+use crate::service::events::Events;
+use crate::service::intake::{Intake, Refusal};
+use crate::service::keeper::ending::failure_json;
+use crate::service::keeper::{Counters, Keeper};
+use crate::service::live::{Job, Live};
+use crate::service::options::ServeOptions;
+use crate::service::quarantine::CRASHES_MAX;
+use crate::service::uploads::{Uploads, files_of};
+
+impl Keeper {
+    /// Opens the journal and goes on with what is in it.
+    ///
+    /// # Errors
+    /// Where the folder cannot be used.
+    pub fn start(
+        runner: Runner,
+        intake: Intake,
+        options: ServeOptions,
+    ) -> Result<Arc<Self>, crate::journal::JournalError> {
+        let lock = DataLock::take(&options.data)?;
+        let (journal, left) = Journal::open(&options.data)?;
+        let now_ms = wall_ms();
+        let reader = journal.reader()?;
+        let known: Vec<_> = reader.files()?.iter().map(|json| files_of(Some(json))).collect();
+        let folder = |error: std::io::Error| crate::journal::JournalError::Folder {
+            path: options.data.clone(),
+            message: error.to_string(),
+        };
+        let uploads = Uploads::open(&options.data, now_ms, known.into_iter()).map_err(folder)?;
+        let outputs = options.data.join("outputs");
+        std::fs::create_dir_all(&outputs).map_err(folder)?;
+        let (commands_dir, jobs_dir) = intake.folders();
+        let threads = runner.context().threads;
+        let context = |base_dir: PathBuf| {
+            let outputs_dir = Some(outputs.clone());
+            Arc::new(BindContext { threads, outputs_dir, ..BindContext::in_folder(base_dir) })
+        };
+        let keeper = Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            contexts: [context(commands_dir), context(jobs_dir)],
+            live: Mutex::new(Live::new(options.queue)),
+            readers: Mutex::new(vec![reader]),
+            run: CancelFlag::default(),
+            unsaved: Mutex::default(),
+            events: Events::beginning_at(u64::try_from(now_ms).unwrap_or(0) * 1000),
+            uploads,
+            counters: Counters::default(),
+            begun: Instant::now(),
+            wake: (Mutex::new(false), Condvar::new()),
+            is_over: AtomicBool::new(false),
+            stopping: watch::Sender::new(false),
+            runner,
+            journal,
+            intake,
+            options,
+            _lock: lock,
+        });
+        keeper.restore(left, now_ms);
+        keeper.keep_house()?;
+        keeper.feed();
+        Ok(keeper)
+    }
+
+    /// Takes up what had not ended.
+    fn restore(self: &Arc<Self>, left: Vec<Unfinished>, now_ms: i64) {
+        let mut suspects = BTreeMap::new();
+        let mut over = Vec::new();
+        for unfinished in left {
+            let seq = unfinished.entry.seq;
+            match self.job_of(&unfinished, now_ms) {
+                Ok(job) => {
+                    if unfinished.crashes > 0 {
+                        suspects.insert(seq, unfinished.crashes);
+                    }
+                    self.live().restore(seq, job, unfinished.crashes > 0);
+                }
+                Err((state, error)) => {
+                    let outcome = failure_json(&self.id_of(seq), seq, &unfinished.entry.kind, &error);
+                    over.push(Ended {
+                        seq,
+                        state,
+                        cause: Some(error.cause.name()),
+                        ended_ms: now_ms,
+                        started_ms: None,
+                        outcome: outcome.into(),
+                    });
+                }
+            }
+        }
+        if !suspects.is_empty() {
+            tracing::warn!(
+                jobs = suspects.len(),
+                "the process ended under these jobs: they are begun again, first, and apart"
+            );
+        }
+        self.live().set_suspects(suspects);
+        self.write_ends(over);
+    }
+
+    /// A job as it was written down; or how it has ended meanwhile.
+    fn job_of(&self, unfinished: &Unfinished, now_ms: i64) -> Result<Job, (State, JobError)> {
+        let Unfinished { entry, crashes, request, files } = unfinished;
+        if *crashes >= CRASHES_MAX {
+            let message =
+                format!("the process has ended under this job {crashes} times: it is not tried again by itself");
+            return Err((State::Dead, JobError::new(Cause::Panic, message)));
+        }
+        let prepared = self.prepare(request, &files_of(files.as_deref())).map_err(|refusal| {
+            let message = match refusal {
+                Refusal::Malformed(misplaced) => misplaced.message,
+                Refusal::Forbidden(message) | Refusal::NeverFits(message) => message,
+            };
+            let message = format!("the service was started anew, and takes this job no more: {message}");
+            (State::Failed, JobError::bad_input(message))
+        })?;
+        let mut job = Job::new(prepared, request.clone(), files.clone(), entry.accepted_ms);
+        job.cancel = self.run.child();
+        job.attempts = entry.attempts;
+        job.started_ms = entry.started_ms;
+        job.deadline_ms = entry.deadline_ms;
+        job.deadline = entry.deadline_ms.map(|deadline_ms| self.now() + until(now_ms, deadline_ms));
+        Ok(job)
+    }
+}

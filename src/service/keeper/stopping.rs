@@ -1,0 +1,51 @@
+//! How it ends: what runs may go on for a while, what waits stays on disk, and what has not ended runs at the next start.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::service::keeper::Keeper;
+
+/// So long what was cancelled may take over it.
+const RELEASE: Duration = Duration::from_secs(10);
+
+/// How an end went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::service) struct Stopped {
+    /// Jobs that stay, to be run at the next start.
+    pub left: usize,
+}
+
+impl Keeper {
+    /// Takes nothing more in, and gives nothing more to the engine.
+    pub fn begin_draining(&self) {
+        self.live().is_draining = true;
+        // What the engine has not begun goes back to the queue.
+        self.run.drain();
+        self.runner.engine().cancelled();
+    }
+
+    /// Waits for what runs, so long at most, and has the rest end; returns when all is written down. It blocks.
+    pub fn stop(self: &Arc<Self>, drain: Duration, is_urgent: &dyn Fn() -> bool) -> Stopped {
+        self.begin_draining();
+        let wait_for = |time: Duration, is_urgent: &dyn Fn() -> bool| {
+            let until = Instant::now() + time;
+            while self.live().given() > 0 && Instant::now() < until && !is_urgent() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        wait_for(drain, is_urgent);
+        self.live().is_releasing = true;
+        if self.live().given() > 0 {
+            self.run.cancel();
+            self.runner.engine().cancelled();
+            wait_for(RELEASE, &|| false);
+        }
+        self.is_over.store(true, Ordering::Release);
+        self.wake_housekeeper();
+        let (told, written) = std::sync::mpsc::channel();
+        self.journal.flush(Box::new(move |_| _ = told.send(())));
+        let _ = written.recv_timeout(RELEASE);
+        Stopped { left: self.live().len() }
+    }
+}

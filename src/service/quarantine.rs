@@ -1,0 +1,113 @@
+//! The jobs that the process ended under, when it starts again: one of them may be why. Pure.
+//!
+//! Those are begun in groups, one group after the other, and those under which it has ended twice one by one with nothing
+//! beside, before all others: so that in the end the one to blame has been alone, and the others have got through.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+/// A job is dead once the process has ended under it so often.
+pub(super) const CRASHES_MAX: u32 = 3;
+
+/// So many jobs are suspected together.
+const GROUP: usize = 64;
+
+/// So long others wait for one that has to be alone, or the next group for the one before.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+struct Stage {
+    jobs: Vec<u64>,
+    is_alone: bool,
+}
+
+/// Suspected jobs, as they are begun.
+#[derive(Debug, Default)]
+pub(super) struct Quarantine {
+    stages: VecDeque<Stage>,
+    under_way: HashSet<u64>,
+    is_alone: bool,
+    since: Duration,
+}
+
+/// What may be begun now.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Permitted {
+    /// These suspects, and `others` too where that is set.
+    Suspects { jobs: Vec<u64>, others: bool },
+    /// Nothing: one runs alone.
+    Nobody,
+    /// Whatever is not suspected.
+    Others,
+}
+
+impl Quarantine {
+    /// One for these jobs, each with how often the process has ended under it, once at least.
+    pub fn new(suspects: impl IntoIterator<Item = (u64, u32)>) -> Self {
+        let (alone, together): (Vec<_>, Vec<_>) = suspects.into_iter().partition(|(_, crashes)| *crashes > 1);
+        let together: Vec<u64> = together.into_iter().map(|(seq, _)| seq).collect();
+        let mut stages: VecDeque<Stage> =
+            alone.into_iter().map(|(seq, _)| Stage { jobs: vec![seq], is_alone: true }).collect();
+        stages.extend(together.chunks(GROUP).map(|jobs| Stage { jobs: jobs.to_vec(), is_alone: false }));
+        Self { stages, ..Self::default() }
+    }
+
+    /// What may be begun.
+    pub fn next(&mut self, now: Duration) -> Permitted {
+        let is_patient = !self.under_way.is_empty() && now.saturating_sub(self.since) < PATIENCE;
+        if is_patient {
+            return if self.is_alone { Permitted::Nobody } else { Permitted::Others };
+        }
+        self.under_way.clear();
+        let Some(Stage { jobs, is_alone }) = self.stages.pop_front() else { return Permitted::Others };
+        self.under_way = jobs.iter().copied().collect();
+        (self.is_alone, self.since) = (is_alone, now);
+        Permitted::Suspects { jobs, others: !is_alone }
+    }
+
+    /// A job has ended, or is not to be begun any more.
+    pub fn ended(&mut self, seq: u64) {
+        self.under_way.remove(&seq);
+        for stage in &mut self.stages {
+            stage.jobs.retain(|job| *job != seq);
+        }
+        self.stages.retain(|stage| !stage.jobs.is_empty());
+    }
+
+    /// When it has to be asked again though nothing has ended; `None` where nobody waits.
+    pub fn due(&self) -> Option<Duration> {
+        let waits = !self.under_way.is_empty() && (self.is_alone || !self.stages.is_empty());
+        waits.then_some(self.since + PATIENCE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn who_was_there_twice_runs_alone_and_first_the_others_in_groups() {
+        let mut quarantine = Quarantine::new((0..100).map(|seq| (seq, if seq == 50 { 2 } else { 1 })));
+        assert_eq!(quarantine.next(NOW), Permitted::Suspects { jobs: vec![50], others: false });
+        assert_eq!(quarantine.next(NOW), Permitted::Nobody);
+        quarantine.ended(50);
+        let first: Vec<u64> = (0..65).filter(|seq| *seq != 50).collect();
+        assert_eq!(quarantine.next(NOW), Permitted::Suspects { jobs: first.clone(), others: true });
+        assert_eq!(quarantine.next(NOW), Permitted::Others);
+        first.iter().for_each(|seq| quarantine.ended(*seq));
+        quarantine.ended(99);
+        assert_eq!(quarantine.next(NOW), Permitted::Suspects { jobs: (65..99).collect(), others: true });
+        assert_eq!((quarantine.next(NOW), quarantine.due()), (Permitted::Others, None));
+    }
+
+    #[test]
+    fn one_that_takes_long_holds_the_others_up_for_a_minute() {
+        let mut quarantine = Quarantine::new([(7, 2)]);
+        assert!(matches!(quarantine.next(NOW), Permitted::Suspects { .. }));
+        assert_eq!(quarantine.due(), Some(NOW + PATIENCE));
+        assert_eq!(quarantine.next(NOW + PATIENCE - Duration::from_millis(1)), Permitted::Nobody);
+        assert_eq!(quarantine.next(NOW + PATIENCE), Permitted::Others);
+    }
+}
