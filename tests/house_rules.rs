@@ -53,6 +53,12 @@ fn only_the_gpu_device_names_wgpu() {
 }
 
 #[test]
+fn only_the_journal_names_its_database_and_only_the_front_of_the_service_knows_http() {
+    nobody(&offences("src", &["rusqlite"], &["src/journal/"]));
+    nobody(&offences("src", &["axum", "hyper", "tower"], &["src/service/http/"]));
+}
+
+#[test]
 fn only_the_command_line_prints() {
     nobody(&offences("src", &["println!", "eprintln!", "print!(", "stdout()", "stderr()"], &["src/cli/"]));
 }
@@ -74,6 +80,9 @@ fn what_decides_and_what_renders_sees_no_clock_file_or_environment() {
     nobody(&offences("src/engine/dispatch", &impure, &[]));
     nobody(&offences("src/report", &impure, &[]));
     nobody(&offences("src/timeline", &impure, &[]));
+    for file in ["live", "quarantine", "ids"] {
+        nobody(&offences("src/service", &impure, &[]).into_iter().filter(|line| line.contains(&format!("/{file}.rs:"))).collect::<Vec<_>>());
+    }
     nobody(&offences("src/model", &impure, &["src/model/store.rs"]));
 }
 

@@ -22,6 +22,14 @@ pub fn memory_use() -> Option<(u64, u64)> {
     Some((all.saturating_sub(free_memory_bytes()?), all))
 }
 
+/// How much memory this process holds, in bytes, where the system tells.
+#[cfg(feature = "service")]
+pub fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let value = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
+}
+
 /// The limit of a group; `None` where it sets none.
 fn limit_of_group(folder: &Path) -> Option<u64> {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();

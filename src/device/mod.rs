@@ -11,6 +11,8 @@ mod traits;
 
 pub use cpu::CpuDevice;
 pub use load::busy_cpus;
+#[cfg(feature = "service")]
+pub use memory::resident_bytes;
 pub use memory::{free_memory_bytes, memory_use};
 pub use null::{NullDevice, NullFault, NullSpec};
 pub use traits::{ChunkDone, Device, DeviceError, DeviceId, DeviceInfo, DeviceKind, Phases};

@@ -78,3 +78,6 @@ impl JournalError {
         matches!(self, Self::Database { is_full: true, .. })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,11 +57,6 @@ impl Intake {
         (self.commands.folder().to_owned(), self.allowed.base_dir().map(PathBuf::from).unwrap_or_default())
     }
 
-    /// The names of all kinds.
-    pub fn kind_names(&self) -> impl Iterator<Item = &'static str> {
-        self.kinds.iter().map(|kind| kind.name)
-    }
-
     /// Makes a job of a text, with these files beside it, and these datasets.
     pub fn prepare(
         &self,

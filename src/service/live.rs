@@ -379,3 +379,7 @@ impl Given {
         Some(Self { seq, prepared: job.prepared.take()?, cancel: job.cancel.clone() })
     }
 }
+
+#[cfg(test)]
+#[path = "live_tests.rs"]
+mod tests;

@@ -141,7 +141,6 @@ impl From<Unaccepted> for ApiError {
                     .retry_after(1)
             }
             Unaccepted::Draining => Self::draining(),
-            Unaccepted::Journal(error) => error.into(),
         }
     }
 }

@@ -46,8 +46,6 @@ pub(super) enum Unaccepted {
     Full(Full),
     /// The service is about to end.
     Draining,
-    /// It could not be written down.
-    Journal(JournalError),
 }
 
 /// Keeps the jobs.

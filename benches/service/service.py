@@ -1,0 +1,113 @@
+"""A `tandem serve` under test, and a client for it."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+TERMINAL = {"succeeded", "failed", "cancelled", "expired", "dead"}
+
+
+class Service:
+    """The program, with a folder of its own unless one is given."""
+
+    def __init__(self, program, *args, data=None):
+        self.program, self.args = program, args
+        self.data = Path(data or tempfile.mkdtemp(prefix="tandem-service-"))
+        self.start()
+
+    def start(self):
+        command = [self.program, "serve", "--listen", "127.0.0.1:0", "--model", "none", "--data", self.data, *self.args]
+        environment = {**os.environ, "TANDEM_LOG": "warn"}
+        self.log = open(f"{self.data}.log", "ab")
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
+        while True:
+            line = self.process.stderr.readline().decode()
+            if not line:
+                raise SystemExit(f"the service ended before it listened: {self.process.wait()}")
+            if found := re.search(r"listening at http://([\d.]+):(\d+)", line):
+                break
+        self.host, self.port = found[1], int(found[2])
+        self.forward = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=self.log)
+        self.process.stderr.close()
+
+    @property
+    def url(self):
+        return f"http://{self.host}:{self.port}"
+
+    def connect(self):
+        return Client(self.host, self.port)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.forward.wait()
+
+    def end(self):
+        """Asks it to end; gives the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=120)
+        self.forward.wait()
+        return code
+
+    def remove(self):
+        if self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.data, ignore_errors=True)
+        Path(f"{self.data}.log").unlink(missing_ok=True)
+
+    def resident_mib(self):
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+
+    def threads(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/task"))
+
+    def metrics(self):
+        lines = self.connect().get("/metrics")[1].decode().splitlines()
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+
+    def wait_until_idle(self, timeout_s=600):
+        """Waits until every job has ended."""
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until:
+            figures = self.metrics()
+            if sum(value for name, value in figures.items() if name.startswith("tandem_jobs{")) == 0:
+                return figures
+            time.sleep(0.05)
+        raise SystemExit("jobs do not end")
+
+    def journal(self):
+        """The database, of a service that has ended or not."""
+        return sqlite3.connect(f"file:{self.data / 'jobs.sqlite'}?mode=ro", uri=True)
+
+
+class Client:
+    """One connection."""
+
+    def __init__(self, host, port, timeout_s=60):
+        self.connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+
+    def request(self, method, path, body=None, headers={}):
+        self.connection.request(method, path, body, headers)
+        reply = self.connection.getresponse()
+        return reply.status, reply.read()
+
+    def get(self, path):
+        return self.request("GET", path)
+
+    def post(self, job):
+        """The status, and the id where it was accepted."""
+        status, body = self.request("POST", "/v1/jobs", json.dumps(job))
+        return status, json.loads(body).get("id") if body else None
+
+    def job(self, name, wait=""):
+        status, body = self.get(f"/v1/jobs/{name}{wait}")
+        return json.loads(body)

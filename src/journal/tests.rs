@@ -1,0 +1,227 @@
+use std::sync::mpsc;
+
+use super::*;
+
+fn job(request: &str) -> NewJob {
+    NewJob {
+        kind: "factor".into(),
+        label: None,
+        priority: 0,
+        request: request.into(),
+        files: None,
+        accepted_ms: 1000,
+        deadline_ms: None,
+        begins: false,
+        key: None,
+    }
+}
+
+fn ended(seq: u64, state: State, ended_ms: i64) -> Ended {
+    Ended { seq, state, cause: None, ended_ms, started_ms: None, outcome: format!("{{\"seq\":{seq}}}").into() }
+}
+
+/// Asks, and waits for what is called back.
+fn wait<T: Send + 'static>(ask: impl FnOnce(Done<T>)) -> Result<T, JournalError> {
+    let (told, answer) = mpsc::channel();
+    ask(Box::new(move |result| _ = told.send(result)));
+    answer.recv().unwrap()
+}
+
+fn accept(journal: &Journal, job: NewJob) -> Result<Accepted, JournalError> {
+    wait(|done| journal.accept(vec![job], done)).map(|accepted| accepted[0])
+}
+
+fn open(folder: &tempfile::TempDir) -> (Journal, Vec<Unfinished>) {
+    Journal::open(folder.path()).unwrap()
+}
+
+#[test]
+fn what_was_acknowledged_is_there_when_it_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, left) = open(&folder);
+    assert!(left.is_empty());
+    let tag = journal.tag().to_owned();
+    let new = NewJob {
+        label: Some("é\"".into()),
+        priority: -3,
+        deadline_ms: Some(9),
+        files: Some("{}".into()),
+        ..job("{1}")
+    };
+    assert_eq!(accept(&journal, new).unwrap(), Accepted::New(1));
+    assert_eq!(accept(&journal, job("{2}")).unwrap(), Accepted::New(2));
+    wait(|done| journal.end(vec![ended(2, State::Succeeded, 1500)], done)).unwrap();
+    drop(journal);
+    let (journal, left) = open(&folder);
+    assert_eq!((journal.tag(), journal.ended(), left.len()), (tag.as_str(), 1, 1));
+    let Unfinished { entry, crashes, request, files } = &left[0];
+    assert_eq!((entry.seq, entry.state, entry.priority, *crashes), (1, State::Queued, -3, 0));
+    assert_eq!((entry.label.as_deref(), entry.deadline_ms), (Some("é\""), Some(9)));
+    assert_eq!((&**request, files.as_deref()), ("{1}", Some("{}")));
+    let reader = journal.reader().unwrap();
+    let second = reader.job(2).unwrap().unwrap();
+    assert_eq!((second.state, second.ended_ms, second.attempts), (State::Succeeded, Some(1500), 0));
+    assert_eq!(reader.outcome(2).unwrap().as_deref(), Some("{\"seq\":2}"));
+    assert!(reader.outcome(1).unwrap().is_none() && reader.job(3).unwrap().is_none());
+}
+
+#[test]
+fn a_job_that_ran_when_the_process_ended_is_counted_as_a_suspect_and_a_released_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    for crash in 0..3 {
+        let (journal, left) = open(&folder);
+        assert_eq!(left.iter().map(|job| job.crashes).collect::<Vec<_>>(), [crash, 0][..left.len()]);
+        if crash == 0 {
+            accept(&journal, NewJob { begins: true, ..job("{}") }).unwrap();
+            accept(&journal, job("{}")).unwrap();
+        }
+        wait(|done| journal.begin(vec![1, 2], 7, done)).unwrap();
+        wait(|done| journal.release(vec![2], State::Queued, done)).unwrap();
+    }
+    let (_journal, left) = open(&folder);
+    let told: Vec<_> = left.iter().map(|job| (job.entry.attempts, job.crashes, job.entry.state)).collect();
+    assert_eq!(told, [(4, 3, State::Queued), (3, 0, State::Queued)]);
+}
+
+#[test]
+fn a_key_makes_one_job_and_another_body_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(&folder);
+    let with = |digest: u8| NewJob { key: Some(IdempotencyKey { key: "k".into(), digest: [digest; 32] }), ..job("{}") };
+    assert_eq!(accept(&journal, with(1)).unwrap(), Accepted::New(1));
+    assert_eq!(accept(&journal, with(1)).unwrap(), Accepted::Known(1));
+    assert!(matches!(accept(&journal, with(2)), Err(JournalError::KeyUsed)));
+    assert_eq!(accept(&journal, job("{}")).unwrap(), Accepted::New(2));
+    // What is forgotten is forgotten with its key, and its number is not given again.
+    wait(|done| journal.end(vec![ended(1, State::Failed, 5), ended(2, State::Failed, 5)], done)).unwrap();
+    assert_eq!(wait(|done| journal.forget(None, 0, done)).unwrap(), [None, None]);
+    drop(journal);
+    let (journal, _) = open(&folder);
+    assert_eq!(accept(&journal, with(2)).unwrap(), Accepted::New(3));
+}
+
+#[test]
+fn a_job_ends_once_and_can_be_run_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(&folder);
+    accept(&journal, NewJob { begins: true, ..job("{}") }).unwrap();
+    wait(|done| journal.end(vec![ended(1, State::Failed, 5)], done)).unwrap();
+    wait(|done| journal.end(vec![Ended { outcome: "other".into(), ..ended(1, State::Succeeded, 6) }], done)).unwrap();
+    let reader = journal.reader().unwrap();
+    assert_eq!(reader.job(1).unwrap().unwrap().state, State::Failed);
+    assert_eq!((reader.outcome(1).unwrap().as_deref(), journal.ended()), (Some("{\"seq\":1}"), 1));
+    assert!(wait(|done| journal.reopen(1, done)).unwrap());
+    assert!(!wait(|done| journal.reopen(1, done)).unwrap(), "it had not ended");
+    assert_eq!((reader.job(1).unwrap().unwrap().state, journal.ended()), (State::Queued, 0));
+    wait(|done| journal.end(vec![ended(1, State::Succeeded, 7)], done)).unwrap();
+    assert_eq!(reader.job(1).unwrap().unwrap().ended_ms, Some(7));
+}
+
+#[test]
+fn the_oldest_that_have_ended_are_forgotten_and_their_files_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(&folder);
+    for seq in 1..=5 {
+        let files = (seq == 2).then(|| "{\"a\":\"b\"}".into());
+        accept(&journal, NewJob { files, ..job("{}") }).unwrap();
+    }
+    let ends = [2, 3, 4, 5].map(|seq| ended(seq, State::Succeeded, seq as i64 * 10)).to_vec();
+    wait(|done| journal.end(ends, done)).unwrap();
+    let forget = |before_ms, keep| wait(|done| journal.forget(before_ms, keep, done)).unwrap();
+    assert_eq!(forget(Some(20), 10).len(), 0);
+    assert_eq!(forget(Some(21), 10), [Some("{\"a\":\"b\"}".to_owned())]);
+    assert_eq!((forget(None, 2).len(), forget(None, 2).len(), journal.ended()), (1, 0, 2));
+    let left = journal.reader().unwrap().list(&Filter { limit: 10, ..Filter::default() }).unwrap();
+    assert_eq!(left.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [5, 4, 1], "the first one has not ended");
+}
+
+#[test]
+fn lists_are_filtered_and_go_on_page_by_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(&folder);
+    for _ in 0..6 {
+        accept(&journal, job("{}")).unwrap();
+    }
+    wait(|done| {
+        journal.end(vec![ended(2, State::Failed, 1), ended(3, State::Succeeded, 1), ended(5, State::Failed, 1)], done)
+    })
+    .unwrap();
+    let reader = journal.reader().unwrap();
+    let list = |filter: Filter| reader.list(&filter).unwrap().iter().map(|entry| entry.seq).collect::<Vec<_>>();
+    let all = Filter { limit: 4, ..Filter::default() };
+    assert_eq!(list(all.clone()), [6, 5, 4, 3]);
+    assert_eq!(list(Filter { before: Some(3), ..all.clone() }), [2, 1]);
+    assert_eq!(list(Filter { state: Some(State::Failed), ..all.clone() }), [5, 2]);
+    assert_eq!(list(Filter { state: Some(State::Succeeded), ..all.clone() }), [3]);
+    assert_eq!(list(Filter { kind: Some("stats".into()), ..all.clone() }), [0_u64; 0]);
+    assert_eq!(list(Filter { before: Some(u64::MAX), ..all }), [6, 5, 4, 3]);
+}
+
+#[test]
+fn what_many_ask_for_at_once_is_all_written_and_each_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(&folder);
+    let (told, answers) = mpsc::channel();
+    for _ in 0..5000 {
+        let told = told.clone();
+        journal.accept(vec![job("{}")], Box::new(move |accepted| _ = told.send(accepted.unwrap()[0])));
+    }
+    let seqs: Vec<Accepted> = answers.iter().take(5000).collect();
+    assert_eq!(seqs, (1..=5000).map(Accepted::New).collect::<Vec<_>>());
+}
+
+#[test]
+fn one_request_that_cannot_be_written_takes_no_other_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(&folder);
+    let (told, answers) = mpsc::channel();
+    for seq in 0..10_i64 {
+        let told = told.clone();
+        // SQLite has no integers above 2^63: this stands for whatever it refuses.
+        let ends = vec![Ended { seq: if seq == 4 { u64::MAX } else { 1 }, ..ended(1, State::Failed, seq) }];
+        journal.end(ends, Box::new(move |result| _ = told.send((seq, result.is_ok()))));
+    }
+    let mut results: Vec<(i64, bool)> = answers.iter().take(10).collect();
+    results.sort_unstable();
+    assert_eq!(results, (0..10).map(|seq| (seq, seq != 4)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_torn_tail_of_the_log_loses_what_was_not_acknowledged_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(&folder);
+    for _ in 0..20 {
+        accept(&journal, job("{\"n\":12}")).unwrap();
+    }
+    // As they lie when the process is killed.
+    let copy = tempfile::tempdir().unwrap();
+    for file in ["jobs.sqlite", "jobs.sqlite-wal"] {
+        std::fs::copy(folder.path().join(file), copy.path().join(file)).unwrap();
+    }
+    let log = copy.path().join("jobs.sqlite-wal");
+    let whole = std::fs::metadata(&log).unwrap().len();
+    for (cut, expected) in [(0, 20), (1, 19), (5000, 18)] {
+        let torn = tempfile::tempdir().unwrap();
+        for file in ["jobs.sqlite", "jobs.sqlite-wal"] {
+            std::fs::copy(copy.path().join(file), torn.path().join(file)).unwrap();
+        }
+        let file = std::fs::OpenOptions::new().write(true).open(torn.path().join("jobs.sqlite-wal")).unwrap();
+        file.set_len(whole - cut).unwrap();
+        let (_journal, left) = open(&torn);
+        assert!(left.len() >= expected - 1 && left.len() <= expected, "{cut} bytes torn off: {} jobs", left.len());
+        assert!(left.iter().zip(1..).all(|(job, seq)| job.entry.seq == seq && &*job.request == "{\"n\":12}"));
+    }
+}
+
+#[test]
+fn a_file_of_a_newer_program_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(&folder));
+    let path = folder.path().join(FILE_NAME);
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let error = Journal::open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("newer tandem (format 99"), "{error}");
+    std::fs::write(&path, "this is no database, but long enough to be taken for one: ".repeat(200)).unwrap();
+    let error = Journal::open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("jobs.sqlite: "), "{error}");
+}

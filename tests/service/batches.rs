@@ -1,0 +1,27 @@
+use crate::program::Service;
+
+#[test]
+fn a_batch_tells_of_each_line_and_a_wrong_one_leaves_the_others_alone() {
+    let service = Service::start(&[]);
+    let body = "{\"kind\":\"factor\",\"n\":12}\n\n{\"kind\":\"fac\"}\r\n{\"kind\":\"factor\",\"n\":13}";
+    let reply = service.request("POST", "/v1/batches", "Content-Type: application/x-ndjson\r\n", body.as_bytes());
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let lines: Vec<serde_json::Value> = reply.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.iter().map(|line| line["line"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 3, 4]);
+    assert_eq!(lines[1]["error"]["code"], "bad_input");
+    for (line, n) in [(0, "2"), (2, "13")] {
+        let job = service.wait_for(lines[line]["id"].as_str().unwrap(), "succeeded");
+        assert_eq!(job["result"]["factors"][0]["prime"], n);
+    }
+}
+
+#[test]
+fn a_batch_that_is_larger_than_the_queue_waits_for_room() {
+    let service = Service::start(&["--queue", "50"]);
+    let body: String = (2..1002).map(|n| format!("{{\"kind\":\"factor\",\"n\":{n}}}\n")).collect();
+    let reply = service.request("POST", "/v1/batches", "", body.as_bytes());
+    assert_eq!(reply.body.lines().count(), 1000);
+    assert!(!reply.body.contains("error"), "{}", reply.body);
+    let last: serde_json::Value = serde_json::from_str(reply.body.lines().last().unwrap()).unwrap();
+    service.wait_for(last["id"].as_str().unwrap(), "succeeded");
+}

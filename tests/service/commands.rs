@@ -1,0 +1,53 @@
+use std::path::Path;
+
+use crate::program::Service;
+
+/// A worker that stays: it counts what it was asked, and ends when it is told to.
+const WORKER: &str = r#"import json, sys
+count = 0
+for line in sys.stdin:
+    job = json.loads(line)
+    count += 1
+    if job.get("crash"):
+        raise ValueError("no such scan")
+    print(json.dumps({"count": count, "asked": job, "size": len(open(job["scan"]).read()) if "scan" in job else None}), flush=True)
+"#;
+
+fn service(folder: &Path) -> Service {
+    std::fs::write(folder.join("worker.py"), WORKER).unwrap();
+    let commands = folder.join("commands.json");
+    let text = r#"{"predict":{"argv":["python3","worker.py"],"workers":1},"shout":{"argv":["tr","a-z","A-Z"]}}"#;
+    std::fs::write(&commands, text).unwrap();
+    Service::start(&["--commands", commands.to_str().unwrap()])
+}
+
+#[test]
+fn a_command_of_the_operator_is_asked_by_name_and_its_program_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path());
+    let first = service.run(r#"{"kind":"predict","threshold":0.50,"id":"a","metadata":1}"#);
+    assert_eq!((&first["state"], &first["kind"]), (&"succeeded".into(), &"predict".into()), "{first}");
+    assert_eq!(first["result"]["answer"]["asked"], serde_json::json!({"threshold": 0.5}), "only what is its own");
+    let second = service.run(r#"{"kind":"predict"}"#);
+    assert_eq!(second["result"]["answer"]["count"], 2, "it was not started anew");
+    let crashed = service.run(r#"{"kind":"predict","crash":true}"#);
+    assert_eq!((&crashed["state"], &crashed["cause"]), (&"failed".into(), &"exit_code".into()));
+    assert!(crashed["error"]["stderr"].as_str().unwrap().contains("ValueError: no such scan"), "{crashed}");
+    assert_eq!(service.run(r#"{"kind":"predict"}"#)["result"]["answer"]["count"], 1, "a fresh one goes on");
+    let once = service.run(r#"{"kind":"shout","word":"hey"}"#);
+    assert_eq!(once["result"]["stdout"], r#"{"WORD":"HEY"}"#);
+}
+
+#[test]
+fn a_file_that_came_with_the_job_is_handed_to_the_command_as_a_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path());
+    let body = "--B\r\nContent-Disposition: form-data; name=\"job\"\r\n\r\n{\"kind\":\"predict\",\"scan\":{\"$file\":\"scan\"}}\r\n\
+                --B\r\nContent-Disposition: form-data; name=\"scan\"; filename=\"s.txt\"\r\n\r\n12345\r\n--B--\r\n";
+    let reply =
+        service.request("POST", "/v1/jobs", "Content-Type: multipart/form-data; boundary=B\r\n", body.as_bytes());
+    assert_eq!(reply.status, 202, "{reply:?}");
+    let job = service.wait_for(reply.json()["id"].as_str().unwrap(), "succeeded");
+    assert_eq!(job["result"]["answer"]["size"], 5, "{job}");
+    assert_eq!(service.post(r#"{"kind":"command","argv":["id"]}"#).status, 403, "no other program");
+}

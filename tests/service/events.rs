@@ -1,0 +1,69 @@
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::program::{LONG, Service};
+
+/// The events of a job as they came until its stream ended: states.
+fn states(body: &str) -> Vec<String> {
+    let data = body.lines().filter_map(|line| line.strip_prefix("data: "));
+    data.filter_map(|data| serde_json::from_str::<serde_json::Value>(data).ok()?["state"].as_str().map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn the_events_of_a_job_begin_with_its_state_and_end_with_its_end() {
+    let service = Service::start(&[]);
+    let id = service.accepted(LONG);
+    service.wait_for(&id, "running");
+    let cancelled = std::thread::scope(|scope| {
+        let listening = scope.spawn(|| service.get(&format!("/v1/jobs/{id}/events")));
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(service.request("DELETE", &format!("/v1/jobs/{id}"), "", b"").status, 202);
+        listening.join().unwrap()
+    });
+    assert!(cancelled.header("content-type").unwrap().starts_with("text/event-stream"));
+    assert_eq!(states(&cancelled.body), ["running", "cancelled"], "{}", cancelled.body);
+    let after = service.get(&format!("/v1/jobs/{id}/events"));
+    assert_eq!(states(&after.body), ["cancelled"]);
+    assert_eq!(service.get("/v1/jobs/abcd-1/events").status, 404);
+}
+
+#[test]
+fn who_comes_back_with_the_last_number_goes_on_after_it() {
+    let service = Service::start(&[]);
+    let listen = |last: &str| {
+        let mut stream = TcpStream::connect(&service.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let host = &service.address;
+        write!(stream, "GET /v1/events HTTP/1.1\r\nHost: {host}\r\n{last}\r\n").unwrap();
+        BufReader::new(stream)
+    };
+    let mut first = listen("");
+    // Its head is here: from now on it hears of everything.
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        first.read_line(&mut line).unwrap();
+    }
+    let id = service.accepted(r#"{"kind":"factor","n":12}"#);
+    service.wait_for(&id, "succeeded");
+    let numbers = |reader: &mut BufReader<TcpStream>, count: usize| -> Vec<(u64, String)> {
+        let (mut found, mut number, mut line) = (Vec::new(), 0, String::new());
+        while found.len() < count {
+            line.clear();
+            assert_ne!(reader.read_line(&mut line).unwrap(), 0, "it ended after {found:?}");
+            if let Some(id) = line.strip_prefix("id: ") {
+                number = id.trim().parse().unwrap();
+            }
+            if line.starts_with("data: ") {
+                found.push((number, states(&line).remove(0)));
+            }
+        }
+        found
+    };
+    let heard = numbers(&mut first, 2);
+    assert_eq!((heard[0].1.as_str(), heard[1].1.as_str()), ("queued", "succeeded"));
+    let again = numbers(&mut listen(&format!("Last-Event-ID: {}\r\n", heard[0].0)), 1);
+    assert_eq!(again, heard[1..]);
+}

@@ -1,0 +1,135 @@
+use crate::program::{LONG, Service};
+
+#[test]
+fn a_job_is_acknowledged_run_and_told_with_its_plan_its_times_and_what_came_with_it() {
+    let service = Service::start(&[]);
+    let reply = service.post(
+        "{\n \"kind\": \"primes\",\n \"range\": \"0..1000\", \"id\": \"mine\",\n \"metadata\": {\"who\": [1.50]}\n}",
+    );
+    assert_eq!(reply.status, 202, "{reply:?}");
+    let id = reply.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(reply.header("location"), Some(format!("/v1/jobs/{id}").as_str()));
+    let job = service.wait_for(&id, "succeeded");
+    assert_eq!((&job["result"]["count"], &job["label"], &job["kind"]), (&168.into(), &"mine".into(), &"primes".into()));
+    assert_eq!((&job["device"], &job["attempts"]), (&"cpu".into(), &1.into()));
+    assert!(job["plan"]["reason"].is_string() && job["timings_ms"]["total"].is_number(), "{job}");
+    assert!(service.get(&format!("/v1/jobs/{id}")).body.contains(r#""metadata":{"who": [1.50]}"#), "as it came");
+    let result = service.get(&format!("/v1/jobs/{id}/result"));
+    assert_eq!((result.status, result.body.as_str()), (200, r#"{"count":168}"#));
+}
+
+#[test]
+fn what_is_no_job_is_told_with_its_place() {
+    let service = Service::start(&[]);
+    for (body, line, column, message) in [
+        ("{\n  \"kind\": \"primse\"}", 2, 18, "did you mean `primes`?"),
+        ("{\"kind\":\"factor\",\n\"n\":-1}", 2, 7, ""),
+        ("", 1, 1, ""),
+        ("[]", 1, 1, "a job: an object"),
+        ("{\"kind\":\"factor\",\"n\":12} x", 1, 27, ""),
+        ("{\"kind\":\"factor\",\"n\":12,\"after\":[\"a\"]}", 1, 25, "job file"),
+        ("{\"kind\":\"stats\",\"file\":{\"$file\":\"a\"}}", 1, 25, "there is none"),
+    ] {
+        let reply = service.post(body);
+        let error = &reply.json()["error"];
+        assert_eq!((reply.status, &error["code"]), (400, &"bad_input".into()), "{body}: {reply:?}");
+        assert!(error["message"].as_str().unwrap().contains(message), "{body}: {error}");
+        assert_eq!(error["line"], line, "{body}: {error}");
+        assert!(error["column"].as_i64().unwrap().abs_diff(column) <= 1, "{body}: {error}");
+    }
+    assert_eq!(service.request("POST", "/v1/jobs", "", b"\xff\xfe{}").status, 400);
+    let failed = service.run(r#"{"kind":"stats","values":[1],"quantiles":[0.5],"axis":7}"#);
+    assert_eq!((&failed["state"], &failed["cause"]), (&"failed".into(), &"bad_input".into()), "{failed}");
+}
+
+#[test]
+fn a_job_is_cancelled_while_it_runs_and_while_it_waits_and_not_after() {
+    let service = Service::start(&["--threads", "1"]);
+    let long = service.accepted(LONG);
+    service.wait_for(&long, "running");
+    let cancel = |id: &str| service.request("DELETE", &format!("/v1/jobs/{id}"), "", b"").status;
+    assert_eq!(cancel(&long), 202);
+    let job = service.wait_for(&long, "cancelled");
+    assert_eq!(job["error"]["cause"], "cancelled");
+    assert_eq!((cancel(&long), cancel("abcd-1"), cancel("nonsense")), (409, 404, 404));
+    assert_eq!(service.get(&format!("/v1/jobs/{long}/result")).status, 409);
+    let again = service.request("POST", &format!("/v1/jobs/{long}/retry"), "", b"");
+    assert_eq!(again.status, 202, "{again:?}");
+    service.wait_for(&long, "running");
+    assert_eq!(service.job(&long)["attempts"], 2);
+    assert_eq!(cancel(&long), 202);
+    service.wait_for(&long, "cancelled");
+}
+
+#[test]
+fn the_same_key_and_body_make_one_job_and_another_body_is_refused() {
+    let service = Service::start(&[]);
+    let with = |key: &str, body: &str| {
+        let reply = service.request("POST", "/v1/jobs", &format!("Idempotency-Key: {key}\r\n"), body.as_bytes());
+        (reply.status, reply.json()["id"].as_str().unwrap_or_default().to_owned())
+    };
+    let (first, other) = (r#"{"kind":"factor","n":12}"#, r#"{"kind":"factor","n":13}"#);
+    let (status, id) = with("a", first);
+    assert_eq!((status, with("a", first)), (202, (202, id.clone())));
+    service.wait_for(&id, "succeeded");
+    assert_eq!(with("a", first).1, id);
+    assert_eq!(with("a", other).0, 422);
+    assert_ne!(with("b", first).1, id);
+}
+
+#[test]
+fn deadlines_end_jobs_that_run_and_jobs_that_wait() {
+    let service = Service::start(&["--threads", "1"]);
+    let with_deadline = |time: &str| format!("{{\"deadline\":\"{time}\",{}", &LONG[1..]);
+    let running = service.run(&with_deadline("300ms"));
+    assert_eq!((&running["state"], &running["error"]["cause"]), (&"expired".into(), &"cancelled".into()));
+    assert!(running["deadline_ms"].as_i64() > running["accepted_ms"].as_i64());
+    let failed = service.run(&format!("{{\"timeout\":\"200ms\",{}", &LONG[1..]));
+    assert_eq!((&failed["state"], &failed["cause"]), (&"failed".into(), &"timeout".into()), "{failed}");
+}
+
+#[test]
+fn a_job_that_timed_out_is_tried_again_as_often_as_it_asks() {
+    let service = Service::start(&[]);
+    let id = service.accepted(&format!("{{\"timeout\":\"100ms\",\"retries\":1,{}", &LONG[1..]));
+    service.wait_for(&id, "retry_wait");
+    let job = service.wait_for(&id, "failed");
+    assert_eq!((&job["attempts"], &job["cause"]), (&2.into(), &"timeout".into()));
+}
+
+#[test]
+fn no_more_wait_than_may_and_what_can_never_fit_is_told_so() {
+    let service = Service::start(&["--queue", "2", "--max-body", "1KiB", "--memory", "1GiB"]);
+    let jobs = [service.accepted(LONG), service.accepted(LONG)];
+    let full = service.post(LONG);
+    assert_eq!((full.status, full.header("retry-after")), (429, Some("1")), "{full:?}");
+    let long = format!("{{\"kind\":\"stats\",\"values\":[{}1]}}", "1,".repeat(1000));
+    assert_eq!(service.post(&long).status, 413);
+    let hungry = service.post(r#"{"kind":"factor","n":1,"memory":"2GiB"}"#);
+    assert_eq!((hungry.status, hungry.json()["error"]["code"].as_str()), (413, Some("memory")), "{hungry:?}");
+    for id in jobs {
+        assert_eq!(service.request("DELETE", &format!("/v1/jobs/{id}"), "", b"").status, 202);
+        service.wait_for(&id, "cancelled");
+    }
+    service.run(r#"{"kind":"factor","n":12}"#);
+}
+
+#[test]
+fn lists_are_filtered_and_lead_from_page_to_page() {
+    let service = Service::start(&[]);
+    for n in 1..=5 {
+        service.run(&format!("{{\"kind\":\"factor\",\"n\":{n}}}"));
+    }
+    service.run(r#"{"kind":"stats","values":[1],"axis":7}"#);
+    let list = |query: &str| {
+        let reply = service.get(&format!("/v1/jobs{query}")).json();
+        let count = reply["jobs"].as_array().unwrap().len();
+        (count, reply["next"].as_str().map(str::to_owned))
+    };
+    assert_eq!((list("").0, list("?kind=factor").0, list("?state=failed").0, list("?state=running").0), (6, 5, 1, 0));
+    let (count, next) = list("?limit=4");
+    assert_eq!((count, list(&format!("?limit=4&after={}", next.unwrap()))), (4, (2, None)));
+    for wrong in ["?state=odd", "?limit=0", "?after=x", "?limit=-1"] {
+        assert_eq!(service.get(&format!("/v1/jobs{wrong}")).status, 400, "{wrong}");
+    }
+}

@@ -1,0 +1,11 @@
+//! The service, as its clients and its operator meet it: the program itself, over HTTP.
+#![cfg(all(feature = "service", unix))]
+
+mod access;
+mod batches;
+mod commands;
+mod events;
+mod jobs;
+mod program;
+mod restarts;
+mod uploads;

@@ -1,0 +1,125 @@
+use std::time::{Duration, Instant};
+
+use crate::program::{LONG, Service, command};
+
+#[test]
+fn a_kill_loses_nothing_that_was_acknowledged_and_ends_nothing_twice() {
+    let seed = u64::from(std::process::id());
+    eprintln!("seed {seed}");
+    let mut data = tempfile::tempdir().unwrap();
+    let mut ids = Vec::new();
+    for round in 0..4_u64 {
+        let service = Service::start_in(data, &[]);
+        let until = Instant::now() + Duration::from_millis(50 + (seed * 7919 + round * 104_729) % 200);
+        while Instant::now() < until {
+            ids.push(service.accepted(&format!("{{\"kind\":\"factor\",\"n\":{}}}", ids.len() + 2)));
+        }
+        data = service.kill();
+    }
+    let service = Service::start_in(data, &[]);
+    for (id, n) in ids.iter().zip(2_u64..) {
+        let job = service.wait_for(id, "succeeded");
+        let factors = job["result"]["factors"].as_array().unwrap();
+        let product = factors.iter().fold(1, |product, factor| {
+            let prime: u64 = factor["prime"].as_str().unwrap().parse().unwrap();
+            product * prime.pow(factor["exponent"].as_u64().unwrap() as u32)
+        });
+        assert_eq!(product, n);
+    }
+    let (code, data, _) = service.end();
+    assert_eq!(code, Some(0));
+    let db = rusqlite::Connection::open(data.path().join("jobs.sqlite")).unwrap();
+    let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert!(count("SELECT count(*) FROM jobs") >= ids.len() as i64);
+    assert_eq!(count("SELECT count(*) FROM jobs"), count("SELECT count(*) FROM outcomes"));
+}
+
+#[test]
+fn a_job_under_which_the_process_ends_three_times_is_dead_and_the_others_get_through() {
+    let mut data = tempfile::tempdir().unwrap();
+    let (mut poison, mut innocent) = (String::new(), String::new());
+    for round in 0..3 {
+        let service = Service::start_in(data, &["--threads", "1"]);
+        if round == 0 {
+            // It does not end the process by itself: the kill stands for what it would do.
+            poison = service.accepted(LONG);
+            innocent = service.accepted(r#"{"kind":"factor","n":12}"#);
+        }
+        service.wait_for(&poison, "running");
+        data = service.kill();
+    }
+    let service = Service::start_in(data, &[]);
+    let dead = service.wait_for(&poison, "dead");
+    assert_eq!(dead["attempts"], 3, "{dead}");
+    assert!(dead["error"]["message"].as_str().unwrap().contains("3 times"), "{dead}");
+    service.wait_for(&innocent, "succeeded");
+    assert_eq!(service.request("POST", &format!("/v1/jobs/{poison}/retry"), "", b"").status, 202);
+    service.wait_for(&poison, "running");
+}
+
+#[test]
+fn a_service_that_is_asked_to_end_lets_go_of_what_takes_too_long_and_goes_on_with_it_later() {
+    let service = Service::start(&["--threads", "1", "--drain", "300ms"]);
+    let long = service.accepted(LONG);
+    let waiting: Vec<String> = (0..20).map(|_| service.accepted(LONG)).collect();
+    service.wait_for(&long, "running");
+    let (code, data, log) = service.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("21 jobs are left"), "{log}");
+    let service = Service::start_in(data, &[]);
+    assert_eq!(service.get("/v1/jobs?state=failed").json()["jobs"].as_array().unwrap().len(), 0);
+    for id in waiting.iter().chain([&long]) {
+        assert!(["queued", "running"].contains(&service.job(id)["state"].as_str().unwrap()));
+        assert_eq!(service.request("DELETE", &format!("/v1/jobs/{id}"), "", b"").status, 202);
+        service.wait_for(id, "cancelled");
+    }
+}
+
+#[test]
+fn while_it_ends_it_takes_no_more_in_and_lets_what_runs_end() {
+    let service = Service::start(&["--threads", "1", "--drain", "60s"]);
+    let job = service.accepted(r#"{"kind":"primes","range":"1e12..+2e9","method":"sieve","device":"cpu"}"#);
+    service.wait_for(&job, "running");
+    service.signal(libc::SIGTERM);
+    let until = Instant::now() + Duration::from_secs(20);
+    let refused = loop {
+        let reply = service.post(r#"{"kind":"factor","n":12}"#);
+        if reply.status != 202 || Instant::now() > until {
+            break reply;
+        }
+    };
+    // It may have ended altogether by now.
+    assert!([503, 0].contains(&refused.status), "{refused:?}");
+    let (code, data, log) = service.end();
+    assert_eq!(code, Some(0), "{log}");
+    let service = Service::start_in(data, &[]);
+    service.wait_for(&job, "succeeded");
+}
+
+#[test]
+fn a_second_service_is_kept_out_of_the_folder() {
+    let service = Service::start(&[]);
+    let second = command(service.data.path(), &[]).output().unwrap();
+    let error = String::from_utf8_lossy(&second.stderr);
+    assert_eq!(second.status.code(), Some(1), "{error}");
+    assert!(error.contains("another `tandem serve`"), "{error}");
+}
+
+#[test]
+fn what_is_kept_no_longer_is_gone_with_its_number() {
+    let service = Service::start(&["--keep-jobs", "3"]);
+    let ids: Vec<String> = (2..12)
+        .map(|n| {
+            let id = service.accepted(&format!("{{\"kind\":\"factor\",\"n\":{n}}}"));
+            service.wait_for(&id, "succeeded");
+            id
+        })
+        .collect();
+    let until = Instant::now() + Duration::from_secs(30);
+    while service.get("/v1/jobs").json()["jobs"].as_array().unwrap().len() > 3 {
+        assert!(Instant::now() < until, "nothing is forgotten");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(service.get(&format!("/v1/jobs/{}", ids[0])).status, 404);
+    assert_eq!(service.job(&ids[9])["state"], "succeeded");
+}
