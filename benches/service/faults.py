@@ -3,11 +3,9 @@
 import json
 import random
 import resource
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -90,7 +88,7 @@ def disk_full(program):
     right, _ = ends_of(service.journal(), names)
     told = ", ".join(f"{count} times {status}" for status, count in sorted(statuses.items()))
     yield ("disk full", f"{told}; then {after}; {right} of {len(names)} jobs have ended, exit code {code}", "507, then 202; all; 0")
-    shutil.rmtree(f"{service.data}.log", ignore_errors=True)
+    service.remove()
     subprocess.run(["umount", folder], check=True)
     folder.rmdir()
 
@@ -238,7 +236,7 @@ def hostile_bodies(program, python):
                "--max-examples", "200", "--exclude-path", "/v1/events", "--request-timeout", "20"]
     result = subprocess.run(command, capture_output=True, text=True)
     alive, _ = service.connect().post(TINY)
-    panics = Path(f"{service.data}.log").read_text().count("panicked")
+    panics = service.log_path.read_text().count("panicked")
     code = service.end()
     service.remove()
     last = [line.strip() for line in result.stdout.splitlines() if "passed" in line or "generated" in line]

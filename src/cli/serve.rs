@@ -158,7 +158,8 @@ fn token_in(path: &Path) -> Result<String, Stopped> {
 fn write_log(as_json: bool) {
     let filter = std::env::var("TANDEM_LOG").ok().and_then(|text| EnvFilter::from_str(&text).ok());
     let filter = filter.unwrap_or_else(|| EnvFilter::new("tandem=info,warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Where nobody reads the log any more, that is no reason to end.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     let ansi = std::io::stderr().is_terminal();
     // Another one is there only where this is called from a test.
     let _ = if as_json {

@@ -7,6 +7,7 @@
 
 mod clock;
 mod commands;
+mod datasets;
 mod events;
 mod http;
 mod ids;

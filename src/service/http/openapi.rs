@@ -5,7 +5,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use super::{about, batches, error, events, jobs, listing, metrics, schema};
+use super::{about, batches, datasets, error, events, jobs, listing, metrics, schema};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,6 +21,9 @@ use super::{about, batches, error, events, jobs, listing, metrics, schema};
         jobs::retry,
         listing::list,
         batches::post,
+        datasets::put,
+        datasets::list,
+        datasets::remove,
         events::all,
         events::of_job,
         about::devices,
@@ -34,11 +37,14 @@ use super::{about, batches, error, events, jobs, listing, metrics, schema};
         schema::JobView,
         schema::JobList,
         schema::StateName,
+        datasets::DatasetView,
+        datasets::DatasetList,
         error::ErrorBody,
         error::Failure
     )),
     tags(
         (name = "jobs", description = "What is asked for, and what came of it"),
+        (name = "datasets", description = "Inputs that many jobs name"),
         (name = "events", description = "What happens, as it happens"),
         (name = "service", description = "How the service is")
     )

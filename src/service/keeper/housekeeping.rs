@@ -57,6 +57,10 @@ impl Keeper {
     fn round(self: &Arc<Self>) {
         let unsaved = std::mem::take(&mut *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner));
         self.write_ends(unsaved);
+        if self.datasets.has_replaced() {
+            let first = self.live().first().unwrap_or_else(|| self.next_seq());
+            self.datasets.tidy(first, self.next_seq());
+        }
         let keep = self.options.keep;
         let before_ms = keep.time.map(|time| wall_ms() - i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
         self.forget(before_ms, keep.jobs);

@@ -13,6 +13,7 @@ use crate::job::{BindContext, Cause, JobError};
 use crate::journal::{DataLock, Ended, Journal, State, Unfinished};
 use crate::runner::Runner;
 use crate::service::clock::{until, wall_ms};
+use crate::service::datasets::Datasets;
 use crate::service::events::Events;
 use crate::service::intake::{Intake, Refusal};
 use crate::service::keeper::ending::failure_json;
@@ -42,6 +43,7 @@ impl Keeper {
             message: error.to_string(),
         };
         let uploads = Uploads::open(&options.data, now_ms, known.into_iter()).map_err(folder)?;
+        let datasets = Datasets::open(&options.data).map_err(folder)?;
         let outputs = options.data.join("outputs");
         std::fs::create_dir_all(&outputs).map_err(folder)?;
         let (commands_dir, jobs_dir) = intake.folders();
@@ -59,6 +61,7 @@ impl Keeper {
             unsaved: Mutex::default(),
             events: Events::beginning_at(u64::try_from(now_ms).unwrap_or(0) * 1000),
             uploads,
+            datasets,
             counters: Counters::default(),
             begun: Instant::now(),
             wake: (Mutex::new(false), Condvar::new()),
