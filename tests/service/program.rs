@@ -10,7 +10,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A job that takes some seconds on any machine, and can be cancelled.
-pub const LONG: &str = r#"{"kind":"primes","range":"1e15..+3e11","method":"sieve","device":"cpu"}"#;
+pub const LONG: &str =
+    r#"{"kind":"primes","range":"1000000000000000..1000300000000000","method":"sieve","device":"cpu"}"#;
 
 /// A service that runs; killed when it is dropped.
 pub struct Service {

@@ -59,7 +59,7 @@ impl Keeper {
             readers: Mutex::new(vec![reader]),
             run: CancelFlag::default(),
             unsaved: Mutex::default(),
-            events: Events::beginning_at(u64::try_from(now_ms).unwrap_or(0) * 1000),
+            events: Events::beginning_at(journal.tag(), u64::try_from(now_ms).unwrap_or(0) * 1000),
             uploads,
             datasets,
             counters: Counters::default(),
