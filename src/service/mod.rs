@@ -17,6 +17,7 @@ mod live;
 mod options;
 mod quarantine;
 mod reach;
+mod resting;
 mod uploads;
 
 pub use commands::{CommandError, Commands};

@@ -85,18 +85,11 @@ impl Service {
     }
 
     pub fn send(&self, text: &[u8]) -> Reply {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        stream.write_all(text).unwrap();
-        read_reply(stream)
+        send(&self.address, text)
     }
 
     pub fn request(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {
-        let (host, length) = (&self.address, body.len());
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n"
-        );
-        self.send(&[head.as_bytes(), body].concat())
+        request(&self.address, method, path, headers, body)
     }
 
     pub fn get(&self, path: &str) -> Reply {
@@ -153,6 +146,21 @@ impl Drop for Service {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+pub fn send(address: &str, text: &[u8]) -> Reply {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.write_all(text).unwrap();
+    read_reply(stream)
+}
+
+pub fn request(address: &str, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n"
+    );
+    send(address, &[head.as_bytes(), body].concat())
 }
 
 pub fn command(data: &Path, args: &[&str]) -> Command {

@@ -61,6 +61,12 @@ impl Keeper {
             let first = self.live().first().unwrap_or_else(|| self.next_seq());
             self.datasets.tidy(first, self.next_seq());
         }
+        let aside: Vec<_> = self.runner.engine().set_aside().into_iter().map(|(device, _)| device).collect();
+        let due = self.resting.lock().unwrap_or_else(PoisonError::into_inner).due(&aside, self.now());
+        for device in due {
+            tracing::info!(%device, "a device that had failed is tried again");
+            self.runner.engine().try_again(device);
+        }
         let keep = self.options.keep;
         let before_ms = keep.time.map(|time| wall_ms() - i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
         self.forget(before_ms, keep.jobs);

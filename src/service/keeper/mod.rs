@@ -24,6 +24,7 @@ use crate::service::ids::job_id;
 use crate::service::intake::{Intake, Prepared, Refusal};
 use crate::service::live::{Full, Given, Job, Live};
 use crate::service::options::ServeOptions;
+use crate::service::resting::Resting;
 use crate::service::uploads::{Files, Upload, Uploads, files_json};
 
 pub(super) use ending::Cancelled;
@@ -69,6 +70,8 @@ pub(super) struct Keeper {
     /// What jobs are bound with: those of the operator's commands, and others.
     contexts: [Arc<BindContext>; 2],
     begun: Instant,
+    /// Devices that have failed.
+    resting: Mutex<Resting>,
     /// Wakes the housekeeper.
     wake: (Mutex<bool>, Condvar),
     is_over: AtomicBool,

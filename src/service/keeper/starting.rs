@@ -21,6 +21,7 @@ use crate::service::keeper::{Counters, Keeper};
 use crate::service::live::{Job, Live};
 use crate::service::options::ServeOptions;
 use crate::service::quarantine::CRASHES_MAX;
+use crate::service::resting::Resting;
 use crate::service::uploads::{Uploads, files_of};
 
 impl Keeper {
@@ -64,6 +65,7 @@ impl Keeper {
             datasets,
             counters: Counters::default(),
             begun: Instant::now(),
+            resting: Mutex::new(Resting::new(options.device_rest)),
             wake: (Mutex::new(false), Condvar::new()),
             is_over: AtomicBool::new(false),
             stopping: watch::Sender::new(false),
