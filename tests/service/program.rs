@@ -165,7 +165,10 @@ pub fn request(address: &str, method: &str, path: &str, headers: &str, body: &[u
 
 pub fn command(data: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
-    command.args(["serve", "--listen", "127.0.0.1:0", "--model", "none", "--data"]).arg(data).args(args);
+    command.args(["serve", "--model", "none", "--data"]).arg(data).args(args);
+    if !args.contains(&"--listen") {
+        command.args(["--listen", "127.0.0.1:0"]);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

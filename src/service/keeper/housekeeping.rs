@@ -12,6 +12,9 @@ use crate::service::uploads::{files_of, remove};
 /// What is kept no longer is looked for so often, and what could not be written is tried again.
 const ROUND: Duration = Duration::from_secs(1);
 
+/// What was learned is saved so often, and at the end.
+const SAVED: Duration = Duration::from_secs(60);
+
 impl Keeper {
     /// Starts the thread that looks at the clock.
     pub(super) fn keep_house(self: &Arc<Self>) -> Result<(), JournalError> {
@@ -89,7 +92,11 @@ impl Keeper {
 }
 
 fn keep_house(keeper: &Weak<Keeper>) {
-    let mut last = Instant::now();
+    // Looking for GPUs takes a moment that no plan of a single job would spend; here every later one gains by it.
+    if let Some(keeper) = keeper.upgrade() {
+        keeper.runner.engine().devices().gpus();
+    }
+    let (mut last, mut saved) = (Instant::now(), Instant::now());
     loop {
         let Some(keeper) = keeper.upgrade() else { return };
         if keeper.is_over.load(Ordering::Acquire) {
@@ -100,6 +107,12 @@ fn keep_house(keeper: &Weak<Keeper>) {
         if last.elapsed() >= ROUND {
             last = Instant::now();
             keeper.round();
+        }
+        if saved.elapsed() >= SAVED {
+            saved = Instant::now();
+            for warning in keeper.runner.engine().save_model() {
+                tracing::warn!("{}", warning.0);
+            }
         }
     }
 }
