@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use crate::program::{LONG, Service, command};
 
 #[test]
+#[allow(clippy::print_stderr)]
 fn a_kill_loses_nothing_that_was_acknowledged_and_ends_nothing_twice() {
     let seed = u64::from(std::process::id());
     eprintln!("seed {seed}");
