@@ -58,12 +58,15 @@ impl Running {
         units: Range<u64>,
         scratch: &mut Scratch,
     ) -> Result<ChunkDone, DeviceError> {
-        if let Some(error) = self.cancel.error() {
-            return Err(DeviceError::Job(error));
-        }
         let pass = self.state().pass.clone();
-        panics::catch(|| device.fold(&**self.kernel, &pass, units, scratch))
-            .unwrap_or_else(|panic| Err(DeviceError::Job(JobError::new(Cause::Panic, panic))))
+        panics::catch(|| {
+            self.kernel.prepare(&pass, &units, &|| self.cancel.error().is_none());
+            match self.cancel.error() {
+                Some(error) => Err(DeviceError::Job(error)),
+                None => device.fold(&**self.kernel, &pass, units, scratch),
+            }
+        })
+        .unwrap_or_else(|panic| Err(DeviceError::Job(JobError::new(Cause::Panic, panic))))
     }
 
     /// Merges `partial` with what is there. Merging happens outside the lock: whoever finds another partial takes it
