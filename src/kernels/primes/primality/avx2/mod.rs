@@ -17,6 +17,7 @@ type V = __m256i;
 
 /// The way of this instruction set.
 pub(super) static METHOD: Method = Method {
+    name: "avx2",
     sort_out,
     from: [floats::END; 2],
     tests: [
