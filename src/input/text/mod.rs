@@ -175,8 +175,8 @@ mod tests {
 
     #[test]
     fn a_list_of_many_blocks_is_the_same_on_any_threads() {
-        let mut random = crate::random::SplitMix64(6);
-        println!("{random:?}");
+        let seed = 6;
+        let mut random = crate::random::SplitMix64(seed);
         let expected: Vec<i128> = (0..50_000)
             .map(|_| {
                 let number = i128::from(random.next_u64() >> (random.next_u64() % 64));
@@ -188,7 +188,7 @@ mod tests {
             for (near_bytes, far_bytes) in [(100, 1000), (4096, 10_000)] {
                 let at_once = AtOnce { threads, near_bytes, far_bytes };
                 let list = read_within("n.txt", &mut text.as_bytes(), at_once, 100_000).unwrap();
-                assert!(values(&list) == expected, "{at_once:?}");
+                assert!(values(&list) == expected, "seed {seed}, {at_once:?}");
             }
         }
         let wrong = format!("{text}x\n{text}");

@@ -241,7 +241,11 @@ mod tests {
         let mut scratch = crate::input::Scratch::default();
         let read = numbers.source().read(0..len, &mut scratch).unwrap();
         let exceptions = numbers.exceptions(0..len).unwrap();
-        let mut values: Vec<i128> = (0..len as usize).map(|i| super::super::list::integer_at(&read, i)).collect();
+        let mut values = Vec::new();
+        let Ok(()) = super::super::list::try_for_each(&read, |_, value| {
+            values.push(value);
+            Ok::<_, std::convert::Infallible>(())
+        });
         exceptions.iter().for_each(|&(index, value)| values[index as usize] = value);
         values
     }
