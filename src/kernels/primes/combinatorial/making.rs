@@ -212,7 +212,8 @@ mod tests {
         let part = making.state().left.pop();
         making.state().in_work += 1;
         drop(Taken { of: &making, part });
-        assert_eq!((making.state().left.len(), making.state().in_work), (left, 0));
+        assert_eq!(making.state().left.len(), left);
+        assert_eq!(making.state().in_work, 0);
         // Nor is the whole lost.
         making.state().in_work += 1;
         drop(Taken { of: &making, part: Some(Part::Whole) });

@@ -42,7 +42,7 @@ const FLOAT_LUCAS_VECTORS: usize = 4;
 const SHORT_VECTORS: usize = 4;
 const LONG_VECTORS: usize = 4;
 const LONG_LUCAS_VECTORS: usize = 3;
-/// And how many numbers in registers beside those, which cost no time as long as the registers suffice.
+/// And how many numbers in registers beside the long ones: that many take no more time, and for more the registers do not suffice.
 const REGISTERS: usize = 4;
 
 const fn tests(strong_vectors: usize, strong: Strong, lucas_vectors: usize, lucas: Lucas) -> Tests {
