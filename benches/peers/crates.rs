@@ -16,7 +16,7 @@ fn main() {
 
 fn numbers(peer: &str, path: &str) {
     let test: fn(u64) -> bool = match peer {
-        "machine-prime" => machine_prime::is_prime,
+        "machine-prime" => |number| machine_prime::is_prime(number),
         "num-prime" => num_prime::nt_funcs::is_prime64,
         "primal" => primal::is_prime,
         _ => panic!("no crate {peer}"),
