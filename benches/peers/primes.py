@@ -166,7 +166,7 @@ print(count, time.perf_counter() - begin)"""
             for name in CRATES:
                 yield what, name, 1, lambda n=name, p=path: of_loop(process(self.crates, "numbers", n, p))
             if self.has("gp"):
-                code = f'v=readvec("{path}"); t=getabstime(); n=sum(i=1,#v,isprime(v[i])); print(n," ",getabstime()-t)'
+                code = f'v=readvec("{path}"); t=getwalltime(); n=sum(i=1,#v,isprime(v[i])); print(n," ",getwalltime()-t)'
                 yield what, "pari", 1, lambda c=code: of_loop(process("gp", "-q", "-f", "--default", "parisizemax=1G", stdin=piped(c)), 1e-3)
 
     def factors(self):
