@@ -1,18 +1,14 @@
 //! Blocks of whole rows, decoded on several threads at once: each is cut where a row ends, and what comes of it is taken in the
 //! order of the file.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::input::csv::Missing;
 use crate::input::csv::records::{Cell, scan};
+use crate::input::decoders;
 
 /// How much text a block has at least: the work on it is to be long beside handing it over.
 pub(super) const BLOCK_BYTES: usize = 1 << 20;
-/// Blocks that are being decoded or wait for their turn, for each thread.
-const BLOCKS_PER_THREAD: usize = 2;
 
 /// What every block of a file is read by.
 #[derive(Clone, Copy)]
@@ -94,64 +90,17 @@ pub(super) fn decode(text: &[u8], active: &[usize], rules: Rules<'_>) -> Decoded
     Decoded { lines, columns, dropped, wrong }
 }
 
-type Task = (u64, Vec<u8>, Arc<[usize]>);
+/// A block, and the columns that were still numbers when it was sent.
+type Block = (Vec<u8>, Arc<[usize]>);
 
 /// Threads that decode blocks.
-pub(super) struct Decoders {
-    tasks: Sender<Task>,
-    decoded: Receiver<(u64, Decoded)>,
-    /// What came before its turn.
-    early: BTreeMap<u64, Decoded>,
-    sent: u64,
-    taken: u64,
-    most: u64,
-}
+pub(super) type Decoders = decoders::Decoders<Block, Decoded>;
 
-impl Decoders {
-    /// So many threads, which end when this is dropped.
-    pub(super) fn start<'scope, 'env>(
-        scope: &'scope std::thread::Scope<'scope, 'env>,
-        threads: usize,
-        rules: Rules<'env>,
-    ) -> Self {
-        let most = threads * BLOCKS_PER_THREAD;
-        let (tasks, of_threads) = bounded::<Task>(most);
-        let (results, decoded) = bounded(most);
-        for _ in 0..threads {
-            let (tasks, results) = (of_threads.clone(), results.clone());
-            scope.spawn(move || {
-                for (index, text, active) in tasks {
-                    if results.send((index, decode(&text, &active, rules))).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        Self { tasks, decoded, early: BTreeMap::new(), sent: 0, taken: 0, most: most as u64 }
-    }
-
-    /// Whether another block may be sent before one is taken.
-    pub(super) fn has_room(&self) -> bool {
-        self.sent - self.taken < self.most
-    }
-
-    /// Gives a block to whichever thread is free.
-    pub(super) fn send(&mut self, text: Vec<u8>, active: &Arc<[usize]>) {
-        // The threads take tasks for as long as this is there.
-        let _ = self.tasks.send((self.sent, text, Arc::clone(active)));
-        self.sent += 1;
-    }
-
-    /// The next block in the order of the file; `None` where all have been taken.
-    pub(super) fn take(&mut self) -> Option<Decoded> {
-        while self.taken < self.sent {
-            if let Some(next) = self.early.remove(&self.taken) {
-                self.taken += 1;
-                return Some(next);
-            }
-            let (index, decoded) = self.decoded.recv().ok()?;
-            self.early.insert(index, decoded);
-        }
-        None
-    }
+/// So many threads, which end when the decoders are dropped.
+pub(super) fn start<'scope, 'env>(
+    scope: &'scope std::thread::Scope<'scope, 'env>,
+    threads: usize,
+    rules: Rules<'env>,
+) -> Decoders {
+    Decoders::start(scope, threads, move |(text, active): Block| decode(&text, &active, rules))
 }

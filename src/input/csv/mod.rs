@@ -225,7 +225,7 @@ impl Decoder<'_> {
                     here_bytes = 0;
                     let mut taken = records.take_rows(block_bytes)?;
                     while let Some(rows) = taken {
-                        let decoders = decoders.get_or_insert_with(|| Decoders::start(scope, threads, rules));
+                        let decoders = decoders.get_or_insert_with(|| blocks::start(scope, threads, rules));
                         if !decoders.has_room()
                             && let Some(block) = decoders.take()
                         {
@@ -234,7 +234,7 @@ impl Decoder<'_> {
                         if active.len() != self.active.len() {
                             active = self.active.as_slice().into();
                         }
-                        decoders.send(rows, &active);
+                        decoders.send((rows, Arc::clone(&active)));
                         taken = records.take_rows(block_bytes)?;
                     }
                     while let Some(block) = decoders.as_mut().and_then(Decoders::take) {
