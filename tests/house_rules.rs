@@ -81,7 +81,12 @@ fn what_decides_and_what_renders_sees_no_clock_file_or_environment() {
     nobody(&offences("src/report", &impure, &[]));
     nobody(&offences("src/timeline", &impure, &[]));
     for file in ["live", "quarantine", "ids"] {
-        nobody(&offences("src/service", &impure, &[]).into_iter().filter(|line| line.contains(&format!("/{file}.rs:"))).collect::<Vec<_>>());
+        nobody(
+            &offences("src/service", &impure, &[])
+                .into_iter()
+                .filter(|line| line.contains(&format!("/{file}.rs:")))
+                .collect::<Vec<_>>(),
+        );
     }
     nobody(&offences("src/model", &impure, &["src/model/store.rs"]));
 }

@@ -3,10 +3,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
 use crate::journal::State;
+use crate::service::pace::{Counts, Pace};
 
 /// So many events are remembered.
 const REMEMBERED: usize = 16_384;
@@ -27,11 +29,13 @@ struct Remembered {
     /// The number of the first of them.
     first: u64,
     events: VecDeque<Event>,
+    pace: Pace,
 }
 
 /// The events so far.
 #[derive(Debug)]
 pub(super) struct Events {
+    begun: Instant,
     remembered: Mutex<Remembered>,
     /// The number of the next event.
     next: watch::Sender<u64>,
@@ -51,7 +55,8 @@ pub(super) struct News {
 impl Events {
     /// None so far; numbers begin here, so that those of an earlier process are not taken for this one's.
     pub fn beginning_at(first: u64) -> Self {
-        Self { remembered: Mutex::new(Remembered { first, events: VecDeque::new() }), next: watch::Sender::new(first) }
+        let remembered = Remembered { first, ..Remembered::default() };
+        Self { begun: Instant::now(), remembered: Mutex::new(remembered), next: watch::Sender::new(first) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Remembered> {
@@ -65,6 +70,8 @@ impl Events {
         }
         let next = {
             let mut remembered = self.lock();
+            let now = self.begun.elapsed();
+            events.iter().for_each(|event| remembered.pace.note(now, event.state));
             remembered.events.extend(events);
             let too_many = remembered.events.len().saturating_sub(REMEMBERED);
             remembered.events.drain(..too_many);
@@ -72,6 +79,11 @@ impl Events {
             remembered.first + remembered.events.len() as u64
         };
         self.next.send_replace(next);
+    }
+
+    /// How many jobs came to each state in the last minutes.
+    pub fn pace(&self) -> Vec<Counts> {
+        self.lock().pace.whole_steps(self.begun.elapsed())
     }
 
     /// The number of the next event.

@@ -14,6 +14,7 @@ mod intake;
 mod keeper;
 mod live;
 mod options;
+mod pace;
 mod quarantine;
 mod reach;
 mod uploads;

@@ -97,6 +97,7 @@ impl Keeper {
                         cause: Some(error.cause.name()),
                         ended_ms: now_ms,
                         started_ms: None,
+                        device: None,
                         outcome: outcome.into(),
                     });
                 }
