@@ -10,7 +10,7 @@ use crossbeam_channel::{Sender, unbounded};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::device::DeviceId;
-use crate::engine::load::Load;
+use crate::engine::load::{Load, Tally};
 use crate::engine::outside::{Errand, Outside};
 use crate::input::Scratch;
 
@@ -98,6 +98,11 @@ impl Lanes {
                 sender.send(piece).map_err(|_| io::Error::other("the device's thread is gone"))
             }
         }
+    }
+
+    /// The work on a device, for what holds a lane of it elsewhere.
+    pub fn tally(&self, device: DeviceId) -> Arc<Tally> {
+        self.load.tally(device)
     }
 
     /// Does what waits, on a thread outside the pool.

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::App;
 use crate::device::DeviceId;
 use crate::journal::State as JobState;
+use crate::service::clock::wall_ms;
 use crate::service::pace::STEP;
 
 /// How the service is.
@@ -20,6 +21,8 @@ pub(super) struct Status {
     #[schema(example = "0.1.0")]
     pub version: &'static str,
     pub uptime_ms: u64,
+    /// What its clock on the wall says, in milliseconds since 1970.
+    pub now_ms: i64,
     /// Whether it is about to end, and takes no jobs in.
     pub is_draining: bool,
     /// The kinds of jobs that it knows, the operator's commands among them.
@@ -111,6 +114,7 @@ pub(super) async fn status(State(app): State<App>) -> Json<Status> {
     Json(Status {
         version: env!("CARGO_PKG_VERSION"),
         uptime_ms: app.now().as_millis() as u64,
+        now_ms: wall_ms(),
         is_draining: app.is_draining(),
         kinds: app.intake.kind_names().collect(),
         jobs: Jobs {
