@@ -66,7 +66,7 @@ function showFigures() {
   showFacts(byId('now'), [
     ['queued', whole(jobs.queued), jobs.queued >= jobs.queue_max],
     ['running', whole(jobs.running)],
-    ['wait to be retried', whole(jobs.retry_wait)],
+    ['to be retried', whole(jobs.retry_wait)],
     ['with the engine', whole(jobs.with_engine)],
     ['accepted', whole(since.accepted)],
     ['not taken in', whole(since.refused)],

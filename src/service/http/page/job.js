@@ -166,7 +166,7 @@ function candidateRow(candidate, choice, achieved, place) {
   const isTaken = name === choice;
   const row = make('tr', { class: isTaken ? 'taken' : null }, make('th', { scope: 'row' }, visible(name)));
   if (candidate.predicted_ms === null) {
-    row.append(make('td', {}, 'none'), make('td'), make('td'));
+    row.append(make('td', {}, 'none'), make('td'), make('td', { class: 'bar' }));
   } else {
     const { predicted_ms: predicted, low_ms: low, high_ms: high } = candidate;
     const range = make('div', { class: 'range', 'aria-hidden': 'true' }, make('i'), make('b'));
@@ -179,7 +179,7 @@ function candidateRow(candidate, choice, achieved, place) {
       line.style.left = `${place(achieved)}%`;
       range.append(line);
     }
-    row.append(make('td', {}, timeText(predicted)), make('td', {}, `${timeText(low)} to ${timeText(high)}`), make('td', {}, range));
+    row.append(make('td', {}, timeText(predicted)), make('td', {}, `${timeText(low)} to ${timeText(high)}`), make('td', { class: 'bar' }, range));
   }
   const within = [['opening devices', candidate.setup_ms], ['waiting', candidate.waiting_ms]].filter(([, ms]) => ms > 0);
   row.append(make('td', { class: 'note' }, visible([candidate.note, ...within.map(([what, ms]) => `${timeText(ms)} of it ${what}`)].filter(Boolean).join('; '))));
