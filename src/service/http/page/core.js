@@ -165,7 +165,7 @@ function members(text) {
     const nameAt = text.indexOf('"', at);
     if (nameAt < 0) break;
     let nameEnd = nameAt + 1;
-    while (text[nameEnd] !== '"') nameEnd += text[nameEnd] === '\\' ? 2 : 1;
+    while (nameEnd < text.length && text[nameEnd] !== '"') nameEnd += text[nameEnd] === '\\' ? 2 : 1;
     const from = text.indexOf(':', nameEnd) + 1;
     const end = valueEnd(text, from);
     found.set(JSON.parse(text.slice(nameAt, nameEnd + 1)), text.slice(from, end).trim());

@@ -205,7 +205,10 @@ byId('filter-state').append(...STATES.map((state) => make('option', { value: sta
 byId('filter-state').addEventListener('change', changeFilter);
 byId('filter-kind').addEventListener('change', changeFilter);
 byId('older').addEventListener('click', () => {
+  // A second click, before the answer is there, means the same page.
+  if (!list.next) return;
   list.before.push(list.next);
+  list.next = null;
   loadJobs();
 });
 byId('newer').addEventListener('click', () => {
