@@ -8,4 +8,5 @@ mod events;
 mod jobs;
 mod program;
 mod restarts;
+mod status;
 mod uploads;

@@ -3,6 +3,8 @@
 function showLive(kind, text) {
   byId('live').className = kind;
   setText(byId('live'), text);
+  // What is shown then is how things were.
+  document.body.classList.toggle('stale', kind === 'off');
 }
 
 function openNamed() {
