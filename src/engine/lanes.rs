@@ -4,12 +4,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_channel::{Sender, unbounded};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::device::DeviceId;
+use crate::engine::load::{Load, Tally};
 use crate::engine::outside::{Errand, Outside};
 use crate::input::Scratch;
 
@@ -44,14 +45,15 @@ pub(crate) struct Lanes {
     finishers: OnceLock<Option<ThreadPool>>,
     outside: Outside,
     engine: u64,
+    load: Arc<Load>,
 }
 
 impl Lanes {
-    /// A pool of so many CPU threads for the engine of this number; other threads are started when first used.
+    /// A pool of so many CPU threads for the engine of this number, counted in `load`; other threads are started when first used.
     ///
     /// # Errors
     /// Where the system refuses threads.
-    pub fn new(threads: u32, engine: u64) -> io::Result<Self> {
+    pub fn new(threads: u32, engine: u64, load: Arc<Load>) -> io::Result<Self> {
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads as usize)
             .thread_name(|index| format!("tandem-cpu-{index}"))
@@ -61,7 +63,7 @@ impl Lanes {
             .panic_handler(|_| {})
             .build()
             .map_err(io::Error::other)?;
-        Ok(Self { pool, gpus: HashMap::new(), finishers: OnceLock::new(), outside: Outside::new(engine), engine })
+        Ok(Self { pool, gpus: HashMap::new(), finishers: OnceLock::new(), outside: Outside::new(engine), engine, load })
     }
 
     /// Runs `piece` on a lane of `device`.
@@ -69,6 +71,11 @@ impl Lanes {
     /// # Errors
     /// Where the device's thread cannot be started; the piece has not run then.
     pub fn spawn(&mut self, device: DeviceId, piece: Piece) -> io::Result<()> {
+        let tally = self.load.tally(device);
+        let piece: Piece = Box::new(move |scratch| {
+            let _busy = tally.begin();
+            piece(scratch);
+        });
         match device {
             DeviceId::Cpu => {
                 self.pool.spawn(move || {
@@ -91,6 +98,11 @@ impl Lanes {
                 sender.send(piece).map_err(|_| io::Error::other("the device's thread is gone"))
             }
         }
+    }
+
+    /// The work on a device, for what holds a lane of it elsewhere.
+    pub fn tally(&self, device: DeviceId) -> Arc<Tally> {
+        self.load.tally(device)
     }
 
     /// Does what waits, on a thread outside the pool.

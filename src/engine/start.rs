@@ -13,6 +13,7 @@ use crate::engine::coordinator::Coordinator;
 use crate::engine::devices::Devices;
 use crate::engine::foreign::Foreign;
 use crate::engine::lanes::{Lanes, is_own_thread, own_thread};
+use crate::engine::load::{DeviceLoad, Load};
 use crate::engine::message::Message;
 use crate::engine::recorder::Recorder;
 use crate::engine::running::caught;
@@ -34,6 +35,7 @@ pub struct Engine {
     shared: Arc<Shared>,
     /// Tells its threads from those of others.
     number: u64,
+    load: Arc<Load>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -52,14 +54,15 @@ impl Engine {
         let (sender, receiver) = unbounded();
         static STARTED: AtomicU64 = AtomicU64::new(1);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let lanes = Lanes::new(settings.threads, number)?;
+        let load = Arc::<Load>::default();
+        let lanes = Lanes::new(settings.threads, number, load.clone())?;
         let shared = Arc::new(Shared::new(settings, devices, store, sender.clone()));
         let coordinator = Coordinator::new(shared.clone(), receiver, sender, lanes);
         let thread = std::thread::Builder::new().name("tandem-coordinator".into()).spawn(move || {
             own_thread(number);
             coordinator.run();
         })?;
-        Ok(Self { shared, number, thread: Some(thread) })
+        Ok(Self { shared, number, load, thread: Some(thread) })
     }
 
     /// Submits a job.
@@ -168,6 +171,11 @@ impl Engine {
     /// Devices that failed and were set aside, and why.
     pub fn set_aside(&self) -> Vec<(crate::device::DeviceId, String)> {
         self.shared.aside()
+    }
+
+    /// How busy a device is.
+    pub fn load(&self, device: crate::device::DeviceId) -> DeviceLoad {
+        self.load.of(device)
     }
 
     /// Lends the store of the model.

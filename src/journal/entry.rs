@@ -61,6 +61,8 @@ pub struct Ended {
     pub ended_ms: i64,
     /// When it began, where it did.
     pub started_ms: Option<i64>,
+    /// Where it ran, where it did.
+    pub device: Option<String>,
     /// Its outcome, one object of JSON.
     pub outcome: Arc<str>,
 }
@@ -90,6 +92,8 @@ pub struct Entry {
     pub deadline_ms: Option<Deadline>,
     /// The cause, where it failed.
     pub cause: Option<String>,
+    /// Where it ran: `cpu`, `gpu:0`, `split`.
+    pub device: Option<String>,
 }
 
 /// A job that had not ended when the journal was opened.

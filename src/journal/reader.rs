@@ -11,7 +11,7 @@ use crate::journal::{JournalError, State};
 
 /// The columns of an [`Entry`], in its order.
 const COLUMNS: &str =
-    "seq, kind, label, state, priority, attempts, accepted_ms, started_ms, ended_ms, deadline_ms, cause";
+    "seq, kind, label, state, priority, attempts, accepted_ms, started_ms, ended_ms, deadline_ms, cause, device";
 
 /// Which jobs are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -123,6 +123,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         ended_ms: row.get(8)?,
         deadline_ms: row.get(9)?,
         cause: row.get(10)?,
+        device: row.get(11)?,
     })
 }
 
@@ -133,10 +134,10 @@ pub(super) fn unfinished(db: &Connection) -> rusqlite::Result<Vec<Unfinished>> {
     );
     let mut left = db.prepare(&text)?;
     let left = left.query_map([], |row| {
-        let (request, files): (String, Option<String>) = (row.get(12)?, row.get(13)?);
+        let (request, files): (String, Option<String>) = (row.get(13)?, row.get(14)?);
         Ok(Unfinished {
             entry: entry(row)?,
-            crashes: row.get(11)?,
+            crashes: row.get(12)?,
             request: request.into(),
             files: files.map(Arc::from),
         })

@@ -23,7 +23,8 @@ CREATE TABLE jobs (
   started_ms INTEGER,
   ended_ms INTEGER,
   deadline_ms INTEGER,
-  cause TEXT
+  cause TEXT,
+  device TEXT
 ) STRICT;
 -- Those are few, and are looked for among many that have succeeded.
 CREATE INDEX jobs_gone_wrong ON jobs (state, seq) WHERE state IN ('failed', 'cancelled', 'expired', 'dead');

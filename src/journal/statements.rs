@@ -71,12 +71,13 @@ pub(super) fn begin(db: &Connection, seqs: &[u64], at_ms: i64) -> Result<()> {
 /// Notes ends; gives how many jobs had not ended before. The first end of a job stays.
 pub(super) fn end(db: &Connection, ended: &[Ended]) -> Result<usize> {
     let mut end = db.prepare_cached(
-        "UPDATE jobs SET state = ?2, cause = ?3, ended_ms = ?4, started_ms = coalesce(?5, started_ms) WHERE seq = ?1 AND ended_ms IS NULL",
+        "UPDATE jobs SET state = ?2, cause = ?3, ended_ms = ?4, started_ms = coalesce(?5, started_ms), device = ?6
+         WHERE seq = ?1 AND ended_ms IS NULL",
     )?;
     let mut outcome = db.prepare_cached("INSERT INTO outcomes (seq, outcome) VALUES (?1, ?2)")?;
     let mut count = 0;
-    for Ended { seq, state, cause, ended_ms, started_ms, outcome: text } in ended {
-        if end.execute(params![seq, state.name(), cause, ended_ms, started_ms])? == 1 {
+    for Ended { seq, state, cause, ended_ms, started_ms, device, outcome: text } in ended {
+        if end.execute(params![seq, state.name(), cause, ended_ms, started_ms, device.as_deref()])? == 1 {
             outcome.execute(params![seq, &**text])?;
             count += 1;
         }
@@ -94,7 +95,7 @@ pub(super) fn release(db: &Connection, seqs: &[u64], state: State) -> Result<()>
 pub(super) fn reopen(db: &Connection, seq: u64) -> Result<bool> {
     let had_ended = db
         .prepare_cached(
-            "UPDATE jobs SET state = 'queued', cause = NULL, ended_ms = NULL, deadline_ms = NULL, crashes = 0
+            "UPDATE jobs SET state = 'queued', cause = NULL, device = NULL, ended_ms = NULL, deadline_ms = NULL, crashes = 0
              WHERE seq = ?1 AND ended_ms IS NOT NULL",
         )?
         .execute([seq])?;

@@ -17,7 +17,15 @@ fn job(request: &str) -> NewJob {
 }
 
 fn ended(seq: u64, state: State, ended_ms: i64) -> Ended {
-    Ended { seq, state, cause: None, ended_ms, started_ms: None, outcome: format!("{{\"seq\":{seq}}}").into() }
+    Ended {
+        seq,
+        state,
+        cause: None,
+        ended_ms,
+        started_ms: None,
+        device: None,
+        outcome: format!("{{\"seq\":{seq}}}").into(),
+    }
 }
 
 /// Asks, and waits for what is called back.

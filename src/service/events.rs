@@ -3,11 +3,13 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
 use crate::journal::State;
 use crate::service::ids::job_id;
+use crate::service::pace::{Counts, Pace};
 
 /// So many events are remembered.
 const REMEMBERED: usize = 16_384;
@@ -35,6 +37,7 @@ struct Remembered {
     /// The number of the first of them.
     first: u64,
     events: VecDeque<Written>,
+    pace: Pace,
 }
 
 /// The events so far.
@@ -42,6 +45,7 @@ struct Remembered {
 pub(super) struct Events {
     /// What tells the jobs from those of other journals.
     tag: String,
+    begun: Instant,
     remembered: Mutex<Remembered>,
     /// The number of the next event.
     next: watch::Sender<u64>,
@@ -61,8 +65,8 @@ pub(super) struct News {
 impl Events {
     /// None so far, of the jobs of this journal; numbers begin here, so that those of an earlier process are not taken for this one's.
     pub fn beginning_at(tag: &str, first: u64) -> Self {
-        let remembered = Mutex::new(Remembered { first, events: VecDeque::new() });
-        Self { tag: tag.to_owned(), remembered, next: watch::Sender::new(first) }
+        let remembered = Mutex::new(Remembered { first, ..Remembered::default() });
+        Self { tag: tag.to_owned(), begun: Instant::now(), remembered, next: watch::Sender::new(first) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Remembered> {
@@ -76,8 +80,10 @@ impl Events {
         }
         let next = {
             let mut remembered = self.lock();
+            let now = self.begun.elapsed();
             let mut number = remembered.first + remembered.events.len() as u64;
             for event in events {
+                remembered.pace.note(now, event.state);
                 let text = self.written(number, *event).into();
                 remembered.events.push_back(Written { event: *event, text });
                 number += 1;
@@ -95,6 +101,11 @@ impl Events {
         let Event { seq, state, at_ms } = event;
         let id = job_id(&self.tag, seq);
         format!("id: {number}\nevent: job\ndata: {{\"id\":\"{id}\",\"state\":\"{state}\",\"at_ms\":{at_ms}}}\n\n")
+    }
+
+    /// How many jobs came to each state in the last minutes.
+    pub fn pace(&self) -> Vec<Counts> {
+        self.lock().pace.whole_steps(self.begun.elapsed())
     }
 
     /// The number of the next event.

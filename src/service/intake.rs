@@ -52,6 +52,11 @@ impl Intake {
         Self { kinds: kinds().chain(commands.kinds()).collect(), commands, allowed, memory_bytes }
     }
 
+    /// The names of all kinds.
+    pub fn kind_names(&self) -> impl Iterator<Item = &'static str> {
+        self.kinds.iter().map(|kind| kind.name)
+    }
+
     /// The folder that relative paths of commands start from, and that of other jobs.
     pub fn folders(&self) -> (PathBuf, PathBuf) {
         (self.commands.folder().to_owned(), self.allowed.base_dir().map(PathBuf::from).unwrap_or_default())

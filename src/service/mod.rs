@@ -15,6 +15,7 @@ mod intake;
 mod keeper;
 mod live;
 mod options;
+mod pace;
 mod quarantine;
 mod reach;
 mod resting;

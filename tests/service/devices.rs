@@ -10,7 +10,9 @@ use crate::program::request;
 
 /// Asks for all devices together, so that this test does not lean on what a plan would say.
 fn job(place: u32) -> String {
-    format!("{{\"kind\":\"primes\",\"range\":\"{place}000000000000..{place}000050000000\",\"method\":\"sieve\",\"device\":\"split\"}}")
+    format!(
+        "{{\"kind\":\"primes\",\"range\":\"{place}000000000000..{place}000050000000\",\"method\":\"sieve\",\"device\":\"split\"}}"
+    )
 }
 
 #[test]

@@ -9,4 +9,5 @@ mod events;
 mod jobs;
 mod program;
 mod restarts;
+mod status;
 mod uploads;

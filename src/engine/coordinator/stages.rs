@@ -189,11 +189,17 @@ impl Coordinator {
     pub(super) fn run_outside(&self, shift: Shift, first: Staged) {
         let sender = self.sender.clone();
         let held = shift.held;
+        // A program that holds a lane keeps it busy, though no thread of the pool works.
+        let tally = match held {
+            Held::Lane(lane) | Held::Gpu(lane) => Some(self.lanes.tally(lane.device)),
+            Held::Nothing(_) => None,
+        };
         // Where there is no thread for it, the errand is dropped with the job in it: so it is handed over by a slot.
         let slot = Arc::new(Mutex::new(Some(first)));
         let errand = {
             let slot = slot.clone();
             move || {
+                let _busy = tally.as_ref().map(|tally| tally.begin());
                 if let Some(first) = take(&slot) {
                     shift.run(first);
                 }

@@ -34,7 +34,10 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
     tag = "jobs",
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body makes one job")),
     request_body(
-        content((Object = "application/json"), (Object = "multipart/form-data")),
+        content(
+            (Object = "application/json", example = json!({"kind": "primes", "range": "0..1e9"})),
+            (Object = "multipart/form-data", example = json!({"kind": "stats", "file": {"$file": "scan"}}))
+        ),
         description = "`kind`, the fields of that kind, and optionally `id`, `device`, `priority`, `timeout`, `retries`, `memory`, `deadline`, `metadata`"
     ),
     responses(

@@ -15,6 +15,7 @@ mod page;
 mod router;
 mod schema;
 mod server;
+mod status;
 
 pub use server::{Listening, ServeError, serve};
 

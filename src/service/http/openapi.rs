@@ -1,11 +1,9 @@
 //! The description of the API, made from the code, and a page to browse it.
 
 use axum::Json;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use super::{about, batches, datasets, error, events, jobs, listing, metrics, schema};
+use super::{about, batches, datasets, error, events, jobs, listing, metrics, schema, status};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,6 +28,7 @@ use super::{about, batches, datasets, error, events, jobs, listing, metrics, sch
         about::model,
         about::healthz,
         about::readyz,
+        status::status,
         metrics::metrics
     ),
     components(schemas(
@@ -39,6 +38,12 @@ use super::{about, batches, datasets, error, events, jobs, listing, metrics, sch
         schema::StateName,
         datasets::DatasetView,
         datasets::DatasetList,
+        status::Status,
+        status::Jobs,
+        status::SinceStart,
+        status::Memory,
+        status::Load,
+        status::Pace,
         error::ErrorBody,
         error::Failure
     )),
@@ -58,9 +63,4 @@ pub(super) fn description() -> utoipa::openapi::OpenApi {
 
 pub(super) async fn json() -> Json<utoipa::openapi::OpenApi> {
     Json(description())
-}
-
-/// A page that reads the description and shows it; it needs nothing else.
-pub(super) async fn page() -> Response {
-    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], include_str!("docs.html")).into_response()
 }

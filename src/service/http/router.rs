@@ -10,7 +10,7 @@ use axum::{Router, middleware};
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use super::error::ApiError;
-use super::{App, about, access, batches, datasets, events, jobs, listing, metrics, openapi, page};
+use super::{App, about, access, batches, datasets, events, jobs, listing, metrics, openapi, page, status};
 
 /// A client that sends nothing for so long is gone.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -19,12 +19,13 @@ const SILENCE: Duration = Duration::from_secs(30);
 pub(super) fn router(app: App) -> Router {
     Router::new()
         .route("/", get(page::page))
-        .route("/docs", get(openapi::page))
+        .route("/docs", get(page::docs))
         .route("/openapi.json", get(openapi::json))
         .route("/healthz", get(about::healthz))
         .route("/readyz", get(about::readyz))
         .route("/metrics", get(metrics::metrics))
         .route("/v1/devices", get(about::devices))
+        .route("/v1/status", get(status::status))
         .route("/v1/model", get(about::model))
         .route("/v1/events", get(events::all))
         .route("/v1/batches", post(batches::post))

@@ -68,8 +68,8 @@ pub(super) struct JobView {
     pub metadata: Option<Box<RawValue>>,
     /// Where it ran: `cpu`, `gpu:0`, `split`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub device: Option<Box<RawValue>>,
+    #[schema(example = "cpu")]
+    pub device: Option<String>,
     /// Where its time went.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -115,7 +115,7 @@ impl JobView {
             deadline_ms: entry.deadline_ms,
             cause: entry.cause,
             metadata: None,
-            device: None,
+            device: entry.device,
             timings_ms: None,
             plan: None,
             result: None,
@@ -133,7 +133,7 @@ impl JobView {
         // It is of this program's own making.
         let parts: Outcomes<'_> = serde_json::from_str(&outcome).unwrap_or_default();
         let own = |part: Option<&RawValue>| part.map(ToOwned::to_owned);
-        (view.device, view.timings_ms, view.plan) = (own(parts.device), own(parts.timings_ms), own(parts.plan));
+        (view.timings_ms, view.plan) = (own(parts.timings_ms), own(parts.plan));
         view.error = own(parts.error);
         match parts.result {
             Some(result) if result.get().len() > RESULT_HERE_MAX => view.result_bytes = Some(result.get().len()),

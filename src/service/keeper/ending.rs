@@ -69,8 +69,9 @@ impl Keeper {
                 },
             };
             let started_ms = self.live().get(seq).and_then(|job| job.started_ms);
+            let device = (outcome.ran_on != RanOn::Nowhere).then(|| outcome.ran_on.to_string());
             let outcome = self.outcome_json(&outcome).into();
-            ended.push(Ended { seq, state, cause, ended_ms: now_ms, started_ms, outcome });
+            ended.push(Ended { seq, state, cause, ended_ms: now_ms, started_ms, device, outcome });
         }
         for seq in retried.iter().chain(&released) {
             self.prepare_again(*seq);
@@ -174,7 +175,7 @@ impl Keeper {
                 };
                 let outcome = failure_json(&self.id_of(seq), seq, kind, &error).into();
                 let (cause, ended_ms) = (Some(error.cause.name()), wall_ms());
-                self.write_ends(vec![Ended { seq, state, cause, ended_ms, started_ms: None, outcome }]);
+                self.write_ends(vec![Ended { seq, state, cause, ended_ms, started_ms: None, device: None, outcome }]);
             }
         }
         Cancelled::Yes

@@ -91,8 +91,8 @@ impl Keeper {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// By the clock that only goes forward.
-    fn now(&self) -> Duration {
+    /// By the clock that only goes forward, since it began.
+    pub fn now(&self) -> Duration {
         self.begun.elapsed()
     }
 

@@ -102,6 +102,7 @@ impl Keeper {
                         cause: Some(error.cause.name()),
                         ended_ms: now_ms,
                         started_ms: None,
+                        device: None,
                         outcome: outcome.into(),
                     });
                 }

@@ -24,8 +24,6 @@ pub(in crate::service) struct Outcomes<'a> {
     #[serde(borrow)]
     pub error: Option<&'a serde_json::value::RawValue>,
     #[serde(borrow)]
-    pub device: Option<&'a serde_json::value::RawValue>,
-    #[serde(borrow)]
     pub timings_ms: Option<&'a serde_json::value::RawValue>,
     #[serde(borrow)]
     pub plan: Option<&'a serde_json::value::RawValue>,
@@ -44,6 +42,7 @@ fn entry_of(seq: u64, job: &Job) -> Entry {
         ended_ms: None,
         deadline_ms: job.deadline_ms,
         cause: None,
+        device: None,
     }
 }
 

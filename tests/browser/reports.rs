@@ -1,36 +1,12 @@
 //! Pictures in a real browser: a report of a real run is loaded, its charts are there and legible, nothing errs, and nothing is
-//! asked of a network. `TANDEM_TEST_BROWSER=require` makes a missing browser a failure, a path names one; else one is looked
-//! for, and where there is none these tests say so.
-#![cfg(feature = "cli")]
+//! asked of a network.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
-
-/// The browser; `None` where there is none, and none is required.
-fn browser() -> Option<PathBuf> {
-    let asked = std::env::var("TANDEM_TEST_BROWSER").unwrap_or_default();
-    if !asked.is_empty() && asked != "require" {
-        assert!(Path::new(&asked).is_file(), "TANDEM_TEST_BROWSER: {asked} is no file");
-        return Some(asked.into());
-    }
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    let paths = std::env::split_paths(&folders).flat_map(|folder| NAMES.map(|name| folder.join(name)));
-    let found = paths.into_iter().find(|path| path.is_file());
-    if found.is_none() {
-        assert_ne!(asked, "require", "TANDEM_TEST_BROWSER=require, and none of {NAMES:?} is in PATH");
-        // Past the capture of the test harness.
-        let _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED what needs a browser, TANDEM_TEST_BROWSER=require fails here: none of {NAMES:?} is in PATH"
-        );
-    }
-    found
-}
+use crate::browser;
 
 /// What a browser made of a page.
 struct Loaded {
