@@ -29,6 +29,8 @@ mod text;
 mod version;
 mod window;
 
+#[cfg(feature = "service")]
+pub(crate) use cache::keep_decoded;
 pub use concat::concat;
 pub use numbers::{NumberList, open_numbers, open_numbers_on, read_numbers, read_numbers_on};
 #[cfg(feature = "cli")]

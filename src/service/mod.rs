@@ -15,6 +15,7 @@ mod intake;
 mod keeper;
 mod live;
 mod options;
+mod outputs;
 mod pace;
 mod quarantine;
 mod reach;

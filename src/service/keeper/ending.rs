@@ -191,6 +191,7 @@ impl Keeper {
                 failure_json(&outcome.id, outcome.index, outcome.kind, &error)
             }
         };
+        let text = text.replace(&self.outputs.prefix(), "");
         let prefixes = [self.uploads.prefix(), self.datasets.prefix()];
         prefixes.iter().fold(text, |text, prefix| match memchr::memmem::find(text.as_bytes(), prefix.as_bytes()) {
             None => text,

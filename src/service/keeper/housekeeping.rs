@@ -110,6 +110,9 @@ fn keep_house(keeper: &Weak<Keeper>) {
         }
         if saved.elapsed() >= SAVED {
             saved = Instant::now();
+            if let Some(keep) = keeper.options.keep.time {
+                keeper.outputs.tidy(keep);
+            }
             for warning in keeper.runner.engine().save_model() {
                 tracing::warn!("{}", warning.0);
             }

@@ -24,6 +24,7 @@ use crate::service::ids::job_id;
 use crate::service::intake::{Intake, Prepared, Refusal};
 use crate::service::live::{Full, Given, Job, Live};
 use crate::service::options::ServeOptions;
+use crate::service::outputs::Outputs;
 use crate::service::resting::Resting;
 use crate::service::uploads::{Files, Upload, Uploads, files_json};
 
@@ -64,6 +65,7 @@ pub(super) struct Keeper {
     pub events: Events,
     pub uploads: Uploads,
     pub datasets: Datasets,
+    outputs: Outputs,
     pub intake: Intake,
     pub counters: Counters,
     pub options: ServeOptions,

@@ -20,6 +20,7 @@ use crate::service::keeper::ending::failure_json;
 use crate::service::keeper::{Counters, Keeper};
 use crate::service::live::{Job, Live};
 use crate::service::options::ServeOptions;
+use crate::service::outputs::Outputs;
 use crate::service::quarantine::CRASHES_MAX;
 use crate::service::resting::Resting;
 use crate::service::uploads::{Uploads, files_of};
@@ -45,12 +46,13 @@ impl Keeper {
         };
         let uploads = Uploads::open(&options.data, now_ms, known.into_iter()).map_err(folder)?;
         let datasets = Datasets::open(&options.data).map_err(folder)?;
-        let outputs = options.data.join("outputs");
-        std::fs::create_dir_all(&outputs).map_err(folder)?;
+        let outputs = Outputs::open(&options.data).map_err(folder)?;
+        // What jobs have opened is worth keeping where the same inputs come again and again.
+        crate::input::keep_decoded(options.memory_bytes / 8);
         let (commands_dir, jobs_dir) = intake.folders();
         let threads = runner.context().threads;
         let context = |base_dir: PathBuf| {
-            let outputs_dir = Some(outputs.clone());
+            let outputs_dir = Some(outputs.folder().to_owned());
             Arc::new(BindContext { threads, outputs_dir, ..BindContext::in_folder(base_dir) })
         };
         let keeper = Arc::new_cyclic(|me| Self {
@@ -63,6 +65,7 @@ impl Keeper {
             events: Events::beginning_at(journal.tag(), u64::try_from(now_ms).unwrap_or(0) * 1000),
             uploads,
             datasets,
+            outputs,
             counters: Counters::default(),
             begun: Instant::now(),
             resting: Mutex::new(Resting::new(options.device_rest)),
