@@ -18,7 +18,7 @@ use crate::input::window::Window;
 use crate::input::{ColumnRef, DType, Dataset, Header, InputSpec, LeftOut, NamedColumn};
 use crate::job::JobError;
 
-use blocks::{BLOCK_BYTES, Decoded, Decoders, Rules, Wrong};
+use blocks::{BLOCK_BYTES, Decoded, Decoders, Rules, Wrong, decode};
 use columns::Table;
 use records::Records;
 
@@ -221,10 +221,15 @@ impl Decoder<'_> {
                 }
                 self.row(records)?;
                 here_bytes += records.bytes();
-                if threads > 1 && here_bytes >= block_bytes {
+                if here_bytes >= block_bytes {
                     here_bytes = 0;
                     let mut taken = records.take_rows(block_bytes)?;
                     while let Some(rows) = taken {
+                        if threads == 1 {
+                            self.block(decode(&rows, &self.active, rules), records, shape)?;
+                            taken = records.take_rows(block_bytes)?;
+                            continue;
+                        }
                         let decoders = decoders.get_or_insert_with(|| Decoders::start(scope, threads, rules));
                         if !decoders.has_room()
                             && let Some(block) = decoders.take()
