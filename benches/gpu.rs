@@ -1,5 +1,5 @@
 //! A GPU, the first there is, a software one if need be: what computing on the pieces of an input while the rest is on its way
-//! saves, against sending all of it first; what the moments of an element take, type by type and with values near each other and
+//! saves, against sending all of it first; what several threads that copy an input save; what the moments of an element take, type by type and with values near each other and
 //! far apart; and how much of the time goes into adding up what invocations found, which is all that operations on subgroups could save.
 //!
 //! `cargo bench --bench gpu -- [MIB]`: 64 MiB an input where nothing is said. Every answer is checked against the CPU's first;
@@ -39,6 +39,7 @@ fn main() {
     println!("{} ({})", device.info().name, device.info().driver);
     moments("64-bit integers", None, mib << 20);
     moments("limbs of 32 bits", Some(Integers::Limbs32), mib << 20);
+    uploads(mib << 20);
     overlap(&device, mib << 20);
     reductions_of_stats(&device, mib << 20);
     reductions_of_primes(&device, if quick { 1 << 12 } else { 1 << 17 });
@@ -174,6 +175,33 @@ fn moments_of<T: Number>(device: &GpuDevice, name: &str, len: u64, value: impl F
         .collect();
     let ns = median(times) * 1e6 / len as f64;
     println!("  {name:<20} {ns:>7.3} ns {:>8.2} GB/s", size_of::<T>() as f64 / ns);
+}
+
+/// A whole job whose input comes from memory, copied by one thread or by more where that is faster at the time.
+fn uploads(bytes: u64) {
+    let kernel = stats_of(values(bytes / 4));
+    let expected = folded(&CpuDevice::new(1), &*kernel).0;
+    let threads = [1, 2, 4];
+    let devices: Vec<GpuDevice> = threads
+        .iter()
+        .filter_map(|&threads| {
+            Inventory::look().device(0, &GpuOptions { upload_threads: Some(threads), ..GpuOptions::default() })
+        })
+        .collect();
+    let mut times = vec![Vec::new(); devices.len()];
+    // The first round opens the devices.
+    for round in 0..=ROUNDS {
+        for (times, device) in times.iter_mut().zip(&devices) {
+            let (found, _, all_ms) = folded(device, &*kernel);
+            assert_eq!(found, expected);
+            times.extend((round > 0).then_some(all_ms));
+        }
+    }
+    println!("stats of {} MiB of f32 from memory, sent and computed", bytes >> 20);
+    for (threads, times) in threads.iter().zip(times) {
+        let ms = median(times);
+        println!("  up to {threads} threads copying {ms:>8.1} ms, {:>6.2} GB/s", bytes as f64 / ms / 1e6);
+    }
 }
 
 /// From memory, and from where reading takes about as long as computing, which is where most can be hidden.

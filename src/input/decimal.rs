@@ -1,5 +1,7 @@
 //! Decimal numbers, correctly rounded.
 
+use crate::exact::Reciprocal;
+
 /// Powers of ten that a word holds.
 const POWERS_OF_TEN: [u64; 20] = {
     let mut powers = [1u64; 20];
@@ -10,6 +12,24 @@ const POWERS_OF_TEN: [u64; 20] = {
     }
     powers
 };
+
+/// To divide by each.
+const RECIPROCALS: [Reciprocal; 20] = {
+    let Some(one) = Reciprocal::of(1) else { unreachable!() };
+    let mut reciprocals = [one; 20];
+    let mut i = 1;
+    while i < 20 {
+        if let Some(reciprocal) = Reciprocal::of(POWERS_OF_TEN[i]) {
+            reciprocals[i] = reciprocal;
+        }
+        i += 1;
+    }
+    reciprocals
+};
+
+/// The same as floats, all of them exact: 10^19 is 5^19 * 2^19, and 5^19 is below 2^53.
+const FLOAT_POWERS_OF_TEN: [f64; 20] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19];
 
 /// Digits that a word holds, whatever they are.
 const DIGITS_MAX: usize = 19;
@@ -49,7 +69,7 @@ pub(crate) const LEADING_BYTES: usize = 48;
 
 /// The decimal at the start of `text`, [`LEADING_BYTES`] or more, and how many bytes it is long; `None` where it is written in a way that [`number`]
 /// should look at. What follows it may make something else of it: the caller sees to that.
-#[inline]
+#[inline(always)]
 pub(crate) fn leading(text: &[u8; LEADING_BYTES]) -> Option<(f64, usize)> {
     let is_negative = text[0] == b'-';
     let start = usize::from(is_negative);
@@ -124,26 +144,30 @@ fn digits_of_word(word: u64) -> (u64, usize) {
 /// `significand * 10^power`, rounded once; `None` where the power is none that a word holds.
 ///
 /// A whole number up to 2^53 times or by a small power of ten is an operation of two exact numbers, which rounds correctly (W.
-/// Clinger, How to read floating point numbers accurately, 1990). Others are multiplied or divided as integers: the quotient has 62
-/// bits or more, and whether there was a remainder goes into the lowest, so that rounding it is rounding the exact one.
-#[inline]
+/// Clinger, How to read floating point numbers accurately, 1990).
+#[inline(always)]
 fn scaled(significand: u64, power: i32) -> Option<f64> {
     const EXACT_MAX: u64 = 1 << 53;
-    let ten = *POWERS_OF_TEN.get(power.unsigned_abs() as usize)?;
-    if significand <= EXACT_MAX {
-        // 10^19 is 5^19 * 2^19, and 5^19 is below 2^53.
-        return Some(if power < 0 { significand as f64 / ten as f64 } else { significand as f64 * ten as f64 });
-    }
-    if power >= 0 {
-        return Some((u128::from(significand) * u128::from(ten)) as f64);
-    }
-    let (up, ten_up) = (significand.leading_zeros(), ten.leading_zeros());
-    let dividend = u128::from(significand << up) << 63;
-    let divisor = u128::from(ten << ten_up);
-    let quotient = (dividend / divisor) as u64 | u64::from(dividend % divisor != 0);
+    let at = power.unsigned_abs() as usize;
+    let ten = *FLOAT_POWERS_OF_TEN.get(at)?;
+    Some(match (significand <= EXACT_MAX, power < 0) {
+        (true, true) => significand as i64 as f64 / ten,
+        (true, false) => significand as i64 as f64 * ten,
+        (false, true) => divided(significand, at),
+        (false, false) => (u128::from(significand) * u128::from(POWERS_OF_TEN[at])) as f64,
+    })
+}
+
+/// `significand / 10^power`, rounded once, for a significand of 54 bits or more. The quotient of integers has 62 or more, and whether there was a
+/// remainder goes into the lowest, so that rounding it is rounding the exact one.
+fn divided(significand: u64, power: usize) -> f64 {
+    let by = RECIPROCALS[power];
+    let up = significand.leading_zeros();
+    let dividend = significand << up;
+    let (quotient, rest) = by.divide(dividend >> 1, dividend << 63);
     // Far from the ends of the range, so that this is exact.
-    let exponent = ten_up as i32 - up as i32 - 63;
-    Some(quotient as f64 * f64::from_bits(((exponent + 1023) as u64) << 52))
+    let exponent = by.up as i32 - up as i32 - 63;
+    (quotient | u64::from(rest != 0)) as f64 * f64::from_bits(((exponent + 1023) as u64) << 52)
 }
 
 #[cold]

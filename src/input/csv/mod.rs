@@ -223,13 +223,16 @@ impl Decoder<'_> {
                 here_bytes += records.bytes();
                 if here_bytes >= block_bytes {
                     here_bytes = 0;
-                    let mut taken = records.take_rows(block_bytes)?;
-                    while let Some(rows) = taken {
+                    while let Some(rows) = records.rows(block_bytes)? {
+                        let bytes = rows.len();
                         if threads == 1 {
-                            self.block(decode(&rows, &self.active, rules), records, shape)?;
-                            taken = records.take_rows(block_bytes)?;
+                            let block = decode(rows, &self.active, rules);
+                            records.take_rows(bytes);
+                            self.block(block, records, shape)?;
                             continue;
                         }
+                        let rows = rows.to_vec();
+                        records.take_rows(bytes);
                         let decoders = decoders.get_or_insert_with(|| Decoders::start(scope, threads, rules));
                         if !decoders.has_room()
                             && let Some(block) = decoders.take()
@@ -240,7 +243,6 @@ impl Decoder<'_> {
                             active = self.active.as_slice().into();
                         }
                         decoders.send(rows, &active);
-                        taken = records.take_rows(block_bytes)?;
                     }
                     while let Some(block) = decoders.as_mut().and_then(Decoders::take) {
                         self.block(block, records, shape)?;
