@@ -148,18 +148,30 @@ impl OfCount {
         if squares.bits() + count_bits > 255 || sum.unsigned_abs() >> 127 != 0 {
             return None;
         }
-        let spread = squares.times(self.count).minus(&Wide::square_of(sum.unsigned_abs()));
-        if spread.is_zero() {
-            return Some((0.0, 0.0));
-        }
         // The highest bit stays free, so that the first digit of a long division is one; two digits have 126 bits at least.
-        let up = 255 - spread.bits();
-        let [low, third, second, first] = spread.shifted(up).0;
-        let (high, rest) = by_pairs.divide(first, second);
-        let (next, rest) = by_pairs.divide(rest, third);
+        let (digits, low, below_bits, up) = if squares.bits() + count_bits <= 127 {
+            // The square of the sum is no greater than the product.
+            let spread = squares.low() * u128::from(self.count) - sum.unsigned_abs().pow(2);
+            if spread == 0 {
+                return Some((0.0, 0.0));
+            }
+            let up = spread.leading_zeros() - 1;
+            let spread = spread << up;
+            ([(spread >> 64) as u64, spread as u64, 0], 0, -64, up)
+        } else {
+            let spread = squares.times(self.count).minus(&Wide::square_of(sum.unsigned_abs()));
+            if spread.is_zero() {
+                return Some((0.0, 0.0));
+            }
+            let up = 255 - spread.bits();
+            let [low, third, second, first] = spread.shifted(up).0;
+            ([first, second, third], low, 64, up)
+        };
+        let (high, rest) = by_pairs.divide(digits[0], digits[1]);
+        let (next, rest) = by_pairs.divide(rest, digits[2]);
         let quotient = u128::from(high) << 64 | u128::from(next);
         let more = rest != 0 || low != 0;
-        let exp2 = 2 * i64::from(exp2) - i64::from(up) + 64 + i64::from(by_pairs.up);
+        let exp2 = 2 * i64::from(exp2) - i64::from(up) + below_bits + i64::from(by_pairs.up);
         let variance = rounded(quotient, more, exp2);
 
         let odd = exp2 & 1;
