@@ -146,7 +146,7 @@ fn sums_that_cancel_and_windows_that_move_stay_exact() {
 /// they end.
 fn check_ends<T: Number>(usual: T, others: &[T]) {
     for len in [1, 2, 3, 5, 31, 32, 33, 34, 63, 64, 65, 1023, 8191, 8192, 8193, 8194, 8195, 40_003] {
-        let at_ends = |i: usize| i % 32 == 31 || i % 32 == 0 || i + 3 > len;
+        let at_ends = |i: usize| i % 32 == 31 || i.is_multiple_of(32) || i + 3 > len;
         let value = |i: usize| if at_ends(i) { others[i / 31 % others.len()] } else { usual };
         check("ends", (0..len).map(value).collect(), everything(), &[]);
     }
