@@ -51,8 +51,9 @@ impl Keeper {
         crate::input::keep_decoded(options.memory_bytes / 8);
         let (commands_dir, jobs_dir) = intake.folders();
         let threads = runner.context().threads;
+        let outputs_dir = Some(outputs.folder().to_owned());
         let context = |base_dir: PathBuf| {
-            let outputs_dir = Some(outputs.folder().to_owned());
+            let outputs_dir = outputs_dir.clone();
             Arc::new(BindContext { threads, outputs_dir, ..BindContext::in_folder(base_dir) })
         };
         let keeper = Arc::new_cyclic(|me| Self {
