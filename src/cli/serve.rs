@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use etcetera::BaseStrategy;
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::Stopped;
@@ -94,7 +95,8 @@ fn bytes(text: &str) -> Result<u64, String> {
 
 pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let options = Options::read(matches)?;
-    write_log(options.json);
+    // Held to the end: then what is left of the log is written.
+    let _log = write_log(options.json);
     raise_file_limit();
     let commands = match matches.get_one::<PathBuf>("commands") {
         Some(path) => Commands::read(path).map_err(|error| Stopped::usage(error.to_string()))?,
@@ -162,12 +164,13 @@ fn token_in(path: &Path) -> Result<String, Stopped> {
     Ok(token.to_owned())
 }
 
-/// One line an event on standard error, of what `TANDEM_LOG` lets through, as in `warn` or `tandem=debug`.
-fn write_log(as_json: bool) {
+/// One line an event on standard error, of what `TANDEM_LOG` lets through, as in `warn` or `tandem=debug`. Nobody waits for who reads it:
+/// where that one stands still, or is gone, lines are lost and jobs are not.
+fn write_log(as_json: bool) -> WorkerGuard {
     let filter = std::env::var("TANDEM_LOG").ok().and_then(|text| EnvFilter::from_str(&text).ok());
     let filter = filter.unwrap_or_else(|| EnvFilter::new("tandem=info,warn"));
-    // Where nobody reads the log any more, that is no reason to end.
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
+    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).log_internal_errors(false);
     let ansi = std::io::stderr().is_terminal();
     // Another one is there only where this is called from a test.
     let _ = if as_json {
@@ -175,6 +178,7 @@ fn write_log(as_json: bool) {
     } else {
         log.with_ansi(ansi).with_target(false).try_init()
     };
+    guard
 }
 
 /// Every connection is a file to the system.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::job::blank::{Member, members, without_fields};
 use crate::job::file::{HeadPlace, Parser, Wrong};
@@ -11,7 +12,7 @@ use crate::job::head::Head;
 use crate::job::json_text::Text;
 use crate::job::patch::{Origins, Patched};
 use crate::job::references::references;
-use crate::job::wording::field_at;
+use crate::job::wording::{field_at, plain};
 use crate::job::{DeviceChoice, JobParams, Kind, Terms, parse_duration, shorten};
 
 /// What stands for something that whoever takes the job in has got beside it.
@@ -31,6 +32,9 @@ const TAKER_FIELDS: [&str; 2] = ["metadata", "deadline"];
 
 /// The fields of every job.
 const COMMON_FIELDS: [&str; 3] = ["id", "kind", "device"];
+
+/// What a sender calls a job has so many bytes at most: lists repeat it.
+const LABEL_MAX: usize = 255;
 
 /// What is wrong with a job, and where in its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +85,13 @@ pub(crate) fn parse_posted(text: &str, kinds: Vec<&'static Kind>, lookup: Lookup
 }
 
 fn parse(text: &str, kinds: Vec<&'static Kind>, lookup: Lookup<'_>) -> Result<Posted, Wrong> {
-    // Within JSON a line end is but a space.
+    // Within JSON a line end is but a space; within a string it is none.
+    if text.contains(['\n', '\r']) {
+        serde_json::from_str::<IgnoredAny>(text).map_err(|error| Wrong {
+            column: byte_at(text, error.line(), error.column()),
+            message: plain(told(&error.to_string())).into_owned(),
+        })?;
+    }
     let line = text.replace(['\n', '\r'], " ");
     let members = members(line.as_bytes());
     for member in &members {
@@ -91,6 +101,11 @@ fn parse(text: &str, kinds: Vec<&'static Kind>, lookup: Lookup<'_>) -> Result<Po
             _ => continue,
         };
         return Err(Wrong { column: member.name.start, message: refused.to_owned() });
+    }
+    for field in TAKER_FIELDS {
+        if let Some(again) = members.iter().filter(|member| &line[member.name.clone()] == field).nth(1) {
+            return Err(Wrong { column: again.name.start, message: format!("duplicate field `{field}`") });
+        }
     }
     let has = |field: &str| members.iter().any(|member| &line[member.name.clone()] == field);
     let is_for_taker = TAKER_FIELDS.iter().any(|field| has(field));
@@ -104,7 +119,24 @@ fn parse(text: &str, kinds: Vec<&'static Kind>, lookup: Lookup<'_>) -> Result<Po
         Wrong { column: 1 + patched.origins.original(wrong.column.max(1) - 1), message: wrong.message }
     })?;
     let Head { id, device, terms, .. } = head;
+    if id.as_ref().is_some_and(|id| id.len() > LABEL_MAX) {
+        return Err(Wrong {
+            column: 1,
+            message: format!("an `id` of more than {LABEL_MAX} bytes: put what is longer into `metadata`"),
+        });
+    }
     Ok(Posted { label: id, kind, device, terms, params, deadline, own: own_fields(&patched.text) })
+}
+
+/// The byte, from 1, that serde means by a line and a column.
+fn byte_at(text: &str, line: usize, column: usize) -> usize {
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    (start + column).clamp(1, text.len().max(1))
+}
+
+/// What serde says, without the place.
+fn told(message: &str) -> &str {
+    message.rfind(" at line ").map_or(message, |at| &message[..at])
 }
 
 /// How long the job may take from its acceptance.
@@ -207,7 +239,14 @@ mod tests {
         assert_eq!((job.terms.priority, job.own.as_str()), (3, r#"{"n":12}"#));
         let wrong = posted(r#"{"kind":"factor","n":12,"deadline":"soon"}"#).unwrap_err();
         assert_eq!((wrong.column, wrong.message.contains("is no time")), (25, true), "{wrong:?}");
-        assert!(posted(r#"{"kind":"factor","n":12,"metadata":}"#).is_err());
+        for wrong in [
+            r#"{"kind":"factor","n":12,"metadata":}"#.to_owned(),
+            "{\"kind\":\"factor\",\n\"n\":12,\"metadata\":\"a\nb\"}".to_owned(),
+            r#"{"kind":"factor","n":12,"metadata":1,"metadata":2}"#.to_owned(),
+            format!(r#"{{"kind":"factor","n":12,"id":"{}"}}"#, "x".repeat(256)),
+        ] {
+            assert!(posted(&wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub enum JournalError {
         message: String,
         /// Whether there is no room left on the disk.
         is_full: bool,
+        /// Whether somebody else writes to it.
+        is_busy: bool,
     },
     /// It is of a newer program.
     #[error("{path}: written by a newer tandem (format {found}, this one knows {known}): use that one", path = path.display())]
@@ -73,9 +75,19 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// Whether it may pass by itself once there is room on the disk.
+    /// Whether it passes once there is room on the disk.
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Database { is_full: true, .. })
+    }
+
+    /// Whether it passes once somebody else has written.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Database { is_busy: true, .. })
+    }
+
+    /// Whether what could not be written may be written later.
+    pub fn may_pass(&self) -> bool {
+        self.is_full() || self.is_busy() || matches!(self, Self::Closed)
     }
 }
 

@@ -38,9 +38,15 @@ CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 /// What a database says, of this file.
 pub(super) fn said(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError + '_ {
     |error| {
-        let is_full = matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull));
-        let message = if is_full { "no room is left on the disk".to_owned() } else { error.to_string() };
-        JournalError::Database { path: path.to_owned(), message, is_full }
+        let code = error.sqlite_error_code();
+        let is_full = matches!(code, Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure));
+        let is_busy = matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked));
+        let message = if code == Some(ErrorCode::DiskFull) {
+            "no room is left on the disk".to_owned()
+        } else {
+            error.to_string()
+        };
+        JournalError::Database { path: path.to_owned(), message, is_full, is_busy }
     }
 }
 

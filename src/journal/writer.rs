@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 use crate::engine::catch;
 use crate::journal::entry::{Accepted, Ended, NewJob, Unfinished};
@@ -21,6 +21,9 @@ pub type Done<T> = Box<dyn FnOnce(Result<T, JournalError>) + Send>;
 
 /// So many requests share a transaction at most.
 const SHARED_MAX: usize = 4096;
+
+/// A database that somebody else writes to is waited for so often, each time for as long as a connection waits.
+const BUSY_TRIES: u32 = 3;
 
 /// The log is worked into the file after so many requests, or so long.
 const CHECKPOINT_OPS: u64 = 4000;
@@ -222,13 +225,22 @@ impl Writer {
         let _ = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
 
-    /// Writes these in one transaction, or, where that fails, each in its own: so that one that cannot be written takes no other
-    /// along.
+    /// Writes these in one transaction, or, where one of them may be why that fails, each in its own: so that one that cannot be written
+    /// takes no other along. Where the database is busy, since a person writes to it, all wait; where it is full, none can be written.
     fn write(&mut self, mut ops: Vec<Op>) {
         self.checkpoints.ops.fetch_add(ops.len() as u64, Ordering::Relaxed);
-        match self.transact(&mut ops) {
+        let mut written = self.transact(&mut ops);
+        for _ in 1..BUSY_TRIES {
+            if !written.as_ref().is_err_and(JournalError::is_busy) {
+                break;
+            }
+            written = self.transact(&mut ops);
+        }
+        match written {
             Ok(told) => told.into_iter().for_each(|told| _ = catch(told)),
-            Err(error) if ops.len() == 1 => ops.into_iter().for_each(|op| op.refuse(error.clone())),
+            Err(error) if ops.len() == 1 || error.may_pass() => {
+                ops.into_iter().for_each(|op| op.refuse(error.clone()));
+            }
             Err(_) => ops.into_iter().for_each(|op| self.write(vec![op])),
         }
         if self.checkpoints.is_nearly_done.swap(false, Ordering::AcqRel) {
@@ -242,7 +254,7 @@ impl Writer {
         let mut ended_more = 0_i64;
         let path = self.path.clone();
         let said = said(&path);
-        let transaction = self.db.transaction().map_err(&said)?;
+        let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&said)?;
         let mut results = Vec::with_capacity(ops.len());
         let mut seq = next_seq;
         for op in ops.iter() {

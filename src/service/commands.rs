@@ -91,6 +91,23 @@ impl Commands {
         &self.folder
     }
 
+    /// A text without what clients are not to know: the programs of commands, and where they lie.
+    pub(super) fn without_programs(&self, mut text: String) -> String {
+        for (name, command) in &self.commands {
+            let variants = command.params.variants.iter().flat_map(|variants| [&variants.cpu, &variants.gpu]);
+            for program in variants.chain([&command.params.argv]).filter_map(|argv| argv.first()) {
+                let absolute = std::path::absolute(self.folder.join(program)).unwrap_or_default();
+                for shown in [absolute.display().to_string(), program.to_string_lossy().into_owned()] {
+                    if shown.contains('/') && text.contains(&shown) {
+                        text = text.replace(&shown, name);
+                    }
+                }
+            }
+        }
+        let folder = format!("{}/", self.folder.display());
+        if folder.len() > 1 && text.contains(&folder) { text.replace(&folder, "") } else { text }
+    }
+
     /// What is run for a job of this name that has these fields, an object of JSON, and asks for these terms: its own win, but for the
     /// memory, of which the operator's word is the least. `None` where there is no such command.
     pub(super) fn bind(&self, name: &str, own: String, asked: Terms) -> Option<(Box<dyn JobParams>, Terms)> {
@@ -166,6 +183,13 @@ mod tests {
         assert!(format!("{params:?}").contains(r#"stdin: Some("{}")"#));
         assert_eq!(terms.retries, Some(2));
         assert!(commands.bind("predict2", "{}".to_owned(), Terms::default()).is_none());
+    }
+
+    #[test]
+    fn clients_do_not_hear_of_programs() {
+        let commands = Commands::parse(r#"{"predict":{"argv":["./model-v3","x"]}}"#, "/opt/secret".into()).unwrap();
+        let text = "/opt/secret/model-v3: no such program, in /opt/secret/data".to_owned();
+        assert_eq!(commands.without_programs(text), "predict: no such program, in data");
     }
 
     #[test]

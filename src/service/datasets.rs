@@ -3,7 +3,7 @@
 //!
 //! What is replaced or removed stays until the jobs that were accepted before have ended: they read what was there when they came.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -72,12 +72,13 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
 }
 
 impl Datasets {
-    /// Those in the folder; what is left of replaced ones goes.
-    pub fn open(data: &Path) -> io::Result<Self> {
+    /// Those in the folder; what is left of replaced ones goes, unless jobs that have not ended read it.
+    pub fn open(data: &Path, named: &HashSet<PathBuf>) -> io::Result<Self> {
         let folder = data.join("datasets");
         std::fs::create_dir_all(&folder)?;
         let mut known = Known { next: 1, ..Known::default() };
         let mut versions: BTreeMap<String, (u64, PathBuf)> = BTreeMap::new();
+        let mut older = Vec::new();
         for entry in std::fs::read_dir(&folder)? {
             let path = entry?.path();
             // `NAME/VERSION.npy`, where a dot may be in the name and none in the version.
@@ -93,12 +94,17 @@ impl Datasets {
                     version.is_some_and(|version| versions.get(name).is_none_or(|(other, _)| *other < version));
                 match version {
                     Some(version) if is_newest => {
-                        if let Some((_, older)) = versions.insert(name.to_owned(), (version, file)) {
-                            std::fs::remove_file(older)?;
-                        }
+                        older.extend(versions.insert(name.to_owned(), (version, file)).map(|(_, older)| older));
                     }
-                    _ => std::fs::remove_file(file)?,
+                    _ => older.push(file),
                 }
+            }
+        }
+        for file in older {
+            if named.contains(&file) {
+                known.replaced.push(Replaced::now(file));
+            } else {
+                std::fs::remove_file(file)?;
             }
         }
         for (name, (version, path)) in versions {
@@ -219,7 +225,7 @@ mod tests {
     #[test]
     fn what_is_replaced_stays_until_the_jobs_before_have_ended() {
         let data = tempfile::tempdir().unwrap();
-        let mut datasets = Datasets::open(data.path()).unwrap();
+        let mut datasets = Datasets::open(data.path(), &HashSet::new()).unwrap();
         assert!(!put(&datasets, "a.b", "one"));
         let first = datasets.path("a.b").unwrap();
         assert!(put(&datasets, "a.b", "two"));
@@ -239,18 +245,21 @@ mod tests {
     #[test]
     fn the_newest_versions_are_there_at_the_next_start_and_halves_are_not() {
         let data = tempfile::tempdir().unwrap();
-        let datasets = Datasets::open(data.path()).unwrap();
+        let datasets = Datasets::open(data.path(), &HashSet::new()).unwrap();
         for text in ["one", "two", "three"] {
             put(&datasets, "t", text);
         }
         std::fs::write(data.path().join("datasets/.tmpabc"), "half").unwrap();
-        let again = Datasets::open(data.path()).unwrap();
+        let again = Datasets::open(data.path(), &HashSet::new()).unwrap();
         assert_eq!(std::fs::read_to_string(again.path("t").unwrap()).unwrap(), "three");
         let listed: Vec<_> =
             again.list().iter().map(|set| (set.name.clone(), set.bytes, set.format().map(str::to_owned))).collect();
         assert_eq!(listed, [("t".to_owned(), 5, Some("csv".to_owned()))]);
         assert_eq!(std::fs::read_dir(data.path().join("datasets/t")).unwrap().count(), 1);
+        let third = again.path("t").unwrap();
         put(&again, "t", "four");
+        let read = Datasets::open(data.path(), &HashSet::from([third.clone()])).unwrap();
+        assert!(third.exists() && read.has_replaced(), "a job that has not ended reads it");
         assert_eq!(std::fs::read_to_string(again.path("t").unwrap()).unwrap(), "four");
     }
 

@@ -22,6 +22,16 @@ pub(super) enum Refusal {
     NeverFits(String),
 }
 
+impl Refusal {
+    /// What is wrong.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Malformed(misplaced) => &misplaced.message,
+            Self::Forbidden(message) | Self::NeverFits(message) => message,
+        }
+    }
+}
+
 /// A job that can be given to the engine.
 #[derive(Debug)]
 pub(super) struct Prepared {
@@ -36,6 +46,8 @@ pub(super) struct Prepared {
     pub deadline: Option<Duration>,
     /// Whether it is one of the operator's commands.
     pub is_command: bool,
+    /// Where the datasets lie that it names.
+    pub datasets: Files,
 }
 
 /// What makes jobs of texts.
@@ -57,6 +69,11 @@ impl Intake {
         self.kinds.iter().map(|kind| kind.name)
     }
 
+    /// The operator's commands.
+    pub fn commands(&self) -> &Commands {
+        &self.commands
+    }
+
     /// The folder that relative paths of commands start from, and that of other jobs.
     pub fn folders(&self) -> (PathBuf, PathBuf) {
         (self.commands.folder().to_owned(), self.allowed.base_dir().map(PathBuf::from).unwrap_or_default())
@@ -69,7 +86,7 @@ impl Intake {
         files: &Files,
         dataset: &dyn Fn(&str) -> Option<PathBuf>,
     ) -> Result<Prepared, Refusal> {
-        let own_files = RefCell::new(Vec::new());
+        let (own_files, datasets) = (RefCell::new(Vec::new()), RefCell::new(Files::new()));
         let lookup = |referred, name: &str| {
             let path = match referred {
                 Referred::File => files.get(name).cloned().ok_or_else(|| {
@@ -102,6 +119,6 @@ impl Intake {
             )));
         }
         let (label, device, deadline) = (posted.label, posted.device, posted.deadline);
-        Ok(Prepared { label, kind: name, device, terms, params, deadline, is_command })
+        Ok(Prepared { label, kind: name, device, terms, params, deadline, is_command, datasets: datasets.into_inner() })
     }
 }

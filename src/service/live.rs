@@ -38,6 +38,8 @@ pub(super) struct Job {
     pub has_begun: bool,
     pub attempts: u32,
     pub retries_left: u32,
+    /// When it is tried again, while it waits for that.
+    pub due: Duration,
     pub accepted_ms: i64,
     pub started_ms: Option<i64>,
     pub deadline_ms: Option<i64>,
@@ -65,6 +67,7 @@ impl Job {
             has_begun: false,
             attempts: 0,
             retries_left: prepared.terms.retries.unwrap_or(0),
+            due: Duration::ZERO,
             accepted_ms,
             started_ms: None,
             deadline_ms: None,
@@ -118,6 +121,8 @@ pub(super) struct Live {
     given: usize,
     /// Those that are being written down.
     admitted: usize,
+    /// Those that come have this number at least.
+    next: u64,
     bytes: usize,
     queue_max: usize,
     /// Nothing more is given to the engine.
@@ -140,9 +145,9 @@ impl Live {
         self.jobs.len()
     }
 
-    /// The lowest number, or 0 while one is being written down, whose number nobody knows yet; `None` where there is none.
-    pub fn first(&self) -> Option<u64> {
-        if self.admitted > 0 { Some(0) } else { self.jobs.keys().min().copied() }
+    /// No job has a lower number, of those that are here and those that are being written down.
+    pub fn first(&self) -> u64 {
+        self.jobs.keys().min().copied().unwrap_or(self.next)
     }
 
     /// How many are with the engine.
@@ -162,14 +167,20 @@ impl Live {
         self.jobs.iter().map(|(seq, job)| (*seq, job))
     }
 
-    /// Makes room for a job of so many bytes that is about to be written down; whether it can be given to the engine as soon as it is.
-    pub fn admit(&mut self, bytes: usize) -> Result<bool, Full> {
+    /// Whether there is room for a job of so many bytes.
+    pub fn has_room(&self, bytes: usize) -> Result<(), Full> {
         if self.jobs.len() + self.admitted >= self.queue_max {
             return Err(Full::Jobs);
         }
         if self.bytes + bytes > BYTES_MAX && self.bytes > 0 {
             return Err(Full::Bytes);
         }
+        Ok(())
+    }
+
+    /// Makes room for a job of so many bytes that is about to be written down; whether it can be given to the engine as soon as it is.
+    pub fn admit(&mut self, bytes: usize) -> Result<bool, Full> {
+        self.has_room(bytes)?;
         self.admitted += 1;
         self.bytes += bytes;
         let at_once = self.given + self.admitted <= GIVEN_MAX
@@ -185,24 +196,35 @@ impl Live {
         self.bytes -= bytes;
     }
 
-    /// It is written down: `begins` says whether its first attempt is, too. Gives what the engine gets then.
-    pub fn insert(&mut self, seq: u64, mut job: Job, begins: bool) -> Option<Given> {
+    /// It is written down: `begins` says whether its first attempt is, too.
+    pub fn insert(&mut self, seq: u64, mut job: Job, begins: bool) -> Inserted {
         self.admitted -= 1;
+        self.next = seq + 1;
         if let Some(deadline) = job.deadline {
             self.deadlines.insert((deadline, seq));
         }
-        if begins {
+        if begins && !self.is_draining {
             job.attempts += 1;
             job.started_ms = Some(job.accepted_ms);
             job.state = State::Running;
             self.given += 1;
             let given = Given::of(seq, &mut job);
             self.jobs.insert(seq, job);
-            return given;
+            return given.map_or(Inserted::Queued, |given| Inserted::Given(Box::new(given)));
         }
         self.queue.insert((Reverse(job.priority), seq));
         self.jobs.insert(seq, job);
-        None
+        if begins { Inserted::Released } else { Inserted::Queued }
+    }
+
+    /// Whether nothing is on its way, to the engine or to disk.
+    pub fn is_settled(&self) -> bool {
+        self.given == 0 && self.admitted == 0 && !self.jobs.values().any(|job| job.is_over)
+    }
+
+    /// Those that are neither with the engine nor over.
+    pub fn waiting(&self) -> Vec<u64> {
+        self.jobs.iter().filter(|(_, job)| !job.is_over).map(|(seq, _)| *seq).collect()
     }
 
     /// A job of an earlier process.
@@ -217,23 +239,30 @@ impl Live {
         self.jobs.insert(seq, job);
     }
 
-    /// Those whose turn it is now. Their attempts have to be written down before the engine gets them.
-    pub fn take_turns(&mut self, now: Duration, now_ms: i64) -> Vec<Given> {
-        let mut given = Vec::new();
+    /// Those whose turn it is now. Their attempts have to be written down before the engine gets them; those that were run before have to
+    /// be prepared once more, and are asked for again then.
+    pub fn take_turns(&mut self, now: Duration, now_ms: i64) -> Turns {
+        let mut turns = Turns::default();
+        let given = &mut turns.given;
         if self.is_draining {
-            return given;
+            return turns;
         }
         let mut others = true;
         loop {
             match self.quarantine.next(now) {
                 Permitted::Suspects { jobs, others: are_free } => {
                     others = are_free;
-                    jobs.iter().for_each(|seq| given.extend(self.give(*seq, now_ms)));
-                    if !given.is_empty() {
+                    let before = given.len();
+                    for seq in &jobs {
+                        match Self::give(&mut self.jobs, *seq, now_ms) {
+                            Turn::Given(job) => given.push(*job),
+                            Turn::Unprepared => turns.unprepared.push(*seq),
+                            Turn::Over => self.quarantine.ended(*seq),
+                        }
+                    }
+                    if given.len() > before || !turns.unprepared.is_empty() {
                         break;
                     }
-                    // They had ended otherwise meanwhile.
-                    jobs.iter().for_each(|seq| self.quarantine.ended(*seq));
                 }
                 Permitted::Nobody => {
                     others = false;
@@ -242,20 +271,36 @@ impl Live {
                 Permitted::Others => break,
             }
         }
-        while others && self.given < GIVEN_MAX {
+        let mut left = GIVEN_MAX.saturating_sub(self.given + given.len());
+        while others && left > 0 {
             let Some((_, seq)) = self.queue.pop_first() else { break };
-            given.extend(self.give(seq, now_ms));
+            match Self::give(&mut self.jobs, seq, now_ms) {
+                Turn::Given(job) => {
+                    given.push(*job);
+                    left -= 1;
+                }
+                Turn::Unprepared => turns.unprepared.push(seq),
+                Turn::Over => {}
+            }
         }
-        given
+        self.given += given.len();
+        turns
     }
 
-    fn give(&mut self, seq: u64, now_ms: i64) -> Option<Given> {
-        let job = self.jobs.get_mut(&seq).filter(|job| !job.is_over)?;
-        let given = Given::of(seq, job)?;
+    fn give(jobs: &mut HashMap<u64, Job>, seq: u64, now_ms: i64) -> Turn {
+        let Some(job) = jobs.get_mut(&seq).filter(|job| !job.is_over) else { return Turn::Over };
+        let Some(given) = Given::of(seq, job) else { return Turn::Unprepared };
         (job.state, job.has_begun, job.started_ms) = (State::Running, false, Some(now_ms));
         job.attempts += 1;
-        self.given += 1;
-        Some(given)
+        Turn::Given(Box::new(given))
+    }
+
+    /// A job can be run again with this: it is its turn once more.
+    pub fn put_prepared(&mut self, seq: u64, prepared: Prepared) {
+        if let Some(job) = self.jobs.get_mut(&seq).filter(|job| !job.is_over) {
+            job.prepared = Some(prepared);
+            self.queue.insert((Reverse(job.priority), seq));
+        }
     }
 
     /// The engine is done with it, and it has not succeeded. Where it goes back to the queue or is tried again, `prepared` is what
@@ -266,7 +311,7 @@ impl Live {
         let (is_draining, is_releasing) = (self.is_draining, self.is_releasing);
         let Some(job) = self.jobs.get_mut(&seq) else { return AfterFailure::Ends(State::Failed) };
         job.has_begun = false;
-        if let (Some(state), Cause::Cancelled | Cause::NotStarted) = (job.ends_as, cause) {
+        if let Some(state) = job.ends_as {
             job.is_over = true;
             return AfterFailure::Ends(state);
         }
@@ -282,6 +327,7 @@ impl Live {
             job.state = State::RetryWait;
             let doublings = job.attempts.saturating_sub(1).min(6);
             let due = now + (RETRY_DELAY * (1 << doublings)).min(RETRY_DELAY_MAX);
+            job.due = due;
             self.retries.insert((due, seq));
             return AfterFailure::Retried;
         }
@@ -308,7 +354,7 @@ impl Live {
         }
         job.is_over = true;
         self.queue.remove(&(Reverse(job.priority), seq));
-        self.retries.retain(|(_, other)| *other != seq);
+        self.retries.remove(&(job.due, seq));
         self.quarantine.ended(seq);
         Some(Early::Over)
     }
@@ -369,6 +415,34 @@ pub(super) enum Early {
     Over,
     /// It is with the engine, which has to be told.
     Asked(CancelFlag),
+}
+
+/// What becomes of a job that is written down.
+#[derive(Debug)]
+pub(super) enum Inserted {
+    /// The engine gets it.
+    Given(Box<Given>),
+    /// It waits for its turn.
+    Queued,
+    /// It waits, though its first attempt is written down: the service is about to end.
+    Released,
+}
+
+/// What came of a turn.
+enum Turn {
+    Given(Box<Given>),
+    /// It was run before, and has to be prepared anew.
+    Unprepared,
+    /// It has ended otherwise.
+    Over,
+}
+
+/// Those whose turn it is.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    pub given: Vec<Given>,
+    /// These have to be prepared first.
+    pub unprepared: Vec<u64>,
 }
 
 /// A job on its way to the engine.

@@ -6,7 +6,16 @@ const NOW: Duration = Duration::from_secs(100);
 fn prepared(priority: i32, retries: u32) -> Prepared {
     let params = (kind("factor").unwrap().parse)("{\"n\":12}").unwrap();
     let terms = crate::job::Terms { priority, retries: Some(retries), ..Default::default() };
-    Prepared { label: None, kind: "factor", device: None, terms, params, deadline: None, is_command: false }
+    Prepared {
+        label: None,
+        kind: "factor",
+        device: None,
+        terms,
+        params,
+        deadline: None,
+        is_command: false,
+        datasets: Default::default(),
+    }
 }
 
 fn job(priority: i32, retries: u32) -> Job {
@@ -15,11 +24,11 @@ fn job(priority: i32, retries: u32) -> Job {
 
 fn queued(live: &mut Live, seq: u64, job: Job) {
     live.admit(2).unwrap();
-    assert!(live.insert(seq, job, false).is_none());
+    assert!(matches!(live.insert(seq, job, false), Inserted::Queued));
 }
 
 fn turns(live: &mut Live, now: Duration) -> Vec<u64> {
-    live.take_turns(now, 7).iter().map(|given| given.seq).collect()
+    live.take_turns(now, 7).given.iter().map(|given| given.seq).collect()
 }
 
 #[test]
@@ -42,7 +51,7 @@ fn no_more_are_taken_in_than_may_wait() {
     live.dismiss(1);
     assert_eq!(live.admit(BYTES_MAX), Err(Full::Bytes));
     assert_eq!(live.admit(1), Ok(true));
-    assert!(live.insert(1, job(0, 0), true).is_some());
+    assert!(matches!(live.insert(1, job(0, 0), true), Inserted::Given(_)));
     live.succeeded(1);
     assert_eq!(live.admit(1), Err(Full::Jobs), "it is not written down yet");
     live.remove(1);
@@ -57,7 +66,6 @@ fn what_can_pass_is_tried_again_after_ever_longer_waits_and_then_fails() {
     for wait_s in [1, 2] {
         assert_eq!(turns(&mut live, now), [1]);
         assert_eq!(live.failed(1, Cause::Timeout, now), AfterFailure::Retried);
-        live.get_mut(1).unwrap().prepared = Some(prepared(0, 2));
         assert_eq!(live.get(1).unwrap().shown_state(), State::RetryWait);
         let due = now + Duration::from_secs(wait_s);
         assert_eq!(live.due(), Some(due));
@@ -65,6 +73,8 @@ fn what_can_pass_is_tried_again_after_ever_longer_waits_and_then_fails() {
         assert_eq!(turns(&mut live, now), [0_u64; 0]);
         live.retry_due(due);
         now = due;
+        assert_eq!(live.take_turns(now, 7).unprepared, [1], "what it was run with is used up");
+        live.put_prepared(1, prepared(0, 2));
     }
     assert_eq!(turns(&mut live, now), [1]);
     assert_eq!(live.failed(1, Cause::Timeout, now), AfterFailure::Ends(State::Failed));
@@ -86,6 +96,10 @@ fn a_job_ends_early_by_the_first_wish_and_only_once() {
     assert!(live.end_early(2, State::Expired).is_none());
     assert_eq!(live.failed(2, Cause::Cancelled, NOW), AfterFailure::Ends(State::Cancelled));
     assert!(live.end_early(2, State::Cancelled).is_none() && live.end_early(9, State::Cancelled).is_none());
+    queued(&mut live, 3, job(0, 3));
+    turns(&mut live, NOW);
+    assert!(live.end_early(3, State::Cancelled).is_some());
+    assert_eq!(live.failed(3, Cause::Timeout, NOW), AfterFailure::Ends(State::Cancelled), "it is not tried again");
 }
 
 #[test]
@@ -114,6 +128,13 @@ fn what_is_interrupted_by_the_end_of_the_service_goes_back_to_the_queue() {
     assert_eq!(live.failed(2, Cause::Cancelled, NOW), AfterFailure::Released);
     assert_eq!((live.given(), turns(&mut live, NOW).len()), (0, 0));
     assert_eq!(live.counts()[0], (State::Queued, 2));
+    assert_eq!(live.admit(2), Ok(false));
+    assert!(!live.is_settled(), "one is being written down");
+    assert!(
+        matches!(live.insert(3, job(0, 0), true), Inserted::Released),
+        "it was to begin before the end was asked for"
+    );
+    assert!(live.is_settled());
 }
 
 #[test]

@@ -48,15 +48,24 @@ impl Allowed {
             return Err("fetching addresses is off here: send the page along, or start the service with --allow-fetch"
                 .to_owned());
         }
-        for path in reach.reads.iter().chain(&reach.writes) {
-            if !own.iter().any(|own| own == path) && !self.holds(path) {
-                return Err(format!(
-                    "`{}` lies outside the folders that jobs may use: send the file along, or start the service with --allow-path",
-                    path.display()
-                ));
-            }
+        let is_own = |path: &Path| own.iter().any(|own| own == path);
+        if let Some(path) = reach.reads.iter().find(|path| !is_own(path) && !self.holds(path)) {
+            return Err(format!(
+                "`{}` lies outside the folders that jobs may use: send the file along, or start the service with --allow-path",
+                path.display()
+            ));
         }
-        Ok(())
+        match reach.writes.iter().find(|path| is_own(path) || !self.holds(path)) {
+            None => Ok(()),
+            // What came along, and what many read, is nobody's to write.
+            Some(path) if is_own(path) => {
+                Err("`$file` and `$dataset` are read, and never written: name another output".to_owned())
+            }
+            Some(path) => Err(format!(
+                "`{}` lies outside the folders that jobs may write to: leave the output out, or start the service with --allow-path",
+                path.display()
+            )),
+        }
     }
 
     fn holds(&self, path: &Path) -> bool {
@@ -105,6 +114,10 @@ mod tests {
         }
         let own = [secret.join("key")];
         assert!(allowed.check(&Reach::reading([own[0].as_path()]), &own).is_ok(), "it was handed to the job");
+        assert!(
+            allowed.check(&Reach::default().writing(Some(&own[0])), &own).is_err(),
+            "to be read, not to be written"
+        );
         assert!(Allowed::default().check(&Reach::reading([Path::new("a.npy")]), &[]).is_err());
     }
 

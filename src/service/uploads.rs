@@ -3,11 +3,31 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use crossbeam_channel::{Sender, unbounded};
 
 /// Where the files of a job lie, by their names in the job.
 pub(super) type Files = BTreeMap<String, PathBuf>;
+
+/// So many bytes the name of a file has at most.
+const NAME_MAX: usize = 120;
+
+/// In front of the names of datasets, among the names of files: the versions that a job reads are kept with it. No part of a form is called
+/// so.
+const DATASET: &str = "$dataset:";
+
+/// Where the dataset of this name lies that a job was accepted with.
+pub(super) fn dataset_of(files: &Files, name: &str) -> Option<PathBuf> {
+    files.get(&format!("{DATASET}{name}")).cloned()
+}
+
+/// The files of a job, and the datasets that it names.
+pub(super) fn with_datasets(mut files: Files, datasets: &Files) -> Files {
+    files.extend(datasets.iter().map(|(name, path)| (format!("{DATASET}{name}"), path.clone())));
+    files
+}
 
 /// The folder of what clients send along.
 #[derive(Debug)]
@@ -64,15 +84,19 @@ impl Upload {
             .unwrap_or(name)
             .chars()
             .map(|c| if c.is_alphanumeric() || "._-".contains(c) { c } else { '_' })
-            .take(100)
             .collect();
+        let clean = clean.trim_start_matches('.');
+        // The ending tells what is in it, and systems take names of 255 bytes at most.
+        let clean = &clean[clean.ceil_char_boundary(clean.len().saturating_sub(NAME_MAX))..];
         let clean = clean.trim_start_matches('.');
         let clean = if clean.is_empty() { "file" } else { clean };
         // Two files of one name, of different folders.
-        let is_taken = |path: &PathBuf| self.files.values().any(|taken| taken == path);
         let mut path = self.folder.join(clean);
-        if is_taken(&path) {
-            path = self.folder.join(format!("{}-{clean}", self.files.len()));
+        for number in 1.. {
+            if !self.files.values().any(|taken| *taken == path) {
+                break;
+            }
+            path = self.folder.join(format!("{number}-{clean}"));
         }
         self.files.insert(name.to_owned(), path.clone());
         path
@@ -91,16 +115,16 @@ impl Upload {
         Ok(())
     }
 
-    /// The job has it now.
+    /// The job has it now, where there is something in it.
     pub fn keep(mut self) {
-        self.is_kept = true;
+        self.is_kept = !self.files.is_empty();
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
         if !self.is_kept {
-            let _ = std::fs::remove_dir_all(&self.folder);
+            remove_later(self.folder.clone());
         }
     }
 }
@@ -122,15 +146,36 @@ pub(super) fn files_of(json: Option<&str>) -> Files {
 
 /// Removes the files of a job that is done with them.
 pub(super) fn remove(files: &Files) {
-    let folders: std::collections::BTreeSet<&Path> = files.values().filter_map(|file| file.parent()).collect();
-    for folder in folders {
-        let _ = std::fs::remove_dir_all(folder);
+    let own = files.iter().filter(|(name, _)| !name.starts_with(DATASET));
+    let folders: std::collections::BTreeSet<&Path> = own.filter_map(|(_, file)| file.parent()).collect();
+    folders.into_iter().for_each(|folder| remove_later(folder.to_owned()));
+}
+
+/// Removing a large file takes a moment, in which jobs could be accepted: a thread of its own does it.
+fn remove_later(folder: PathBuf) {
+    static REMOVER: LazyLock<Option<Sender<PathBuf>>> = LazyLock::new(|| {
+        let (sender, folders) = unbounded::<PathBuf>();
+        let remover = std::thread::Builder::new().name("tandem-remover".to_owned());
+        let remove = move || folders.iter().for_each(|folder| _ = std::fs::remove_dir_all(folder));
+        remover.spawn(remove).ok().map(|_| sender)
+    });
+    match &*REMOVER {
+        Some(remover) => _ = remover.send(folder),
+        None => _ = std::fs::remove_dir_all(folder),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn wait_until_gone(folder: &Path) {
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while folder.exists() {
+            assert!(std::time::Instant::now() < until, "{folder:?} stays");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
 
     #[test]
     fn names_of_clients_lead_nowhere_else() {
@@ -147,18 +192,24 @@ mod tests {
         .map(|(name, file)| upload.place(name, file))
         .to_vec();
         let names: Vec<&str> = places.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
-        assert_eq!(names, ["passwd", "file", "scan_1.npy", "3-scan_1.npy", "_e"]);
+        assert_eq!(names, ["passwd", "file", "scan_1.npy", "1-scan_1.npy", "_e"]);
+        let long = upload.place("f", Some(&format!("{}.npy", "\u{4e00}".repeat(200))));
+        let long = long.file_name().unwrap().to_str().unwrap().to_owned();
+        assert!(long.len() <= NAME_MAX && long.ends_with(".npy"), "{long}");
+        let same = upload.place("g", Some("1-scan 1.npy"));
+        assert!(same.ends_with("1-1-scan_1.npy"), "{same:?}");
         assert!(places.iter().all(|path| path.parent() == Some(upload.folder.as_path())));
         let folder = upload.folder.clone();
         drop(upload);
-        assert!(!folder.exists(), "no job took it");
+        wait_until_gone(&folder);
     }
 
     #[test]
     fn what_no_job_refers_to_goes_at_the_next_start() {
         let data = tempfile::tempdir().unwrap();
         let uploads = Uploads::open(data.path(), 1, std::iter::empty()).unwrap();
-        let (mut kept, lost) = (uploads.begin().unwrap(), uploads.begin().unwrap());
+        let (mut kept, mut lost) = (uploads.begin().unwrap(), uploads.begin().unwrap());
+        lost.place("a", None);
         std::fs::write(kept.place("a", None), "x").unwrap();
         let (files, lost_folder) = (files_of(files_json(kept.files()).as_deref()), lost.folder.clone());
         assert_eq!(&files, kept.files());
@@ -166,7 +217,8 @@ mod tests {
         lost.keep();
         Uploads::open(data.path(), 2, [files.clone()].into_iter()).unwrap();
         assert!(files["a"].exists() && !lost_folder.exists());
-        remove(&files);
-        assert!(!files["a"].parent().unwrap().exists());
+        remove(&with_datasets(files.clone(), &Files::from([("t".to_owned(), data.path().join("uploads"))])));
+        wait_until_gone(files["a"].parent().unwrap());
+        assert!(data.path().exists(), "a dataset is no upload");
     }
 }

@@ -151,7 +151,8 @@ impl Drop for Service {
 pub fn send(address: &str, text: &[u8]) -> Reply {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    stream.write_all(text).unwrap();
+    // A server that has heard enough hangs up.
+    let _ = stream.write_all(text);
     read_reply(stream)
 }
 
@@ -161,6 +162,17 @@ pub fn request(address: &str, method: &str, path: &str, headers: &str, body: &[u
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n"
     );
     send(address, &[head.as_bytes(), body].concat())
+}
+
+/// Posts a job, and says whether it was accepted; the service may end meanwhile.
+pub fn post_on(mut stream: TcpStream, job: &[u8]) -> bool {
+    let head = format!(
+        "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        job.len()
+    );
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
+    let _ = stream.write_all(&[head.as_bytes(), job].concat());
+    read_reply(stream).status == 202
 }
 
 pub fn command(data: &Path, args: &[&str]) -> Command {

@@ -77,6 +77,58 @@ fn a_service_that_is_asked_to_end_lets_go_of_what_takes_too_long_and_goes_on_wit
 }
 
 #[test]
+fn an_end_that_was_asked_for_under_load_is_no_crash() {
+    let mut data = tempfile::tempdir().unwrap();
+    for _ in 0..4 {
+        let service = Service::start_in(data, &[]);
+        let address = service.address.clone();
+        let clients: Vec<_> = (0..4)
+            .map(|_| {
+                let address = address.clone();
+                std::thread::spawn(move || {
+                    let job = br#"{"kind":"factor","n":600851475143}"#;
+                    while std::net::TcpStream::connect(&address)
+                        .is_ok_and(|stream| crate::program::post_on(stream, job))
+                    {}
+                })
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(150));
+        let (code, left, log) = service.end();
+        assert_eq!(code, Some(0), "{log}");
+        clients.into_iter().for_each(|client| client.join().unwrap());
+        let db = rusqlite::Connection::open(left.path().join("jobs.sqlite")).unwrap();
+        let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert!(count("SELECT count(*) FROM jobs") > 0);
+        assert_eq!(count("SELECT count(*) FROM jobs WHERE state = 'running' OR crashes > 0"), 0);
+        data = left;
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_nobody_up() {
+    let data = tempfile::tempdir().unwrap();
+    let mut child = command(data.path(), &["--listen", "127.0.0.1:0"]).spawn().unwrap();
+    let mut errors = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("http://") {
+        line.clear();
+        assert_ne!(std::io::BufRead::read_line(&mut errors, &mut line).unwrap(), 0);
+    }
+    let address = line.trim().rsplit("http://").next().unwrap();
+    // More lines than a pipe holds.
+    let body: String = (2..5002).map(|n| format!("{{\"kind\":\"factor\",\"n\":{n}}}\n")).collect();
+    let reply = crate::program::request(address, "POST", "/v1/batches", "", body.as_bytes());
+    assert_eq!(reply.body.lines().count(), 5000);
+    let last: serde_json::Value = serde_json::from_str(reply.body.lines().last().unwrap()).unwrap();
+    let path = format!("/v1/jobs/{}?wait=60s", last["id"].as_str().unwrap());
+    let ended = crate::program::request(address, "GET", &path, "", b"").json();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(ended["state"], "succeeded", "{ended}");
+}
+
+#[test]
 fn while_it_ends_it_takes_no_more_in_and_lets_what_runs_end() {
     let service = Service::start(&["--threads", "1", "--drain", "60s"]);
     let job =

@@ -1,4 +1,6 @@
-use crate::program::{Reply, Service};
+use std::time::{Duration, Instant};
+
+use crate::program::{LONG, Reply, Service};
 
 fn form(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
@@ -16,8 +18,14 @@ fn post(service: &Service, parts: &[(&str, Option<&str>, &[u8])]) -> Reply {
     service.request("POST", "/v1/jobs", "Content-Type: multipart/form-data; boundary=B\r\n", &form(parts))
 }
 
-fn uploads(service: &Service) -> usize {
-    std::fs::read_dir(service.data.path().join("uploads")).unwrap().count()
+/// Waits until so many jobs have files: removing them takes a moment.
+fn wait_for_uploads(service: &Service, count: usize) {
+    let until = Instant::now() + Duration::from_secs(30);
+    let left = || std::fs::read_dir(service.data.path().join("uploads")).unwrap().count();
+    while left() != count {
+        assert!(Instant::now() < until, "{} uploads, not {count}", left());
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 const JOB: &[u8] = br#"{"kind":"stats","file":{"$file":"scan"},"metadata":{"patient":"7"}}"#;
@@ -33,7 +41,7 @@ fn a_job_comes_with_its_file_which_goes_once_it_has_succeeded() {
         (&3.0.into(), &"7".into()),
         "{job}"
     );
-    assert_eq!(uploads(&service), 0);
+    wait_for_uploads(&service, 0);
 }
 
 #[test]
@@ -44,7 +52,8 @@ fn a_broken_file_is_the_error_of_its_job_alone_and_tells_no_path_of_the_service(
     let message = job["error"]["message"].as_str().unwrap();
     assert!(message.contains("scan.npy"), "{message}");
     assert!(!job.to_string().contains(service.data.path().to_str().unwrap()), "{job}");
-    assert_eq!(uploads(&service), 1, "it can be tried again");
+    // It can be tried again.
+    wait_for_uploads(&service, 1);
 }
 
 #[test]
@@ -68,7 +77,7 @@ fn forms_that_are_broken_leave_nothing_behind() {
     assert_eq!(reply.status, 400, "{reply:?}");
     let reply = service.request("POST", "/v1/jobs", "Content-Type: multipart/form-data\r\n", b"x");
     assert_eq!(reply.status, 400, "{reply:?}");
-    assert_eq!(uploads(&service), 0);
+    wait_for_uploads(&service, 0);
 }
 
 #[test]
@@ -88,6 +97,9 @@ fn a_dataset_is_put_once_named_by_many_and_read_as_it_was_when_the_job_came() {
     assert_eq!(service.run(job)["result"]["mean"], 7.0);
     let listed = service.get("/v1/datasets").json();
     assert_eq!((&listed["datasets"][0]["name"], &listed["datasets"][0]["format"]), (&"temps".into(), &"csv".into()));
+    // Neither of these can be written to.
+    let output = service.post(r#"{"kind":"corr","values":[[1,2],[2,1]],"output":{"$dataset":"temps"}}"#);
+    assert_eq!(output.status, 403, "{output:?}");
     let broken = put(b"not an array", "application/x-npy");
     assert_eq!(broken.status, 200);
     let failed = service.run(r#"{"kind":"stats","dataset":"temps"}"#);
@@ -102,4 +114,33 @@ fn a_dataset_is_put_once_named_by_many_and_read_as_it_was_when_the_job_came() {
     );
     assert_eq!(service.request("PUT", "/v1/datasets/..%2Fx", "", b"").status, 400);
     assert_eq!(service.post(r#"{"kind":"factor","n":1,"dataset":"temps"}"#).status, 400);
+}
+
+#[test]
+fn a_job_that_cannot_be_made_anew_ends_and_one_that_can_reads_what_it_read_before() {
+    let service = Service::start(&["--threads", "1"]);
+    let put = |text: &str| {
+        assert!(service.request("PUT", "/v1/datasets/t", "Content-Type: text/csv\r\n", text.as_bytes()).status < 300);
+    };
+    put("x\n1\n");
+    let long = service.accepted(LONG);
+    service.wait_for(&long, "running");
+    // It waits behind that one, and has its input from now on.
+    let job = service.accepted(r#"{"kind":"stats","dataset":"t","column":"x","priority":-1,"id":"first"}"#);
+    put("x\n2\n");
+    let data = service.kill();
+    let service = Service::start_in(data, &[]);
+    assert_eq!(service.wait_for(&job, "succeeded")["result"]["mean"], 1.0, "not the one that came after it");
+    assert_eq!(service.run(r#"{"kind":"stats","dataset":"t","column":"x"}"#)["result"]["mean"], 2.0);
+}
+
+#[test]
+fn the_head_of_a_part_that_never_ends_is_not_read_for_ever() {
+    let service = Service::start(&[]);
+    let mut body = b"--B\r\nContent-Disposition: form-data; name=\"".to_vec();
+    body.extend(std::iter::repeat_n(b'a', 8 << 20));
+    let reply = service.request("POST", "/v1/jobs", "Content-Type: multipart/form-data; boundary=B\r\n", &body);
+    // It may be gone before all was sent.
+    assert!([400, 0].contains(&reply.status), "{reply:?}");
+    wait_for_uploads(&service, 0);
 }

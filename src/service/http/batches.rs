@@ -11,6 +11,7 @@ use tokio_stream::StreamExt;
 
 use super::App;
 use super::error::{ApiError, ErrorBody};
+use super::jobs::{LONG, blocking};
 use crate::journal::{Accepted, JournalError};
 use crate::service::keeper::Unaccepted;
 use crate::service::uploads::Files;
@@ -43,6 +44,11 @@ enum Line {
 pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
     if app.is_draining() {
         return Err(ApiError::draining());
+    }
+    if request.headers().contains_key("idempotency-key") {
+        return Err(ApiError::bad_input(
+            "Idempotency-Key is for single jobs: send them one by one to /v1/jobs, each with a key of its own",
+        ));
     }
     let mut body = request.into_body().into_data_stream();
     let (mut lines, mut rest, mut number) = (Vec::new(), Vec::new(), 0_usize);
@@ -89,7 +95,15 @@ async fn take_line(app: &App, lines: &mut Vec<(usize, Line)>, number: usize, byt
         return Ok(());
     }
     let line = loop {
-        match accept(app, bytes) {
+        // Made a job of only where there is room for it: that takes longer than looking.
+        if !app.has_room(bytes.len()) {
+            tokio::time::sleep(ROOM).await;
+            continue;
+        }
+        let (keeper, text) = (app.clone(), bytes.to_vec());
+        let taken =
+            if bytes.len() > LONG { blocking(move || accept(&keeper, &text)).await? } else { accept(app, bytes) };
+        match taken {
             Err(Unaccepted::Full(_)) => tokio::time::sleep(ROOM).await,
             Err(Unaccepted::Refused(refusal)) => {
                 app.count_refusal();

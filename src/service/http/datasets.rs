@@ -1,7 +1,7 @@
 //! `/v1/datasets`: inputs that many jobs name.
 
 use axum::Json;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::error::{ApiError, ErrorBody};
+use super::extract::{Path, Query};
 use super::jobs::blocking;
 use crate::input::Format;
 use crate::service::datasets::{Dataset, check_name};

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::journal::JournalError;
 use crate::service::intake::Refusal;
-use crate::service::keeper::Unaccepted;
+use crate::service::keeper::{NotRetried, Unaccepted};
 use crate::service::live::Full;
 
 /// What is wrong with a request.
@@ -131,6 +131,15 @@ impl From<Refusal> for ApiError {
             }
             Refusal::Forbidden(message) => Self::new(StatusCode::FORBIDDEN, "forbidden", message),
             Refusal::NeverFits(message) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "memory", message),
+        }
+    }
+}
+
+impl From<NotRetried> for ApiError {
+    fn from(not: NotRetried) -> Self {
+        match not {
+            NotRetried::Unaccepted(unaccepted) => unaccepted.into(),
+            NotRetried::Journal(error) => error.into(),
         }
     }
 }

@@ -4,16 +4,17 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, header};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::App;
 use super::error::{ApiError, ErrorBody};
+use super::extract::Path;
 use super::jobs::blocking;
-use crate::service::events::{Event, News};
+use crate::service::events::{Event, LISTENERS_MAX, News};
 use crate::service::ids::seq_of;
 
 /// So many events go to a listener in one piece at most.
@@ -34,7 +35,7 @@ const ALIVE: Duration = Duration::from_secs(15);
     params(("Last-Event-ID" = Option<String>, Header)),
     responses((status = 200, body = String, content_type = "text/event-stream"))
 )]
-pub(super) async fn all(State(app): State<App>, headers: HeaderMap) -> Response {
+pub(super) async fn all(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
     let from = last_seen(&headers).map_or_else(|| app.events.next(), |last| last.saturating_add(1));
     stream(app, from, None, String::new())
 }
@@ -64,8 +65,11 @@ pub(super) async fn of_job(
     if entry.state.is_terminal() {
         return Ok(response(Body::from(begin)));
     }
-    let from = last_seen(&headers).map_or(from, |last| last.saturating_add(1));
-    Ok(stream(app, from, Some(seq), begin))
+    match last_seen(&headers) {
+        // What he has not seen begins where he was.
+        Some(last) => stream(app, last.saturating_add(1), Some(seq), String::new()),
+        None => stream(app, from, Some(seq), begin),
+    }
 }
 
 fn last_seen(headers: &HeaderMap) -> Option<u64> {
@@ -77,11 +81,18 @@ fn response(body: Body) -> Response {
     (headers, body).into_response()
 }
 
-fn stream(app: App, from: u64, only: Option<u64>, begin: String) -> Response {
+fn stream(app: App, from: u64, only: Option<u64>, begin: String) -> Result<Response, ApiError> {
+    let Ok(place) = app.listeners.clone().try_acquire_owned() else {
+        let message = format!("{LISTENERS_MAX} listen already: ask for a job's state, or try again later");
+        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_listeners", message));
+    };
     // One piece is on its way, and the next one is made once there is room: what happens meanwhile stays where all find it.
     let (sender, receiver) = mpsc::channel(1);
-    tokio::spawn(feed(app, from, only, begin, sender));
-    response(Body::from_stream(ReceiverStream::new(receiver)))
+    tokio::spawn(async move {
+        feed(app, from, only, begin, sender).await;
+        drop(place);
+    });
+    Ok(response(Body::from_stream(ReceiverStream::new(receiver))))
 }
 
 type ToListener = mpsc::Sender<Result<Bytes, Infallible>>;

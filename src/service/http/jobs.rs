@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, Multipart, Path, Query, Request, State};
+use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 
 use super::App;
 use super::error::{ApiError, ErrorBody};
-use super::multipart::{Parts, read_parts};
+use super::extract::{Path, Query};
+use super::multipart::{Parts, bounded, read_parts};
 use super::schema::{Acknowledged, JobView};
 use crate::job::parse_duration;
 use crate::journal::{Accepted, IdempotencyKey, State as JobState};
@@ -21,7 +22,7 @@ use crate::service::keeper::{Cancelled, Keeper, Outcomes, Unaccepted};
 use crate::service::uploads::{Files, Upload};
 
 /// A job that is longer is parsed where waiting is allowed.
-const LONG: usize = 256 << 10;
+pub(super) const LONG: usize = 256 << 10;
 
 /// The longest that an answer is waited for.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -54,10 +55,11 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
     let key = key_of(request.headers())?;
     if is_multipart(request.headers()) {
+        let (request, unseen) = bounded(request);
         let form = Multipart::from_request(request, &())
             .await
             .map_err(|error| ApiError::bad_input(format!("no form of several parts: {error}")))?;
-        let Parts { job, upload, digest } = read_parts(&app, form).await?;
+        let Parts { job, upload, digest } = read_parts(&app, form, &unseen).await?;
         return take_in(app, job, Some(upload), key.map(|key| IdempotencyKey { key, digest })).await;
     }
     let body = body_of(request.into_body(), app.options.max_body_bytes).await?;
@@ -143,7 +145,10 @@ pub(super) async fn get(
         && let Some(ended) = app.ended(seq)
     {
         // Whether it has ended or the time is over, what is known then is the answer.
-        let _ = tokio::time::timeout(time, ended).await;
+        tokio::select! {
+            _ = tokio::time::timeout(time, ended) => {}
+            () = app.stopping() => {}
+        }
     }
     let found = match app.find_live(seq) {
         Some(found) => Some(found),
@@ -193,7 +198,7 @@ pub(super) async fn result(State(app): State<App>, Path(id): Path<String>) -> Re
     tag = "jobs",
     params(("id" = String, Path)),
     responses(
-        (status = 202, description = "It ends as cancelled", body = Acknowledged),
+        (status = 202, description = "It ends as cancelled, now or in a moment", body = Acknowledged),
         (status = 404, body = ErrorBody),
         (status = 409, description = "It has ended otherwise", body = ErrorBody)
     )
@@ -201,7 +206,11 @@ pub(super) async fn result(State(app): State<App>, Path(id): Path<String>) -> Re
 pub(super) async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let seq = seq_of(app.tag(), &id).ok_or_else(|| ApiError::no_such_job(&id))?;
     match app.cancel(seq) {
-        Cancelled::Yes => Ok(acknowledged(&app, seq, JobState::Cancelled, false)),
+        Cancelled::Yes => {
+            // One that runs ends as soon as the engine has seen to it.
+            let state = app.find_live(seq).map_or(JobState::Cancelled, |found| found.entry.state);
+            Ok(acknowledged(&app, seq, state, false))
+        }
         Cancelled::TooLate => Err(ApiError::conflict("the job is ending already")),
         Cancelled::Unknown => {
             let keeper = app.clone();

@@ -1,11 +1,12 @@
 //! `GET /v1/jobs`: many jobs, page by page.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::Deserialize;
 
 use super::App;
 use super::error::{ApiError, ErrorBody};
+use super::extract::Query;
 use super::jobs::blocking;
 use super::schema::{JobList, JobView, state_named};
 use crate::journal::Filter;

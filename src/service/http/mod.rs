@@ -6,6 +6,7 @@ mod batches;
 mod datasets;
 mod error;
 mod events;
+mod extract;
 mod jobs;
 mod listing;
 mod metrics;

@@ -1,11 +1,14 @@
 //! A form of several parts: a job, and the files that came with it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::extract::Multipart;
+use axum::body::Body;
 use axum::extract::multipart::{Field, MultipartError};
+use axum::extract::{Multipart, Request};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
+use tokio_stream::StreamExt;
 
 use super::App;
 use super::error::ApiError;
@@ -18,6 +21,25 @@ const JOB: &str = "job";
 /// So many files come with a job at most.
 const FILES_MAX: usize = 1000;
 
+/// The head of a part has so many bytes at most, and what lies between parts too: whoever reads it keeps it in memory.
+const HEAD_MAX: u64 = 1 << 20;
+
+/// A request of which so much is read at most before some of it has come out as the content of a part; and what counts that.
+pub(super) fn bounded(request: Request) -> (Request, Arc<AtomicU64>) {
+    let unseen = Arc::new(AtomicU64::new(0));
+    let counted = unseen.clone();
+    let (head, body) = request.into_parts();
+    let body = body.into_data_stream().map(move |chunk| {
+        let chunk = chunk.map_err(std::io::Error::other)?;
+        let before = counted.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        if before > HEAD_MAX {
+            return Err(std::io::Error::other("the head of a part is too long"));
+        }
+        Ok(chunk)
+    });
+    (Request::from_parts(head, Body::from_stream(body)), unseen)
+}
+
 /// What a form holds.
 pub(super) struct Parts {
     pub job: Arc<str>,
@@ -27,11 +49,12 @@ pub(super) struct Parts {
 }
 
 /// Reads a form, its files to disk.
-pub(super) async fn read_parts(app: &App, mut form: Multipart) -> Result<Parts, ApiError> {
+pub(super) async fn read_parts(app: &App, mut form: Multipart, unseen: &AtomicU64) -> Result<Parts, ApiError> {
     let keeper = app.clone();
     let mut upload = blocking(move || keeper.uploads.begin()).await?.map_err(|error| ApiError::no_room(&error))?;
     let (mut job, mut bytes_left, mut hash) = (None, app.options.max_upload_bytes, Sha256::new());
     while let Some(mut field) = form.next_field().await.map_err(broken)? {
+        unseen.store(0, Ordering::Relaxed);
         let name = field.name().unwrap_or_default().to_owned();
         hash.update((name.len() as u64).to_le_bytes());
         hash.update(&name);
@@ -39,14 +62,15 @@ pub(super) async fn read_parts(app: &App, mut form: Multipart) -> Result<Parts, 
             if job.is_some() {
                 return Err(ApiError::bad_input("two parts are called `job`: send one job with its files"));
             }
-            let text = read_job(&mut field, app.options.max_body_bytes).await?;
+            let text = read_job(&mut field, app.options.max_body_bytes, unseen).await?;
             hash.update(&text);
             job = Some(super::jobs::text_of(&text)?);
             continue;
         }
-        if name.is_empty() {
+        if name.is_empty() || name.starts_with('$') || name.len() > 255 {
             return Err(ApiError::bad_input(
-                "a part without a name: give each file the name by which the job refers to it",
+                "a part without a name, of more than 255 bytes, or that begins with `$`: give each file the name by which the job \
+                 refers to it",
             ));
         }
         if upload.files().len() == FILES_MAX || upload.files().contains_key(&name) {
@@ -57,6 +81,7 @@ pub(super) async fn read_parts(app: &App, mut form: Multipart) -> Result<Parts, 
         let path = upload.place(&name, field.file_name());
         let mut file = tokio::fs::File::create_new(&path).await.map_err(|error| ApiError::no_room(&error))?;
         while let Some(chunk) = field.chunk().await.map_err(broken)? {
+            unseen.store(0, Ordering::Relaxed);
             bytes_left = bytes_left.checked_sub(chunk.len() as u64).ok_or_else(|| {
                 let max = app.options.max_upload_bytes;
                 ApiError::too_large(format!("the files are longer than {max} bytes together: the service can be started with a larger --max-upload"))
@@ -72,9 +97,10 @@ pub(super) async fn read_parts(app: &App, mut form: Multipart) -> Result<Parts, 
     Ok(Parts { job, upload, digest: hash.finalize().into() })
 }
 
-async fn read_job(field: &mut Field<'_>, max: usize) -> Result<Vec<u8>, ApiError> {
+async fn read_job(field: &mut Field<'_>, max: usize, unseen: &AtomicU64) -> Result<Vec<u8>, ApiError> {
     let mut text = Vec::new();
     while let Some(chunk) = field.chunk().await.map_err(broken)? {
+        unseen.store(0, Ordering::Relaxed);
         text.extend_from_slice(&chunk);
         if text.len() > max {
             return Err(ApiError::too_large(format!("the job is longer than {max} bytes: send long data as a file")));

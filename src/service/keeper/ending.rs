@@ -73,9 +73,6 @@ impl Keeper {
             let outcome = self.outcome_json(&outcome).into();
             ended.push(Ended { seq, state, cause, ended_ms: now_ms, started_ms, device, outcome });
         }
-        for seq in retried.iter().chain(&released) {
-            self.prepare_again(*seq);
-        }
         if !retried.is_empty() {
             let events: Vec<Event> =
                 retried.iter().map(|seq| Event { seq: *seq, state: State::RetryWait, at_ms: now_ms }).collect();
@@ -90,17 +87,40 @@ impl Keeper {
         self.feed();
     }
 
-    /// What it is run with was used up by the engine.
-    fn prepare_again(&self, seq: u64) {
+    /// What it was run with was used up by the engine: it is made anew of what came, or has failed by this.
+    pub(super) fn prepare_again(self: &Arc<Self>, seq: u64) {
         let Some((request, files)) = self.live().get(seq).map(|job| (job.request.clone(), job.files.clone())) else {
             return;
         };
-        // It could be prepared before, by the same service.
-        if let Ok(prepared) = self.prepare(&request, &uploads::files_of(files.as_deref()))
-            && let Some(job) = self.live().get_mut(seq)
-        {
-            job.prepared = Some(prepared);
+        match self.prepare(&request, &uploads::files_of(files.as_deref())) {
+            Ok(prepared) => {
+                self.live().put_prepared(seq, prepared);
+                self.feed();
+            }
+            Err(refusal) => {
+                let error = JobError::bad_input(format!("it cannot be run again: {}", refusal.message()));
+                self.end_unbegun(seq, State::Failed, error);
+            }
         }
+    }
+
+    /// A job that the engine has not got ends with this.
+    fn end_unbegun(self: &Arc<Self>, seq: u64, state: State, error: JobError) {
+        let kind = {
+            let mut live = self.live();
+            let Some(kind) = live.get(seq).map(|job| job.kind) else { return };
+            if !matches!(live.end_early(seq, state), Some(Early::Over)) {
+                return;
+            }
+            kind
+        };
+        self.write_unbegun(seq, kind, state, &error);
+    }
+
+    fn write_unbegun(self: &Arc<Self>, seq: u64, kind: &str, state: State, error: &JobError) {
+        let outcome = failure_json(&self.id_of(seq), seq, kind, error).into();
+        let (cause, ended_ms) = (Some(error.cause.name()), wall_ms());
+        self.write_ends(vec![Ended { seq, state, cause, device: None, ended_ms, started_ms: None, outcome }]);
     }
 
     /// Writes ends down, and tells of them once they are; what cannot be written is tried again later.
@@ -145,8 +165,19 @@ impl Keeper {
         self.events.publish(&events);
     }
 
-    fn not_written(&self, ended: Vec<Ended>, error: &JournalError) {
-        tracing::error!(%error, jobs = ended.len(), "ends of jobs could not be written down: tried again in a second");
+    fn not_written(self: &Arc<Self>, mut ended: Vec<Ended>, error: &JournalError) {
+        if !error.may_pass()
+            && let [end] = ended.as_mut_slice()
+        {
+            // It is its own fault, and would be for ever: a result that no database takes.
+            tracing::error!(%error, id = self.id_of(end.seq), "an outcome cannot be written down");
+            let kind = self.live().get(end.seq).map_or("", |job| job.kind);
+            let told = JobError::new(Cause::Io, "its outcome cannot be kept: it is too long for the journal");
+            end.outcome = failure_json(&self.id_of(end.seq), end.seq, kind, &told).into();
+            (end.state, end.cause) = (State::Failed, Some(told.cause.name()));
+        } else {
+            tracing::error!(%error, jobs = ended.len(), "ends of jobs could not be written down: tried again in a second");
+        }
         self.unsaved.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(ended);
         self.wake_housekeeper();
     }
@@ -191,23 +222,24 @@ impl Keeper {
                 failure_json(&outcome.id, outcome.index, outcome.kind, &error)
             }
         };
+        let is_command = self.intake.commands().kinds().any(|kind| kind.name == outcome.kind);
+        let text = if is_command { self.intake.commands().without_programs(text) } else { text };
         let text = text.replace(&self.outputs.prefix(), "");
-        let prefixes = [self.uploads.prefix(), self.datasets.prefix()];
-        prefixes.iter().fold(text, |text, prefix| match memchr::memmem::find(text.as_bytes(), prefix.as_bytes()) {
-            None => text,
-            Some(_) => without_upload_paths(&text, prefix),
-        })
+        let text =
+            without_folders(text, &self.uploads.prefix(), |rest| rest.split_once('/').map_or(rest, |(_, file)| file));
+        // Of `NAME/VERSION.csv`, clients know the name.
+        without_folders(text, &self.datasets.prefix(), |rest| rest)
     }
 }
 
-/// The text without the folders of uploads: their files are known by their names.
-fn without_upload_paths(text: &str, prefix: &str) -> String {
+/// The text without a folder, and without what `shown` leaves out of what comes after it.
+fn without_folders(text: String, prefix: &str, shown: impl Fn(&str) -> &str) -> String {
+    if memchr::memmem::find(text.as_bytes(), prefix.as_bytes()).is_none() {
+        return text;
+    }
     let mut parts = text.split(prefix);
     let mut clean = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        // After it comes the folder of one job.
-        clean += part.split_once('/').map_or(part, |(_, rest)| rest);
-    }
+    parts.for_each(|part| clean += shown(part));
     clean
 }
 
@@ -237,8 +269,10 @@ mod tests {
 
     #[test]
     fn outcomes_tell_files_by_their_names_alone() {
-        let text = r#"{"message":"/data/uploads/17-0/a.npy: short, /data/uploads/17-0/b.npy too"}"#;
-        assert_eq!(without_upload_paths(text, "/data/uploads/"), r#"{"message":"a.npy: short, b.npy too"}"#);
+        let text = r#"{"message":"/data/uploads/17-0/a.npy: short, /data/uploads/17-0/b.npy too"}"#.to_owned();
+        let shown = without_folders(text, "/data/uploads/", |rest| rest.split_once('/').unwrap().1);
+        assert_eq!(shown, r#"{"message":"a.npy: short, b.npy too"}"#);
+        assert_eq!(without_folders("no path".to_owned(), "/data/", |rest| rest), "no path");
     }
 
     #[test]

@@ -59,9 +59,10 @@ impl Keeper {
     /// Writes what could not be written, and forgets what is kept no longer.
     fn round(self: &Arc<Self>) {
         let unsaved = std::mem::take(&mut *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner));
-        self.write_ends(unsaved);
+        // Each by itself, so that one that cannot be written keeps no other back.
+        unsaved.into_iter().for_each(|ended| self.write_ends(vec![ended]));
         if self.datasets.has_replaced() {
-            let first = self.live().first().unwrap_or_else(|| self.next_seq());
+            let first = self.live().first();
             self.datasets.tidy(first, self.next_seq());
         }
         let aside: Vec<_> = self.runner.engine().set_aside().into_iter().map(|(device, _)| device).collect();
@@ -94,7 +95,9 @@ impl Keeper {
 fn keep_house(keeper: &Weak<Keeper>) {
     // Looking for GPUs takes a moment that no plan of a single job would spend; here every later one gains by it.
     if let Some(keeper) = keeper.upgrade() {
-        keeper.runner.engine().devices().gpus();
+        // A driver may take its time over it, and the clock is not to wait.
+        let looking = std::thread::Builder::new().name("tandem-look".to_owned());
+        let _ = looking.spawn(move || _ = keeper.runner.engine().devices().gpus());
     }
     let (mut last, mut saved) = (Instant::now(), Instant::now());
     loop {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::engine::CancelFlag;
 use crate::job::{BindContext, JobSpec};
@@ -22,14 +22,14 @@ use crate::service::datasets::Datasets;
 use crate::service::events::{Event, Events};
 use crate::service::ids::job_id;
 use crate::service::intake::{Intake, Prepared, Refusal};
-use crate::service::live::{Full, Given, Job, Live};
+use crate::service::live::{Full, Given, Inserted, Job, Live, Turns};
 use crate::service::options::ServeOptions;
 use crate::service::outputs::Outputs;
 use crate::service::resting::Resting;
-use crate::service::uploads::{Files, Upload, Uploads, files_json};
+use crate::service::uploads::{Files, Upload, Uploads, dataset_of, files_json, with_datasets};
 
 pub(super) use ending::Cancelled;
-pub(super) use view::{Found, Outcomes};
+pub(super) use view::{Found, NotRetried, Outcomes};
 
 /// What was done since the start, for the metrics.
 #[derive(Debug, Default)]
@@ -55,14 +55,17 @@ pub(super) struct Keeper {
     /// Itself, for who outlives a borrow.
     me: Weak<Self>,
     runner: Runner,
-    journal: Journal,
+    // Before the journal: who closes a database last tidies up.
     readers: Mutex<Vec<Reader>>,
+    journal: Journal,
     live: Mutex<Live>,
     /// The flag that all jobs' flags are under.
     run: CancelFlag,
     /// Ends that could not be written down, to be tried again.
     unsaved: Mutex<Vec<Ended>>,
     pub events: Events,
+    /// Places for those who listen.
+    pub listeners: Arc<Semaphore>,
     pub uploads: Uploads,
     pub datasets: Datasets,
     outputs: Outputs,
@@ -124,6 +127,12 @@ impl Keeper {
         (live.counts(), live.given())
     }
 
+    /// Whether a job of so many bytes could be taken in, or refused for another reason than want of room.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        let live = self.live();
+        live.is_draining || live.has_room(bytes).is_ok()
+    }
+
     /// Whether no more jobs are taken in.
     pub fn is_draining(&self) -> bool {
         self.live().is_draining
@@ -148,7 +157,7 @@ impl Keeper {
 
     /// Makes a job of a text.
     pub fn prepare(&self, text: &str, files: &Files) -> Result<Prepared, Refusal> {
-        self.intake.prepare(text, files, &|name| self.datasets.path(name))
+        self.intake.prepare(text, files, &|name| dataset_of(files, name).or_else(|| self.datasets.path(name)))
     }
 
     /// Takes a job in; the answer comes once it is on disk. What is acknowledged is in it, the files too.
@@ -159,7 +168,8 @@ impl Keeper {
         upload: Option<Upload>,
         key: Option<IdempotencyKey>,
     ) -> Result<oneshot::Receiver<Result<Accepted, JournalError>>, Unaccepted> {
-        let files = upload.as_ref().and_then(|upload| files_json(upload.files()));
+        let uploaded = upload.as_ref().map(|upload| upload.files().clone()).unwrap_or_default();
+        let files = files_json(&with_datasets(uploaded, &prepared.datasets));
         let bytes = request.len();
         let begins = {
             let mut live = self.live();
@@ -208,12 +218,13 @@ impl Keeper {
 
     fn written_down(self: &Arc<Self>, seq: u64, job: Job, begins: bool) {
         let (at_ms, has_deadline) = (job.accepted_ms, job.deadline.is_some());
-        let given = self.live().insert(seq, job, begins);
+        let inserted = self.live().insert(seq, job, begins);
         self.counters.accepted.fetch_add(1, Ordering::Relaxed);
         self.events.publish(&[Event { seq, state: State::Queued, at_ms }]);
-        match given {
-            Some(given) => self.submit(given),
-            None => self.feed(),
+        match inserted {
+            Inserted::Given(given) => self.submit(*given),
+            Inserted::Queued => self.feed(),
+            Inserted::Released => self.journal.release(vec![seq], State::Queued, Box::new(|_| ())),
         }
         if has_deadline {
             self.wake_housekeeper();
@@ -223,7 +234,10 @@ impl Keeper {
     /// Gives the engine what it has room for, once that is written down.
     fn feed(self: &Arc<Self>) {
         let now_ms = wall_ms();
-        let given = self.live().take_turns(self.now(), now_ms);
+        let Turns { given, unprepared } = self.live().take_turns(self.now(), now_ms);
+        for seq in unprepared {
+            self.prepare_again(seq);
+        }
         if given.is_empty() {
             return;
         }

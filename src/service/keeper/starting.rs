@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::engine::CancelFlag;
 use crate::job::{BindContext, Cause, JobError};
@@ -14,8 +14,8 @@ use crate::journal::{DataLock, Ended, Journal, State, Unfinished};
 use crate::runner::Runner;
 use crate::service::clock::{until, wall_ms};
 use crate::service::datasets::Datasets;
-use crate::service::events::Events;
-use crate::service::intake::{Intake, Refusal};
+use crate::service::events::{Events, LISTENERS_MAX};
+use crate::service::intake::Intake;
 use crate::service::keeper::ending::failure_json;
 use crate::service::keeper::{Counters, Keeper};
 use crate::service::live::{Job, Live};
@@ -45,7 +45,8 @@ impl Keeper {
             message: error.to_string(),
         };
         let uploads = Uploads::open(&options.data, now_ms, known.into_iter()).map_err(folder)?;
-        let datasets = Datasets::open(&options.data).map_err(folder)?;
+        let named = left.iter().flat_map(|job| files_of(job.files.as_deref()).into_values()).collect();
+        let datasets = Datasets::open(&options.data, &named).map_err(folder)?;
         let outputs = Outputs::open(&options.data).map_err(folder)?;
         // What jobs have opened is worth keeping where the same inputs come again and again.
         crate::input::keep_decoded(options.memory_bytes / 8);
@@ -63,6 +64,7 @@ impl Keeper {
             readers: Mutex::new(vec![reader]),
             run: CancelFlag::default(),
             unsaved: Mutex::default(),
+            listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
             events: Events::beginning_at(journal.tag(), u64::try_from(now_ms).unwrap_or(0) * 1000),
             uploads,
             datasets,
@@ -131,10 +133,7 @@ impl Keeper {
             return Err((State::Dead, JobError::new(Cause::Panic, message)));
         }
         let prepared = self.prepare(request, &files_of(files.as_deref())).map_err(|refusal| {
-            let message = match refusal {
-                Refusal::Malformed(misplaced) => misplaced.message,
-                Refusal::Forbidden(message) | Refusal::NeverFits(message) => message,
-            };
+            let message = refusal.message();
             let message = format!("the service was started anew, and takes this job no more: {message}");
             (State::Failed, JobError::bad_input(message))
         })?;

@@ -1,9 +1,10 @@
 //! How it ends: what runs may go on for a while, what waits stays on disk, and what has not ended runs at the next start.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::journal::State;
 use crate::service::keeper::Keeper;
 
 /// So long what was cancelled may take over it.
@@ -30,17 +31,22 @@ impl Keeper {
         self.begin_draining();
         let wait_for = |time: Duration, is_urgent: &dyn Fn() -> bool| {
             let until = Instant::now() + time;
-            while self.live().given() > 0 && Instant::now() < until && !is_urgent() {
+            while !self.live().is_settled() && Instant::now() < until && !is_urgent() {
                 std::thread::sleep(Duration::from_millis(5));
             }
         };
         wait_for(drain, is_urgent);
         self.live().is_releasing = true;
-        if self.live().given() > 0 {
+        if !self.live().is_settled() {
             self.run.cancel();
             self.runner.engine().cancelled();
             wait_for(RELEASE, &|| false);
         }
+        // Once more, since there is no later.
+        let unsaved = std::mem::take(&mut *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner));
+        unsaved.into_iter().for_each(|ended| self.write_ends(vec![ended]));
+        // Whatever is left has been interrupted: it has taken nothing down.
+        self.journal().release(self.live().waiting(), State::Queued, Box::new(|_| ()));
         self.is_over.store(true, Ordering::Release);
         self.wake_housekeeper();
         let (told, written) = std::sync::mpsc::channel();

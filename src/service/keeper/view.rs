@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::journal::{Entry, Filter, JournalError, State};
-use crate::service::keeper::Keeper;
+use crate::service::keeper::{Keeper, Unaccepted};
 use crate::service::live::Job;
 
 /// A job that was looked for.
@@ -95,18 +95,24 @@ impl Keeper {
     }
 
     /// Runs a job again that has ended without success. `None` where there is none; whether it is queued now. It blocks.
-    pub fn retry(self: &Arc<Self>, seq: u64) -> Result<Option<bool>, JournalError> {
+    pub fn retry(self: &Arc<Self>, seq: u64) -> Result<Option<bool>, NotRetried> {
         if self.find_live(seq).is_some() {
             return Ok(Some(false));
         }
         let Some(entry) = self.read(|reader| reader.job(seq))? else { return Ok(None) };
-        if matches!(entry.state, State::Succeeded) || self.is_draining() {
+        if entry.state == State::Succeeded {
             return Ok(Some(false));
         }
         let Some((request, files)) = self.read(|reader| reader.request(seq))? else { return Ok(None) };
-        let Ok(prepared) = self.prepare(&request, &crate::service::uploads::files_of(files.as_deref())) else {
-            return Ok(Some(false));
-        };
+        let prepared = self.prepare(&request, &crate::service::uploads::files_of(files.as_deref()));
+        let prepared = prepared.map_err(Unaccepted::Refused)?;
+        {
+            let live = self.live();
+            if live.is_draining {
+                return Err(Unaccepted::Draining.into());
+            }
+            live.has_room(request.len()).map_err(Unaccepted::Full)?;
+        }
         let (told, answer) = std::sync::mpsc::channel();
         self.journal().reopen(seq, Box::new(move |reopened| _ = told.send(reopened)));
         if !answer.recv().unwrap_or(Err(JournalError::Closed))? {
@@ -117,5 +123,26 @@ impl Keeper {
         job.attempts = entry.attempts;
         self.take_back(seq, job);
         Ok(Some(true))
+    }
+}
+
+/// Why a job is not run again.
+#[derive(Debug)]
+pub(in crate::service) enum NotRetried {
+    /// As if it had come anew.
+    Unaccepted(Unaccepted),
+    /// The journal cannot be used.
+    Journal(JournalError),
+}
+
+impl From<Unaccepted> for NotRetried {
+    fn from(unaccepted: Unaccepted) -> Self {
+        Self::Unaccepted(unaccepted)
+    }
+}
+
+impl From<JournalError> for NotRetried {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
     }
 }
