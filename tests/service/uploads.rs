@@ -130,6 +130,7 @@ fn a_job_that_cannot_be_made_anew_ends_and_one_that_can_reads_what_it_read_befor
     put("x\n2\n");
     let data = service.kill();
     let service = Service::start_in(data, &[]);
+    assert_eq!(service.request("DELETE", &format!("/v1/jobs/{long}"), "", b"").status, 202);
     assert_eq!(service.wait_for(&job, "succeeded")["result"]["mean"], 1.0, "not the one that came after it");
     assert_eq!(service.run(r#"{"kind":"stats","dataset":"t","column":"x"}"#)["result"]["mean"], 2.0);
 }
