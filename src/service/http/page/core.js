@@ -27,6 +27,9 @@ function visible(text, keep = '') {
 }
 const visibleLines = (text) => visible(text, '\n\t');
 
+// Text with `code` in it.
+const coded = (text) => text.split('`').map((piece, at) => at % 2 ? make('code', {}, visible(piece)) : visible(piece));
+
 function shorten(text, max) {
   if (text.length <= max) return text;
   const end = /[\ud800-\udbff]/.test(text[max - 1]) ? max - 1 : max;
