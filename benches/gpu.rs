@@ -1,6 +1,6 @@
 //! A GPU, the first there is, a software one if need be: what computing on the pieces of an input while the rest is on its way
-//! saves, against sending all of it first; and how much of the time goes into adding up what invocations found, which is all
-//! that operations on subgroups could save.
+//! saves, against sending all of it first; what several threads that copy an input save; what the moments of an element take, type by type and with values near each other and
+//! far apart; and how much of the time goes into adding up what invocations found, which is all that operations on subgroups could save.
 //!
 //! `cargo bench --bench gpu -- [MIB]`: 64 MiB an input where nothing is said. Every answer is checked against the CPU's first;
 //! then both are timed in turns. Ratios of waiting are those of the medians; shares of computing are those of the
@@ -19,8 +19,10 @@ use tandem::device::{CpuDevice, Device};
 use tandem::input::{DType, InMemory, Scratch, Source, Values};
 use tandem::job::JobError;
 use tandem::kernels::primes::{NumberRange, RangeKernel, RangeMode};
-use tandem::kernels::stats::{Column, StatsKernel, StatsRequest};
-use tandem::kernels::{Dispatch, DynKernel, DynPartial, DynPass, FoldContext, GpuCaps, GpuStep, GpuWork, Next, Work};
+use tandem::kernels::stats::{Column, Number, StatsKernel, StatsRequest};
+use tandem::kernels::{
+    Dispatch, DynKernel, DynPartial, DynPass, FoldContext, GpuCaps, GpuStep, GpuWork, Integers, Next, Work,
+};
 
 use measure::{median, timed_ms};
 
@@ -35,6 +37,9 @@ fn main() {
         return;
     };
     println!("{} ({})", device.info().name, device.info().driver);
+    moments("64-bit integers", None, mib << 20);
+    moments("limbs of 32 bits", Some(Integers::Limbs32), mib << 20);
+    uploads(mib << 20);
     overlap(&device, mib << 20);
     reductions_of_stats(&device, mib << 20);
     reductions_of_primes(&device, if quick { 1 << 12 } else { 1 << 17 });
@@ -125,6 +130,78 @@ fn stats_of(source: Arc<dyn Source>) -> Arc<dyn DynKernel> {
 fn values(len: u64) -> Arc<dyn Source> {
     let value = |i: u64| (i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as f32 / 1e4;
     Arc::new(InMemory::new("values", (0..len).map(value).collect()))
+}
+
+/// Random bits: the finaliser of SplitMix64.
+fn mix(i: u64) -> u64 {
+    let z = (i.wrapping_add(1)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+fn bell(i: u64) -> f64 {
+    let unit = |bits: u32| (f64::from(bits) + 0.5) / f64::from(u32::MAX);
+    let (u, v) = (unit(mix(i) as u32), unit((mix(i) >> 32) as u32));
+    (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+}
+
+/// What the moments of an element take on the device, whose input is there.
+fn moments(name: &str, integers: Option<Integers>, bytes: u64) {
+    let Some(device) = Inventory::look().device(0, &GpuOptions { integers, ..GpuOptions::default() }) else { return };
+    println!("stats, computing with {name}: ns an element, and GB/s of the input");
+    let missing_one = |i: u64, value: f64, of: u64| if i.is_multiple_of(of) { f64::NAN } else { value };
+    moments_of(&device, "f32 normal", bytes / 4, |i| bell(i) as f32);
+    moments_of(&device, "f32 lognormal 4", bytes / 4, |i| (4.0 * bell(i)).exp() as f32);
+    moments_of(&device, "f32 1 % NaN", bytes / 4, |i| missing_one(i, bell(i), 100) as f32);
+    moments_of(&device, "f32 any exponents", bytes / 4, |i| f32::from_bits(mix(i) as u32 & !(1 << 30)));
+    moments_of(&device, "f64 normal", bytes / 8, bell);
+    moments_of(&device, "f64 lognormal 4", bytes / 8, |i| (4.0 * bell(i)).exp());
+    moments_of(&device, "f64 half NaN", bytes / 8, |i| missing_one(i, bell(i), 2));
+    moments_of(&device, "f64 any exponents", bytes / 8, |i| f64::from_bits(mix(i) & !(1 << 62)));
+    moments_of(&device, "i32", bytes / 4, |i| mix(i) as i32);
+    moments_of(&device, "u64", bytes / 8, mix);
+}
+
+fn moments_of<T: Number>(device: &GpuDevice, name: &str, len: u64, value: impl Fn(u64) -> T) {
+    let kernel = stats_of(Arc::new(InMemory::new(name, (0..len).map(value).collect())));
+    let expected = folded(&CpuDevice::new(1), &*kernel).0;
+    let times = (0..ROUNDS)
+        .map(|_| {
+            let (found, compute_ms, _) = folded(device, &*kernel);
+            assert_eq!(found, expected, "{name}");
+            compute_ms
+        })
+        .collect();
+    let ns = median(times) * 1e6 / len as f64;
+    println!("  {name:<20} {ns:>7.3} ns {:>8.2} GB/s", size_of::<T>() as f64 / ns);
+}
+
+/// A whole job whose input comes from memory, copied by one thread or by more where that is faster at the time.
+fn uploads(bytes: u64) {
+    let kernel = stats_of(values(bytes / 4));
+    let expected = folded(&CpuDevice::new(1), &*kernel).0;
+    let threads = [1, 2, 4];
+    let devices: Vec<GpuDevice> = threads
+        .iter()
+        .filter_map(|&threads| {
+            Inventory::look().device(0, &GpuOptions { upload_threads: Some(threads), ..GpuOptions::default() })
+        })
+        .collect();
+    let mut times = vec![Vec::new(); devices.len()];
+    // The first round opens the devices.
+    for round in 0..=ROUNDS {
+        for (times, device) in times.iter_mut().zip(&devices) {
+            let (found, _, all_ms) = folded(device, &*kernel);
+            assert_eq!(found, expected);
+            times.extend((round > 0).then_some(all_ms));
+        }
+    }
+    println!("stats of {} MiB of f32 from memory, sent and computed", bytes >> 20);
+    for (threads, times) in threads.iter().zip(times) {
+        let ms = median(times);
+        println!("  up to {threads} threads copying {ms:>8.1} ms, {:>6.2} GB/s", bytes as f64 / ms / 1e6);
+    }
 }
 
 /// From memory, and from where reading takes about as long as computing, which is where most can be hidden.

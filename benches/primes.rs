@@ -7,9 +7,10 @@
 
 use std::any::Any;
 use std::hint::black_box;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tandem::input::Scratch;
+use tandem::input::{Element, Format, Location, Scratch, open_numbers, read_numbers_on};
 use tandem::job::BindContext;
 use tandem::kernels::primes::{
     KIND, NumberRange, NumbersAnswer, NumbersKernel, NumbersMode, RangeAnswer, RangeKernel, RangeMode, is_prime,
@@ -21,8 +22,118 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let wanted = |row: &str| words.is_empty() || words.iter().any(|word| row.contains(word.as_str()));
     numbers(&wanted);
+    text(&wanted);
     sieve(&wanted);
     jobs(&wanted);
+}
+
+/// Lists of numbers on their way in and out, in megabytes of text or of array a second; nothing is tested meanwhile.
+fn text(wanted: &dyn Fn(&str) -> bool) {
+    let rate = |row: &str, bytes: usize, took: Duration| {
+        println!("{row:<50} {:>8.0} MB/s", bytes as f64 / 1e6 / took.as_secs_f64());
+    };
+    let mut state = 3;
+    for (name, shift, count) in [("64-bit", 0, 4_000_000), ("32-bit", 32, 8_000_000), ("20-bit", 44, 12_000_000)] {
+        let rows =
+            [format!("text in, {name}"), format!("text out, each of {name}"), format!("text out, list of {name}")];
+        if !rows.iter().any(|row| wanted(row)) {
+            continue;
+        }
+        let numbers: Vec<u64> = (0..count).map(|_| split_mix(&mut state) >> shift).collect();
+        let lines: String = numbers.iter().map(|number| format!("{number}\n")).collect();
+        let read = |threads: usize| {
+            let format = Some(Format::Text);
+            read_numbers_on("bench", &mut lines.as_bytes(), format, threads).expect("it is well formed")
+        };
+        for threads in [1, 2] {
+            let list = read(threads);
+            let mut scratch = Scratch::default();
+            let values = list.source().read(0..count, &mut scratch).expect("it was read");
+            assert!(u64::unwrap(&values) == Some(&numbers), "other numbers than were written");
+            rate(&format!("{}, {threads} threads", rows[0]), lines.len(), least(5, || read(threads)));
+        }
+        let expect: String = numbers
+            .iter()
+            .map(|&n| {
+                format!(
+                    "{n} {}\n",
+                    if is_prime(n) {
+                        "prime"
+                    } else if n < 2 {
+                        "neither"
+                    } else {
+                        "composite"
+                    }
+                )
+            })
+            .collect();
+        written(&rows[1], &numbers, NumbersMode::Each, &expect, &rate);
+        let primes: Vec<u64> = numbers.iter().copied().filter(|&n| is_prime(n)).collect();
+        let repeated: Vec<u64> = primes.iter().copied().cycle().take(numbers.len()).collect();
+        let expect: String = repeated.iter().map(|prime| format!("{prime}\n")).collect();
+        written(&rows[2], &repeated, NumbersMode::List, &expect, &rate);
+    }
+    let row = "text out, list of a range";
+    if wanted(row) {
+        let range = NumberRange::new(1_000_000_000_000, 1_000_200_000_000).expect("a range");
+        let answer = whole(&RangeKernel::new(range, RangeMode::List));
+        let mut out = Vec::new();
+        answer.write_text(&mut out).expect("memory");
+        let bytes = out.len();
+        let took = least(5, || {
+            out.clear();
+            answer.write_text(&mut out).expect("memory");
+        });
+        rate(row, bytes, took);
+    }
+    array_in(wanted, &rate);
+}
+
+/// The text of an answer over `numbers`, into memory.
+fn written(row: &str, numbers: &[u64], mode: NumbersMode, expect: &str, rate: &dyn Fn(&str, usize, Duration)) {
+    let answer = whole(&NumbersKernel::new(numbers.to_vec(), mode).expect("integers"));
+    let mut out = Vec::new();
+    answer.write_text(&mut out).expect("memory");
+    assert!(out == expect.as_bytes(), "{row}: other text than expected");
+    let took = least(5, || {
+        out.clear();
+        answer.write_text(&mut out).expect("memory");
+    });
+    rate(row, out.len(), took);
+}
+
+/// An .npy file whose numbers are added up as a kernel reads them, beside the same from memory.
+fn array_in(wanted: &dyn Fn(&str) -> bool, rate: &dyn Fn(&str, usize, Duration)) {
+    let row = ".npy in, mapped, added up";
+    if !wanted(row) {
+        return;
+    }
+    const COUNT: u64 = 32_000_000;
+    let mut state = 4;
+    let numbers: Vec<u64> = (0..COUNT).map(|_| split_mix(&mut state)).collect();
+    let mut header = format!("{{'descr': '<u8', 'fortran_order': False, 'shape': ({COUNT},), }}");
+    header += &" ".repeat(128 - 11 - header.len());
+    let head = [b"\x93NUMPY\x01\x00".as_slice(), &118_u16.to_le_bytes(), header.as_bytes(), b"\n"].concat();
+    let path = std::env::temp_dir().join(format!("tandem-bench-{}.npy", std::process::id()));
+    let bytes: Vec<u8> = head.into_iter().chain(numbers.iter().flat_map(|number| number.to_le_bytes())).collect();
+    std::fs::write(&path, bytes).expect("room among the temporary files");
+    let location = Location::Path(path.clone());
+    let sum = |values: &[u64]| values.iter().fold(0_u64, |sum, &value| sum.wrapping_add(value));
+    let mapped = || {
+        // A file that is kept open has its pages.
+        tandem::input::forget_opened();
+        let list = open_numbers(&location, None, Path::new("")).expect("it is well formed");
+        let mut scratch = Scratch::default();
+        let steps = (0..COUNT).step_by(1 << 13).map(|start| {
+            let values = list.source().read(start..COUNT.min(start + (1 << 13)), &mut scratch).expect("it is there");
+            sum(u64::unwrap(&values).expect("u64"))
+        });
+        steps.fold(0, u64::wrapping_add)
+    };
+    assert_eq!(mapped(), sum(&numbers));
+    rate(row, 8 * COUNT as usize, least(5, mapped));
+    rate("  the same in memory", 8 * COUNT as usize, least(5, || sum(&numbers)));
+    std::fs::remove_file(&path).expect("it is there");
 }
 
 /// Lists of numbers, by `tandem` in a batch with every instruction set, one by one, and by the crate machine-prime, in turns.
@@ -56,6 +167,8 @@ fn numbers(wanted: &dyn Fn(&str) -> bool) {
         if !wanted(&row) {
             continue;
         }
+        // Long beside the start of a thread.
+        let numbers = &numbers.repeat(1_600_000_usize.div_ceil(numbers.len()).min(10));
         let expect = numbers.iter().filter(|&&n| naive(n)).count() as u64;
         let kernel = NumbersKernel::new(numbers.clone(), NumbersMode::Each).expect("integers");
         let answer: Box<dyn Any> = whole(&kernel);

@@ -3,7 +3,7 @@
 //! `cargo bench --bench stats -- [MIB] [mapped|memory|cache] [DATA]`: 512 MiB an array where nothing is said, in memory, in a
 //! file that each round opens and maps anew, and 1 MiB that stays in the cache. DATA leaves out what does not begin with it.
 //! Every answer is checked first, against sums made another way; then the two are timed in turns, and the ratio is that of
-//! the medians.
+//! the medians. One thread is timed by the CPU's time that it takes, so that others on the machine do little to it.
 
 #![allow(clippy::print_stdout)]
 
@@ -23,7 +23,7 @@ use tandem::input::{Format, Header, InMemory, InputSpec, Location, Scratch, Sour
 use tandem::kernels::Isa;
 use tandem::kernels::stats::{Column, Number, StatsAnswer, StatsKernel, StatsRequest};
 
-use measure::{median, on_threads, timed_ms};
+use measure::{computed_ms, median, on_threads, timed_ms};
 use one_pass::{answer, bell, mix};
 use plain_sum::{Summed, plain_sum};
 
@@ -104,8 +104,10 @@ impl Bench<'_> {
         counts.extend((self.threads > 1 && self.place != Place::Cache).then_some(self.threads));
         for threads in counts {
             let (mut sums, mut stats) = (Vec::new(), Vec::new());
+            // One thread by what it computes, several by the clock.
+            let timed = |run: &mut dyn FnMut()| if threads == 1 { computed_ms(run) } else { timed_ms(run) };
             for _ in 0..ROUNDS {
-                sums.push(timed_ms(|| {
+                sums.push(timed(&mut || {
                     for _ in 0..repeats {
                         let source = data.open();
                         black_box(on_threads(
@@ -119,7 +121,7 @@ impl Bench<'_> {
                         ));
                     }
                 }));
-                stats.push(timed_ms(|| {
+                stats.push(timed(&mut || {
                     for _ in 0..repeats {
                         let columns = vec![Column { name: None, source: data.open() }];
                         let kernel = StatsKernel::new(columns, false, StatsRequest::default()).expect("a job");

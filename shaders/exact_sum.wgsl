@@ -1,51 +1,12 @@
-// Exact sums. Each invocation gathers the elements whose exponents lie in a window into a wide integer of its own; what lies
-// outside the window, and in the end the windows themselves, go to limbs that a workgroup shares: u32 words added to
-// atomically, each carry passed on by whoever causes it, so that the order changes nothing.
-// After a `wide` prelude, and the constants SUM_LIMBS and SQUARES_LIMBS.
+// Exact sums. Each invocation gathers the elements whose exponents lie in a window into integers of its own, cut into pieces so
+// short that products and sums of many need no carry; what lies outside the window goes to limbs that a workgroup shares, and so
+// do in the end all windows: u32 words added to atomically, each carry passed on by whoever causes it, so that the order
+// changes nothing. After a `wide` prelude, and the constants SUM_LIMBS and SQUARES_LIMBS.
 
-struct Sum128 {
-    low: Wide,
-    high: Wide,
-}
+// The wide integer of a signed word.
+fn wide_signed(a: u32) -> Wide { return wide(a, 0u - (a >> 31u)); }
 
-struct Sum192 {
-    low: Wide,
-    middle: Wide,
-    high: Wide,
-}
-
-fn carry_of(sum: Wide, addend: Wide) -> Wide { return select(WIDE_ZERO, WIDE_ONE, wide_lt(sum, addend)); }
-
-fn add128(a: Sum128, b: Sum128) -> Sum128 {
-    let low = wide_add(a.low, b.low);
-    return Sum128(low, wide_add(wide_add(a.high, b.high), carry_of(low, b.low)));
-}
-
-fn sub128(a: Sum128, b: Sum128) -> Sum128 {
-    return Sum128(wide_sub(a.low, b.low), wide_sub(wide_sub(a.high, b.high), carry_of(a.low, b.low)));
-}
-
-fn add192(a: Sum192, b: Sum192) -> Sum192 {
-    let low = wide_add(a.low, b.low);
-    let carry = carry_of(low, b.low);
-    let middle = wide_add(a.middle, b.middle);
-    let carried = wide_add(middle, carry);
-    let high = wide_add(wide_add(a.high, b.high), carry_of(middle, b.middle));
-    return Sum192(low, carried, wide_add(high, carry_of(carried, carry)));
-}
-
-// The bits that leave a word shifted left by 0 to 63.
-fn overflow_of(a: Wide, by: u32) -> Wide { return wide_shr(wide_shr(a, 1u), 63u - by); }
-
-fn shl64(a: Wide, by: u32) -> Sum128 { return Sum128(wide_shl(a, by), overflow_of(a, by)); }
-
-fn shl128(a: Sum128, by: u32) -> Sum192 {
-    return Sum192(
-        wide_shl(a.low, by),
-        wide_or(wide_shl(a.high, by), overflow_of(a.low, by)),
-        overflow_of(a.high, by),
-    );
-}
+fn multiply_add(a: u32, b: u32, addend: Wide) -> Wide { return wide_add(addend, wide_product(a, b)); }
 
 // What a workgroup shares: the sum of what is positive, that of what is negative, and the sum of squares.
 const POSITIVE: u32 = 0u;
@@ -75,9 +36,19 @@ fn add_shared(start: u32, end: u32, bit: u32, value: Wide) {
     add_limb(index + 2u, end, (high >> 1u) >> (31u - shift));
 }
 
-fn add_shared_sum(negative: bool, bit: u32, value: Wide) {
-    let start = select(POSITIVE, NEGATIVE, negative);
-    add_shared(start, start + SUM_LIMBS, bit, value);
+// What one call adds to the limbs start..end: `value` times 2^bit.
+struct Addend {
+    start: u32,
+    end: u32,
+    bit: u32,
+    value: Wide,
 }
 
-fn add_shared_squares(bit: u32, value: Wide) { add_shared(SQUARES, LIMBS, bit, value); }
+fn of_sum(negative: bool, bit: u32, value: Wide) -> Addend {
+    let start = select(POSITIVE, NEGATIVE, negative);
+    return Addend(start, start + SUM_LIMBS, bit, value);
+}
+
+fn of_squares(bit: u32, value: Wide) -> Addend { return Addend(SQUARES, LIMBS, bit, value); }
+
+fn share(addend: Addend) { add_shared(addend.start, addend.end, addend.bit, addend.value); }

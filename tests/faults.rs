@@ -66,6 +66,21 @@ fn a_device_lost_in_mid_job_costs_an_attempt_and_never_the_answer() {
 }
 
 #[test]
+fn a_device_that_was_set_aside_is_used_again_once_it_is_tried_again_and_only_then() {
+    let gpu = gpu(0, 0.01, &[NullFault::LostOnceAt(0)]);
+    let runner = runner(std::slice::from_ref(&gpu), DeviceChoice::Auto);
+    large_until(&runner, |_| runner.engine().set_aside().len() == 1);
+    let by_name = || runner.submit(large().on(DeviceChoice::GpuIndex(0))).wait();
+    assert_eq!(by_name().result.unwrap_err().cause, Cause::NoDevice);
+    runner.engine().try_again(tandem::device::DeviceId::Gpu(0));
+    // It is asked for at once, behind what the engine was told.
+    let outcome = (0..100).map(|_| by_name()).find(|outcome| outcome.result.is_ok()).unwrap();
+    assert_eq!(outcome.ran_on, RanOn::One(tandem::device::DeviceId::Gpu(0)));
+    assert!(runner.engine().set_aside().is_empty());
+    assert_eq!(total(&outcome), gauss(3_000_000));
+}
+
+#[test]
 fn a_job_that_asked_for_the_lost_device_by_name_fails_with_device_lost_and_the_next_with_no_device() {
     let runner = runner(&[gpu(0, 20.0, &[NullFault::LostAt(2)])], DeviceChoice::Gpu);
     let error = runner.submit(large()).wait().result.unwrap_err();

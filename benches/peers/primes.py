@@ -3,10 +3,11 @@
 
     benches/peers/primes.py [--rounds 5] [--threads 1,2] [--only ranges] [--scratch target/peers]
 
-Peers are Debian's primesieve, primecount, pari-gp and factor, where they are installed (what is not is said), and sympy and gmpy2, which are
-installed into a virtual environment in the scratch folder. All of them, and tandem, are timed as whole processes, but for lists of numbers,
-where the peers' time is that of their loop alone. The answers are compared with each other. The crate machine-prime is timed by
-`cargo bench --bench primes -- numbers`.
+Peers are Debian's primesieve, primecount, pari-gp, factor, FLINT and GMP (libflint-dev, libgmp-dev, by `libraries.c`), where they are installed (what
+is not is said); sympy and gmpy2, which are installed into a virtual environment in the scratch folder; and the crates machine-prime, num-prime and
+primal, which are built there (`crates.rs`). All of them, and tandem, are timed as whole processes, but for lists of numbers, where the peers'
+time is that of their loop alone, after the numbers were read. The answers are compared with each other. Peers are measured only: nothing of them is
+linked into tandem, whatever their licences are (FLINT and GMP: LGPL; PARI, GNU factor: GPL).
 """
 
 import argparse
@@ -26,6 +27,8 @@ from environment import install
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PACKAGES = {"primesieve": "primesieve", "primecount": "primecount", "gp": "pari-gp", "factor": "coreutils"}
+C_LIBRARIES = {"flint": ("FLINT", "-lflint", "libflint-dev"), "gmp": ("GMP", "-lgmp", "libgmp-dev")}
+CRATES = ["machine-prime", "num-prime", "primal"]
 LIST_LEN, PRIMES, SEMIPRIMES = 1_000_000, 20_000, 10_000
 # One process for each library: it reads the numbers, tells primes apart, and prints how many, and the seconds of the loop.
 LIBRARIES = {"sympy": "from sympy import isprime as test", "gmpy2": "from gmpy2 import is_prime as test"}
@@ -84,12 +87,36 @@ def factors(text):
     return [(int(line[0]), sorted(map(int, line[1:]))) for line in lines]
 
 
+def build_libraries(scratch, left_out):
+    """A program for each C library that is installed."""
+    programs = {}
+    for name, (macro, link, package) in C_LIBRARIES.items():
+        program = scratch / name
+        done = subprocess.run(["cc", "-O2", f"-D{macro}", HERE / "libraries.c", "-o", program, link], capture_output=True, text=True)
+        if done.returncode == 0:
+            programs[name] = program
+        else:
+            left_out.add(f"{name}: not installed, or no C compiler (Debian: apt-get install gcc {package})")
+    return programs
+
+
+def build_crates(scratch):
+    folder = scratch / "crates"
+    folder.mkdir(exist_ok=True)
+    shutil.copy(HERE / "crates.toml", folder / "Cargo.toml")
+    shutil.copy(HERE / "crates.rs", folder / "main.rs")
+    subprocess.run(["cargo", "build", "--release", "--quiet", "--target-dir", folder / "target"], cwd=folder, check=True)
+    return folder / "target/release/peers"
+
+
 class Cases:
     """What is compared: (what, who, threads, a function that gives the answer and the milliseconds)."""
 
-    def __init__(self, python, tandem, data, threads):
-        self.python, self.tandem, self.data, self.threads = python, tandem, data, threads
+    def __init__(self, python, tandem, scratch, threads):
+        self.python, self.tandem, self.threads = python, tandem, threads
         self.left_out = set()
+        self.libraries, self.crates = build_libraries(scratch, self.left_out), build_crates(scratch)
+        self.data = make_data(scratch)
 
     def has(self, program):
         if shutil.which(program) is None:
@@ -109,6 +136,8 @@ class Cases:
                 yield what, "tandem", threads, lambda t=threads, a=args: number(self.own(t, *a))
                 if self.has("primesieve"):
                     yield what, "primesieve", threads, lambda t=threads, b=begin, e=end: number(process("primesieve", b, e, f"-t{t}", "-q"))
+            if begin == 0:
+                yield what, "primal", 1, lambda e=end: number(process(self.crates, "below", e))
 
     def counts(self):
         for n in [10**12, 10**14, 10**15]:
@@ -132,14 +161,20 @@ begin = time.perf_counter()
 count = sum(map(bool, map(test, numbers)))
 print(count, time.perf_counter() - begin)"""
                 yield what, library, 1, lambda c=code, p=path: of_loop(process(self.python, "-c", c, p))
+            for name, program in self.libraries.items():
+                yield what, name, 1, lambda l=program, p=path: of_loop(process(l, "numbers", p))
+            for name in CRATES:
+                yield what, name, 1, lambda n=name, p=path: of_loop(process(self.crates, "numbers", n, p))
             if self.has("gp"):
-                code = f'v=readvec("{path}"); t=getabstime(); n=sum(i=1,#v,isprime(v[i])); print(n," ",getabstime()-t)'
+                code = f'v=readvec("{path}"); t=getwalltime(); n=sum(i=1,#v,isprime(v[i])); print(n," ",getwalltime()-t)'
                 yield what, "pari", 1, lambda c=code: of_loop(process("gp", "-q", "-f", "--default", "parisizemax=1G", stdin=piped(c)), 1e-3)
 
     def factors(self):
         path, what = self.data["semiprimes"], f"factors of {SEMIPRIMES:,} products of two primes of 32 bits"
         for threads in self.threads:
             yield what, "tandem", threads, lambda t=threads: sorted_factors(self.own(t, "factor", "--file", path))
+        if "flint" in self.libraries:
+            yield what, "flint", 1, lambda: sorted_factors(process(self.libraries["flint"], "factors", path))
         if self.has("factor"):
             yield what, "factor", 1, lambda: sorted_factors(process("factor", stdin=path.open()))
         if self.has("gp"):
@@ -181,7 +216,7 @@ def main():
     python = install(options.scratch / "venv-primes", HERE / "requirements-primes.txt")
     subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=ROOT, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    cases = Cases(python, target / "release/tandem", make_data(options.scratch), [int(count) for count in options.threads.split(",")])
+    cases = Cases(python, target / "release/tandem", options.scratch, [int(count) for count in options.threads.split(",")])
     print(f"Python {platform.python_version()}, {platform.system()} {platform.release()}, {os.cpu_count()} CPUs; medians of {options.rounds} in turns.\n")
     print("| what | who | threads | ms | to tandem |\n|---|---|--:|--:|--:|")
     for part in options.only or ["ranges", "counts", "numbers", "factors"]:

@@ -21,12 +21,14 @@ class Service:
     def __init__(self, program, *args, data=None):
         self.program, self.args = program, args
         self.data = Path(data or tempfile.mkdtemp(prefix="tandem-service-"))
+        # Elsewhere than the data, which may fill its disk.
+        self.log_path = Path(tempfile.mkstemp(prefix="tandem-service-", suffix=".log")[1])
         self.start()
 
     def start(self):
         command = [self.program, "serve", "--listen", "127.0.0.1:0", "--model", "none", "--data", self.data, *self.args]
         environment = {**os.environ, "TANDEM_LOG": "warn"}
-        self.log = open(f"{self.data}.log", "ab")
+        self.log = open(self.log_path, "ab")
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
         while True:
             line = self.process.stderr.readline().decode()
@@ -61,7 +63,7 @@ class Service:
         if self.process.poll() is None:
             self.kill()
         shutil.rmtree(self.data, ignore_errors=True)
-        Path(f"{self.data}.log").unlink(missing_ok=True)
+        self.log_path.unlink(missing_ok=True)
 
     def resident_mib(self):
         status = Path(f"/proc/{self.process.pid}/status").read_text()

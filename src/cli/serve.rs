@@ -68,6 +68,13 @@ pub(super) fn command() -> Command {
         option("drain", "TIME", "So long jobs that run may go on once it is to end")
             .default_value("30s")
             .value_parser(duration),
+        option(
+            "device-rest",
+            "TIME",
+            "A GPU that has failed is tried again after so long, then after twice as long each time",
+        )
+        .default_value("30s")
+        .value_parser(duration),
         option("max-body", "SIZE", "The longest job").default_value("16MiB").value_parser(bytes),
         option("max-upload", "SIZE", "The longest files of a job, together").default_value("8GiB").value_parser(bytes),
         option("max-connections", "N", "So many connections at once")
@@ -131,6 +138,7 @@ fn read(matches: &ArgMatches, memory_bytes: u64) -> Result<ServeOptions, Stopped
         queue: number("queue"),
         keep: Keep { time: time("keep"), jobs: size("keep-jobs") },
         drain: time("drain").unwrap_or_default(),
+        device_rest: time("device-rest").unwrap_or_default(),
         max_body_bytes: usize::try_from(size("max-body")).unwrap_or(usize::MAX),
         max_upload_bytes: size("max-upload"),
         max_connections: number("max-connections"),
@@ -158,7 +166,8 @@ fn token_in(path: &Path) -> Result<String, Stopped> {
 fn write_log(as_json: bool) {
     let filter = std::env::var("TANDEM_LOG").ok().and_then(|text| EnvFilter::from_str(&text).ok());
     let filter = filter.unwrap_or_else(|| EnvFilter::new("tandem=info,warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Where nobody reads the log any more, that is no reason to end.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     let ansi = std::io::stderr().is_terminal();
     // Another one is there only where this is called from a test.
     let _ = if as_json {

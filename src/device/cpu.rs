@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::device::{ChunkDone, Device, DeviceError, DeviceId, DeviceInfo, DeviceKind, Phases, processor};
 use crate::input::Scratch;
+use crate::kernels::primes::instructions_of_lists;
 use crate::kernels::{DynKernel, DynPass, FoldContext, Isa};
 
 /// The cores of this machine, as many as the run may use.
@@ -28,6 +29,7 @@ impl CpuDevice {
         let mut limits = vec![
             ("architecture".to_owned(), std::env::consts::ARCH.to_owned()),
             ("instructions".to_owned(), isa.name().to_owned()),
+            ("of prime lists".to_owned(), instructions_of_lists(isa).to_owned()),
         ];
         if let Some(bytes) = memory_bytes {
             limits.push(("memory".to_owned(), crate::report::figures::bytes(bytes)));
@@ -85,5 +87,21 @@ mod tests {
         assert!(info.fingerprint.contains(&processor::brand()), "{}", info.fingerprint);
         assert!(info.fingerprint.contains(" portable "), "{}", info.fingerprint);
         assert_eq!((info.lanes, info.name.clone()), (3, processor::brand()));
+    }
+
+    #[test]
+    fn the_instructions_of_prime_lists_are_named_which_may_be_more_or_fewer_than_its_own() {
+        let named = |isa| {
+            let cpu = CpuDevice::with_isa(1, isa);
+            let found = cpu.info().limits.iter().find(|(name, _)| name == "of prime lists");
+            found.map(|(_, value)| value.clone()).expect("they are named")
+        };
+        assert_eq!(named(Isa::Portable), "portable");
+        let widest = named(Isa::detect());
+        match Isa::detect() {
+            Isa::Portable => assert_eq!(widest, "portable"),
+            Isa::Avx2 => assert_eq!(widest, "avx2"),
+            Isa::Avx512 => assert!(["avx512 ifma", "avx2"].contains(&widest.as_str()), "{widest}"),
+        }
     }
 }

@@ -13,6 +13,8 @@ use crate::kernels::{DynKernel, DynPass, FoldContext, Isa};
 pub enum NullFault {
     /// It is lost from this chunk on.
     LostAt(u64),
+    /// It is lost at this chunk, and well again once somebody tries it again.
+    LostOnceAt(u64),
     /// Its driver panics at this chunk, past every guard of the device's own.
     PanicAt(u64),
     /// Chunks of more units than this do not fit.
@@ -106,6 +108,9 @@ impl NullSpec {
             NullFault::LostAt(from) if chunk >= from => {
                 Some(DeviceError::Lost(format!("as it was told to be, at chunk {from}")))
             }
+            NullFault::LostOnceAt(at) if chunk == at => {
+                Some(DeviceError::Lost(format!("as it was told to be, once, at chunk {at}")))
+            }
             NullFault::PanicAt(at) if chunk == at => panic!("the driver panics, as it was told to, at chunk {at}"),
             NullFault::OutOfMemoryAbove(most) if units > most => {
                 Some(DeviceError::OutOfMemory(format!("{units} units, where {most} fit")))
@@ -157,6 +162,11 @@ impl Device for NullDevice {
     fn is_open(&self) -> bool {
         let opened = self.spec.setup.is_zero() || self.chunks_begun() > 0;
         opened && !self.lost.load(Ordering::Relaxed)
+    }
+
+    fn try_again(&self) -> bool {
+        self.lost.store(false, Ordering::Relaxed);
+        true
     }
 
     fn resident_bytes(&self, _: &[u64]) -> u64 {

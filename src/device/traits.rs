@@ -152,6 +152,11 @@ pub trait Device: Send + Sync + std::fmt::Debug {
     /// need not be uploaded. Costs little and waits for no chunk.
     fn resident_bytes(&self, sources: &[u64]) -> u64;
 
+    /// Forgets that it was lost, so that the next chunk opens it anew. Whether it could: not while it hangs in a call.
+    fn try_again(&self) -> bool {
+        false
+    }
+
     /// Gives back what memory of its own it keeps for later chunks, since somebody else is about to use the device. Waits for no
     /// chunk: where one is being folded, nothing is given back.
     fn release_memory(&self) {}

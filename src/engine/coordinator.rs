@@ -205,6 +205,7 @@ impl Coordinator {
             }
             Message::Chunk { key, lane, result } => self.chunk_ended(key, lane, result),
             Message::PassEnded { key, result } => self.pass_ended(key, result),
+            Message::TryAgain(device) => self.try_again(device),
             Message::Searched => {
                 self.searching = false;
                 for bound in std::mem::take(&mut self.unplanned) {

@@ -39,6 +39,8 @@ pub(crate) enum Message {
     PassEnded { key: u64, result: Result<PassEnd, JobError> },
     /// The search for GPUs is over.
     Searched,
+    /// A device that was set aside is to be tried again.
+    TryAgain(DeviceId),
     /// A job has given back its share of the memory.
     Released { key: u64, succeeded: bool, peak_bytes: Option<u64> },
     /// One of those of which only so many run at once has ended, or is not under way any more.

@@ -58,12 +58,15 @@ impl Running {
         units: Range<u64>,
         scratch: &mut Scratch,
     ) -> Result<ChunkDone, DeviceError> {
-        if let Some(error) = self.cancel.error() {
-            return Err(DeviceError::Job(error));
-        }
         let pass = self.state().pass.clone();
-        panics::catch(|| device.fold(&**self.kernel, &pass, units, scratch))
-            .unwrap_or_else(|panic| Err(DeviceError::Job(JobError::new(Cause::Panic, panic))))
+        panics::catch(|| {
+            self.kernel.prepare(&pass, &units, &|| self.cancel.error().is_none());
+            match self.cancel.error() {
+                Some(error) => Err(DeviceError::Job(error)),
+                None => device.fold(&**self.kernel, &pass, units, scratch),
+            }
+        })
+        .unwrap_or_else(|panic| Err(DeviceError::Job(JobError::new(Cause::Panic, panic))))
     }
 
     /// Merges `partial` with what is there. Merging happens outside the lock: whoever finds another partial takes it
@@ -124,4 +127,69 @@ impl std::fmt::Debug for Running {
 /// Runs kernel code, a panic of which fails its job.
 pub(crate) fn caught<T>(body: impl FnOnce() -> Result<T, JobError>) -> Result<T, JobError> {
     panics::catch(body).unwrap_or_else(|panic| Err(JobError::new(Cause::Panic, panic)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::CpuDevice;
+    use crate::kernels::{Kernel, Work};
+
+    /// A kernel whose tables are never finished.
+    struct Unfinished;
+
+    impl Kernel for Unfinished {
+        type Pass = ();
+        type Partial = ();
+
+        fn work(&self) -> Work {
+            Work {
+                kernel: "unfinished",
+                variant: String::new(),
+                units: 1,
+                granularity: 1,
+                bytes_per_unit: 0.0,
+                bytes_out_per_unit: 0.0,
+                prior_ns_per_unit: 1.0,
+                passes: 1,
+                gpu: false,
+            }
+        }
+
+        fn first_pass(&self) -> Result<(), JobError> {
+            Ok(())
+        }
+
+        fn prepare(&self, (): &(), units: &Range<u64>, is_wanted: &dyn Fn() -> bool) {
+            assert_eq!(*units, 0..1);
+            while is_wanted() {
+                std::thread::yield_now();
+            }
+        }
+
+        fn fold(&self, (): &(), _: Range<u64>, _: &mut FoldContext<'_>) -> Result<(), JobError> {
+            panic!("a job that is not wanted folds nothing")
+        }
+
+        fn merge(&self, (): &mut (), (): ()) {}
+
+        fn next(&self, (): &(), (): ()) -> Result<Next<()>, JobError> {
+            unreachable!("it never gets there")
+        }
+    }
+
+    #[test]
+    fn a_job_that_is_cancelled_while_its_tables_are_made_gives_its_lane_back() {
+        let cancel = CancelFlag::default();
+        let kernel: Arc<dyn DynKernel> = Arc::new(Unfinished);
+        let running = Running::new(Foreign::new(kernel), cancel.clone()).unwrap();
+        std::thread::scope(|scope| {
+            let lane = scope.spawn(|| running.fold(&CpuDevice::new(1), 0..1, &mut Scratch::default()).map(|_| ()));
+            cancel.cancel();
+            match lane.join().unwrap() {
+                Err(DeviceError::Job(error)) => assert_eq!(error.cause, Cause::Cancelled),
+                other => panic!("{other:?}"),
+            }
+        });
+    }
 }

@@ -138,6 +138,11 @@ impl Shared {
         lock(&self.aside).insert(device, why);
     }
 
+    /// Uses a device again that was set aside; whether it was.
+    pub fn take_back(&self, device: DeviceId) -> bool {
+        lock(&self.aside).remove(&device).is_some()
+    }
+
     /// Devices that were set aside, and why.
     pub fn aside(&self) -> Vec<(DeviceId, String)> {
         let mut aside: Vec<_> = lock(&self.aside).iter().map(|(id, why)| (*id, why.clone())).collect();

@@ -163,6 +163,11 @@ impl Engine {
         self.shared.reserved_bytes.load(Ordering::Relaxed)
     }
 
+    /// Tries a device again that failed and was set aside: the next plan may name it. Where it fails again, it is set aside again.
+    pub fn try_again(&self, device: crate::device::DeviceId) {
+        self.shared.send(Message::TryAgain(device));
+    }
+
     /// Devices that failed and were set aside, and why.
     pub fn set_aside(&self) -> Vec<(crate::device::DeviceId, String)> {
         self.shared.aside()

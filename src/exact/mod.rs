@@ -5,10 +5,12 @@
 
 mod decimal;
 mod fixed_point;
+mod reciprocal;
 mod round;
 mod wide;
 
 pub use decimal::{Decimal, DecimalError};
 pub use fixed_point::FixedPoint;
+pub(crate) use reciprocal::Reciprocal;
 pub use round::{Dyadic, nearest_f64, nearest_sqrt_f64};
-pub use wide::{Wide, nearest_mean, nearest_variance};
+pub use wide::{OfCount, Wide, nearest_sum};

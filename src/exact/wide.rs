@@ -1,6 +1,7 @@
 //! Sums of few hundred bits in place, and their mean and variance rounded once: what [`FixedPoint`](super::FixedPoint) and big
 //! integers do for any width, in some tens of nanoseconds, for where there are very many sums.
 
+use super::reciprocal::Reciprocal;
 use super::round::compose;
 
 /// A two's-complement integer of 256 bits, which wraps.
@@ -90,55 +91,112 @@ impl Wide {
     }
 }
 
-/// The `f64` nearest to `sum * 2^exp2 / count`, ties to even, as [`nearest_f64`](super::nearest_f64) has it.
-///
-/// # Panics
-/// Where `count` is 0.
-pub fn nearest_mean(sum: i128, exp2: i32, count: u64) -> f64 {
+/// The `f64` nearest to `sum * 2^exp2`, ties to even.
+pub fn nearest_sum(sum: i128, exp2: i32) -> f64 {
     let magnitude = sum.unsigned_abs();
     if magnitude == 0 {
         return 0.0;
     }
     let up = magnitude.leading_zeros();
-    let (scaled, count) = (magnitude << up, u128::from(count));
-    let (quotient, exact) = (scaled / count, scaled.is_multiple_of(count));
-    let mean = rounded(quotient, !exact, i64::from(exp2) - i64::from(up));
-    if sum < 0 { -mean } else { mean }
+    let nearest = rounded(magnitude << up, false, i64::from(exp2) - i64::from(up));
+    if sum < 0 { -nearest } else { nearest }
 }
 
-/// The `f64` nearest to the variance `(n Q - S²) / (n (n - ddof)) * 2^(2 exp2)` of `n` values whose sum is `S * 2^exp2` and the sum
-/// of whose squares is `Q * 2^(2 exp2)`, and the one nearest to its square root; `None` where that takes more bits than there
-/// are here. `ddof` is below `n`.
-pub fn nearest_variance(sum: i128, squares: &Wide, exp2: i32, count: u64, ddof: u32) -> Option<(f64, f64)> {
-    let count_bits = u64::BITS - count.leading_zeros();
-    if squares.bits() + count_bits > 255 || sum.unsigned_abs() >> 127 != 0 {
-        return None;
-    }
-    let divisor = u64::try_from(u128::from(count) * u128::from(count - u64::from(ddof))).ok()?;
-    let divisor = u128::from(divisor);
-    let spread = squares.times(count).minus(&Wide::square_of(sum.unsigned_abs()));
-    if spread.is_zero() {
-        return Some((0.0, 0.0));
-    }
-    let up = 256 - spread.bits();
-    let spread = spread.shifted(up);
-    let exp2 = 2 * i64::from(exp2) - i64::from(up);
-    // Two digits of a long division: the first has 64 bits at least.
-    let (first, rest) = (spread.high() / divisor, spread.high() % divisor);
-    let (next, low) = ((spread.low() >> 64), spread.low() as u64);
-    let (second, rest_of_second) = ((rest << 64 | next) / divisor, (rest << 64 | next) % divisor);
-    let variance = rounded(first, rest != 0 || spread.low() != 0, exp2 + 128);
+/// The means and variances of so many values: what is divided by again and again is made ready once.
+#[derive(Clone, Copy, Debug)]
+pub struct OfCount {
+    count: u64,
+    ddof: u32,
+    by_count: Reciprocal,
+    /// Of count * (count - ddof), where that fits.
+    by_pairs: Option<Reciprocal>,
+}
 
-    // The highest 127 or 128 bits of the quotient, whichever leaves an even power of two.
-    let exp2 = exp2 + 64;
-    let mut drop = (128 - first.leading_zeros()) as i64 - 64;
-    drop += (exp2 + drop) & 1;
-    let dropped = second & ((1_u128 << drop.min(64)) - 1);
-    let square = if drop <= 64 { first << (64 - drop) | second >> drop } else { first >> 1 };
-    let more = dropped != 0 || drop > 64 && first & 1 == 1 || rest_of_second != 0 || low != 0;
-    let root = square.isqrt();
-    let std = rounded(root, more || root * root != square, (exp2 + drop) / 2);
-    Some((variance, std))
+impl OfCount {
+    /// Those of `count` values, with `ddof` subtracted for variances; `None` where there is no value.
+    pub fn new(count: u64, ddof: u32) -> Option<Self> {
+        let pairs = count.checked_sub(ddof.into()).and_then(|freedom| count.checked_mul(freedom));
+        Some(Self { count, ddof, by_count: Reciprocal::of(count)?, by_pairs: pairs.and_then(Reciprocal::of) })
+    }
+
+    /// Whether they are those.
+    pub fn is_of(&self, count: u64, ddof: u32) -> bool {
+        (self.count, self.ddof) == (count, ddof)
+    }
+
+    /// The `f64` nearest to `sum * 2^exp2 / count`, ties to even, as [`nearest_f64`](super::nearest_f64) has it.
+    pub fn mean(&self, sum: i128, exp2: i32) -> f64 {
+        let magnitude = sum.unsigned_abs();
+        if magnitude == 0 {
+            return 0.0;
+        }
+        let up = magnitude.leading_zeros();
+        let scaled = magnitude << up;
+        let halved = scaled >> 1;
+        let (quotient, rest) = self.by_count.divide((halved >> 64) as u64, halved as u64);
+        let exp2 = i64::from(exp2) - i64::from(up) + 1 + i64::from(self.by_count.up);
+        let mean = rounded(quotient.into(), rest != 0 || scaled & 1 == 1, exp2);
+        if sum < 0 { -mean } else { mean }
+    }
+
+    /// The `f64` nearest to the variance `(n Q - S²) / (n (n - ddof)) * 2^(2 exp2)` of `n` values whose sum is `S * 2^exp2` and the sum
+    /// of whose squares is `Q * 2^(2 exp2)`, and the one nearest to its square root; `None` where that takes more bits than there
+    /// are here, or there are too few values.
+    pub fn variance(&self, sum: i128, squares: &Wide, exp2: i32) -> Option<(f64, f64)> {
+        let by_pairs = self.by_pairs?;
+        let count_bits = u64::BITS - self.count.leading_zeros();
+        if squares.bits() + count_bits > 255 || sum.unsigned_abs() >> 127 != 0 {
+            return None;
+        }
+        // The highest bit stays free, so that the first digit of a long division is one; two digits have 126 bits at least.
+        let (digits, low, below_bits, up) = if squares.bits() + count_bits <= 127 {
+            // The square of the sum is no greater than the product.
+            let spread = squares.low() * u128::from(self.count) - sum.unsigned_abs().pow(2);
+            if spread == 0 {
+                return Some((0.0, 0.0));
+            }
+            let up = spread.leading_zeros() - 1;
+            let spread = spread << up;
+            ([(spread >> 64) as u64, spread as u64, 0], 0, -64, up)
+        } else {
+            let spread = squares.times(self.count).minus(&Wide::square_of(sum.unsigned_abs()));
+            if spread.is_zero() {
+                return Some((0.0, 0.0));
+            }
+            let up = 255 - spread.bits();
+            let [low, third, second, first] = spread.shifted(up).0;
+            ([first, second, third], low, 64, up)
+        };
+        let (high, rest) = by_pairs.divide(digits[0], digits[1]);
+        let (next, rest) = by_pairs.divide(rest, digits[2]);
+        let quotient = u128::from(high) << 64 | u128::from(next);
+        let more = rest != 0 || low != 0;
+        let exp2 = 2 * i64::from(exp2) - i64::from(up) + below_bits + i64::from(by_pairs.up);
+        let variance = rounded(quotient, more, exp2);
+
+        let odd = exp2 & 1;
+        let square = quotient >> odd;
+        let root = u128::from(square_root(square));
+        let more = more || quotient & odd as u128 == 1 || root * root != square;
+        Some((variance, rounded(root, more, (exp2 + odd) / 2)))
+    }
+}
+
+/// The whole part of the square root of a number of 125 bits or more.
+fn square_root(value: u128) -> u64 {
+    debug_assert!(value >> 124 != 0);
+    // Within some thousands; a step of Newton's, of which floats are exact enough, leaves one or none.
+    let first = (((value >> 64) as u64 as f64).sqrt() * 4_294_967_296.0) as u64;
+    let rest = value.wrapping_sub(u128::from(first) * u128::from(first)) as i128;
+    let step = ((rest >> 20) as i64 as f64 * 524_288.0 / first as f64) as i64;
+    let mut root = first.saturating_add_signed(step);
+    while u128::from(root) * u128::from(root) > value {
+        root -= 1;
+    }
+    while root.checked_add(1).is_some_and(|next| u128::from(next) * u128::from(next) <= value) {
+        root += 1;
+    }
+    root
 }
 
 /// Rounds `value * 2^exp2`, and a little more where `more`, for a value of 55 to 128 bits.
@@ -169,7 +227,10 @@ mod tests {
         }
         let count = values.len() as u64;
         let mean = nearest_f64(&BigInt::from(sum), &count.into(), exp2.into());
-        assert_eq!(nearest_mean(sum, exp2, count).to_bits(), mean.to_bits(), "mean of {values:?}");
+        let of_count = OfCount::new(count, ddof).expect("a value");
+        assert_eq!(of_count.mean(sum, exp2).to_bits(), mean.to_bits(), "mean of {values:?}");
+        let whole = nearest_f64(&BigInt::from(sum), &1u32.into(), exp2.into());
+        assert_eq!(nearest_sum(sum, exp2).to_bits(), whole.to_bits(), "sum of {values:?}");
         if u64::from(ddof) >= count {
             return;
         }
@@ -179,7 +240,7 @@ mod tests {
             nearest_f64(&spread, &divisor, 2 * i64::from(exp2)),
             nearest_sqrt_f64(spread.magnitude(), &divisor, 2 * i64::from(exp2)),
         ];
-        let (variance, std) = nearest_variance(sum, &squares, exp2, count, ddof).expect("it fits");
+        let (variance, std) = of_count.variance(sum, &squares, exp2).expect("it fits");
         assert_eq!([variance, std].map(f64::to_bits), expected.map(f64::to_bits), "{values:?} << {shift}, 2^{exp2}");
     }
 
@@ -215,6 +276,16 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn roots_are_whole_parts(value in 1u128 << 124.., root: u64, off in -2i128..3) {
+            let square = u128::from(root | 1 << 63).pow(2).saturating_add_signed(off);
+            for value in [value, square, u128::MAX, 1 << 124, (1 << 124) + 1, u128::MAX << 63] {
+                prop_assert_eq!(u128::from(square_root(value)), value.isqrt());
+            }
+        }
+    }
+
     #[test]
     fn ties_and_perfect_squares_are_exact() {
         check(&[1, 3], 0, 0, 1);
@@ -224,7 +295,11 @@ mod tests {
         check(&[0, 6], 0, -537, 0);
         check(&[i64::MIN, i64::MAX, 0, 1], 0, 0, 1);
         let most = Wide([u64::MAX, u64::MAX, u64::MAX, u64::MAX >> 1]);
-        assert_eq!(nearest_variance(1, &most, 0, 3, 1), None);
-        assert_eq!(nearest_variance(1, &most.shifted(200), 0, 1 << 40, 1), None);
+        let variance = |squares: &Wide, count, ddof| OfCount::new(count, ddof).unwrap().variance(1, squares, 0);
+        assert_eq!(variance(&most, 3, 1), None);
+        assert_eq!(variance(&most.shifted(200), 1 << 40, 1), None);
+        assert_eq!(variance(&Wide([5, 0, 0, 0]), 1, 1), None);
+        assert_eq!(variance(&Wide([5, 0, 0, 0]), 1, 2), None);
+        assert!(OfCount::new(0, 0).is_none());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -11,9 +12,17 @@ use crate::job::JobError;
 /// How many inputs are kept.
 const ENTRIES_MAX: usize = 64;
 
-/// How many bytes of decoded elements are kept, in memory or in temporary files; the latest input is kept whatever its
-/// size.
-const DECODED_BYTES_MAX: u64 = 64 << 20;
+/// How many bytes of decoded elements are kept, in memory or in temporary files, where nobody says; the latest input is kept
+/// whatever its size.
+const DECODED_BYTES_USUAL: u64 = 64 << 20;
+
+static DECODED_BYTES_MAX: AtomicU64 = AtomicU64::new(DECODED_BYTES_USUAL);
+
+/// Keeps so many bytes of decoded elements from now on: for a process that reads the same inputs for days.
+#[cfg(feature = "service")]
+pub(crate) fn keep_decoded(bytes: u64) {
+    DECODED_BYTES_MAX.store(bytes.max(DECODED_BYTES_USUAL), Ordering::Relaxed);
+}
 
 /// An input that was opened.
 #[derive(Clone, Debug)]
@@ -127,8 +136,9 @@ impl<K: Hash + Eq + Clone, V> Entries<K, V> {
         if let Some(entry) = self.entries.get_mut(key) {
             entry.decoded_bytes = decoded_bytes;
         }
+        let decoded_bytes_max = DECODED_BYTES_MAX.load(Ordering::Relaxed);
         let mut total: u64 = self.entries.values().map(|entry| entry.decoded_bytes).sum();
-        while self.entries.len() > 1 && (self.entries.len() > ENTRIES_MAX || total > DECODED_BYTES_MAX) {
+        while self.entries.len() > 1 && (self.entries.len() > ENTRIES_MAX || total > decoded_bytes_max) {
             let oldest = self.entries.iter().filter(|(other, _)| *other != key).min_by_key(|(_, entry)| entry.used);
             let Some(oldest) = oldest.map(|(key, _)| key.clone()) else { break };
             total -= self.entries.remove(&oldest).map_or(0, |entry| entry.decoded_bytes);
@@ -217,8 +227,8 @@ mod tests {
         counted.get(0, version, 0);
         assert_eq!(counted.opened.get(), opened + 1, "the first went");
 
-        counted.get(1000, version, 2 * DECODED_BYTES_MAX);
-        counted.get(1000, version, 2 * DECODED_BYTES_MAX);
+        counted.get(1000, version, 2 * DECODED_BYTES_USUAL);
+        counted.get(1000, version, 2 * DECODED_BYTES_USUAL);
         assert_eq!(counted.opened.get(), opened + 2, "the latest stays whatever its size");
         counted.get(1001, version, 1);
         counted.get(1000, version, 1);

@@ -9,6 +9,7 @@ mod cache;
 mod concat;
 mod csv;
 mod decimal;
+mod decoders;
 mod elements;
 mod excerpt;
 mod fortran;
@@ -28,8 +29,10 @@ mod text;
 mod version;
 mod window;
 
+#[cfg(feature = "service")]
+pub(crate) use cache::keep_decoded;
 pub use concat::concat;
-pub use numbers::{NumberList, open_numbers, read_numbers};
+pub use numbers::{NumberList, open_numbers, open_numbers_on, read_numbers, read_numbers_on};
 #[cfg(feature = "cli")]
 pub(crate) use open::claim_stdin;
 pub use open::{forget_opened, open, open_on, read_stream};

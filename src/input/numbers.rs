@@ -90,10 +90,23 @@ fn lower_bound(indices: &Arc<dyn Source>, index: u64) -> Result<u64, JobError> {
 /// With cause `io` where it cannot be read, `bad_input` where it is malformed (naming the line), or has a number above
 /// `u64` or elements that are no integers.
 pub fn open_numbers(location: &Location, format: Option<Format>, base_dir: &Path) -> Result<NumberList, JobError> {
+    open_numbers_on(location, format, base_dir, 1)
+}
+
+/// [`open_numbers`], where text is decoded on up to `threads` threads.
+///
+/// # Errors
+/// See [`open_numbers`].
+pub fn open_numbers_on(
+    location: &Location,
+    format: Option<Format>,
+    base_dir: &Path,
+    threads: usize,
+) -> Result<NumberList, JobError> {
     match location {
         Location::Stdin => {
             claim_stdin()?;
-            read_numbers(STDIN_NAME, &mut std::io::stdin().lock(), format)
+            read_numbers_on(STDIN_NAME, &mut std::io::stdin().lock(), format, threads)
         }
         Location::Path(path) => {
             let path = base_dir.join(path);
@@ -101,15 +114,20 @@ pub fn open_numbers(location: &Location, format: Option<Format>, base_dir: &Path
             let format = format.or_else(|| Format::from_extension(&path));
             match version_of(&path, &name)? {
                 Some(version) => {
-                    NUMBERS.get_or_open((path.clone(), format), version, || open_regular(&path, &name, format))
+                    NUMBERS.get_or_open((path.clone(), format), version, || open_regular(&path, &name, format, threads))
                 }
-                None => read_numbers(&name, &mut open_file(&path, &name)?, format),
+                None => read_numbers_on(&name, &mut open_file(&path, &name)?, format, threads),
             }
         }
     }
 }
 
-fn open_regular(path: &Path, name: &str, format: Option<Format>) -> Result<Opened<NumberList>, JobError> {
+fn open_regular(
+    path: &Path,
+    name: &str,
+    format: Option<Format>,
+    threads: usize,
+) -> Result<Opened<NumberList>, JobError> {
     let mut file = open_file(path, name)?;
     let version = FileVersion::of(&file, name)?;
     let mut start = [0; SNIFFED_BYTES];
@@ -118,7 +136,7 @@ fn open_regular(path: &Path, name: &str, format: Option<Format>) -> Result<Opene
     let input = match format_of(name, format, &start[..len])? {
         Format::Npy => open_array(name, Bytes::of_file(file, name)?)?,
         _ => {
-            let list = text::read(name, &mut file);
+            let list = text::read_on(name, &mut file, threads);
             // A file that was being written may look malformed where it is only unfinished: that comes first.
             version.check(&file, name)?;
             list?
@@ -133,13 +151,26 @@ fn open_regular(path: &Path, name: &str, format: Option<Format>) -> Result<Opene
 /// # Errors
 /// See [`open_numbers`].
 pub fn read_numbers(name: &str, stream: &mut dyn Read, format: Option<Format>) -> Result<NumberList, JobError> {
+    read_numbers_on(name, stream, format, 1)
+}
+
+/// [`read_numbers`], where text is decoded on up to `threads` threads.
+///
+/// # Errors
+/// See [`open_numbers`].
+pub fn read_numbers_on(
+    name: &str,
+    stream: &mut dyn Read,
+    format: Option<Format>,
+    threads: usize,
+) -> Result<NumberList, JobError> {
     let mut start = [0; SNIFFED_BYTES];
     let len = read_start(stream, &mut start, name)?;
     let format = format_of(name, format, &start[..len])?;
     let mut whole = start[..len].chain(stream);
     match format {
         Format::Npy => open_array(name, Bytes::of_stream(&mut whole, name, MEMORY_LIMIT_BYTES)?),
-        _ => text::read(name, &mut whole),
+        _ => text::read_on(name, &mut whole, threads),
     }
 }
 

@@ -46,6 +46,7 @@ pub struct Journal {
     writer: Option<JoinHandle<()>>,
     checkpointer: Option<(Sender<()>, JoinHandle<()>)>,
     ended: Arc<AtomicU64>,
+    next_seq: Arc<AtomicU64>,
 }
 
 impl Journal {
@@ -74,10 +75,13 @@ impl Journal {
             path: folder.to_owned(),
             message: format!("threads cannot be started: {error}"),
         };
+        let first_seq = last.unwrap_or(0).max(given) + 1;
+        let next_seq = Arc::new(AtomicU64::new(first_seq));
         let writer = Writer {
             path: path.clone(),
             db,
-            next_seq: last.unwrap_or(0).max(given) + 1,
+            next_seq: first_seq,
+            next_seq_shown: next_seq.clone(),
             ended: ended.clone(),
             checkpoints: shared.clone(),
         };
@@ -87,7 +91,8 @@ impl Journal {
         let file = path.clone();
         let checkpointer = named("tandem-checkpoint").spawn(move || checkpoint_now_and_then(&file, &shared, &stopped));
         let checkpointer = Some((stop, checkpointer.map_err(threads)?));
-        let journal = Self { path: path.clone(), tag, sender: Some(sender), writer: Some(writer), checkpointer, ended };
+        let journal =
+            Self { path: path.clone(), tag, sender: Some(sender), writer: Some(writer), checkpointer, ended, next_seq };
         Ok((journal, left))
     }
 
@@ -99,6 +104,11 @@ impl Journal {
     /// What tells its jobs from those of other journals.
     pub fn tag(&self) -> &str {
         &self.tag
+    }
+
+    /// The number that the next job gets; those that are being written down have lower ones, or this.
+    pub fn next_seq(&self) -> u64 {
+        self.next_seq.load(Ordering::Acquire)
     }
 
     /// How many jobs in it have ended.
@@ -195,6 +205,8 @@ struct Writer {
     path: PathBuf,
     db: Connection,
     next_seq: u64,
+    /// The same for others to see.
+    next_seq_shown: Arc<AtomicU64>,
     ended: Arc<AtomicU64>,
     checkpoints: Arc<Checkpoints>,
 }
@@ -268,6 +280,7 @@ impl Writer {
         }
         transaction.commit().map_err(&said)?;
         self.next_seq = seq;
+        self.next_seq_shown.store(seq, Ordering::Release);
         // Only this thread writes it.
         self.ended.store(self.ended.load(Ordering::Relaxed).saturating_add_signed(ended_more), Ordering::Relaxed);
         Ok(ops.drain(..).zip(results).map(|(op, written)| op.tell(written)).collect())

@@ -79,6 +79,8 @@ pub trait DynKernel: Send + Sync {
     /// # Errors
     /// As there.
     fn gpu_partial(&self, pass: &DynPass, units: Range<u64>, outputs: &[Vec<u32>]) -> Result<DynPartial, JobError>;
+    /// See [`Kernel::prepare`].
+    fn prepare(&self, _pass: &DynPass, _units: &Range<u64>, _is_wanted: &dyn Fn() -> bool) {}
     /// See [`Kernel::partial_bytes`].
     fn partial_bytes(&self) -> u64 {
         0
@@ -185,6 +187,10 @@ impl<K: Kernel> DynKernel for K {
     fn gpu_partial(&self, pass: &DynPass, units: Range<u64>, outputs: &[Vec<u32>]) -> Result<DynPartial, JobError> {
         let value = Kernel::gpu_partial(self, pass_of::<K>(pass), units.clone(), outputs)?;
         Ok(cover(value, units))
+    }
+
+    fn prepare(&self, pass: &DynPass, units: &Range<u64>, is_wanted: &dyn Fn() -> bool) {
+        Kernel::prepare(self, pass_of::<K>(pass), units, is_wanted);
     }
 
     fn partial_bytes(&self) -> u64 {

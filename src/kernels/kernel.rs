@@ -131,6 +131,10 @@ pub trait Kernel: Send + Sync + 'static {
     /// Where the parameters have no answer.
     fn first_pass(&self) -> Result<Self::Pass, JobError>;
 
+    /// Makes what the chunk `units` looks things up in, where that takes long and the pass keeps it for all chunks: a lane calls this before it
+    /// folds, and helps those that are at it. It may return before all is there once `is_wanted` says no; `fold` makes what is missing.
+    fn prepare(&self, _pass: &Self::Pass, _units: &Range<u64>, _is_wanted: &dyn Fn() -> bool) {}
+
     /// Folds the chunk `units` on one CPU thread.
     ///
     /// # Errors

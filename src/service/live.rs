@@ -140,6 +140,11 @@ impl Live {
         self.jobs.len()
     }
 
+    /// The lowest number, or 0 while one is being written down, whose number nobody knows yet; `None` where there is none.
+    pub fn first(&self) -> Option<u64> {
+        if self.admitted > 0 { Some(0) } else { self.jobs.keys().min().copied() }
+    }
+
     /// How many are with the engine.
     pub fn given(&self) -> usize {
         self.given

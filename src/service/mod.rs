@@ -7,6 +7,7 @@
 
 mod clock;
 mod commands;
+mod datasets;
 mod events;
 mod http;
 mod ids;
@@ -14,9 +15,11 @@ mod intake;
 mod keeper;
 mod live;
 mod options;
+mod outputs;
 mod pace;
 mod quarantine;
 mod reach;
+mod resting;
 mod uploads;
 
 pub use commands::{CommandError, Commands};

@@ -41,6 +41,8 @@ pub struct ServeOptions {
     pub keep: Keep,
     /// How long jobs that run may go on once the service is asked to end.
     pub drain: Duration,
+    /// A device that has failed is tried again after so long, then after twice as long each time, up to ten minutes or this.
+    pub device_rest: Duration,
     /// The longest job, in bytes; what comes as files is bounded apart.
     pub max_body_bytes: usize,
     /// The longest upload, in bytes.

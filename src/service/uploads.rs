@@ -162,7 +162,8 @@ mod tests {
         std::fs::write(kept.place("a", None), "x").unwrap();
         let (files, lost_folder) = (files_of(files_json(kept.files()).as_deref()), lost.folder.clone());
         assert_eq!(&files, kept.files());
-        (kept.keep(), lost.keep());
+        kept.keep();
+        lost.keep();
         Uploads::open(data.path(), 2, [files.clone()].into_iter()).unwrap();
         assert!(files["a"].exists() && !lost_folder.exists());
         remove(&files);

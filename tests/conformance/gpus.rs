@@ -62,6 +62,8 @@ fn forms(inventory: &Inventory) -> Vec<GpuForm> {
                 contiguous: Some(contiguous),
                 poison: true,
                 piece_bytes,
+                // Small pieces are copied by several threads, too.
+                upload_threads: Some(3),
                 ..GpuOptions::default()
             };
             let Some(device) = inventory.device(index, &options) else { continue };

@@ -38,8 +38,8 @@ fn what_is_no_job_is_told_with_its_place() {
         assert!(error["column"].as_i64().unwrap().abs_diff(column) <= 1, "{body}: {error}");
     }
     assert_eq!(service.request("POST", "/v1/jobs", "", b"\xff\xfe{}").status, 400);
-    let failed = service.run(r#"{"kind":"stats","values":[1],"quantiles":[0.5],"axis":7}"#);
-    assert_eq!((&failed["state"], &failed["cause"]), (&"failed".into(), &"bad_input".into()), "{failed}");
+    let failed = service.run(r#"{"kind":"primes","numbers":[7],"device":"gpu:7"}"#);
+    assert_eq!((&failed["state"], &failed["cause"]), (&"failed".into(), &"no_device".into()), "{failed}");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn lists_are_filtered_and_lead_from_page_to_page() {
     for n in 1..=5 {
         service.run(&format!("{{\"kind\":\"factor\",\"n\":{n}}}"));
     }
-    service.run(r#"{"kind":"stats","values":[1],"axis":7}"#);
+    service.run(r#"{"kind":"primes","numbers":[7],"device":"gpu:7"}"#);
     let list = |query: &str| {
         let reply = service.get(&format!("/v1/jobs{query}")).json();
         let count = reply["jobs"].as_array().unwrap().len();

@@ -4,6 +4,7 @@
 mod access;
 mod batches;
 mod commands;
+mod devices;
 mod events;
 mod jobs;
 mod program;

@@ -10,7 +10,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A job that takes some seconds on any machine, and can be cancelled.
-pub const LONG: &str = r#"{"kind":"primes","range":"1e15..+3e11","method":"sieve","device":"cpu"}"#;
+pub const LONG: &str =
+    r#"{"kind":"primes","range":"1000000000000000..1000300000000000","method":"sieve","device":"cpu"}"#;
 
 /// A service that runs; killed when it is dropped.
 pub struct Service {
@@ -84,18 +85,11 @@ impl Service {
     }
 
     pub fn send(&self, text: &[u8]) -> Reply {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        stream.write_all(text).unwrap();
-        read_reply(stream)
+        send(&self.address, text)
     }
 
     pub fn request(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {
-        let (host, length) = (&self.address, body.len());
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n"
-        );
-        self.send(&[head.as_bytes(), body].concat())
+        request(&self.address, method, path, headers, body)
     }
 
     pub fn get(&self, path: &str) -> Reply {
@@ -154,9 +148,27 @@ impl Drop for Service {
     }
 }
 
+pub fn send(address: &str, text: &[u8]) -> Reply {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.write_all(text).unwrap();
+    read_reply(stream)
+}
+
+pub fn request(address: &str, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n"
+    );
+    send(address, &[head.as_bytes(), body].concat())
+}
+
 pub fn command(data: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
-    command.args(["serve", "--listen", "127.0.0.1:0", "--model", "none", "--data"]).arg(data).args(args);
+    command.args(["serve", "--model", "none", "--data"]).arg(data).args(args);
+    if !args.contains(&"--listen") {
+        command.args(["--listen", "127.0.0.1:0"]);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use crate::program::{LONG, Service, command};
 
 #[test]
+#[allow(clippy::print_stderr)]
 fn a_kill_loses_nothing_that_was_acknowledged_and_ends_nothing_twice() {
     let seed = u64::from(std::process::id());
     eprintln!("seed {seed}");
@@ -78,7 +79,8 @@ fn a_service_that_is_asked_to_end_lets_go_of_what_takes_too_long_and_goes_on_wit
 #[test]
 fn while_it_ends_it_takes_no_more_in_and_lets_what_runs_end() {
     let service = Service::start(&["--threads", "1", "--drain", "60s"]);
-    let job = service.accepted(r#"{"kind":"primes","range":"1e12..+2e9","method":"sieve","device":"cpu"}"#);
+    let job =
+        service.accepted(r#"{"kind":"primes","range":"1000000000000..1002000000000","method":"sieve","device":"cpu"}"#);
     service.wait_for(&job, "running");
     service.signal(libc::SIGTERM);
     let until = Instant::now() + Duration::from_secs(20);

@@ -70,3 +70,36 @@ fn forms_that_are_broken_leave_nothing_behind() {
     assert_eq!(reply.status, 400, "{reply:?}");
     assert_eq!(uploads(&service), 0);
 }
+
+#[test]
+fn a_dataset_is_put_once_named_by_many_and_read_as_it_was_when_the_job_came() {
+    let service = Service::start(&[]);
+    let put = |body: &[u8], kind: &str| {
+        service.request("PUT", "/v1/datasets/temps", &format!("Content-Type: {kind}\r\n"), body)
+    };
+    assert_eq!(put(b"t\n1\n2\n6\n", "text/csv").status, 201);
+    let job = r#"{"kind":"stats","dataset":"temps","column":"t"}"#;
+    assert_eq!(service.run(job)["result"]["mean"], 3.0);
+    assert_eq!(
+        service.run(r#"{"kind":"stats","files":[{"$dataset":"temps"}],"together":true,"column":"t"}"#)["result"]["max"],
+        6.0
+    );
+    assert_eq!(put(b"t\n7\n", "text/csv").status, 200);
+    assert_eq!(service.run(job)["result"]["mean"], 7.0);
+    let listed = service.get("/v1/datasets").json();
+    assert_eq!((&listed["datasets"][0]["name"], &listed["datasets"][0]["format"]), (&"temps".into(), &"csv".into()));
+    let broken = put(b"not an array", "application/x-npy");
+    assert_eq!(broken.status, 200);
+    let failed = service.run(r#"{"kind":"stats","dataset":"temps"}"#);
+    assert!(!failed.to_string().contains(service.data.path().to_str().unwrap()), "{failed}");
+    assert_eq!((&failed["state"], &failed["cause"]), (&"failed".into(), &"bad_input".into()), "{failed}");
+    let remove = || service.request("DELETE", "/v1/datasets/temps", "", b"").status;
+    assert_eq!((remove(), remove()), (204, 404));
+    let gone = service.post(job);
+    assert_eq!(
+        (gone.status, gone.json()["error"]["message"].as_str().unwrap().contains("no dataset `temps`")),
+        (400, true)
+    );
+    assert_eq!(service.request("PUT", "/v1/datasets/..%2Fx", "", b"").status, 400);
+    assert_eq!(service.post(r#"{"kind":"factor","n":1,"dataset":"temps"}"#).status, 400);
+}

@@ -99,8 +99,8 @@ impl GpuDevice {
         if let Some(session) = session {
             let aside = std::thread::Builder::new().name("lost device".into());
             // Without a thread to spare, the handles are dropped here.
-            let loss = self.loss.clone();
-            let _ = aside.spawn(move || loss.wall(|| drop(session)));
+            // What becomes of them then concerns nobody: the device may be open anew by that time.
+            let _ = aside.spawn(move || Loss::default().wall(|| drop(session)));
         }
     }
 
@@ -120,6 +120,15 @@ impl Device for GpuDevice {
 
     fn is_open(&self) -> bool {
         self.open.load(Ordering::Relaxed)
+    }
+
+    fn try_again(&self) -> bool {
+        // One that still hangs in a call cannot be opened beside it.
+        let Ok(session) = self.session.try_lock() else { return false };
+        if session.is_none() {
+            self.loss.forget();
+        }
+        session.is_none()
     }
 
     fn resident_bytes(&self, sources: &[u64]) -> u64 {

@@ -2,25 +2,51 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wgpu::{Device, ErrorFilter};
 
 use crate::device::DeviceError;
 
-/// Whether a device is lost, and why. Once lost, lost for good.
+/// Whether a device is lost, and why. Once lost, it stays lost until it is forgotten.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Loss(Arc<Mutex<Option<String>>>);
+pub(super) struct Loss(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    reason: Option<String>,
+    /// How often it was forgotten: what a device says that was open before then is of no concern any more.
+    forgotten: u64,
+}
 
 impl Loss {
     /// Sets the device aside; the first reason stands.
     pub fn set(&self, reason: impl Into<String>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| reason.into());
+        self.lock().reason.get_or_insert_with(|| reason.into());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same of a device that was opened when it had been forgotten so often.
+    fn set_of(&self, forgotten: u64, reason: impl FnOnce() -> String) {
+        let mut state = self.lock();
+        if state.forgotten == forgotten {
+            state.reason.get_or_insert_with(reason);
+        }
+    }
+
+    /// The next device that is opened is another one.
+    pub fn forget(&self) {
+        let mut state = self.lock();
+        state.reason = None;
+        state.forgotten += 1;
     }
 
     /// An error if the device is lost.
     pub fn check(&self) -> Result<(), DeviceError> {
-        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        match &self.lock().reason {
             Some(reason) => Err(DeviceError::Lost(reason.clone())),
             None => Ok(()),
         }
@@ -28,11 +54,13 @@ impl Loss {
 
     /// Has `device` tell here when it is lost, and of errors that no scope caught.
     pub fn watch(&self, device: &Device) {
-        let loss = self.clone();
-        device.set_device_lost_callback(move |reason, message| loss.set(format!("{reason:?}: {}", one_line(&message))));
+        let (loss, forgotten) = (self.clone(), self.lock().forgotten);
+        device.set_device_lost_callback(move |reason, message| {
+            loss.set_of(forgotten, || format!("{reason:?}: {}", one_line(&message)));
+        });
         let loss = self.clone();
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            loss.set(format!("an error outside any scope: {}", one_line(&error.to_string())));
+            loss.set_of(forgotten, || format!("an error outside any scope: {}", one_line(&error.to_string())));
         }));
     }
 

@@ -28,6 +28,8 @@ pub struct GpuOptions {
     /// The least of an input, in bytes, that is worth a dispatch of its own; `None` for the size of a staging buffer. Small
     /// ones show on small inputs whether work that begins before its input is there is right.
     pub piece_bytes: Option<u64>,
+    /// How many threads copy a large input to the device, at most; `None` decides by the kind of device and the number of CPUs.
+    pub upload_threads: Option<usize>,
 }
 
 impl Default for GpuOptions {
@@ -38,6 +40,7 @@ impl Default for GpuOptions {
             patience: Duration::from_secs(60),
             poison: cfg!(debug_assertions),
             piece_bytes: None,
+            upload_threads: None,
         }
     }
 }

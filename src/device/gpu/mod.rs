@@ -5,6 +5,7 @@
 
 mod buffers;
 mod clock;
+mod copying;
 mod device;
 mod diagnosis;
 mod faults;

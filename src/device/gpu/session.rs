@@ -12,11 +12,12 @@ mod steps;
 use std::sync::Arc;
 use std::time::Instant;
 
-use wgpu::{Adapter, Buffer, BufferDescriptor, BufferUsages, DeviceDescriptor, Features, PollType};
+use wgpu::{Adapter, Buffer, BufferDescriptor, BufferUsages, DeviceDescriptor, DeviceType, Features, PollType};
 
 use crate::device::gpu::GpuOptions;
 use crate::device::gpu::buffers::BufferPool;
 use crate::device::gpu::clock::{Clock, Noted, phases};
+use crate::device::gpu::copying::Copier;
 use crate::device::gpu::faults::{Loss, one_line};
 use crate::device::gpu::modules::{Modules, PARAMS_BYTES};
 use crate::device::gpu::readback::Readback;
@@ -63,6 +64,13 @@ pub(super) struct Session {
     piece_bytes: u64,
 }
 
+/// How many threads copy an input: a quarter of the CPUs, four at most, since more would fill no link. A software adapter's CPUs have
+/// the computing to do.
+fn upload_threads(device: DeviceType) -> usize {
+    let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get());
+    if device == DeviceType::Cpu { 1 } else { (cpus / 4).clamp(1, 4) }
+}
+
 /// A work under way.
 struct Course<'s> {
     scratch: &'s mut Scratch,
@@ -97,6 +105,9 @@ impl Session {
         loss.watch(&device);
         // Every piece but the last is a multiple of 16 bytes.
         let piece_bytes = options.piece_bytes.unwrap_or(SLOT_BYTES).next_multiple_of(16).max(16);
+        let upload_threads = options.upload_threads.unwrap_or_else(|| upload_threads(adapter.get_info().device_type));
+        // Small pieces are there to try things out on little.
+        let least_shared_bytes = options.piece_bytes.map(|bytes| bytes as usize);
         loss.scoped(&device.clone(), || {
             let limits = device.limits();
             let buffer = |label, size, usage| {
@@ -105,7 +116,7 @@ impl Session {
             Self {
                 modules: Modules::new(&device),
                 pool: BufferPool::new(residency_bytes / 2, limits.max_buffer_size),
-                staging: StagingRing::new(piece_bytes),
+                staging: StagingRing::new(piece_bytes, Copier::new(upload_threads, least_shared_bytes)),
                 residency: Residency::new(
                     residency_bytes,
                     u64::from(limits.min_storage_buffer_offset_alignment),

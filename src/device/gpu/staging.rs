@@ -2,7 +2,7 @@
 //!
 //! The host fills one slot while the device copies others and computes on what has arrived. wgpu gives a device one queue, so
 //! the device's own copies do not overlap its computing; what overlaps is the host's part, which is the slower one: it
-//! reads, decodes or unpacks, and copies at the speed of one thread.
+//! reads, decodes or unpacks, and copies (see `copying.rs`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -11,6 +11,7 @@ use std::time::Duration;
 use wgpu::{Buffer, BufferDescriptor, BufferUsages, Device, MapMode, Queue, SubmissionIndex};
 
 use crate::device::DeviceError;
+use crate::device::gpu::copying::Copier;
 use crate::device::gpu::faults::Loss;
 use crate::device::gpu::waiting::wait;
 
@@ -41,13 +42,14 @@ pub(super) struct StagingRing {
     next: usize,
     /// What is no larger goes by the queue's own way.
     small_bytes: usize,
+    copier: Copier,
 }
 
 impl StagingRing {
     /// A ring for pieces of so many bytes.
-    pub fn new(piece_bytes: u64) -> Self {
+    pub fn new(piece_bytes: u64, copier: Copier) -> Self {
         // Whole pieces take the ring, however small: tests make them small to see them there.
-        Self { slots: Vec::new(), next: 0, small_bytes: SMALL_BYTES.min(piece_bytes as usize / 2) }
+        Self { slots: Vec::new(), next: 0, small_bytes: SMALL_BYTES.min(piece_bytes as usize / 2), copier }
     }
 
     /// Copies at most one slot of bytes, padded with zeros to 16, to `target` at `offset`. The copy is submitted, and not
@@ -59,12 +61,12 @@ impl StagingRing {
             return at.loss.scoped(&at.device, || at.queue.write_buffer(target, offset, &padded));
         }
         let index = self.free_slot(at)?;
-        let slot = &mut self.slots[index];
+        let (slot, copier) = (&mut self.slots[index], &mut self.copier);
         let copied = (bytes.len() as u64).next_multiple_of(16);
         slot.busy = Some(at.loss.scoped(&at.device, || {
             match slot.buffer.get_mapped_range_mut(0..copied) {
                 Ok(mut view) => {
-                    view.slice(..bytes.len()).copy_from_slice(bytes);
+                    copier.copy(bytes, view.slice(..bytes.len()));
                     view.slice(bytes.len()..).copy_from_slice(&[0; 16][..copied as usize - bytes.len()]);
                 }
                 Err(error) => at.loss.set(format!("staging memory is not mapped: {error}")),

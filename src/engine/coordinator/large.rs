@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Coordinator;
 use super::memory::{Parked, wanted_by};
-use crate::device::DeviceError;
+use crate::device::{DeviceError, DeviceId};
 use crate::engine::batch::Bound;
 use crate::engine::dispatch::{Admission, Event, JobReport, Lanes as DispatchLanes, Ticket as LaneTicket};
 use crate::engine::message::{Folded, Item, Large, Message};
@@ -55,6 +55,15 @@ impl Coordinator {
         self.unsettled.gpus = lanes.len();
         for lanes in lanes {
             self.tell(Event::DeviceAdded(lanes));
+        }
+    }
+
+    /// Lets plans name a device again that was set aside, where it can be opened anew.
+    pub(super) fn try_again(&mut self, id: DeviceId) {
+        let Some(device) = self.shared.devices.get(id) else { return };
+        let is_aside = self.shared.aside().iter().any(|(aside, _)| *aside == id);
+        if is_aside && panics::catch(|| device.try_again()).unwrap_or(false) && self.shared.take_back(id) {
+            self.tell(Event::DeviceAdded(DispatchLanes::of(device.info())));
         }
     }
 

@@ -1,18 +1,15 @@
-//! Blocks of whole rows, decoded on several threads at once: each is cut where a row ends, and what comes of it is taken in the
-//! order of the file.
+//! Blocks of whole rows, decoded on several threads at once where there are any: each is cut where a row ends, and what comes of it is
+//! taken in the order of the file.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::input::csv::Missing;
 use crate::input::csv::records::{Cell, scan};
+use crate::input::decoders;
+use crate::input::decimal::leading;
 
 /// How much text a block has at least: the work on it is to be long beside handing it over.
 pub(super) const BLOCK_BYTES: usize = 1 << 20;
-/// Blocks that are being decoded or wait for their turn, for each thread.
-const BLOCKS_PER_THREAD: usize = 2;
 
 /// What every block of a file is read by.
 #[derive(Clone, Copy)]
@@ -49,109 +46,181 @@ pub(super) struct Decoded {
 
 /// Decodes rows; the text begins and ends with whole ones, and has no quotes.
 pub(super) fn decode(text: &[u8], active: &[usize], rules: Rules<'_>) -> Decoded {
-    let mut columns: Vec<(usize, Vec<u64>)> = active.iter().map(|column| (*column, Vec::new())).collect();
-    let mut is_dropped = vec![false; active.len()];
-    let (mut lines, mut dropped, mut cells) = (0, Vec::new(), Vec::<Cell>::new());
-    let mut rest = text;
+    let mut decoding = Decoding::new(text, active, rules);
     let wrong = loop {
-        if rest.is_empty() {
+        if decoding.at == text.len() {
             break None;
         }
-        let scanned = match scan(rest, true, &mut cells) {
-            Ok(Some(scanned)) => scanned,
-            Ok(None) => break None,
-            Err(fault) => break Some(Wrong::Unreadable { lines: fault.line, what: fault.what }),
-        };
-        let (row, after) = rest.split_at(scanned.bytes);
-        rest = after;
-        if cells.len() != rules.width {
-            if !Cell::are_blank(&cells) {
-                break Some(Wrong::Ragged(cells.len()));
-            }
-        } else if rules.width > 1 || !Cell::are_blank(&cells) {
-            let mut not_number = None;
-            for ((column, values), is_dropped) in columns.iter_mut().zip(&mut is_dropped).filter(|(_, is)| !**is) {
-                let cell = cells[*column].of(row);
-                match rules.missing.value(cell) {
-                    Some(value) => values.push(value.to_bits()),
-                    None if rules.is_automatic => {
-                        *is_dropped = true;
-                        dropped.push((*column, lines, cell.to_vec()));
-                    }
-                    None => {
-                        not_number = Some(Wrong::NotNumber { column: *column, cell: cell.to_vec() });
-                        break;
-                    }
-                }
-            }
-            if not_number.is_some() {
-                break not_number;
-            }
+        let of_row = decoding.at;
+        if decoding.plain_row() {
+            continue;
         }
-        lines += scanned.lines;
+        decoding.at = of_row;
+        match decoding.any_row() {
+            Ok(true) => {}
+            Ok(false) => break None,
+            Err(wrong) => break Some((decoding.lines, wrong)),
+        }
     };
-    let wrong = wrong.map(|wrong| (lines, wrong));
+    let Decoding { lines, columns, dropped, .. } = decoding;
     Decoded { lines, columns, dropped, wrong }
 }
 
-type Task = (u64, Vec<u8>, Arc<[usize]>);
-
-/// Threads that decode blocks.
-pub(super) struct Decoders {
-    tasks: Sender<Task>,
-    decoded: Receiver<(u64, Decoded)>,
-    /// What came before its turn.
-    early: BTreeMap<u64, Decoded>,
-    sent: u64,
-    taken: u64,
-    most: u64,
+/// Rows under way.
+struct Decoding<'t> {
+    text: &'t [u8],
+    rules: Rules<'t>,
+    /// Whether what looks like a number is one, and no word for a missing value.
+    numbers_are_numbers: bool,
+    at: usize,
+    lines: u64,
+    columns: Vec<(usize, Vec<u64>)>,
+    /// Which of `columns` each cell of a row belongs to, or none: it is not asked for, or dropped.
+    targets: Vec<Option<u32>>,
+    dropped: Vec<(usize, u64, Vec<u8>)>,
+    cells: Vec<Cell>,
 }
 
-impl Decoders {
-    /// So many threads, which end when this is dropped.
-    pub(super) fn start<'scope, 'env>(
-        scope: &'scope std::thread::Scope<'scope, 'env>,
-        threads: usize,
-        rules: Rules<'env>,
-    ) -> Self {
-        let most = threads * BLOCKS_PER_THREAD;
-        let (tasks, of_threads) = bounded::<Task>(most);
-        let (results, decoded) = bounded(most);
-        for _ in 0..threads {
-            let (tasks, results) = (of_threads.clone(), results.clone());
-            scope.spawn(move || {
-                for (index, text, active) in tasks {
-                    if results.send((index, decode(&text, &active, rules))).is_err() {
-                        break;
-                    }
+impl<'t> Decoding<'t> {
+    fn new(text: &'t [u8], active: &[usize], rules: Rules<'t>) -> Self {
+        // As many rows as there are if all are as long as the first.
+        let rows = text.len() / memchr::memchr(b'\n', text).map_or(1, |len| len + 1) + 1;
+        let mut targets = vec![None; rules.width];
+        for (target, column) in active.iter().enumerate() {
+            targets[*column] = Some(target as u32);
+        }
+        let looks_like_number = |word: &String| matches!(word.trim().as_bytes(), [b'-' | b'.' | b'0'..=b'9', ..]);
+        Self {
+            text,
+            rules,
+            numbers_are_numbers: !rules.missing.words.iter().any(looks_like_number),
+            at: 0,
+            lines: 0,
+            columns: active.iter().map(|column| (*column, Vec::with_capacity(rows))).collect(),
+            targets,
+            dropped: Vec::new(),
+            cells: Vec::new(),
+        }
+    }
+
+    /// Takes a row, cell by cell in one go, where there is nothing unusual about it; else it leaves all as it was, but for its place
+    /// in the text, and says so.
+    fn plain_row(&mut self) -> bool {
+        let mut at = self.at;
+        for cell in 0..self.rules.width {
+            let target = self.targets[cell];
+            let end = match target {
+                None => delimiter(self.text, at),
+                Some(target) => {
+                    let number = self.text[at..].first_chunk().and_then(leading);
+                    let number = number.filter(|(_, bytes)| {
+                        self.numbers_are_numbers && matches!(self.text[at + bytes], b',' | b'\n' | b'\r')
+                    });
+                    let (value, end) = match number {
+                        Some((value, bytes)) => (value, at + bytes),
+                        None => {
+                            let end = delimiter(self.text, at);
+                            match self.rules.missing.value(&self.text[at..end]) {
+                                Some(value) if end > at || self.rules.width > 1 => (value, end),
+                                _ => return self.undo(cell),
+                            }
+                        }
+                    };
+                    self.columns[target as usize].1.push(value.to_bits());
+                    end
                 }
-            });
+            };
+            let is_last = cell + 1 == self.rules.width;
+            at = match (self.text.get(end), self.text.get(end + 1)) {
+                (Some(b','), _) if !is_last => end + 1,
+                (Some(b'\n'), _) if is_last && !(cell == 0 && end == at) => end + 1,
+                (Some(b'\r'), Some(b'\n')) if is_last && !(cell == 0 && end == at) => end + 2,
+                _ => return self.undo(cell + 1),
+            };
         }
-        Self { tasks, decoded, early: BTreeMap::new(), sent: 0, taken: 0, most: most as u64 }
+        self.at = at;
+        self.lines += 1;
+        true
     }
 
-    /// Whether another block may be sent before one is taken.
-    pub(super) fn has_room(&self) -> bool {
-        self.sent - self.taken < self.most
+    /// Takes back what the first `cells` cells of a row have given.
+    #[cold]
+    fn undo(&mut self, cells: usize) -> bool {
+        for target in self.targets[..cells].iter().flatten() {
+            self.columns[*target as usize].1.pop();
+        }
+        false
     }
 
-    /// Gives a block to whichever thread is free.
-    pub(super) fn send(&mut self, text: Vec<u8>, active: &Arc<[usize]>) {
-        // The threads take tasks for as long as this is there.
-        let _ = self.tasks.send((self.sent, text, Arc::clone(active)));
-        self.sent += 1;
-    }
-
-    /// The next block in the order of the file; `None` where all have been taken.
-    pub(super) fn take(&mut self) -> Option<Decoded> {
-        while self.taken < self.sent {
-            if let Some(next) = self.early.remove(&self.taken) {
-                self.taken += 1;
-                return Some(next);
+    /// Takes any row; false where there is none.
+    fn any_row(&mut self) -> Result<bool, Wrong> {
+        let rest = &self.text[self.at..];
+        let scanned = match scan(rest, true, &mut self.cells) {
+            Ok(Some(scanned)) => scanned,
+            Ok(None) => return Ok(false),
+            Err(fault) => return Err(Wrong::Unreadable { lines: fault.line, what: fault.what }),
+        };
+        let row = &rest[..scanned.bytes];
+        let is_blank = Cell::are_blank(&self.cells);
+        if self.cells.len() != self.rules.width {
+            if !is_blank {
+                return Err(Wrong::Ragged(self.cells.len()));
             }
-            let (index, decoded) = self.decoded.recv().ok()?;
-            self.early.insert(index, decoded);
+        } else if !is_blank || self.rules.width > 1 {
+            for (cell, target) in self.cells.iter().zip(&mut self.targets) {
+                let Some(at) = *target else { continue };
+                let (column, values) = &mut self.columns[at as usize];
+                let cell = cell.of(row);
+                match self.rules.missing.value(cell) {
+                    Some(value) => values.push(value.to_bits()),
+                    None if self.rules.is_automatic => {
+                        *target = None;
+                        self.dropped.push((*column, self.lines, cell.to_vec()));
+                    }
+                    None => return Err(Wrong::NotNumber { column: *column, cell: cell.to_vec() }),
+                }
+            }
         }
-        None
+        self.at += scanned.bytes;
+        self.lines += scanned.lines;
+        Ok(true)
     }
+}
+
+/// Where the cell that begins at `start` ends: at a comma, or where its line does.
+#[inline]
+fn delimiter(text: &[u8], start: usize) -> usize {
+    let mut at = start;
+    while let Some(word) = text[at..].first_chunk().map(|bytes| u64::from_le_bytes(*bytes)) {
+        let found = zero_bytes(word ^ 0x2c2c_2c2c_2c2c_2c2c)
+            | zero_bytes(word ^ 0x0a0a_0a0a_0a0a_0a0a)
+            | zero_bytes(word ^ 0x0d0d_0d0d_0d0d_0d0d);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let len = text[at..].iter().position(|byte| matches!(byte, b',' | b'\n' | b'\r'));
+    len.map_or(text.len(), |len| at + len)
+}
+
+/// Marks bytes that are 0 in their top bit; the lowest mark is right, those above it may not be.
+#[inline]
+fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080
+}
+
+/// A block, and the columns that were still numbers when it was sent.
+type Block = (Vec<u8>, Arc<[usize]>);
+
+/// Threads that decode blocks.
+pub(super) type Decoders = decoders::Decoders<Block, Decoded>;
+
+/// So many threads, which end when the decoders are dropped.
+pub(super) fn start<'scope, 'env>(
+    scope: &'scope std::thread::Scope<'scope, 'env>,
+    threads: usize,
+    rules: Rules<'env>,
+) -> Decoders {
+    Decoders::start(scope, threads, move |(text, active): Block| decode(&text, &active, rules))
 }

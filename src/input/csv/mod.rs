@@ -18,7 +18,7 @@ use crate::input::window::Window;
 use crate::input::{ColumnRef, DType, Dataset, Header, InputSpec, LeftOut, NamedColumn};
 use crate::job::JobError;
 
-use blocks::{BLOCK_BYTES, Decoded, Decoders, Rules, Wrong};
+use blocks::{BLOCK_BYTES, Decoded, Decoders, Rules, Wrong, decode};
 use columns::Table;
 use records::Records;
 
@@ -221,11 +221,19 @@ impl Decoder<'_> {
                 }
                 self.row(records)?;
                 here_bytes += records.bytes();
-                if threads > 1 && here_bytes >= block_bytes {
+                if here_bytes >= block_bytes {
                     here_bytes = 0;
-                    let mut taken = records.take_rows(block_bytes)?;
-                    while let Some(rows) = taken {
-                        let decoders = decoders.get_or_insert_with(|| Decoders::start(scope, threads, rules));
+                    while let Some(rows) = records.rows(block_bytes)? {
+                        let bytes = rows.len();
+                        if threads == 1 {
+                            let block = decode(rows, &self.active, rules);
+                            records.take_rows(bytes);
+                            self.block(block, records, shape)?;
+                            continue;
+                        }
+                        let rows = rows.to_vec();
+                        records.take_rows(bytes);
+                        let decoders = decoders.get_or_insert_with(|| blocks::start(scope, threads, rules));
                         if !decoders.has_room()
                             && let Some(block) = decoders.take()
                         {
@@ -234,8 +242,7 @@ impl Decoder<'_> {
                         if active.len() != self.active.len() {
                             active = self.active.as_slice().into();
                         }
-                        decoders.send(rows, &active);
-                        taken = records.take_rows(block_bytes)?;
+                        decoders.send((rows, Arc::clone(&active)));
                     }
                     while let Some(block) = decoders.as_mut().and_then(Decoders::take) {
                         self.block(block, records, shape)?;

@@ -80,9 +80,9 @@ impl<'s> Records<'s> {
         }
     }
 
-    /// Takes whole rows from the next one on, at least `least_bytes` of them and without a quote in any; `None` where there are none
-    /// such, or not so many. They count as passed once [`passed`](Self::passed) has told how many lines they were.
-    pub(super) fn take_rows(&mut self, least_bytes: usize) -> Result<Option<Vec<u8>>, JobError> {
+    /// Goes on to whole rows from the next one on, at least `least_bytes` of them and without a quote in any; `None` where there are none
+    /// such, or not so many. [`take_rows`](Self::take_rows) passes over them.
+    pub(super) fn rows(&mut self, least_bytes: usize) -> Result<Option<&[u8]>, JobError> {
         self.window.consume(self.scanned.bytes);
         self.line += self.scanned.lines;
         self.scanned = Scanned::default();
@@ -98,9 +98,12 @@ impl<'s> Records<'s> {
         if memchr::memchr(b'"', rows).is_some() {
             return Ok(None);
         }
-        let rows = rows.to_vec();
-        self.window.consume(rows.len());
         Ok(Some(rows))
+    }
+
+    /// Passes over so many bytes of whole rows. They count as passed once [`passed`](Self::passed) has told how many lines they were.
+    pub(super) fn take_rows(&mut self, bytes: usize) {
+        self.window.consume(bytes);
     }
 
     /// How many bytes it is long.

@@ -53,18 +53,45 @@ pub(super) fn shaders() -> Vec<Shader> {
     [&NATIVE64, &LIMBS32].into_iter().flat_map(|form| [form.numbers.clone(), form.range.clone()]).collect()
 }
 
-/// The numbers of a chunk at most: their indices are `u32` with room to spare.
-const NUMBERS_MAX: u64 = 1 << 31;
-/// The numbers that one workgroup tests.
+/// The numbers that one workgroup sorts out.
 const TILE: u32 = 512;
 /// The loop trips of one strong test: Newton's, 2^64 modulo n, the base's bits, the exponent's bits, the squarings.
 const TRIPS_PER_TEST: u32 = 4 + 65 + 32 + 64 + 64;
 const LANES: u32 = 64;
+/// The other bases that a number which passes base 2 is tested to, at most.
+const OTHER_BASES: u32 = 6;
 /// The bits that one workgroup of the range tests.
 const TESTED_BITS: u32 = 1024;
 
-// An invocation tests its share of a tile to base 2, and its share of that with the six other bases.
-const _: () = assert!(TILE / LANES * (7 * TRIPS_PER_TEST + 20) < MAX_LOOP_TRIPS);
+/// How a piece of a list is laid out: enough for a device to be full of tests, though a quarter of the numbers is hard, and small enough
+/// that a dispatch takes a fraction of a second wherever it runs.
+struct Pieces {
+    numbers_max: u32,
+    /// Tests in turn that an invocation makes where every number is hard. Usually few are, and it makes one or none.
+    tests_max: u32,
+}
+
+impl Pieces {
+    /// The pieces of a chunk at most: each has three dispatches.
+    const COUNT_MAX: u64 = 1 << 12;
+    /// For software adapters, to which each workgroup is an expense.
+    const CONTIGUOUS: Self = Self { numbers_max: 1 << 15, tests_max: 64 };
+    const USUAL: Self = Self { numbers_max: 1 << 20, tests_max: 8 };
+
+    fn of(caps: &GpuCaps) -> &'static Self {
+        if caps.contiguous { &Self::CONTIGUOUS } else { &Self::USUAL }
+    }
+
+    /// Workgroups for so many tests at most.
+    fn workgroups(&self, tests: u32) -> u32 {
+        tests.div_ceil(LANES * self.tests_max)
+    }
+}
+
+const _: () = assert!(TILE / LANES * 20 + TILE / LANES < MAX_LOOP_TRIPS);
+const _: () = assert!(Pieces::CONTIGUOUS.tests_max * (TRIPS_PER_TEST + 1) < MAX_LOOP_TRIPS);
+const _: () = assert!(Pieces::USUAL.tests_max * (TRIPS_PER_TEST + 1) < MAX_LOOP_TRIPS);
+// An invocation tests its share of a workgroup's bits to base 2, and the six other bases.
 const _: () = assert!(TESTED_BITS / LANES * (7 * TRIPS_PER_TEST + 20) < MAX_LOOP_TRIPS);
 
 /// The odd primes from 3 to 61 as the shader divides by them: the inverse modulo 2^64, and the greatest quotient.
@@ -82,42 +109,46 @@ fn halves(word: u64) -> [u32; 2] {
     [word as u32, (word >> 32) as u32]
 }
 
-/// Small enough that a dispatch takes a fraction of a second wherever it runs.
-fn numbers_per_dispatch(caps: &GpuCaps) -> u32 {
-    if caps.contiguous { 1 << 15 } else { 1 << 18 }
-}
-
 /// How a GPU tests the numbers `units`.
 pub(super) fn numbers_work(
     kernel: &NumbersKernel,
     units: Range<u64>,
     caps: &GpuCaps,
 ) -> Result<Option<GpuWork>, JobError> {
+    let pieces = Pieces::of(caps);
     let count = units.end - units.start;
-    if count > NUMBERS_MAX {
+    let piece = caps.piece_elements(count, 8).min(u64::from(pieces.numbers_max));
+    let piece = piece.next_multiple_of(u64::from(TILE)).min(u64::from(pieces.numbers_max));
+    // Indices are u32, with room to spare.
+    if count.div_ceil(piece) > Pieces::COUNT_MAX || count > 1 << 31 {
         return Ok(None);
     }
-    let count = count as u32;
-    let tiles = count.div_ceil(TILE);
-    let piece = caps.piece_elements(u64::from(count), 8).min(u64::from(numbers_per_dispatch(caps)));
-    let step = (piece as u32 / TILE).max(1);
-    let dispatch = |first: u32| {
-        let end = tiles.min(first + step);
-        Dispatch {
-            entry: "test".into(),
-            workgroups: end - first,
-            params: vec![count, first, end],
-            input_end: u64::from(end) * u64::from(TILE),
+    let (count, piece) = (count as u32, piece as u32);
+    // Two lengths a piece; two lists, which the pieces have in turn; then the bits.
+    let hard_at = count.div_ceil(piece) * 2;
+    let strong_at = hard_at + piece.min(count);
+    let bits_at = strong_at + piece.min(count);
+    let mut dispatches = Vec::new();
+    for (number, first) in (0..count).step_by(piece as usize).enumerate() {
+        let end = count.min(first + piece);
+        let tests = end - first;
+        for (entry, workgroups) in [
+            ("sort_out", tests.div_ceil(TILE)),
+            ("test", pieces.workgroups(tests)),
+            ("prove", pieces.workgroups(tests * OTHER_BASES)),
+        ] {
+            let params = vec![count, first, end, number as u32 * 2, hard_at, strong_at, bits_at];
+            dispatches.push(Dispatch { entry: entry.into(), workgroups, params, input_end: u64::from(end) });
         }
-    };
+    }
     let step = GpuStep {
         shader: Shaders::of(caps.integers).numbers.clone(),
         input: Some(GpuInput { source: kernel.source().clone(), range: units }),
-        output_words: u64::from(tiles) * u64::from(TILE / 32),
-        scratch_words: 0,
-        zeroed: false,
+        output_words: u64::from(bits_at) + u64::from(count.div_ceil(TILE)) * u64::from(TILE / 32),
+        scratch_words: u64::from(bits_at),
+        zeroed: true,
         table: TRIAL_TABLE.clone(),
-        dispatches: (0..tiles).step_by(step as usize).map(dispatch).collect(),
+        dispatches,
     };
     Ok(Some(GpuWork::trusted(vec![step])))
 }

@@ -76,9 +76,13 @@ fn clamp<T: Copy + TryInto<u64>>(from: &[T], to: &mut [u64]) {
     }
 }
 
-/// The integer at `index`, whatever its type.
-pub(super) fn integer_at(values: &Values<'_>, index: usize) -> i128 {
-    with_values!(values, slice => to_i128(slice[index]))
+/// Calls `visit` with every integer and its index, whatever its type is, until it fails.
+#[inline]
+pub(super) fn try_for_each<E>(
+    values: &Values<'_>,
+    mut visit: impl FnMut(usize, i128) -> Result<(), E>,
+) -> Result<(), E> {
+    with_values!(values, slice => slice.iter().enumerate().try_for_each(|(index, &value)| visit(index, to_i128(value))))
 }
 
 /// Lossless for integers; floats never get here.

@@ -34,7 +34,7 @@ pub use numbers_answer::{Flags, NumbersAnswer};
 pub use params::{PrimesParams, RangeMethod};
 pub use pieces::{BitPieces, BitReader, BitSet};
 pub(crate) use primality::inverse;
-pub use primality::{is_prime, test_each};
+pub use primality::{instructions_of_lists, is_prime, test_each};
 pub use range::{RangeKernel, RangeMode, RangePass};
 pub use range_answer::{Primes, RangeAnswer};
 pub use wheel::{NUMBERS_PER_WORD, RESIDUES};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::input::{Element, Source};
 use crate::job::JobError;
 use crate::kernels::primes::list::as_u64;
+use crate::kernels::primes::primality::Batch;
 use crate::kernels::primes::{BitPieces, Numbers, NumbersAnswer, cost, gpu, primality};
 use crate::kernels::{FoldContext, GpuCaps, GpuWork, Kernel, Next, Work};
 
@@ -143,6 +144,9 @@ impl Kernel for NumbersKernel {
         let mut partial = PrimesPartial::default();
         let mut first_unit = units.start;
         let mut words = Vec::new();
+        // Numbers go on waiting for others of their size from one stride to the next.
+        let mut batch = (!primality::is_short(units.end - units.start))
+            .then(|| Batch::new(context.isa, (units.end - units.start).min(STRIDE) as usize));
         let mut start = units.start;
         while start < units.end {
             let end = units.end.min(start + STRIDE);
@@ -159,8 +163,14 @@ impl Kernel for NumbersKernel {
             }
             let filled = words.len();
             words.resize(filled + numbers.len().div_ceil(64), 0);
-            primality::test_each(context.isa, numbers, &mut words[filled..]);
+            match &mut batch {
+                Some(batch) => batch.add(numbers, filled as u64 * 64, &mut words),
+                None => primality::test_each(context.isa, numbers, &mut words),
+            }
             if words.len() >= PIECE_WORDS || end == units.end {
+                if let Some(batch) = &mut batch {
+                    batch.finish(&mut words);
+                }
                 partial.merge(self.partial_of_words(first_unit, std::mem::take(&mut words)));
                 first_unit = end;
             }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::input::Scratch;
 use crate::kernels::Answer;
-use crate::kernels::primes::list::integer_at;
+use crate::kernels::primes::list::try_for_each;
 use crate::kernels::primes::rendering::{Rendering, counted};
 use crate::kernels::primes::{BitReader, BitSet, Numbers, NumbersMode};
 
@@ -59,15 +59,13 @@ impl NumbersAnswer {
                 let values = self.list.source().read(start..end, &mut scratch).map_err(io::Error::other)?;
                 let exceptions = self.list.exceptions(start..end).map_err(io::Error::other)?;
                 let mut exceptions = exceptions.iter().peekable();
-                for index in start..end {
-                    let place = (index - block_start) as usize;
+                let first_place = (start - block_start) as usize;
+                try_for_each(&values, |offset, value| {
+                    let place = first_place + offset;
                     let prime = words[place / 64] >> (place % 64) & 1 == 1;
-                    let value = match exceptions.next_if(|(at, _)| *at == index) {
-                        Some((_, value)) => *value,
-                        None => integer_at(&values, (index - start) as usize),
-                    };
-                    visit(value, prime)?;
-                }
+                    let exception = exceptions.next_if(|(at, _)| *at == start + offset as u64);
+                    visit(exception.map_or(value, |(_, value)| *value), prime)
+                })?;
             }
         }
         self.list.source().check().map_err(io::Error::other)
@@ -136,7 +134,7 @@ impl Answer for NumbersAnswer {
                 self.for_each(|value, prime| {
                     if prime {
                         out.text(separator)?;
-                        out.integer(value)?;
+                        out.number(value)?;
                         out.text("\"")?;
                         separator = ",\"";
                     }
@@ -153,7 +151,7 @@ impl Answer for NumbersAnswer {
         let mut out = Rendering::new(out);
         match self.mode {
             NumbersMode::Each => self.for_each(|value, prime| {
-                out.integer(value)?;
+                out.number(value)?;
                 out.text(match (prime, value) {
                     (true, _) => " prime\n",
                     (false, ..2) => " neither\n",
@@ -166,7 +164,7 @@ impl Answer for NumbersAnswer {
             }
             NumbersMode::List => self.for_each(|value, prime| {
                 if prime {
-                    out.integer(value)?;
+                    out.number(value)?;
                     out.text("\n")?;
                 }
                 Ok(())

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::input::{Location, open_numbers};
+use crate::input::{Location, open_numbers_on};
 use crate::job::{BindContext, Bound, JobError, JobParams, KindParams, Reach, json_integer, parse_integer};
 use crate::kernels::DynKernel;
 use crate::kernels::primes::list::Checked;
@@ -86,7 +86,8 @@ impl JobParams for PrimesParams {
         let kernel: Arc<dyn DynKernel> = match self {
             Self::Numbers(numbers, mode) => Arc::new(NumbersKernel::new(numbers.clone(), *mode)?),
             Self::File(location, mode) => {
-                Arc::new(NumbersKernel::new(open_numbers(location, None, &context.base_dir)?, *mode)?)
+                let list = open_numbers_on(location, None, &context.base_dir, context.threads())?;
+                Arc::new(NumbersKernel::new(list, *mode)?)
             }
             Self::Range(range, _, RangeMethod::Combinatorial) => Arc::new(CombinatorialKernel::new(*range)),
             Self::Range(range, mode, RangeMethod::Sieve) => Arc::new(RangeKernel::new(*range, *mode)),
@@ -245,7 +246,11 @@ mod tests {
         let mut scratch = crate::input::Scratch::default();
         let read = numbers.source().read(0..len, &mut scratch).unwrap();
         let exceptions = numbers.exceptions(0..len).unwrap();
-        let mut values: Vec<i128> = (0..len as usize).map(|i| super::super::list::integer_at(&read, i)).collect();
+        let mut values = Vec::new();
+        let Ok(()) = super::super::list::try_for_each(&read, |_, value| {
+            values.push(value);
+            Ok::<_, std::convert::Infallible>(())
+        });
         exceptions.iter().for_each(|&(index, value)| values[index as usize] = value);
         values
     }

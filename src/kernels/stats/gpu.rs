@@ -17,12 +17,13 @@ use crate::kernels::{Dispatch, GpuCaps, GpuInput, GpuStep, GpuWork, Integers, MA
 const LANES: u32 = 256;
 /// The elements of an invocation at most: its window has room for so many (see `shaders/element_*bit.wgsl`), and its loops are
 /// far from the limit of trips, even where most elements cause carries.
-const ELEMENTS_MAX: u32 = 2048;
-/// The elements of an invocation at least, where there are enough.
-const ELEMENTS_MIN: u32 = 16;
-/// What a workgroup shares takes at most nine limbs an element, each with a carry.
-const CARRY_TRIPS: u32 = 10;
-const _: () = assert!(ELEMENTS_MAX * (1 + CARRY_TRIPS) < MAX_LOOP_TRIPS);
+const ELEMENTS_MAX: u32 = 1024;
+/// An invocation takes elements by so many, and at least so many where there are enough.
+const BATCH: u32 = 32;
+/// An element that is shared takes at most three trips, in each of them three limbs, each with a carry, and then there is its part
+/// of moving a window.
+const SHARING_TRIPS: u32 = 3 * (1 + 3) + 2;
+const _: () = assert!(ELEMENTS_MAX * (1 + SHARING_TRIPS) < MAX_LOOP_TRIPS);
 /// Counts that a workgroup holds in its own memory.
 const TALLY_CELLS: u64 = 2048;
 /// The rows of a chunk at most: indices of elements, and counts, are `u32` with room to spare.
@@ -30,7 +31,7 @@ const ROWS_MAX: u64 = 1 << 31;
 /// Words of a record before its limbs.
 const RECORD_HEAD: usize = 8;
 
-/// The words of 32 bits of what a workgroup sums: at most 2^19 elements, so less than the chunk's own sums.
+/// The words of 32 bits of what a workgroup sums: at most 2^18 elements, so less than the chunk's own sums.
 struct Limbs {
     sum: usize,
     squares: usize,
@@ -38,15 +39,16 @@ struct Limbs {
 
 impl Limbs {
     const fn of(dtype: DType) -> Self {
-        // The bits of the largest magnitude and its square (as in `Layout`), and 19 for the count.
+        // What an invocation hands over of a sum: where the part of the highest window begins, and 64 bits. Of squares, the largest
+        // (as in `Layout`).
         let (sum_bits, squares_bits) = match dtype {
-            DType::F32 => (253 + 24, 506 + 48),
-            DType::F64 => (2045 + 53, 4090 + 106),
-            DType::I32 | DType::U32 => (32, 64),
-            _ => (64, 128),
+            DType::F32 => (230 + 64, 506 + 48),
+            DType::F64 => (2020 + 52 + 64, 4090 + 106),
+            DType::I32 | DType::U32 => (64, 64),
+            _ => (52 + 64, 128),
         };
-        const COUNT_BITS: usize = (ELEMENTS_MAX * LANES).ilog2() as usize;
-        Self { sum: (sum_bits + COUNT_BITS).div_ceil(32), squares: (squares_bits + COUNT_BITS).div_ceil(32) }
+        let (lane_bits, count_bits) = (LANES.ilog2() as usize, (ELEMENTS_MAX * LANES).ilog2() as usize);
+        Self { sum: (sum_bits + lane_bits).div_ceil(32), squares: (squares_bits + count_bits).div_ceil(32) }
     }
 
     const fn record_words(&self) -> usize {
@@ -140,7 +142,7 @@ impl Cut {
         let search_trips = 2 + usize::BITS - keys_max.leading_zeros();
         let most = ELEMENTS_MAX.min(MAX_LOOP_TRIPS / 2 / search_trips);
         let fair = count.div_ceil(preferred_groups.max(1).saturating_mul(LANES));
-        let per_invocation = fair.clamp(ELEMENTS_MIN, most);
+        let per_invocation = fair.next_multiple_of(BATCH).clamp(BATCH, most / BATCH * BATCH);
         Self {
             count,
             per_invocation,

@@ -68,6 +68,13 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     }
 
+    /// A file could not be written.
+    pub fn no_room(error: &std::io::Error) -> Self {
+        tracing::error!(%error, "what a client sent cannot be written");
+        let message = "this cannot be written: the disk of the service is full, or cannot be used";
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", message).retry_after(10)
+    }
+
     fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds);
         self

@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
-use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -16,8 +16,11 @@ use super::jobs::blocking;
 use crate::service::events::{Event, News};
 use crate::service::ids::seq_of;
 
-/// So many events are on their way to a listener at most; what comes meanwhile, he is told later or has missed.
-const ON_THE_WAY: usize = 64;
+/// So many events go to a listener in one piece at most.
+const PIECE: usize = 4096;
+
+/// A listener gets the next piece no sooner: many events in one piece cost little more than one.
+const PACE: Duration = Duration::from_millis(50);
 
 /// A sign of life, so that whatever lies between does not take the connection for dead.
 const ALIVE: Duration = Duration::from_secs(15);
@@ -33,7 +36,7 @@ const ALIVE: Duration = Duration::from_secs(15);
 )]
 pub(super) async fn all(State(app): State<App>, headers: HeaderMap) -> Response {
     let from = last_seen(&headers).map_or_else(|| app.events.next(), |last| last.saturating_add(1));
-    stream(app, from, None, Vec::new())
+    stream(app, from, None, String::new())
 }
 
 /// What happens to one job, until it has ended. It begins with how far the job has come.
@@ -41,7 +44,7 @@ pub(super) async fn all(State(app): State<App>, headers: HeaderMap) -> Response 
     get,
     path = "/v1/jobs/{id}/events",
     tag = "events",
-    params(("id" = String, Path)),
+    params(("id" = String, Path), ("Last-Event-ID" = Option<String>, Header)),
     responses((status = 200, body = String, content_type = "text/event-stream"), (status = 404, body = ErrorBody))
 )]
 pub(super) async fn of_job(
@@ -56,7 +59,11 @@ pub(super) async fn of_job(
     let found = blocking(move || keeper.find(seq)).await??.ok_or_else(|| ApiError::no_such_job(&id))?;
     let entry = found.entry;
     let at_ms = entry.ended_ms.or(entry.started_ms).unwrap_or(entry.accepted_ms);
-    let begin = vec![(from, Event { seq, state: entry.state, at_ms })];
+    // Its number is that of the event before, so that who comes back with it misses nothing.
+    let begin = app.events.written(from.saturating_sub(1), Event { seq, state: entry.state, at_ms });
+    if entry.state.is_terminal() {
+        return Ok(response(Body::from(begin)));
+    }
     let from = last_seen(&headers).map_or(from, |last| last.saturating_add(1));
     Ok(stream(app, from, Some(seq), begin))
 }
@@ -65,57 +72,42 @@ fn last_seen(headers: &HeaderMap) -> Option<u64> {
     headers.get("last-event-id")?.to_str().ok()?.trim().parse().ok()
 }
 
-fn stream(app: App, from: u64, only: Option<u64>, begin: Vec<(u64, Event)>) -> Response {
-    let (sender, receiver) = mpsc::channel(ON_THE_WAY);
-    tokio::spawn(feed(app, from, only, begin, sender));
-    Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(ALIVE)).into_response()
+fn response(body: Body) -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")];
+    (headers, body).into_response()
 }
 
-type ToListener = mpsc::Sender<Result<SseEvent, Infallible>>;
+fn stream(app: App, from: u64, only: Option<u64>, begin: String) -> Response {
+    // One piece is on its way, and the next one is made once there is room: what happens meanwhile stays where all find it.
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(feed(app, from, only, begin, sender));
+    response(Body::from_stream(ReceiverStream::new(receiver)))
+}
+
+type ToListener = mpsc::Sender<Result<Bytes, Infallible>>;
 
 /// Sends events until the listener is gone, the one job has ended, or the service does.
-async fn feed(app: App, mut from: u64, only: Option<u64>, begin: Vec<(u64, Event)>, sender: ToListener) {
+async fn feed(app: App, mut from: u64, only: Option<u64>, begin: String, sender: ToListener) {
     let mut next = app.events.subscribe();
-    for (number, event) in begin {
-        // Its number is that of the next event, so that who comes back with it misses nothing.
-        let is_last = event.state.is_terminal();
-        if sender.send(Ok(written(&app, number.saturating_sub(1), event))).await.is_err() || is_last {
-            return;
-        }
+    if !begin.is_empty() && sender.send(Ok(begin.into())).await.is_err() {
+        return;
     }
     loop {
-        let News { missed, events, next: after } = app.events.since(from, ON_THE_WAY);
+        let News { text, next: after, has_ended } = app.events.since(from, PIECE, only);
+        let is_idle = after == from;
         from = after;
-        if missed > 0 {
-            let event = SseEvent::default().event("missed").data(format!("{{\"count\":{missed}}}"));
-            if sender.send(Ok(event)).await.is_err() {
-                return;
-            }
+        if !text.is_empty() && sender.send(Ok(text.into())).await.is_err() || has_ended {
+            return;
         }
-        let is_idle = events.is_empty();
-        for (number, event) in events {
-            if only.is_some_and(|only| only != event.seq) {
-                continue;
-            }
-            if sender.send(Ok(written(&app, number, event))).await.is_err() {
-                return;
-            }
-            if only.is_some() && event.state.is_terminal() {
-                return;
-            }
+        if !is_idle {
+            tokio::time::sleep(PACE).await;
+            continue;
         }
-        if is_idle {
-            tokio::select! {
-                changed = next.changed() => if changed.is_err() { return },
-                () = sender.closed() => return,
-                () = app.stopping() => return,
-            }
+        tokio::select! {
+            changed = next.changed() => if changed.is_err() { return },
+            () = sender.closed() => return,
+            () = app.stopping() => return,
+            () = tokio::time::sleep(ALIVE) => if sender.send(Ok(Bytes::from_static(b":\n\n"))).await.is_err() { return },
         }
     }
-}
-
-fn written(app: &App, number: u64, event: Event) -> SseEvent {
-    let Event { seq, state, at_ms } = event;
-    let data = format!("{{\"id\":\"{}\",\"state\":\"{state}\",\"at_ms\":{at_ms}}}", app.id_of(seq));
-    SseEvent::default().id(number.to_string()).event("job").data(data)
 }

@@ -3,6 +3,7 @@
 mod about;
 mod access;
 mod batches;
+mod datasets;
 mod error;
 mod events;
 mod jobs;

@@ -29,7 +29,7 @@ pub(super) struct Parts {
 /// Reads a form, its files to disk.
 pub(super) async fn read_parts(app: &App, mut form: Multipart) -> Result<Parts, ApiError> {
     let keeper = app.clone();
-    let mut upload = blocking(move || keeper.uploads.begin()).await?.map_err(|error| no_room(&error))?;
+    let mut upload = blocking(move || keeper.uploads.begin()).await?.map_err(|error| ApiError::no_room(&error))?;
     let (mut job, mut bytes_left, mut hash) = (None, app.options.max_upload_bytes, Sha256::new());
     while let Some(mut field) = form.next_field().await.map_err(broken)? {
         let name = field.name().unwrap_or_default().to_owned();
@@ -55,20 +55,20 @@ pub(super) async fn read_parts(app: &App, mut form: Multipart) -> Result<Parts, 
             return Err(ApiError::bad_input(message));
         }
         let path = upload.place(&name, field.file_name());
-        let mut file = tokio::fs::File::create_new(&path).await.map_err(|error| no_room(&error))?;
+        let mut file = tokio::fs::File::create_new(&path).await.map_err(|error| ApiError::no_room(&error))?;
         while let Some(chunk) = field.chunk().await.map_err(broken)? {
             bytes_left = bytes_left.checked_sub(chunk.len() as u64).ok_or_else(|| {
                 let max = app.options.max_upload_bytes;
                 ApiError::too_large(format!("the files are longer than {max} bytes together: the service can be started with a larger --max-upload"))
             })?;
             hash.update(&chunk);
-            file.write_all(&chunk).await.map_err(|error| no_room(&error))?;
+            file.write_all(&chunk).await.map_err(|error| ApiError::no_room(&error))?;
         }
-        file.sync_all().await.map_err(|error| no_room(&error))?;
+        file.sync_all().await.map_err(|error| ApiError::no_room(&error))?;
     }
     let job = job
         .ok_or_else(|| ApiError::bad_input("no part is called `job`: that one is the job, the others are its files"))?;
-    let upload = blocking(move || upload.sync().map(|()| upload)).await?.map_err(|error| no_room(&error))?;
+    let upload = blocking(move || upload.sync().map(|()| upload)).await?.map_err(|error| ApiError::no_room(&error))?;
     Ok(Parts { job, upload, digest: hash.finalize().into() })
 }
 
@@ -85,10 +85,4 @@ async fn read_job(field: &mut Field<'_>, max: usize) -> Result<Vec<u8>, ApiError
 
 fn broken(error: MultipartError) -> ApiError {
     ApiError::bad_input(format!("the form is broken, or ends early: {}", error.body_text()))
-}
-
-fn no_room(error: &std::io::Error) -> ApiError {
-    tracing::error!(%error, "an upload cannot be written");
-    let status = axum::http::StatusCode::INSUFFICIENT_STORAGE;
-    ApiError::new(status, "disk_full", "the files cannot be written: the disk of the service is full or cannot be used")
 }

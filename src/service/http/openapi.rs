@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::OpenApi;
 
-use super::{about, batches, error, events, jobs, listing, metrics, schema, status};
+use super::{about, batches, datasets, error, events, jobs, listing, metrics, schema, status};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,6 +19,9 @@ use super::{about, batches, error, events, jobs, listing, metrics, schema, statu
         jobs::retry,
         listing::list,
         batches::post,
+        datasets::put,
+        datasets::list,
+        datasets::remove,
         events::all,
         events::of_job,
         about::devices,
@@ -33,6 +36,8 @@ use super::{about, batches, error, events, jobs, listing, metrics, schema, statu
         schema::JobView,
         schema::JobList,
         schema::StateName,
+        datasets::DatasetView,
+        datasets::DatasetList,
         status::Status,
         status::Jobs,
         status::SinceStart,
@@ -44,6 +49,7 @@ use super::{about, batches, error, events, jobs, listing, metrics, schema, statu
     )),
     tags(
         (name = "jobs", description = "What is asked for, and what came of it"),
+        (name = "datasets", description = "Inputs that many jobs name"),
         (name = "events", description = "What happens, as it happens"),
         (name = "service", description = "How the service is")
     )

@@ -5,12 +5,12 @@ use std::time::Duration;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Router, middleware};
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use super::error::ApiError;
-use super::{App, about, access, batches, events, jobs, listing, metrics, openapi, page, status};
+use super::{App, about, access, batches, datasets, events, jobs, listing, metrics, openapi, page, status};
 
 /// A client that sends nothing for so long is gone.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -29,6 +29,8 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/model", get(about::model))
         .route("/v1/events", get(events::all))
         .route("/v1/batches", post(batches::post))
+        .route("/v1/datasets", get(datasets::list))
+        .route("/v1/datasets/{name}", put(datasets::put).delete(datasets::remove))
         .route("/v1/jobs", get(listing::list).post(jobs::post))
         .route("/v1/jobs/{id}", get(jobs::get).delete(jobs::cancel))
         .route("/v1/jobs/{id}/result", get(jobs::result))

@@ -191,11 +191,12 @@ impl Keeper {
                 failure_json(&outcome.id, outcome.index, outcome.kind, &error)
             }
         };
-        let prefix = self.uploads.prefix();
-        match memchr::memmem::find(text.as_bytes(), prefix.as_bytes()) {
+        let text = text.replace(&self.outputs.prefix(), "");
+        let prefixes = [self.uploads.prefix(), self.datasets.prefix()];
+        prefixes.iter().fold(text, |text, prefix| match memchr::memmem::find(text.as_bytes(), prefix.as_bytes()) {
             None => text,
-            Some(_) => without_upload_paths(&text, &prefix),
-        }
+            Some(_) => without_upload_paths(&text, prefix),
+        })
     }
 }
 

@@ -12,6 +12,9 @@ use crate::service::uploads::{files_of, remove};
 /// What is kept no longer is looked for so often, and what could not be written is tried again.
 const ROUND: Duration = Duration::from_secs(1);
 
+/// What was learned is saved so often, and at the end.
+const SAVED: Duration = Duration::from_secs(60);
+
 impl Keeper {
     /// Starts the thread that looks at the clock.
     pub(super) fn keep_house(self: &Arc<Self>) -> Result<(), JournalError> {
@@ -57,6 +60,16 @@ impl Keeper {
     fn round(self: &Arc<Self>) {
         let unsaved = std::mem::take(&mut *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner));
         self.write_ends(unsaved);
+        if self.datasets.has_replaced() {
+            let first = self.live().first().unwrap_or_else(|| self.next_seq());
+            self.datasets.tidy(first, self.next_seq());
+        }
+        let aside: Vec<_> = self.runner.engine().set_aside().into_iter().map(|(device, _)| device).collect();
+        let due = self.resting.lock().unwrap_or_else(PoisonError::into_inner).due(&aside, self.now());
+        for device in due {
+            tracing::info!(%device, "a device that had failed is tried again");
+            self.runner.engine().try_again(device);
+        }
         let keep = self.options.keep;
         let before_ms = keep.time.map(|time| wall_ms() - i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
         self.forget(before_ms, keep.jobs);
@@ -79,7 +92,11 @@ impl Keeper {
 }
 
 fn keep_house(keeper: &Weak<Keeper>) {
-    let mut last = Instant::now();
+    // Looking for GPUs takes a moment that no plan of a single job would spend; here every later one gains by it.
+    if let Some(keeper) = keeper.upgrade() {
+        keeper.runner.engine().devices().gpus();
+    }
+    let (mut last, mut saved) = (Instant::now(), Instant::now());
     loop {
         let Some(keeper) = keeper.upgrade() else { return };
         if keeper.is_over.load(Ordering::Acquire) {
@@ -90,6 +107,15 @@ fn keep_house(keeper: &Weak<Keeper>) {
         if last.elapsed() >= ROUND {
             last = Instant::now();
             keeper.round();
+        }
+        if saved.elapsed() >= SAVED {
+            saved = Instant::now();
+            if let Some(keep) = keeper.options.keep.time {
+                keeper.outputs.tidy(keep);
+            }
+            for warning in keeper.runner.engine().save_model() {
+                tracing::warn!("{}", warning.0);
+            }
         }
     }
 }

@@ -7,7 +7,6 @@ mod starting;
 mod stopping;
 mod view;
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -19,11 +18,14 @@ use crate::job::{BindContext, JobSpec};
 use crate::journal::{Accepted, DataLock, Ended, IdempotencyKey, Journal, JournalError, NewJob, Reader, State};
 use crate::runner::Runner;
 use crate::service::clock::{after_ms, wall_ms};
+use crate::service::datasets::Datasets;
 use crate::service::events::{Event, Events};
 use crate::service::ids::job_id;
 use crate::service::intake::{Intake, Prepared, Refusal};
 use crate::service::live::{Full, Given, Job, Live};
 use crate::service::options::ServeOptions;
+use crate::service::outputs::Outputs;
+use crate::service::resting::Resting;
 use crate::service::uploads::{Files, Upload, Uploads, files_json};
 
 pub(super) use ending::Cancelled;
@@ -62,12 +64,16 @@ pub(super) struct Keeper {
     unsaved: Mutex<Vec<Ended>>,
     pub events: Events,
     pub uploads: Uploads,
+    pub datasets: Datasets,
+    outputs: Outputs,
     pub intake: Intake,
     pub counters: Counters,
     pub options: ServeOptions,
     /// What jobs are bound with: those of the operator's commands, and others.
     contexts: [Arc<BindContext>; 2],
     begun: Instant,
+    /// Devices that have failed.
+    resting: Mutex<Resting>,
     /// Wakes the housekeeper.
     wake: (Mutex<bool>, Condvar),
     is_over: AtomicBool,
@@ -142,7 +148,7 @@ impl Keeper {
 
     /// Makes a job of a text.
     pub fn prepare(&self, text: &str, files: &Files) -> Result<Prepared, Refusal> {
-        self.intake.prepare(text, files, &|_| None::<PathBuf>)
+        self.intake.prepare(text, files, &|name| self.datasets.path(name))
     }
 
     /// Takes a job in; the answer comes once it is on disk. What is acknowledged is in it, the files too.
@@ -254,6 +260,11 @@ impl Keeper {
         self.live().restore(seq, job, false);
         self.events.publish(&[Event { seq, state: State::Queued, at_ms: wall_ms() }]);
         self.feed();
+    }
+
+    /// The number after that of every job so far.
+    pub fn next_seq(&self) -> u64 {
+        self.journal.next_seq()
     }
 
     /// Lends a connection to read by. It blocks: not for threads that must not wait.

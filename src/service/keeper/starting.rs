@@ -13,13 +13,16 @@ use crate::job::{BindContext, Cause, JobError};
 use crate::journal::{DataLock, Ended, Journal, State, Unfinished};
 use crate::runner::Runner;
 use crate::service::clock::{until, wall_ms};
+use crate::service::datasets::Datasets;
 use crate::service::events::Events;
 use crate::service::intake::{Intake, Refusal};
 use crate::service::keeper::ending::failure_json;
 use crate::service::keeper::{Counters, Keeper};
 use crate::service::live::{Job, Live};
 use crate::service::options::ServeOptions;
+use crate::service::outputs::Outputs;
 use crate::service::quarantine::CRASHES_MAX;
+use crate::service::resting::Resting;
 use crate::service::uploads::{Uploads, files_of};
 
 impl Keeper {
@@ -42,12 +45,15 @@ impl Keeper {
             message: error.to_string(),
         };
         let uploads = Uploads::open(&options.data, now_ms, known.into_iter()).map_err(folder)?;
-        let outputs = options.data.join("outputs");
-        std::fs::create_dir_all(&outputs).map_err(folder)?;
+        let datasets = Datasets::open(&options.data).map_err(folder)?;
+        let outputs = Outputs::open(&options.data).map_err(folder)?;
+        // What jobs have opened is worth keeping where the same inputs come again and again.
+        crate::input::keep_decoded(options.memory_bytes / 8);
         let (commands_dir, jobs_dir) = intake.folders();
         let threads = runner.context().threads;
+        let outputs_dir = Some(outputs.folder().to_owned());
         let context = |base_dir: PathBuf| {
-            let outputs_dir = Some(outputs.clone());
+            let outputs_dir = outputs_dir.clone();
             Arc::new(BindContext { threads, outputs_dir, ..BindContext::in_folder(base_dir) })
         };
         let keeper = Arc::new_cyclic(|me| Self {
@@ -57,10 +63,13 @@ impl Keeper {
             readers: Mutex::new(vec![reader]),
             run: CancelFlag::default(),
             unsaved: Mutex::default(),
-            events: Events::beginning_at(u64::try_from(now_ms).unwrap_or(0) * 1000),
+            events: Events::beginning_at(journal.tag(), u64::try_from(now_ms).unwrap_or(0) * 1000),
             uploads,
+            datasets,
+            outputs,
             counters: Counters::default(),
             begun: Instant::now(),
+            resting: Mutex::new(Resting::new(options.device_rest)),
             wake: (Mutex::new(false), Condvar::new()),
             is_over: AtomicBool::new(false),
             stopping: watch::Sender::new(false),

@@ -2,9 +2,11 @@
 
 use super::*;
 
-/// A device that sends its input in small pieces.
+/// A device that sends its input in small pieces, each copied by two threads.
 fn device_of_pieces(piece_bytes: u64) -> Option<GpuDevice> {
-    device_for_tests(&GpuOptions { piece_bytes: Some(piece_bytes), poison: true, ..GpuOptions::default() })
+    let options =
+        GpuOptions { piece_bytes: Some(piece_bytes), upload_threads: Some(2), poison: true, ..GpuOptions::default() };
+    device_for_tests(&options)
 }
 
 #[test]

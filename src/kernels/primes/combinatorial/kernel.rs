@@ -1,7 +1,6 @@
 //! The kernel.
 
 use std::ops::Range;
-use std::sync::OnceLock;
 
 use crate::job::JobError;
 use crate::kernels::on_isa::on_isa;
@@ -9,6 +8,7 @@ use crate::kernels::primes::base_primes::BasePrimes;
 use crate::kernels::primes::combinatorial::SEGMENT_WORDS;
 use crate::kernels::primes::combinatorial::easy::easy_leaves;
 use crate::kernels::primes::combinatorial::hard::Room;
+use crate::kernels::primes::combinatorial::making::Making;
 use crate::kernels::primes::combinatorial::pairs::count_pairs;
 use crate::kernels::primes::combinatorial::partial::{CombinatorialPartial, Counted, Stretch};
 use crate::kernels::primes::combinatorial::shape::{LEAST, Shape, cost_ns};
@@ -20,10 +20,10 @@ use crate::kernels::{FoldContext, Isa, Kernel, Next, Work};
 /// The units of a step.
 const STEP_UNITS: u64 = SEGMENT_WORDS as u64;
 
-/// The one pass: the tables of π(b - 1) and of π(a - 1), made by the first chunk that needs them, while others wait.
+/// The one pass: the tables of π(b - 1) and of π(a - 1), made by all lanes that need them, together.
 #[derive(Debug, Default)]
 pub struct CombinatorialPass {
-    tables: [OnceLock<Box<Tables>>; 2],
+    tables: [Making; 2],
 }
 
 /// A job that counts the primes of a range without finding them, as π(b - 1) - π(a - 1). A step is a segment of the sieve, or a block of
@@ -61,9 +61,9 @@ impl Pi {
     }
 
     /// Folds these steps of it.
-    fn fold(&self, tables: &OnceLock<Box<Tables>>, steps: Range<u64>, isa: Isa, counted: &mut Counted) {
+    fn fold(&self, tables: &Making, steps: Range<u64>, isa: Isa, counted: &mut Counted) {
         let Self::Large(shape) = self else { return };
-        let tables = tables.get_or_init(|| Box::new(Tables::new(shape)));
+        let tables = tables.tables(shape);
         let segments = steps.start.min(shape.segments)..steps.end.min(shape.segments);
         if !segments.is_empty() {
             counted.push(on_isa!(isa, stretch(tables, segments.clone(), isa)));
@@ -76,11 +76,11 @@ impl Pi {
     }
 
     /// π(n), from what all its steps came to.
-    fn value(&self, tables: &OnceLock<Box<Tables>>, counted: &Counted) -> Result<u64, JobError> {
+    fn value(&self, tables: &Making, counted: &Counted) -> Result<u64, JobError> {
         match self {
             Self::Small(n) => Ok(BasePrimes::up_to(LEAST).below_or_at(*n).len() as u64),
             Self::Large(shape) => {
-                let tables = tables.get_or_init(|| Box::new(Tables::new(shape)));
+                let tables = tables.tables(shape);
                 Ok((tables.rest() + counted.total(shape.segments)?) as u64)
             }
         }
@@ -118,6 +118,13 @@ impl CombinatorialKernel {
     fn steps(&self) -> u64 {
         self.counts.iter().map(Pi::steps).sum()
     }
+
+    /// The steps of either π that these units are. A step belongs to the chunk that has its first unit.
+    fn steps_of(&self, units: &Range<u64>) -> [Range<u64>; 2] {
+        let steps = units.start.div_ceil(STEP_UNITS)..units.end.div_ceil(STEP_UNITS);
+        let upper = self.counts[0].steps();
+        [steps.start.min(upper)..steps.end.min(upper), steps.start.max(upper) - upper..steps.end.max(upper) - upper]
+    }
 }
 
 impl Kernel for CombinatorialKernel {
@@ -142,6 +149,14 @@ impl Kernel for CombinatorialKernel {
         Ok(CombinatorialPass::default())
     }
 
+    fn prepare(&self, pass: &CombinatorialPass, units: &Range<u64>, is_wanted: &dyn Fn() -> bool) {
+        for ((pi, making), steps) in self.counts.iter().zip(&pass.tables).zip(self.steps_of(units)) {
+            if let (Pi::Large(shape), false) = (pi, steps.is_empty()) {
+                making.help(shape, is_wanted);
+            }
+        }
+    }
+
     fn fold(
         &self,
         pass: &CombinatorialPass,
@@ -149,16 +164,10 @@ impl Kernel for CombinatorialKernel {
         context: &mut FoldContext<'_>,
     ) -> Result<CombinatorialPartial, JobError> {
         let mut partial = CombinatorialPartial::default();
-        // A step belongs to the chunk that has its first unit.
-        let steps = units.start.div_ceil(STEP_UNITS)..units.end.div_ceil(STEP_UNITS);
-        let mut before = 0;
-        for ((pi, tables), counted) in self.counts.iter().zip(&pass.tables).zip(&mut partial.counted) {
-            let own = before..before + pi.steps();
-            let (start, end) = (steps.start.max(own.start), steps.end.min(own.end));
-            if start < end {
-                pi.fold(tables, start - before..end - before, context.isa, counted);
+        for (of, steps) in self.steps_of(&units).into_iter().enumerate() {
+            if !steps.is_empty() {
+                self.counts[of].fold(&pass.tables[of], steps, context.isa, &mut partial.counted[of]);
             }
-            before = own.end;
         }
         Ok(partial)
     }

@@ -23,6 +23,7 @@
 mod easy;
 mod hard;
 mod kernel;
+mod making;
 mod pairs;
 mod partial;
 mod prime_counts;

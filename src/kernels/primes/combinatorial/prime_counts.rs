@@ -1,5 +1,7 @@
 //! π(v) for all v up to a limit: a bit for each number on the wheel, and how many primes there are before each word.
 
+use std::ops::Range;
+
 use crate::kernels::Isa;
 use crate::kernels::primes::base_primes::BasePrimes;
 use crate::kernels::primes::sieve::Sieve;
@@ -21,23 +23,32 @@ pub(super) static UP_TO: [u64; NUMBERS_PER_WORD as usize] = {
 };
 
 /// Counts of primes.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct PrimeCounts {
     words: Vec<u64>,
     /// The primes before each word.
     before: Vec<u32>,
 }
 
+/// How many words have the numbers up to `limit`, which is below 2^33.
+pub(super) fn words_up_to(limit: u64) -> u64 {
+    limit / NUMBERS_PER_WORD + 1
+}
+
+/// The primes of these words.
+pub(super) fn sieved(words: Range<u64>) -> Vec<u64> {
+    let root = (words.end * NUMBERS_PER_WORD).isqrt();
+    let base = BasePrimes::up_to(root);
+    let mut sieved = Vec::with_capacity((words.end - words.start) as usize);
+    Sieve::new(base.below_or_at(root), words)
+        .on(Isa::detect())
+        .for_each_block(|_, block| sieved.extend_from_slice(block));
+    sieved
+}
+
 impl PrimeCounts {
-    /// Counts up to `limit`, which is below 2^33.
-    pub fn up_to(limit: u64) -> Self {
-        let len = limit / NUMBERS_PER_WORD + 1;
-        let root = (len * NUMBERS_PER_WORD).isqrt();
-        let mut words = Vec::with_capacity(len as usize);
-        let base = BasePrimes::up_to(root);
-        Sieve::new(base.below_or_at(root), 0..len)
-            .on(Isa::detect())
-            .for_each_block(|_, block| words.extend_from_slice(block));
+    /// Counts up to the last number of these words, which begin at 0.
+    pub fn of(words: Vec<u64>) -> Self {
         let mut count = WHEEL_PRIMES.len() as u32;
         let before = words.iter().map(|word| {
             let before = count;
@@ -85,7 +96,7 @@ mod tests {
 
     #[test]
     fn primes_are_counted_up_to_each_number_and_listed_from_there_down() {
-        let counts = PrimeCounts::up_to(5000);
+        let counts = PrimeCounts::of([0..7, 7..words_up_to(5000)].map(sieved).concat());
         let mut primes = Vec::new();
         for v in 0..=counts.limit() {
             primes.extend(is_prime(v).then_some(v));

@@ -1,5 +1,7 @@
 //! What all chunks look things up in, made once a job.
 
+use std::ops::Range;
+
 use crate::kernels::primes::base_primes::BasePrimes;
 use crate::kernels::primes::combinatorial::SEGMENT_NUMBERS;
 use crate::kernels::primes::combinatorial::easy::blocks;
@@ -8,7 +10,7 @@ use crate::kernels::primes::combinatorial::shape::Shape;
 use crate::kernels::primes::combinatorial::small_phi::{GREATEST, PRIMES, small_phi};
 
 /// The tables for π(n).
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Tables {
     pub n: u64,
     pub y: u64,
@@ -29,18 +31,22 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// The tables that a job of this shape needs.
-    pub fn new(shape: &Shape) -> Self {
+    /// The tables that a job of this shape needs, of prime counts up to [`Tables::counted_to`] and of the factors up to y.
+    pub fn new(shape: &Shape, counts: PrimeCounts, factors: Vec<i32>) -> Self {
         let (n, y) = (shape.n, shape.y);
         let root4 = n.isqrt().isqrt();
-        let counts = PrimeCounts::up_to(n.isqrt().max(y) + SEGMENT_NUMBERS);
         // Up to the next prime after each that is looked up: there is one below twice any number.
         let primes_to = 2 * y.max(root4);
         let base = BasePrimes::up_to(primes_to);
         let primes: Vec<u32> = std::iter::once(0).chain(base.below_or_at(primes_to).iter().copied()).collect();
         let b_composite = (counts.at(y.isqrt()) as usize).max(PRIMES);
-        let (a, factors, blocks) = (counts.at(y) as usize, factors(y, &primes), blocks(shape));
+        let (a, blocks) = (counts.at(y) as usize, blocks(shape));
         Self { n, y, a, factors, primes, counts, b_composite, blocks, root4 }
+    }
+
+    /// Up to where primes are counted.
+    pub fn counted_to(shape: &Shape) -> u64 {
+        shape.n.isqrt().max(shape.y) + SEGMENT_NUMBERS
     }
 
     /// The b-th prime.
@@ -69,7 +75,7 @@ impl Tables {
 
     /// About how many bytes they take for a job of this shape.
     pub fn bytes(shape: &Shape) -> u64 {
-        let counted = shape.n.isqrt().max(shape.y) + SEGMENT_NUMBERS;
+        let counted = Self::counted_to(shape);
         let primes = shape.y as f64 * 2.4 / (shape.y.max(3) as f64).ln();
         shape.y * 4 + counted / 20 + primes as u64 * 4
     }
@@ -88,21 +94,22 @@ pub(super) fn cube_root(n: u64) -> u64 {
     root
 }
 
-/// Of each number up to `y` its Möbius function times its least prime factor.
-fn factors(y: u64, primes: &[u32]) -> Vec<i32> {
+/// Of each of these numbers its Möbius function times its least prime factor; that of 1 is as large as can be, and that of 0 is 0.
+pub(super) fn factors(numbers: Range<u64>) -> Vec<i32> {
+    let base = BasePrimes::up_to(numbers.end);
     // 1 stands for a number of which no factor is known yet.
-    let mut factors = vec![1i32; y as usize + 1];
-    for p in primes.iter().skip(1).map(|&p| p as usize).take_while(|&p| p as u64 <= y) {
-        for factor in factors.iter_mut().skip(p).step_by(p) {
+    let mut factors = vec![1i32; (numbers.end - numbers.start) as usize];
+    let first = |step: u64| (numbers.start.next_multiple_of(step).max(step) - numbers.start) as usize;
+    for p in base.below_or_at(numbers.end).iter().map(|&p| u64::from(p)) {
+        for factor in factors.iter_mut().skip(first(p)).step_by(p as usize) {
             *factor = if *factor == 1 { -(p as i32) } else { -*factor };
         }
-        if p as u64 <= y / p as u64 {
-            factors.iter_mut().skip(p * p).step_by(p * p).for_each(|factor| *factor = 0);
+        if p <= numbers.end / p {
+            factors.iter_mut().skip(first(p * p)).step_by((p * p) as usize).for_each(|factor| *factor = 0);
         }
     }
-    factors[0] = 0;
-    if let Some(one) = factors.get_mut(1) {
-        *one = i32::MAX;
+    for (number, factor) in numbers.take_while(|&number| number < 2).zip(&mut factors) {
+        *factor = if number == 1 { i32::MAX } else { 0 };
     }
     factors
 }
@@ -113,9 +120,13 @@ mod tests {
 
     #[test]
     fn factors_are_mobius_times_the_least_prime_factor() {
-        let base = BasePrimes::up_to(1000);
-        let primes: Vec<u32> = std::iter::once(0).chain(base.below_or_at(1000).iter().copied()).collect();
-        let found = factors(1000, &primes);
+        let found = factors(0..1001);
+        assert_eq!(found[..2], [0, i32::MAX]);
+        for cuts in [[1, 2, 5], [4, 9, 500], [961, 962, 1000]] {
+            let ends = [0, cuts[0], cuts[1], cuts[2], 1001];
+            let pieces: Vec<i32> = ends.windows(2).flat_map(|ends| factors(ends[0]..ends[1])).collect();
+            assert_eq!(pieces, found, "cut at {cuts:?}");
+        }
         for m in 2..=1000u32 {
             let (mut rest, mut mobius, mut least) = (m, 1i32, 0);
             for p in 2..=m {

@@ -50,6 +50,22 @@ fn random_numbers_in_chunks_agree() {
     check_numbers("random numbers", (0..40_003).map(|i| SplitMix64::at(i) >> (i % 40)).collect(), &[64, 640, 32_768]);
 }
 
+#[test]
+fn lists_of_hard_numbers_alone_and_of_few_among_many_agree() {
+    let limit = u64::MAX;
+    let primes: Vec<u64> =
+        (0..200_000).map(|i| limit - 2 * i).filter(|&n| crate::kernels::primes::is_prime(n)).collect();
+    assert!(primes.len() > 4000);
+    // Every number reaches the last dispatch, whose grid is made for fewer at once; and hard ones far apart.
+    check_numbers("primes", primes.clone(), &[512, 1000 * 64]);
+    let few: Vec<u64> = (0..70_000).map(|i| if i % 1009 == 7 { primes[i as usize % 4000] } else { 2 * i }).collect();
+    check_numbers("few primes", few, &[]);
+    // Strong pseudoprimes to base 2 alone, which the last dispatch takes back.
+    let pseudoprimes =
+        [3_215_031_751, 2_152_302_898_747, 3_825_123_056_546_413_051, 1_373_653, 25_326_001, 2047 * 4681];
+    check_numbers("pseudoprimes", pseudoprimes.repeat(400), &[128]);
+}
+
 fn check_range(start: i128, end: i128, cuts: &[u64]) {
     for mode in [RangeMode::Count, RangeMode::List] {
         let kernel = RangeKernel::new(NumberRange::new(start, end).unwrap(), mode);

@@ -11,6 +11,8 @@ use crate::kernels::Isa;
 
 /// How an instruction set tests many numbers.
 pub(super) struct Method {
+    /// What of the instruction set it is written for.
+    pub(super) name: &'static str,
     /// Divides by small primes.
     pub(super) sort_out: SortOut,
     /// From where on numbers are of the second and of the third size, which each have their arithmetic.
@@ -65,7 +67,7 @@ pub(super) type Strong = unsafe fn(&[u64]) -> u64;
 pub(super) type Lucas = unsafe fn(&[u64], &[u64]) -> u64;
 
 /// That of any machine.
-static PORTABLE: Method = Method { sort_out, from: [0; 2], tests: [PORTABLE_TESTS; 3] };
+static PORTABLE: Method = Method { name: "portable", sort_out, from: [0; 2], tests: [PORTABLE_TESTS; 3] };
 
 const PORTABLE_TESTS: Tests = Tests {
     // SAFETY: `Scalar` needs no instruction set.
@@ -87,6 +89,11 @@ pub(super) fn method(isa: Isa) -> &'static Method {
         Isa::Avx2 | Isa::Avx512 => &avx2::METHOD,
         _ => &PORTABLE,
     }
+}
+
+/// By which instructions lists of numbers are tested where code may use those of `isa`: `avx512 ifma`, `avx2` or `portable`.
+pub fn instructions_of_lists(isa: Isa) -> &'static str {
+    method(isa).name
 }
 
 /// The one of any machine.
@@ -151,21 +158,20 @@ const SHORT_LIST: usize = 6;
 /// # Panics
 /// Where `words` has too few bits.
 pub fn test_each(isa: Isa, numbers: &[u64], words: &mut [u64]) {
-    if numbers.len() <= SHORT_LIST {
+    if is_short(numbers.len() as u64) {
         for (place, &n) in numbers.iter().enumerate() {
             words[place / 64] |= u64::from(super::is_prime(n)) << (place % 64);
         }
         return;
     }
     let mut batch = Batch::new(isa, numbers.len());
-    let mut first_place = 0;
-    for chunk in numbers.chunks(CHUNK) {
-        // SAFETY: `method` gives none that the machine cannot do.
-        unsafe { (batch.method.sort_out)(batch.method, chunk, first_place, words, &mut batch.survivors) };
-        batch.test(words);
-        first_place += chunk.len() as u64;
-    }
+    batch.add(numbers, 0, words);
     batch.finish(words);
+}
+
+/// Whether a list of so many numbers is better tested one by one than in a batch.
+pub(in crate::kernels::primes) fn is_short(len: u64) -> bool {
+    len <= SHORT_LIST as u64
 }
 
 /// Numbers on their way through the tests.
@@ -183,6 +189,15 @@ impl Batch {
         let room = count.min(CHUNK) + 4 * ROOM;
         let waiting = || [(); 3].map(|()| Waiting::new(room));
         Self { method: method(isa), survivors: waiting(), strong: waiting() }
+    }
+
+    /// Adds numbers, the first of which has this place. The bit of each prime's place is set, now or at the end.
+    pub(in crate::kernels::primes) fn add(&mut self, numbers: &[u64], first_place: u64, words: &mut [u64]) {
+        for (chunk, place) in numbers.chunks(CHUNK).zip((first_place..).step_by(CHUNK)) {
+            // SAFETY: `method` gives none that the machine cannot do.
+            unsafe { (self.method.sort_out)(self.method, chunk, place, words, &mut self.survivors) };
+            self.test(words);
+        }
     }
 
     /// Adds an odd number above 4096 that has no prime factor up to 61. The bit of its place is set if it is prime, now or
@@ -204,8 +219,8 @@ impl Batch {
         }
     }
 
-    /// Tests what still waits.
-    pub(in crate::kernels::primes) fn finish(mut self, words: &mut [u64]) {
+    /// Tests what still waits; there may be other numbers after it.
+    pub(in crate::kernels::primes) fn finish(&mut self, words: &mut [u64]) {
         for size in 0..3 {
             self.test_strong(size, true);
             self.test_lucas(size, true, words);

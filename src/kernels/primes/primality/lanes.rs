@@ -125,7 +125,7 @@ pub(super) unsafe fn lucas<L: Lanes>(numbers: &[u64], parameters: &[u64]) -> u64
         let (exponent, p) = (numbers[lane] + 1, parameters[lane]);
         lowest[lane] = exponent & exponent.wrapping_neg();
         changes[lane] = exponent ^ exponent >> 1;
-        // V(0) to V(4), below 2^18.
+        // V(0) to V(4), below 2^40.
         let v = [2, p, p * p - 2, p * (p * p - 3), p * p * (p * p - 4) + 2];
         let k = exponent.checked_shr(top).unwrap_or(0) as usize;
         (even[lane], odd[lane]) = if k.is_multiple_of(2) { (v[k], v[k + 1]) } else { (v[k + 1], v[k]) };

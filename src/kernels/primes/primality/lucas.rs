@@ -1,8 +1,11 @@
 //! The parameter of a number's Lucas test: the first `P` from 3 on for which `D = P * P - 4` has the Jacobi symbol
 //! `(D/n) = -1`, with `Q = 1` (Baillie's method C, OEIS A217719).
 
-/// The greatest parameter that tests of many numbers take; a greater one comes once in 500 numbers.
-pub(super) const PARAMETER_MAX: u64 = 21;
+/// The greatest parameter that tests of many numbers take, as its fourth power is to stay below 2^40; a greater one hardly ever comes.
+pub(super) const PARAMETER_MAX: u64 = 1000;
+
+/// Where a search that has come so far asks whether the number is a square, which has no parameter.
+const SQUARE_FROM: u64 = 31;
 
 /// The symbols of `D` for `P` of 3 to 10 are those of 5, 3, 21, 2, 5, 15, 77 and 6: the residue modulo this decides them.
 const MODULUS: usize = 3 * 5 * 7 * 8 * 11;
@@ -36,17 +39,46 @@ pub(super) fn parameter(n: u64) -> Option<u64> {
 
 #[cold]
 fn later_parameter(n: u64) -> Option<u64> {
+    // The symbols of the next D are those of 13, 3 · 3 · 7 · 5, 3 · 5 · 11, 3, 13 · 17, 7, 3 · 5 · 19, 5, 3 · 7 · 17, 11 and 19 · 23, and
+    // those of 2 to 11 are known to be 1.
+    let [by_13, by_17, by_19, by_23] = [(13, RESIDUES_13), (17, RESIDUES_17), (19, RESIDUES_19), (23, RESIDUES_23)]
+        .map(|(p, residues): (u64, u32)| residues >> (n % p) & 1 == 1);
+    // Reciprocity: of two numbers that are 3 modulo 4, one symbol is the negative of the other.
+    let turns = n % 4 == 3;
+    let is_other = [!by_13, !by_17, by_19 == turns, by_23 == turns];
+    for (p, is_minus_one) in
+        [(11, is_other[0]), (15, is_other[0] != is_other[1]), (17, is_other[2]), (21, is_other[2] != is_other[3])]
+    {
+        if is_minus_one {
+            return Some(p);
+        }
+    }
     // One in two symbols of an odd prime is -1 where `n` is no square: the search is short.
-    for p in 11.. {
+    for p in 22.. {
         match jacobi(p * p - 4, n) {
             -1 => return Some(p),
             // It has a factor in common with p - 2 or p + 2, which are less than it is.
             0 => return None,
-            _ if p == PARAMETER_MAX && n.isqrt().pow(2) == n => return None,
+            _ if p == SQUARE_FROM && n.isqrt().pow(2) == n => return None,
             _ => {}
         }
     }
     unreachable!("a number that is no square has a symbol of -1")
+}
+
+const RESIDUES_13: u32 = squares_modulo(13);
+const RESIDUES_17: u32 = squares_modulo(17);
+const RESIDUES_19: u32 = squares_modulo(19);
+const RESIDUES_23: u32 = squares_modulo(23);
+
+/// Bit `x` says whether `x` is a square modulo `p`, and not 0.
+const fn squares_modulo(p: u32) -> u32 {
+    let (mut bits, mut x) = (0, 1);
+    while x < p {
+        bits |= 1 << (x * x % p);
+        x += 1;
+    }
+    bits
 }
 
 /// The Jacobi symbol `(a/n)` of an odd `n`.
@@ -93,7 +125,7 @@ mod tests {
         let mut random = SplitMix64(5);
         for _ in 0..20_000 {
             let n = random.next_u64() | 1;
-            if [3, 5, 7, 11].iter().any(|p| n.is_multiple_of(*p)) || n.isqrt().pow(2) == n {
+            if [3, 5, 7, 11, 13, 17, 19, 23].iter().any(|p| n.is_multiple_of(*p)) || n.isqrt().pow(2) == n {
                 continue;
             }
             // A symbol of 0 before it shows a factor.

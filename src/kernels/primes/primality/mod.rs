@@ -19,6 +19,8 @@ mod avx2;
 mod avx512;
 mod batch;
 #[cfg(target_arch = "x86_64")]
+mod both;
+#[cfg(target_arch = "x86_64")]
 mod floats;
 mod lanes;
 mod lucas;
@@ -29,8 +31,8 @@ mod trial;
 #[cfg(target_arch = "x86_64")]
 mod vectors;
 
-pub use batch::test_each;
-pub(super) use batch::{Batch, Pace};
+pub(super) use batch::{Batch, Pace, is_short};
+pub use batch::{instructions_of_lists, test_each};
 pub(super) use trial::TRIAL_PRIMES;
 pub(crate) use trial::inverse;
 

@@ -14,7 +14,7 @@ pub(super) struct Scalar<const N: usize> {
 
 impl<const N: usize> Scalar<N> {
     #[inline(always)]
-    fn mul(&self, lane: usize, a: u64, b: u64) -> u64 {
+    pub(super) fn mul(&self, lane: usize, a: u64, b: u64) -> u64 {
         let product = u128::from(a) * u128::from(b);
         let quotient = (product as u64).wrapping_mul(self.inverse[lane]);
         let reduction = ((u128::from(quotient) * u128::from(self.n[lane])) >> 64) as u64;
@@ -22,7 +22,12 @@ impl<const N: usize> Scalar<N> {
     }
 
     #[inline(always)]
-    fn difference(&self, lane: usize, a: u64, b: u64) -> u64 {
+    pub(super) fn double(&self, lane: usize, x: u64) -> u64 {
+        self.difference(lane, x, self.n[lane] - x)
+    }
+
+    #[inline(always)]
+    pub(super) fn difference(&self, lane: usize, a: u64, b: u64) -> u64 {
         let (difference, borrow) = a.overflowing_sub(b);
         select_unpredictable(borrow, difference.wrapping_add(self.n[lane]), difference)
     }
@@ -83,7 +88,7 @@ impl<const N: usize> Lanes for Scalar<N> {
         let mut next = x;
         for lane in 0..N {
             let square = self.mul(lane, x[lane], x[lane]);
-            let double = self.difference(lane, square, self.n[lane] - square);
+            let double = self.double(lane, square);
             let doubles = width == 1 && words[lane] >> low & 1 == 1;
             next[lane] = select_unpredictable(doubles, double, square);
         }

@@ -110,12 +110,13 @@ impl Cells {
             variance: Vec::with_capacity(len),
             std: Vec::with_capacity(len),
         };
+        let mut of_count = None;
         for cell in cells {
             piece.count.push(cell.count);
             piece.nan_count.push(cell.nan_count);
             piece.min_key.push(cell.min_key);
             piece.max_key.push(cell.max_key);
-            let finished = cell.finish(layout, ddof);
+            let finished = cell.finish(layout, ddof, &mut of_count);
             piece.sum.push(finished.sum);
             if !layout.float {
                 piece.whole_sum.push(finished.whole_sum);

@@ -1,6 +1,6 @@
 //! What is gathered of the elements that one cell of the answer is about.
 
-use crate::exact::{FixedPoint, Wide, nearest_mean, nearest_variance};
+use crate::exact::{FixedPoint, OfCount, Wide, nearest_sum};
 use crate::kernels::stats::{Layout, Moments, finish};
 
 /// Counts, extremes and exact sums of one cell, in little room.
@@ -132,18 +132,20 @@ impl Cell {
         }
     }
 
-    /// The statistics, each rounded once.
-    pub(super) fn finish(mut self, layout: &Layout, ddof: u32) -> Finished {
+    /// The statistics, each rounded once. `of_count` is what the last cell was divided by, since most have as many values.
+    pub(super) fn finish(mut self, layout: &Layout, ddof: u32, of_count: &mut Option<OfCount>) -> Finished {
+        if !of_count.is_some_and(|last| last.is_of(self.count, ddof)) {
+            *of_count = OfCount::new(self.count, ddof);
+        }
         let has_spread = self.count > u64::from(ddof);
         if self.rest.is_none() && self.positive_infinities == 0 && self.negative_infinities == 0 {
-            let spread = if has_spread {
-                nearest_variance(self.sum, &self.squares, self.exp2, self.count, ddof)
-            } else {
-                Some((f64::NAN, f64::NAN))
+            let spread = match of_count {
+                Some(of_count) if has_spread => of_count.variance(self.sum, &self.squares, self.exp2),
+                _ => Some((f64::NAN, f64::NAN)),
             };
             if let Some((variance, std)) = spread {
-                let mean = if self.count > 0 { nearest_mean(self.sum, self.exp2, self.count) } else { f64::NAN };
-                let sum = if layout.float { nearest_mean(self.sum, self.exp2, 1) } else { self.sum as f64 };
+                let mean = of_count.map_or(f64::NAN, |of_count| of_count.mean(self.sum, self.exp2));
+                let sum = if layout.float { nearest_sum(self.sum, self.exp2) } else { self.sum as f64 };
                 return Finished { sum, whole_sum: self.sum, mean, variance, std };
             }
         }

@@ -5,6 +5,7 @@
 
 use crate::exact::Wide;
 use crate::kernels::Isa;
+use crate::kernels::on_isa::on_isa;
 use crate::kernels::stats::Number;
 use crate::kernels::stats::axis::cell::Cell;
 use crate::kernels::stats::axis::lanes::{Block, Cellular, LANES, MOST_ROWS, Setting};
@@ -109,6 +110,7 @@ macro_rules! cellular {
             fn finish(group: &mut Self::Group, cells: &mut [Cell], setting: &Setting) {
                 (0..cells.len()).for_each(|lane| group.move_sums(lane, &mut cells[lane], setting));
                 group.rows = 0;
+                group.untried = [0; LANES];
             }
         }
     )*};
@@ -128,25 +130,20 @@ impl<T: Digits> FloatGroup<T> {
         let untried = self.untried;
         self.untried.iter_mut().for_each(|blocks| *blocks = blocks.saturating_sub(1));
         // First as the last block was; then in windows made for this one; what still does not fit goes one by one.
-        if open.contains(&true) {
+        if (0..cells.len()).any(|lane| open[lane] && self.windows.top(lane).is_some()) {
             let sums = sums(setting.isa, block, first, &self.windows, self.mixed || missing.is_some(), missing);
             self.take_in(&sums, rows, self.mixed || missing.is_some(), &mut open, cells);
         }
         if open.contains(&true) {
-            let mut largest = [0.0_f64; LANES];
-            let mut others = false;
+            // No element equals a NaN.
+            let left_out = missing.unwrap_or_else(|| T::from_key(u64::MAX));
+            let found = on_isa!(setting.isa, Magnitudes::of(block, first, left_out));
+            let tops = found.tops(&open);
             for lane in (0..cells.len()).filter(|lane| open[*lane]) {
-                for row in block.group::<LANES>(first) {
-                    let magnitude = row[lane].to_f64().abs();
-                    let is_finite_value = magnitude < f64::INFINITY && missing != Some(row[lane]);
-                    others |= !is_finite_value;
-                    largest[lane] = if is_finite_value { largest[lane].max(magnitude) } else { largest[lane] };
-                }
                 self.move_sums(lane, &mut cells[lane], setting);
-                let top = if largest[lane] == 0.0 { 0 } else { exponent(largest[lane]) + 1 + SLACK };
-                self.windows.set::<T>(lane, top);
+                self.windows.set::<T>(lane, tops[lane]);
             }
-            self.mixed = others;
+            self.mixed = (0..LANES).any(|lane| open[lane] && found.has_others[lane] != 0);
             let sums = sums(setting.isa, block, first, &self.windows, true, missing);
             self.take_in(&sums, rows, true, &mut open, cells);
             for lane in (0..cells.len()).filter(|lane| open[*lane]) {
@@ -216,11 +213,54 @@ impl<T: Digits> FloatGroup<T> {
             sum += i128::from(std::mem::take(&mut digit[lane])) << (at - exp2);
         }
         let mut squares = Wide::ZERO;
-        for (digit, at) in (0..T::SQUARE_DIGITS).zip(of_squares) {
-            let shift = at + T::SQUARES_TWICE[digit] - square_exp2;
-            squares.add(std::mem::take(&mut sums.squares[digit][lane]).into(), shift as u32);
+        // From the least on, as many together as 127 bits hold.
+        let (mut part, mut part_shift) = (0_i128, 0);
+        for digit in (0..T::SQUARE_DIGITS).rev() {
+            let shift = (of_squares[digit] + T::SQUARES_TWICE[digit] - square_exp2) as u32;
+            if shift - part_shift > 60 {
+                squares.add(std::mem::take(&mut part), part_shift);
+                part_shift = shift;
+            }
+            part += i128::from(std::mem::take(&mut sums.squares[digit][lane])) << (shift - part_shift);
         }
+        squares.add(part, part_shift);
         cell.add_sums(sum, &squares, exp2, &setting.layout);
+    }
+}
+
+/// The largest magnitudes of the finite values of a block, lane by lane.
+struct Magnitudes {
+    largest: [f64; LANES],
+    /// Other than 0 where there is something else, too.
+    has_others: [u64; LANES],
+}
+
+impl Magnitudes {
+    #[inline(always)]
+    fn of<T: Digits>(block: Block<'_, T>, first: usize, missing: T) -> Self {
+        let (mut largest, mut has_others) = ([0.0_f64; LANES], [0; LANES]);
+        for row in block.group::<LANES>(first) {
+            for lane in 0..LANES {
+                let magnitude = row[lane].to_f64().abs();
+                let is_finite_value = (magnitude < f64::INFINITY) & (row[lane] != missing);
+                has_others[lane] |= u64::from(!is_finite_value);
+                let magnitude = if is_finite_value { magnitude } else { 0.0 };
+                largest[lane] = if magnitude > largest[lane] { magnitude } else { largest[lane] };
+            }
+        }
+        Self { largest, has_others }
+    }
+
+    /// Where the windows of open lanes are to begin: all at the same place where they would be near each other anyway, since that place
+    /// will suit the next cells, too.
+    fn tops(&self, open: &[bool; LANES]) -> [i32; LANES] {
+        const NEAR: i32 = 6;
+        let tops = self.largest.map(|largest| if largest == 0.0 { 0 } else { exponent(largest) + 1 + SLACK });
+        let of_open = || (0..LANES).filter(|lane| open[*lane] && self.largest[*lane] > 0.0).map(|lane| tops[lane]);
+        match (of_open().min(), of_open().max()) {
+            (Some(least), Some(greatest)) if greatest - least <= NEAR => [greatest; LANES],
+            _ => tops,
+        }
     }
 }
 

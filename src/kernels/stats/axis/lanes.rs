@@ -51,6 +51,6 @@ pub(super) trait Cellular: Gather {
     /// beyond the end of `cells` count for nothing.
     fn add(group: &mut Self::Group, block: Block<'_, Self>, first: usize, cells: &mut [Cell], setting: &Setting);
 
-    /// Moves to the cells what is not there yet.
+    /// Moves to the cells what is not there yet. The group may then be that of other cells.
     fn finish(group: &mut Self::Group, cells: &mut [Cell], setting: &Setting);
 }

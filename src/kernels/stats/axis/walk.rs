@@ -113,6 +113,8 @@ impl<T: Cellular + Default> Walk<'_, T> {
             return (0..runs).try_for_each(|run| self.long_run(first + run * len, len, cell + run as usize));
         }
         let len = len as usize;
+        // Neighbouring cells are often alike, so that what is kept of one group suits the next.
+        let mut group = T::Group::default();
         let at_once = (NEAR_BLOCK_BYTES / (len * size_of::<T>()) / LANES * LANES).max(LANES) as u64;
         for run in (0..runs).step_by(at_once as usize) {
             let count = at_once.min(runs - run) as usize;
@@ -134,10 +136,12 @@ impl<T: Cellular + Default> Walk<'_, T> {
                     }
                 }
             }
-            let mut groups: Vec<T::Group> = (0..padded / LANES).map(|_| T::Group::default()).collect();
+            let block = Block { elements: self.buffer.as_slice(), width: padded };
             let cells = &mut self.cells[cell + run as usize..][..count];
-            add::<T>(&self.buffer, padded, &mut groups, cells, &self.setting);
-            finish::<T>(&mut groups, cells, &self.setting);
+            for (number, cells) in cells.chunks_mut(LANES).enumerate() {
+                T::add(&mut group, block, number * LANES, cells, &self.setting);
+                <T as Cellular>::finish(&mut group, cells, &self.setting);
+            }
         }
         Ok(())
     }

@@ -31,10 +31,10 @@ impl Windows {
     pub(super) fn set<T: Digits>(&mut self, lane: usize, top: i32) {
         let exponents = T::exponents(top);
         self.top[lane] = exponents.map(|_| top);
-        for (digit, magics) in self.sum_magic.iter_mut().enumerate() {
+        for (digit, magics) in self.sum_magic.iter_mut().enumerate().take(T::SUM_DIGITS) {
             magics[lane] = exponents.map_or(f64::NAN, |(sum, _)| magic(sum[digit]));
         }
-        for (digit, magics) in self.square_magic.iter_mut().enumerate() {
+        for (digit, magics) in self.square_magic.iter_mut().enumerate().take(T::SQUARE_DIGITS) {
             magics[lane] = exponents.map_or(f64::NAN, |(_, squares)| magic(squares[digit]));
         }
     }

@@ -142,6 +142,57 @@ fn sums_that_cancel_and_windows_that_move_stay_exact() {
     check("twos", vec![i64::MIN; 5000], everything(), &[]);
 }
 
+/// Checks lengths about the ends of batches, of four words and of invocations, with what a window does not hold at places where
+/// they end.
+fn check_ends<T: Number>(usual: T, others: &[T]) {
+    for len in [1, 2, 3, 5, 31, 32, 33, 34, 63, 64, 65, 1023, 8191, 8192, 8193, 8194, 8195, 40_003] {
+        let at_ends = |i: usize| i % 32 == 31 || i.is_multiple_of(32) || i + 3 > len;
+        let value = |i: usize| if at_ends(i) { others[i / 31 % others.len()] } else { usual };
+        check("ends", (0..len).map(value).collect(), everything(), &[]);
+    }
+}
+
+#[test]
+fn what_a_window_does_not_hold_is_found_at_every_end() {
+    check_ends(1.5f32, &[1e-40, f32::NAN, -3e38, f32::INFINITY, -0.0, 1e20, f32::NEG_INFINITY, 1e-20]);
+    check_ends(-1.5f64, &[5e-324, f64::NAN, -1e308, f64::INFINITY, -0.0, 1e200, f64::NEG_INFINITY, 1e-200]);
+    check_ends(-7i32, &[i32::MIN, i32::MAX]);
+    check_ends(7u64, &[u64::MAX, 0]);
+}
+
+#[test]
+fn windows_at_the_ends_of_the_exponents_hold_their_sums() {
+    for value in [f64::MAX, f64::MIN, f64::MIN_POSITIVE, -5e-324, 2.0 * f64::MIN_POSITIVE, -0.0] {
+        check("alike", vec![value; 20_000], everything(), &[]);
+        check("alike", vec![value as f32; 20_000], everything(), &[]);
+    }
+    for value in [f32::MAX, f32::MIN, f32::MIN_POSITIVE, -1e-45, 2.0 * f32::MIN_POSITIVE] {
+        check("alike", vec![value; 20_000], everything(), &[333]);
+    }
+    for value in [i32::MIN, i32::MAX] {
+        check("alike", vec![value; 20_000], everything(), &[]);
+    }
+    check("alike", vec![u32::MAX; 20_000], everything(), &[]);
+}
+
+#[test]
+fn windows_of_invocations_that_differ_are_added_up_right() {
+    // By turns, in runs as long as a batch and longer, and for the first elements alone, which the common window is made from.
+    let far = |i: u64, run: u64| if (i / run).is_multiple_of(2) { 1e30 } else { -1e-30 };
+    for run in [1, 7, 32, 100, 1024] {
+        check("by turns", (0..50_000).map(|i| far(i, run) * (i as f64 + 0.1)).collect::<Vec<f64>>(), everything(), &[]);
+        let values = (0..50_000).map(|i| (far(i, run) as f32) * (i as f32 + 0.1));
+        check("by turns", values.collect::<Vec<f32>>(), everything(), &[]);
+    }
+    let first = |i: u64| if i.is_multiple_of(32) { 1e200 } else { 1.0 / (i as f64 + 1.0) };
+    check("misled", (0..60_000).map(first).collect::<Vec<f64>>(), everything(), &[]);
+    let lognormal = |i: u64| ((SplitMix64::at(i) % 4001) as f64 / 250.0 - 8.0).exp2();
+    check("far apart", (0..60_000).map(lognormal).collect::<Vec<f64>>(), everything(), &[17]);
+    check("far apart", (0..60_000).map(|i| lognormal(i) as f32).collect::<Vec<f32>>(), everything(), &[17]);
+    let half = |i: u64| if SplitMix64::at(i).is_multiple_of(2) { f64::NAN } else { i as f64 };
+    check("half NaN", (0..60_000).map(half).collect::<Vec<f64>>(), everything(), &[]);
+}
+
 #[test]
 fn missing_values_automatic_histograms_and_large_tables_agree() {
     let request = StatsRequest {

@@ -7,6 +7,7 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::batch::{Lucas, Method, Strong, Tests, sort_out};
+use super::both::Both;
 use super::floats::{self, Balanced};
 use super::lanes::{lucas, strong_to_two};
 use super::vectors::{instructions, tests_with};
@@ -17,13 +18,10 @@ type V = __m256i;
 
 /// The way of this instruction set.
 pub(super) static METHOD: Method = Method {
+    name: "avx2",
     sort_out,
     from: [floats::END; 2],
-    tests: [
-        tests(FLOAT_VECTORS, strong_floats, FLOAT_LUCAS_VECTORS, lucas_floats),
-        tests(LONG_VECTORS, strong_long, LONG_LUCAS_VECTORS, lucas_long),
-        tests(LONG_VECTORS, strong_long, LONG_LUCAS_VECTORS, lucas_long),
-    ],
+    tests: [tests(FLOAT_VECTORS, strong_floats, FLOAT_LUCAS_VECTORS, lucas_floats), LONG_TESTS, LONG_TESTS],
 };
 
 /// How many vectors are tested side by side, for their chains of multiplications to hide each other's latency.
@@ -31,17 +29,24 @@ const FLOAT_VECTORS: usize = 4;
 const FLOAT_LUCAS_VECTORS: usize = 3;
 const LONG_VECTORS: usize = 3;
 const LONG_LUCAS_VECTORS: usize = 2;
+/// And how many numbers in registers beside the long ones: more than these, and the registers do not suffice.
+const REGISTERS: usize = 4;
+
+const LONG_TESTS: Tests = Tests {
+    strong: (4 * LONG_VECTORS + REGISTERS, strong_long),
+    lucas: (4 * LONG_LUCAS_VECTORS + REGISTERS, lucas_long),
+};
 
 const fn tests(strong_vectors: usize, strong: Strong, lucas_vectors: usize, lucas: Lucas) -> Tests {
     Tests { strong: (4 * strong_vectors, strong), lucas: (4 * lucas_vectors, lucas) }
 }
 
 tests_with! {
-    "avx2,fma";
+    "avx2,fma,bmi1,bmi2";
     strong_floats(numbers) = strong_to_two::<Balanced<__m256d, FLOAT_VECTORS>>;
     lucas_floats(numbers, parameters) = lucas::<Balanced<__m256d, FLOAT_LUCAS_VECTORS>>;
-    strong_long(numbers) = strong_to_two::<Long<LONG_VECTORS>>;
-    lucas_long(numbers, parameters) = lucas::<Long<LONG_LUCAS_VECTORS>>;
+    strong_long(numbers) = strong_to_two::<Both<Long<LONG_VECTORS>, REGISTERS>>;
+    lucas_long(numbers, parameters) = lucas::<Both<Long<LONG_LUCAS_VECTORS>, REGISTERS>>;
 }
 
 instructions! {

@@ -7,6 +7,7 @@ mod short;
 use std::arch::x86_64::*;
 
 use super::batch::{Lucas, Method, Strong, Tests, Waiting};
+use super::both::Both;
 use super::floats::{self, Balanced};
 use super::lanes::{lucas, strong_to_two};
 use super::trial::{self, Divisor};
@@ -22,12 +23,16 @@ const LIMB: u64 = (1 << 52) - 1;
 
 /// The way of this instruction set; see [`is_available`].
 pub(super) static METHOD: Method = Method {
+    name: "avx512 ifma",
     sort_out,
     from: [floats::END, 1 << 52],
     tests: [
         tests(FLOAT_VECTORS, strong_floats, FLOAT_LUCAS_VECTORS, lucas_floats),
         tests(SHORT_VECTORS, strong_short, SHORT_VECTORS, lucas_short),
-        tests(LONG_VECTORS, strong_long, LONG_LUCAS_VECTORS, lucas_long),
+        Tests {
+            strong: (8 * LONG_VECTORS + REGISTERS, strong_long),
+            lucas: (8 * LONG_LUCAS_VECTORS + REGISTERS, lucas_long),
+        },
     ],
 };
 
@@ -37,6 +42,8 @@ const FLOAT_LUCAS_VECTORS: usize = 4;
 const SHORT_VECTORS: usize = 4;
 const LONG_VECTORS: usize = 4;
 const LONG_LUCAS_VECTORS: usize = 3;
+/// And how many numbers in registers beside the long ones: that many take no more time, and for more the registers do not suffice.
+const REGISTERS: usize = 4;
 
 const fn tests(strong_vectors: usize, strong: Strong, lucas_vectors: usize, lucas: Lucas) -> Tests {
     Tests { strong: (8 * strong_vectors, strong), lucas: (8 * lucas_vectors, lucas) }
@@ -53,8 +60,8 @@ tests_with! {
     lucas_floats(numbers, parameters) = lucas::<Balanced<__m512d, FLOAT_LUCAS_VECTORS>>;
     strong_short(numbers) = strong_to_two::<Short<SHORT_VECTORS>>;
     lucas_short(numbers, parameters) = lucas::<Short<SHORT_VECTORS>>;
-    strong_long(numbers) = strong_to_two::<Long<LONG_VECTORS>>;
-    lucas_long(numbers, parameters) = lucas::<Long<LONG_LUCAS_VECTORS>>;
+    strong_long(numbers) = strong_to_two::<Both<Long<LONG_VECTORS>, REGISTERS>>;
+    lucas_long(numbers, parameters) = lucas::<Both<Long<LONG_LUCAS_VECTORS>, REGISTERS>>;
 }
 
 instructions! {
@@ -178,8 +185,11 @@ fn sort_out(method: &Method, numbers: &[u64], first_place: u64, words: &mut [u64
                 let places = load(&left.places[at + 8 * half..]);
                 let below = method.from.map(|from| _mm512_mask_cmplt_epu64_mask(passing[half], n[half], all(from)));
                 let sizes = [below[0], below[1] & !below[0], passing[half] & !below[1]];
-                for (waiting, lanes) in waiting.iter_mut().zip(sizes) {
-                    waiting.push_chosen(lanes, n[half], places);
+                // Most lists have numbers of two limbs or of one alone.
+                for range in [0..2, 2..3] {
+                    if sizes[range.clone()].iter().any(|lanes| *lanes != 0) {
+                        range.for_each(|size| waiting[size].push_chosen(sizes[size], n[half], places));
+                    }
                 }
             }
         }

@@ -1,0 +1,176 @@
+//! `/v1/datasets`: inputs that many jobs name.
+
+use axum::Json;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt;
+use tokio_stream::StreamExt;
+use utoipa::ToSchema;
+
+use super::App;
+use super::error::{ApiError, ErrorBody};
+use super::jobs::blocking;
+use crate::input::Format;
+use crate::service::datasets::{Dataset, check_name};
+
+/// A dataset.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DatasetView {
+    #[schema(example = "scan-17")]
+    pub name: String,
+    pub bytes: u64,
+    /// When it was put, in milliseconds since 1970.
+    pub put_ms: i64,
+    /// What is in it, where that was said or could be seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+}
+
+impl From<Dataset> for DatasetView {
+    fn from(dataset: Dataset) -> Self {
+        let format = dataset.format().map(str::to_owned);
+        Self { name: dataset.name, bytes: dataset.bytes, put_ms: dataset.put_ms, format }
+    }
+}
+
+/// All datasets.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DatasetList {
+    pub datasets: Vec<DatasetView>,
+}
+
+/// What is in a dataset.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    format: Option<String>,
+}
+
+/// Puts a dataset here, or replaces it; jobs that were accepted before read what was there. Jobs name it: `"dataset":"scan-17"` in place of
+/// their input, or `{"$dataset":"scan-17"}` in place of any path.
+#[utoipa::path(
+    put,
+    path = "/v1/datasets/{name}",
+    tag = "datasets",
+    params(
+        ("name" = String, Path),
+        ("format" = Option<String>, Query, description = "npy, csv, raw, json, text or netcdf; else by Content-Type, else by what it begins with")
+    ),
+    request_body(content = String, content_type = "application/octet-stream"),
+    responses(
+        (status = 200, description = "It has replaced another one", body = DatasetView),
+        (status = 201, description = "It is new", body = DatasetView),
+        (status = 400, body = ErrorBody),
+        (status = 413, description = "It is longer than --max-upload", body = ErrorBody)
+    )
+)]
+pub(super) async fn put(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    check_name(&name).map_err(ApiError::bad_input)?;
+    if app.is_draining() {
+        return Err(ApiError::draining());
+    }
+    let said = said_format(asked.format.as_deref(), request.headers())?;
+    let keeper = app.clone();
+    let put = blocking(move || keeper.datasets.begin()).await?.map_err(|error| ApiError::no_room(&error))?;
+    let mut file =
+        tokio::fs::OpenOptions::new().write(true).open(put.path()).await.map_err(|error| ApiError::no_room(&error))?;
+    let (mut bytes, mut begin) = (0_u64, Vec::new());
+    let mut body = request.into_body().into_data_stream();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|_| ApiError::bad_input("the dataset ends early"))?;
+        bytes += chunk.len() as u64;
+        if bytes > app.options.max_upload_bytes {
+            let max = app.options.max_upload_bytes;
+            return Err(ApiError::too_large(format!(
+                "the dataset is longer than {max} bytes: start the service with a larger --max-upload"
+            )));
+        }
+        if begin.len() < 8 {
+            begin.extend(chunk.iter().take(8));
+        }
+        file.write_all(&chunk).await.map_err(|error| ApiError::no_room(&error))?;
+    }
+    file.flush().await.map_err(|error| ApiError::no_room(&error))?;
+    drop(file);
+    let (keeper, ending) = (app.clone(), said.or_else(|| seen_format(&begin)));
+    let finish = move || {
+        let has_replaced = keeper.datasets.finish(put, &name, ending)?;
+        let found = keeper.datasets.list().into_iter().find(|dataset| dataset.name == name);
+        Ok::<_, std::io::Error>((has_replaced, found))
+    };
+    let (has_replaced, found) = blocking(finish).await?.map_err(|error| ApiError::no_room(&error))?;
+    let status = if has_replaced { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, Json(found.map(DatasetView::from))).into_response())
+}
+
+/// All datasets, by name.
+#[utoipa::path(get, path = "/v1/datasets", tag = "datasets", responses((status = 200, body = DatasetList)))]
+pub(super) async fn list(State(app): State<App>) -> Json<DatasetList> {
+    Json(DatasetList { datasets: app.datasets.list().into_iter().map(DatasetView::from).collect() })
+}
+
+/// Removes a dataset; jobs that were accepted before still read it.
+#[utoipa::path(
+    delete,
+    path = "/v1/datasets/{name}",
+    tag = "datasets",
+    params(("name" = String, Path)),
+    responses((status = 204, description = "It is gone"), (status = 404, body = ErrorBody))
+)]
+pub(super) async fn remove(State(app): State<App>, Path(name): Path<String>) -> Result<StatusCode, ApiError> {
+    if app.datasets.remove(&name) {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let name = crate::job::shorten(&name);
+    Err(ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("no dataset `{name}`: GET /v1/datasets lists them")))
+}
+
+/// What the client says is in it, as the ending of a file.
+fn said_format(format: Option<&str>, headers: &HeaderMap) -> Result<Option<&'static str>, ApiError> {
+    if let Some(format) = format {
+        let known = Format::ALL.into_iter().find(|known| known.name() == format);
+        return known.map(|known| Some(ending(known))).ok_or_else(|| {
+            let names: Vec<&str> = Format::ALL.iter().map(|known| known.name()).collect();
+            ApiError::bad_input(format!(
+                "format: unknown `{}`: one of {}",
+                crate::job::shorten(format),
+                names.join(", ")
+            ))
+        });
+    }
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    Ok(match kind.to_ascii_lowercase().as_str() {
+        "text/csv" => Some("csv"),
+        "application/json" => Some("json"),
+        "application/x-npy" | "application/x-numpy" => Some("npy"),
+        "application/x-netcdf" | "application/netcdf" | "application/x-hdf5" => Some("nc"),
+        _ => None,
+    })
+}
+
+const fn ending(format: Format) -> &'static str {
+    match format {
+        Format::Npy => "npy",
+        Format::Csv => "csv",
+        Format::Raw => "raw",
+        Format::Json => "json",
+        Format::Text => "txt",
+        Format::Netcdf => "nc",
+    }
+}
+
+/// What it begins with tells.
+fn seen_format(begin: &[u8]) -> Option<&'static str> {
+    match begin {
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some("npy"),
+        [0x89, b'H', b'D', b'F', ..] | [b'C', b'D', b'F', 1 | 2 | 5, ..] => Some("nc"),
+        _ => None,
+    }
+}
