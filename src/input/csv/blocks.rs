@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::input::csv::Missing;
 use crate::input::csv::records::{Cell, scan};
-use crate::input::decoders;
 use crate::input::decimal::leading;
+use crate::input::decoders;
 
 /// How much text a block has at least: the work on it is to be long beside handing it over.
 pub(super) const BLOCK_BYTES: usize = 1 << 20;
