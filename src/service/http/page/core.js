@@ -66,7 +66,7 @@ function dateText(ms) {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
-const counted = (count, one, many) => `${whole(count)} ${count === 1 ? one : many}`;
+const counted = (count, one, many) => `${whole(count)} ${Number(count) === 1 ? one : many}`;
 
 // --- Who asks
 
