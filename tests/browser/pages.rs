@@ -110,6 +110,15 @@ fn jobs_are_shown_as_they_happen_and_what_clients_write_is_text() {
     let by_hand = page.ask("document.querySelector('#submit-done a').textContent");
     page.wait(&format!("{}?.dataset.state === 'succeeded'", row(by_hand.as_str().unwrap())));
 
+    // Datasets, while somebody looks.
+    let put = service.request("PUT", "/v1/datasets/temps", "Content-Type: text/csv\r\n", b"1\n2\n");
+    assert_eq!(put.status, 201, "{put:?}");
+    page.click("#datasets > summary");
+    page.wait("document.querySelector('#datasets tbody').innerText.includes('temps')");
+    page.click("#datasets td.do button");
+    page.wait("document.querySelector('#datasets-words').textContent.startsWith('None')");
+    assert_eq!(service.get("/v1/datasets").json()["datasets"], json!([]));
+
     // Only those in a state; and all of this was one page.
     page.ask("{ const filter = document.querySelector('#filter-state'); filter.value = 'failed'; filter.dispatchEvent(new Event('change')); }");
     page.wait("document.querySelectorAll('#jobs tbody tr').length === 1");

@@ -25,6 +25,7 @@ static MAIN: LazyLock<Page> = LazyLock::new(|| {
         include_str!("page/jobs.js"),
         include_str!("page/job.js"),
         include_str!("page/submit.js"),
+        include_str!("page/datasets.js"),
         include_str!("page/main.js")
     );
     Page::new(include_str!("page/main.html"), include_str!("page/main.css"), script)

@@ -27,6 +27,9 @@ function visible(text, keep = '') {
 }
 const visibleLines = (text) => visible(text, '\n\t');
 
+// Text with `code` in it.
+const coded = (text) => text.split('`').map((piece, at) => at % 2 ? make('code', {}, visible(piece)) : visible(piece));
+
 function shorten(text, max) {
   if (text.length <= max) return text;
   const end = /[\ud800-\udbff]/.test(text[max - 1]) ? max - 1 : max;
@@ -63,7 +66,7 @@ function dateText(ms) {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
-const counted = (count, one, many) => `${whole(count)} ${count === 1 ? one : many}`;
+const counted = (count, one, many) => `${whole(count)} ${Number(count) === 1 ? one : many}`;
 
 // --- Who asks
 

@@ -17,8 +17,7 @@ const refName = (schema) => schema.$ref.split('/').at(-1);
 
 // Text with `code` in it, paragraph by paragraph.
 function prose(text) {
-  return (text || '').split(/\n{2,}/).filter((part) => part.trim()).map((part) => make('p', {},
-    ...part.replace(/\n/g, ' ').split('`').map((piece, at) => at % 2 ? make('code', {}, visible(piece)) : visible(piece))));
+  return (text || '').split(/\n{2,}/).filter((part) => part.trim()).map((part) => make('p', {}, ...coded(part.replace(/\n/g, ' '))));
 }
 
 // What a value is, in words; what has a name is a link.

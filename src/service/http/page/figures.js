@@ -86,13 +86,14 @@ function showFigures() {
 
 function showMeter(bar, part) {
   bar.style.width = `${Math.min(Math.max(part, 0), 1) * 100}%`;
-  bar.classList.toggle('full', part > 0.95);
 }
 
 function showMemory({ reserved_bytes: reserved, limit_bytes: limit, resident_bytes: resident }) {
   const known = limit === null ? 'no limit is known' : `${bytesText(limit)} (${Math.round(reserved / Math.max(limit, 1) * 100)} %)`;
   setText(byId('memory-words'), `Jobs have reserved ${bytesText(reserved)} of ${known}`);
   showMeter(byId('memory-bar'), limit === null ? 0 : reserved / Math.max(limit, 1));
+  // A device that is busy is as it should be; jobs that find no memory wait.
+  byId('memory-bar').classList.toggle('full', limit !== null && reserved > 0.95 * limit);
   setText(byId('resident'), resident === null ? '' : `The process holds ${bytesText(resident)}; programs that it runs not counted.`);
 }
 

@@ -138,7 +138,7 @@ async function saveResult(id) {
 const choiceText = ({ device, threads }) => threads ? `${device}, ${counted(threads, 'thread', 'threads')}` : device;
 
 function planParts({ plan, timings_ms: times, state }) {
-  const parts = [make('h3', {}, 'Why there'), make('p', {}, visible(plan.reason))];
+  const parts = [make('h3', {}, 'Why there'), make('p', {}, ...coded(plan.reason))];
   const predicted = plan.candidates.filter((candidate) => candidate.predicted_ms !== null);
   // What a plan predicts: neither waiting nor opening the input.
   const achieved = state === 'succeeded' && times ? Math.max(times.total - times.queued - (times.opening || 0), 0) : null;

@@ -50,7 +50,7 @@ function unitsIn(line, bytes) {
 
 function showPlace(text, { message, line, column }) {
   const where = line ? ` (line ${line}, byte ${column})` : '';
-  byId('submit-error').replaceChildren(make('p', { class: 'bad' }, visible(message) + where));
+  byId('submit-error').replaceChildren(make('p', { class: 'bad' }, ...coded(message), where));
   const lines = text.split('\n');
   if (!line || lines[line - 1] === undefined) return;
   const wrong = lines[line - 1];
