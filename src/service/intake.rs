@@ -93,7 +93,9 @@ impl Intake {
                     unknown_name("file with this job is called", name, files.keys().map(String::as_str))
                 })?,
                 Referred::Dataset => {
-                    dataset(name).ok_or_else(|| format!("there is no dataset `{name}`: PUT it first"))?
+                    let path = dataset(name).ok_or_else(|| format!("there is no dataset `{name}`: PUT it first"))?;
+                    datasets.borrow_mut().insert(name.to_owned(), path.clone());
+                    path
                 }
             };
             let shown = path.to_str().map(str::to_owned);

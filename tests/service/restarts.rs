@@ -132,7 +132,7 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
 fn while_it_ends_it_takes_no_more_in_and_lets_what_runs_end() {
     let service = Service::start(&["--threads", "1", "--drain", "60s"]);
     let job =
-        service.accepted(r#"{"kind":"primes","range":"1000000000000..1002000000000","method":"sieve","device":"cpu"}"#);
+        service.accepted(r#"{"kind":"primes","range":"1000000000000..1008000000000","method":"sieve","device":"cpu"}"#);
     service.wait_for(&job, "running");
     service.signal(libc::SIGTERM);
     let until = Instant::now() + Duration::from_secs(20);
