@@ -1,9 +1,9 @@
 //! The durable record of a service: every job that was acknowledged, and how it ended, in one SQLite file that people can open
 //! with their own tools.
 //!
-//! One thread writes ([`writer`]): whatever waits for it becomes one transaction, so that many jobs share one wait for the disk
+//! One thread writes (`writer`): whatever waits for it becomes one transaction, so that many jobs share one wait for the disk
 //! (group commit). What was asked for is done once its callback is called, and not before: a job is acknowledged when it is on
-//! disk. Reading goes beside it, on connections of its own ([`reader`]).
+//! disk. Reading goes beside it, on connections of its own (`reader`).
 
 mod entry;
 mod lock;

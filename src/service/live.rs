@@ -132,8 +132,9 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub fn new(queue_max: usize) -> Self {
-        Self { queue_max, ..Self::default() }
+    /// None yet, of which so many may wait; the next one has this number.
+    pub fn new(queue_max: usize, next: u64) -> Self {
+        Self { queue_max, next, ..Self::default() }
     }
 
     /// The jobs that the process has ended under, each with how often.

@@ -33,7 +33,7 @@ fn turns(live: &mut Live, now: Duration) -> Vec<u64> {
 
 #[test]
 fn jobs_of_higher_priority_come_first_and_of_one_priority_those_that_came_first() {
-    let mut live = Live::new(10);
+    let mut live = Live::new(10, 1);
     for (seq, priority) in [(1, 0), (2, 5), (3, 0), (4, 5)] {
         queued(&mut live, seq, job(priority, 0));
     }
@@ -44,7 +44,7 @@ fn jobs_of_higher_priority_come_first_and_of_one_priority_those_that_came_first(
 
 #[test]
 fn no_more_are_taken_in_than_may_wait() {
-    let mut live = Live::new(2);
+    let mut live = Live::new(2, 1);
     assert_eq!(live.admit(1), Ok(true));
     assert_eq!(live.admit(1), Ok(true));
     assert_eq!(live.admit(1), Err(Full::Jobs));
@@ -60,7 +60,7 @@ fn no_more_are_taken_in_than_may_wait() {
 
 #[test]
 fn what_can_pass_is_tried_again_after_ever_longer_waits_and_then_fails() {
-    let mut live = Live::new(10);
+    let mut live = Live::new(10, 1);
     queued(&mut live, 1, job(0, 2));
     let mut now = NOW;
     for wait_s in [1, 2] {
@@ -85,7 +85,7 @@ fn what_can_pass_is_tried_again_after_ever_longer_waits_and_then_fails() {
 
 #[test]
 fn a_job_ends_early_by_the_first_wish_and_only_once() {
-    let mut live = Live::new(10);
+    let mut live = Live::new(10, 1);
     queued(&mut live, 1, job(0, 0));
     assert!(matches!(live.end_early(1, State::Expired), Some(Early::Over)));
     assert!(live.end_early(1, State::Cancelled).is_none());
@@ -104,12 +104,13 @@ fn a_job_ends_early_by_the_first_wish_and_only_once() {
 
 #[test]
 fn deadlines_come_in_their_order_and_go_with_their_jobs() {
-    let mut live = Live::new(10);
+    let mut live = Live::new(10, 1);
     for (seq, after_s) in [(1, 9), (2, 3), (3, 5)] {
         let mut job = job(0, 0);
         job.deadline = Some(NOW + Duration::from_secs(after_s));
         queued(&mut live, seq, job);
     }
+    assert_eq!(live.first(), 1);
     live.remove(3);
     assert_eq!(live.due(), Some(NOW + Duration::from_secs(3)));
     assert_eq!(live.expire_due(NOW + Duration::from_secs(8)), [2]);
@@ -118,7 +119,7 @@ fn deadlines_come_in_their_order_and_go_with_their_jobs() {
 
 #[test]
 fn what_is_interrupted_by_the_end_of_the_service_goes_back_to_the_queue() {
-    let mut live = Live::new(10);
+    let mut live = Live::new(10, 1);
     queued(&mut live, 1, job(0, 3));
     queued(&mut live, 2, job(0, 3));
     turns(&mut live, NOW);
@@ -139,7 +140,7 @@ fn what_is_interrupted_by_the_end_of_the_service_goes_back_to_the_queue() {
 
 #[test]
 fn suspects_go_first_and_those_who_came_since_wait_for_one_that_is_alone() {
-    let mut live = Live::new(10);
+    let mut live = Live::new(10, 1);
     for seq in 1..=3 {
         live.restore(seq, job(0, 0), seq < 3);
     }
