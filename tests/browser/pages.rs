@@ -195,7 +195,7 @@ fn the_pages_fit_a_phone_and_a_desktop_in_light_and_dark() {
     let Some(browser) = browser() else { return };
     let service = Service::start(&["--allow-commands", "--threads", "2"]);
     service.run(&hostile_job());
-    service.run(&json!({"kind": "factor", "n": 12, "id": "unbroken".repeat(40)}).to_string());
+    service.run(&json!({"kind": "factor", "n": 12, "id": "unbroken".repeat(31)}).to_string());
     let job = service.run(r#"{"kind":"primes","range":"0..1e6"}"#)["id"].as_str().unwrap().to_owned();
     let mut page = Page::open(&browser);
     for path in [format!("/#job={job}"), "/docs".to_owned()] {
