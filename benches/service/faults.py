@@ -102,7 +102,7 @@ def disk_full(program):
 
 
 def torn_tail(program, seed):
-    """What was not synced is torn off: the last bytes of the log, as after a loss of power."""
+    """A write that was under way is torn: half of it lies behind what was synced, as after a loss of power."""
     rng, right, times = random.Random(seed), 0, 20
     for _ in range(times):
         service = Service(program)
@@ -118,7 +118,7 @@ def torn_tail(program, seed):
         service.end()
         right += ends_of(service, names)[0] == len(names)
         service.remove()
-    yield (f"a torn tail of the log, {times} times", f"{right} times nothing acknowledged was lost", f"{times}")
+    yield (f"a torn write behind the log, {times} times", f"{right} times nothing acknowledged was lost", f"{times}")
 
 
 def standstill(program, seconds):

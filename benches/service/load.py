@@ -26,7 +26,7 @@ def wrk(service, seconds, connections=64):
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(SCRIPT)
         script.flush()
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", script.name, service.url + "/v1/jobs"]
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s", "-s", script.name, service.url + "/v1/jobs"]
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     figures = re.search(r"FIGURES (.*)", output)[1].split()
     requests, duration_us, errors, *latencies = map(float, figures)

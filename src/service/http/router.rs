@@ -12,8 +12,8 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 use super::error::ApiError;
 use super::{App, about, access, batches, datasets, events, jobs, listing, metrics, openapi, page, status};
 
-/// A client that sends nothing for so long is gone.
-const SILENCE: Duration = Duration::from_secs(30);
+/// A client that sends nothing for so long is gone. Long enough for a machine that stands still for a moment, as when it is moved.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// All routes, behind who may come in.
 pub(super) fn router(app: App) -> Router {

@@ -23,7 +23,7 @@ use crate::service::options::ServeOptions;
 use crate::service::reach::Allowed;
 
 /// A client that has not sent the head of its request by then is let go; so is one that asks nothing for as long.
-const HEAD: Duration = Duration::from_secs(30);
+const HEAD: Duration = Duration::from_secs(60);
 
 /// What is being answered when the service ends may take so long.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
