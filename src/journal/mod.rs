@@ -24,6 +24,19 @@ use std::path::PathBuf;
 /// The file of the journal, in the folder of the service.
 pub const FILE_NAME: &str = "jobs.sqlite";
 
+/// What kind of trouble a database has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// No room is left on the disk.
+    Full,
+    /// Somebody else writes to it.
+    Busy,
+    /// The disk cannot be read or written.
+    Disk,
+    /// What was asked of it: nothing else suffers from that.
+    Request,
+}
+
 /// Why the journal could not be opened, read or written.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -35,10 +48,8 @@ pub enum JournalError {
         path: PathBuf,
         /// What it said.
         message: String,
-        /// Whether there is no room left on the disk.
-        is_full: bool,
-        /// Whether somebody else writes to it.
-        is_busy: bool,
+        /// What kind of trouble it has.
+        trouble: Trouble,
     },
     /// It is of a newer program.
     #[error("{path}: written by a newer tandem (format {found}, this one knows {known}): use that one", path = path.display())]
@@ -77,17 +88,18 @@ pub enum JournalError {
 impl JournalError {
     /// Whether it passes once there is room on the disk.
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::Database { is_full: true, .. })
+        matches!(self, Self::Database { trouble: Trouble::Full, .. })
     }
 
     /// Whether it passes once somebody else has written.
     pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Database { is_busy: true, .. })
+        matches!(self, Self::Database { trouble: Trouble::Busy, .. })
     }
 
     /// Whether what could not be written may be written later.
     pub fn may_pass(&self) -> bool {
-        self.is_full() || self.is_busy() || matches!(self, Self::Closed)
+        let is_own = matches!(self, Self::Database { trouble: Trouble::Request, .. } | Self::KeyUsed);
+        !is_own
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::journal::JournalError;
+use crate::journal::{JournalError, Trouble};
 
 /// The format of the file.
 const VERSION: i64 = 1;
@@ -38,15 +38,15 @@ CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 /// What a database says, of this file.
 pub(super) fn said(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError + '_ {
     |error| {
-        let code = error.sqlite_error_code();
-        let is_full = matches!(code, Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure));
-        let is_busy = matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked));
-        let message = if code == Some(ErrorCode::DiskFull) {
-            "no room is left on the disk".to_owned()
-        } else {
-            error.to_string()
+        let trouble = match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Trouble::Full,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Trouble::Busy,
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => Trouble::Disk,
+            _ => Trouble::Request,
         };
-        JournalError::Database { path: path.to_owned(), message, is_full, is_busy }
+        let message =
+            if trouble == Trouble::Full { "no room is left on the disk".to_owned() } else { error.to_string() };
+        JournalError::Database { path: path.to_owned(), message, trouble }
     }
 }
 

@@ -109,7 +109,7 @@ impl Journal {
         &self.tag
     }
 
-    /// The number that the next job gets; those that are being written down have lower ones, or this.
+    /// The number of the next job to be written down: those that are on disk have lower ones.
     pub fn next_seq(&self) -> u64 {
         self.next_seq.load(Ordering::Acquire)
     }

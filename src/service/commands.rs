@@ -104,8 +104,12 @@ impl Commands {
                 }
             }
         }
+        // The root of all files is in every path, and in every address.
+        if self.folder.parent().is_none() {
+            return text;
+        }
         let folder = format!("{}/", self.folder.display());
-        if folder.len() > 1 && text.contains(&folder) { text.replace(&folder, "") } else { text }
+        if text.contains(&folder) { text.replace(&folder, "") } else { text }
     }
 
     /// What is run for a job of this name that has these fields, an object of JSON, and asks for these terms: its own win, but for the
@@ -190,6 +194,10 @@ mod tests {
         let commands = Commands::parse(r#"{"predict":{"argv":["./model-v3","x"]}}"#, "/opt/secret".into()).unwrap();
         let text = "/opt/secret/model-v3: no such program, in /opt/secret/data".to_owned();
         assert_eq!(commands.without_programs(text), "predict: no such program, in data");
+        for folder in ["/", ""] {
+            let commands = Commands::parse(r#"{"predict":{"argv":["python3"]}}"#, folder.into()).unwrap();
+            assert_eq!(commands.without_programs("see http://a//b".to_owned()), "see http://a//b", "{folder}");
+        }
     }
 
     #[test]

@@ -304,15 +304,17 @@ impl Live {
         }
     }
 
-    /// The engine is done with it, and it has not succeeded. Where it goes back to the queue or is tried again, `prepared` is what
-    /// it can be run with.
+    /// The engine is done with it, and it has not succeeded. Where it goes back to the queue or is tried again, it has to be prepared
+    /// anew.
     pub fn failed(&mut self, seq: u64, cause: Cause, now: Duration) -> AfterFailure {
         self.given -= 1;
         self.quarantine.ended(seq);
         let (is_draining, is_releasing) = (self.is_draining, self.is_releasing);
         let Some(job) = self.jobs.get_mut(&seq) else { return AfterFailure::Ends(State::Failed) };
         job.has_begun = false;
-        if let Some(state) = job.ends_as {
+        let can_pass = matches!(cause, Cause::DeviceLost | Cause::Timeout);
+        let is_ended = can_pass || matches!(cause, Cause::Cancelled | Cause::NotStarted);
+        if let Some(state) = job.ends_as.filter(|_| is_ended) {
             job.is_over = true;
             return AfterFailure::Ends(state);
         }
@@ -322,8 +324,7 @@ impl Live {
             return AfterFailure::Released;
         }
         // The first failure waits a second, each later one twice as long as the one before.
-        let can_pass = matches!(cause, Cause::DeviceLost | Cause::Timeout) && !is_draining;
-        if can_pass && job.retries_left > 0 {
+        if can_pass && !is_draining && job.retries_left > 0 {
             job.retries_left -= 1;
             job.state = State::RetryWait;
             let doublings = job.attempts.saturating_sub(1).min(6);

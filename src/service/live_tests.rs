@@ -100,6 +100,10 @@ fn a_job_ends_early_by_the_first_wish_and_only_once() {
     turns(&mut live, NOW);
     assert!(live.end_early(3, State::Cancelled).is_some());
     assert_eq!(live.failed(3, Cause::Timeout, NOW), AfterFailure::Ends(State::Cancelled), "it is not tried again");
+    queued(&mut live, 4, job(0, 3));
+    turns(&mut live, NOW);
+    assert!(live.end_early(4, State::Cancelled).is_some());
+    assert_eq!(live.failed(4, Cause::BadInput, NOW), AfterFailure::Ends(State::Failed), "it had failed by itself");
 }
 
 #[test]

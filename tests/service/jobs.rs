@@ -14,6 +14,8 @@ fn a_job_is_acknowledged_run_and_told_with_its_plan_its_times_and_what_came_with
     assert_eq!((&job["device"], &job["attempts"]), (&"cpu".into(), &1.into()));
     assert!(job["plan"]["reason"].is_string() && job["timings_ms"]["total"].is_number(), "{job}");
     assert!(service.get(&format!("/v1/jobs/{id}")).body.contains(r#""metadata":{"who": [1.50]}"#), "as it came");
+    let next = service.accepted(r#"{"kind":"primes","range":"0..1000000000","method":"sieve"}"#);
+    assert_eq!(service.get(&format!("/v1/jobs/{next}/result?wait=60s")).body, r#"{"count":50847534}"#);
     let result = service.get(&format!("/v1/jobs/{id}/result"));
     assert_eq!((result.status, result.body.as_str()), (200, r#"{"count":168}"#));
 }

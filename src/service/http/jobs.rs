@@ -125,6 +125,19 @@ impl Wait {
         let time = self.wait.as_deref().map(parse_duration).transpose();
         Ok(time.map_err(|message| ApiError::bad_input(format!("wait: {message}")))?.map(|time| time.min(WAIT_MAX)))
     }
+
+    /// Whether the job has ended, the time is over or the service ends: what is known then is the answer.
+    async fn until_ended(&self, app: &App, seq: u64) -> Result<(), ApiError> {
+        if let Some(time) = self.time()?
+            && let Some(ended) = app.ended(seq)
+        {
+            tokio::select! {
+                _ = tokio::time::timeout(time, ended) => {}
+                () = app.stopping() => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What is known of a job. With `wait=10s`, once it has ended, or after so long.
@@ -141,15 +154,7 @@ pub(super) async fn get(
     Query(wait): Query<Wait>,
 ) -> Result<Response, ApiError> {
     let seq = seq_of(app.tag(), &id).ok_or_else(|| ApiError::no_such_job(&id))?;
-    if let Some(time) = wait.time()?
-        && let Some(ended) = app.ended(seq)
-    {
-        // Whether it has ended or the time is over, what is known then is the answer.
-        tokio::select! {
-            _ = tokio::time::timeout(time, ended) => {}
-            () = app.stopping() => {}
-        }
-    }
+    wait.until_ended(&app, seq).await?;
     let found = match app.find_live(seq) {
         Some(found) => Some(found),
         None => {
@@ -161,20 +166,25 @@ pub(super) async fn get(
     Ok(axum::Json(JobView::whole(app.tag(), found)).into_response())
 }
 
-/// The result of a job, as its kind writes it.
+/// The result of a job, as its kind writes it. With `wait=10s`, once the job has ended, or after so long.
 #[utoipa::path(
     get,
     path = "/v1/jobs/{id}/result",
     tag = "jobs",
-    params(("id" = String, Path)),
+    params(("id" = String, Path), ("wait" = Option<String>, Query, description = "As in `10s`; a minute at most")),
     responses(
         (status = 200, description = "The `result` alone: the same bytes on every device", body = Object),
         (status = 404, body = ErrorBody),
         (status = 409, description = "It has none, or none yet", body = ErrorBody)
     )
 )]
-pub(super) async fn result(State(app): State<App>, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub(super) async fn result(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(wait): Query<Wait>,
+) -> Result<Response, ApiError> {
     let seq = seq_of(app.tag(), &id).ok_or_else(|| ApiError::no_such_job(&id))?;
+    wait.until_ended(&app, seq).await?;
     let keeper = app.clone();
     let result = blocking(move || -> Result<Option<Result<String, JobState>>, ApiError> {
         let Some(found) = keeper.find(seq)? else { return Ok(None) };

@@ -25,7 +25,7 @@ pub(super) struct Acknowledged {
 /// How far a job has come.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[expect(dead_code, reason = "it is how the API's description lists what `State` is called")]
+#[cfg_attr(not(test), expect(dead_code, reason = "it is how the API's description lists what `State` is called"))]
 pub(super) enum StateName {
     Queued,
     Running,
@@ -160,4 +160,17 @@ fn metadata_of(request: &str) -> Option<Box<RawValue>> {
         return None;
     }
     serde_json::from_str::<Metadata>(request).ok()?.metadata
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_lists_the_states_that_there_are() {
+        use StateName::{Cancelled, Dead, Expired, Failed, Queued, RetryWait, Running, Succeeded};
+        let listed = [Queued, Running, RetryWait, Succeeded, Failed, Cancelled, Expired, Dead];
+        let listed = listed.map(|state| serde_json::to_value(state).unwrap());
+        assert_eq!(listed, State::ALL.map(|state| serde_json::Value::from(state.name())));
+    }
 }

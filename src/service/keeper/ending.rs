@@ -204,9 +204,7 @@ impl Keeper {
                     State::Expired => JobError::new(Cause::Timeout, "its deadline came before its turn"),
                     _ => JobError::new(Cause::Cancelled, "cancelled before it began"),
                 };
-                let outcome = failure_json(&self.id_of(seq), seq, kind, &error).into();
-                let (cause, ended_ms) = (Some(error.cause.name()), wall_ms());
-                self.write_ends(vec![Ended { seq, state, cause, ended_ms, started_ms: None, device: None, outcome }]);
+                self.write_unbegun(seq, kind, state, &error);
             }
         }
         Cancelled::Yes
@@ -224,7 +222,7 @@ impl Keeper {
         };
         let is_command = self.intake.commands().kinds().any(|kind| kind.name == outcome.kind);
         let text = if is_command { self.intake.commands().without_programs(text) } else { text };
-        let text = text.replace(&self.outputs.prefix(), "");
+        let text = without_folders(text, &self.outputs.prefix(), |rest| rest);
         let text =
             without_folders(text, &self.uploads.prefix(), |rest| rest.split_once('/').map_or(rest, |(_, file)| file));
         // Of `NAME/VERSION.csv`, clients know the name.
