@@ -7,6 +7,8 @@ mod completions;
 mod devices;
 mod flow;
 mod guard;
+#[cfg(all(unix, feature = "service"))]
+mod init;
 mod machine;
 mod map;
 mod merge;

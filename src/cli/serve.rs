@@ -15,6 +15,8 @@ use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::Stopped;
+#[cfg(unix)]
+use crate::cli::init;
 use crate::cli::options::{Options, memory_arg, with_machine_options};
 use crate::cli::terminal::tell;
 use crate::engine::FREE_PART;
@@ -82,6 +84,11 @@ pub(super) fn command() -> Command {
             .default_value("20000")
             .value_parser(value_parser!(u32).range(1..)),
     ]);
+    #[cfg(unix)]
+    let command = command.arg(switch(
+        init::OPTION,
+        "Reap what programs leave behind and pass signals on, as the first process of a container does by itself",
+    ));
     with_machine_options(command.arg(memory_arg()))
 }
 
@@ -94,6 +101,10 @@ fn bytes(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
+    #[cfg(unix)]
+    if init::is_first() || matches.get_flag(init::OPTION) {
+        return init::run();
+    }
     let options = Options::read(matches)?;
     // Held to the end: then what is left of the log is written.
     let _log = write_log(options.json);

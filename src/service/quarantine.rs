@@ -74,6 +74,19 @@ impl Quarantine {
         self.stages.retain(|stage| !stage.jobs.is_empty());
     }
 
+    /// Whether it is one of those that were permitted last.
+    pub fn is_under_way(&self, seq: u64) -> bool {
+        self.under_way.contains(&seq)
+    }
+
+    /// Those of them could not be begun: it is their turn again, before all others.
+    pub fn put_back(&mut self, jobs: Vec<u64>) {
+        if !jobs.is_empty() {
+            self.under_way.retain(|seq| !jobs.contains(seq));
+            self.stages.push_front(Stage { jobs, is_alone: self.is_alone });
+        }
+    }
+
     /// When it has to be asked again though nothing has ended; `None` where nobody waits.
     pub fn due(&self) -> Option<Duration> {
         let waits = !self.under_way.is_empty() && (self.is_alone || !self.stages.is_empty());

@@ -177,3 +177,22 @@ fn what_is_kept_no_longer_is_gone_with_its_number() {
     assert_eq!(service.get(&format!("/v1/jobs/{}", ids[0])).status, 404);
     assert_eq!(service.job(&ids[9])["state"], "succeeded");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn as_the_first_of_a_container_it_reaps_what_programs_leave_behind_and_passes_signals_on() {
+    let service = Service::start(&["--init", "--allow-commands"]);
+    // In a session of its own, so that nobody ends it with the program that began it.
+    let job = r#"{"kind":"command","argv":["sh","-c","setsid sleep 0.3 >/dev/null 2>&1 & echo $!"]}"#;
+    let orphan: u32 = service.run(job)["result"]["stdout"].as_str().unwrap().trim().parse().unwrap();
+    let parent = || std::fs::read_to_string(format!("/proc/{orphan}/stat")).ok();
+    assert!(parent().is_none_or(|stat| stat.contains(&format!(") S {} ", service.id()))), "{:?}", parent());
+    let until = Instant::now() + Duration::from_secs(20);
+    while parent().is_some() {
+        assert!(Instant::now() < until, "nobody reaped it: {:?}", parent());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let (code, _data, log) = service.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("ending: what runs is let end"), "{log}");
+}

@@ -35,10 +35,7 @@ impl OutcomeSink for Keeper {
 
     fn began(&self, index: u64) {
         let at_ms = wall_ms();
-        if let Some(job) = self.live().get_mut(index) {
-            job.has_begun = true;
-            job.started_ms = Some(at_ms);
-        }
+        self.live().began(index, at_ms);
         self.events.publish(&[Event { seq: index, state: State::Running, at_ms }]);
     }
 }
@@ -87,17 +84,17 @@ impl Keeper {
         self.feed();
     }
 
-    /// What it was run with was used up by the engine: it is made anew of what came, or has failed by this.
+    /// A job that is not parsed (any more) is made anew of what came, or has failed by this.
     pub(super) fn prepare_again(self: &Arc<Self>, seq: u64) {
-        let Some((request, files)) = self.live().get(seq).map(|job| (job.request.clone(), job.files.clone())) else {
-            return;
-        };
+        let sent = self.live().get(seq).map(|job| (job.request.clone(), job.files.clone()));
+        let Some((request, files)) = sent else { return self.live().put_prepared(seq, None) };
         match self.prepare(&request, &uploads::files_of(files.as_deref())) {
             Ok(prepared) => {
-                self.live().put_prepared(seq, prepared);
+                self.live().put_prepared(seq, Some(prepared));
                 self.feed();
             }
             Err(refusal) => {
+                self.live().put_prepared(seq, None);
                 let error = JobError::bad_input(format!("it cannot be run again: {}", refusal.message()));
                 self.end_unbegun(seq, State::Failed, error);
             }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::Sender;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::engine::CancelFlag;
@@ -22,7 +23,7 @@ use crate::service::datasets::Datasets;
 use crate::service::events::{Event, Events};
 use crate::service::ids::job_id;
 use crate::service::intake::{Intake, Prepared, Refusal};
-use crate::service::live::{Full, Given, Inserted, Job, Live, Turns};
+use crate::service::live::{Full, Given, Inserted, Job, LONG, Live, Turns};
 use crate::service::options::ServeOptions;
 use crate::service::outputs::Outputs;
 use crate::service::resting::Resting;
@@ -30,6 +31,9 @@ use crate::service::uploads::{Files, Upload, Uploads, dataset_of, files_json, wi
 
 pub(super) use ending::Cancelled;
 pub(super) use view::{Found, NotRetried, Outcomes};
+
+/// So long nothing is begun after attempts could not be written down.
+const HELD: Duration = Duration::from_secs(1);
 
 /// What was done since the start, for the metrics.
 #[derive(Debug, Default)]
@@ -77,6 +81,8 @@ pub(super) struct Keeper {
     begun: Instant,
     /// Devices that have failed.
     resting: Mutex<Resting>,
+    /// Makes long jobs anew of what came.
+    parser: Option<Sender<u64>>,
     /// Wakes the housekeeper.
     wake: (Mutex<bool>, Condvar),
     is_over: AtomicBool,
@@ -235,16 +241,32 @@ impl Keeper {
     fn feed(self: &Arc<Self>) {
         let now_ms = wall_ms();
         let Turns { given, unprepared } = self.live().take_turns(self.now(), now_ms);
-        for seq in unprepared {
-            self.prepare_again(seq);
+        for (seq, bytes) in unprepared {
+            // Others wait for whoever feeds, who may be the journal.
+            match &self.parser {
+                Some(parser) if bytes > LONG => _ = parser.send(seq),
+                _ => self.prepare_again(seq),
+            }
         }
         if given.is_empty() {
             return;
         }
         let keeper = self.clone();
         let seqs = given.iter().map(|given| given.seq).collect();
-        // Where an attempt cannot be written down, the disk is full: running it is all the same better than not.
-        self.journal.begin(seqs, now_ms, Box::new(move |_| given.into_iter().for_each(|given| keeper.submit(given))));
+        let begun = move |written: Result<(), JournalError>| {
+            // An attempt that no later process would know of is not made: the job could take down each of them.
+            let given = match written {
+                Ok(()) => given,
+                Err(error) => {
+                    tracing::error!(%error, jobs = given.len(), "attempts could not be written down: tried again in a second");
+                    let cancelled = keeper.live().put_back(given, keeper.now() + HELD);
+                    keeper.wake_housekeeper();
+                    cancelled
+                }
+            };
+            given.into_iter().for_each(|given| keeper.submit(given));
+        };
+        self.journal.begin(seqs, now_ms, Box::new(begun));
     }
 
     fn submit(self: &Arc<Self>, given: Given) {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::Instant;
 
+use crossbeam_channel::{Sender, unbounded};
 use tokio::sync::{Semaphore, watch};
 
 use crate::engine::CancelFlag;
@@ -72,6 +73,7 @@ impl Keeper {
             counters: Counters::default(),
             begun: Instant::now(),
             resting: Mutex::new(Resting::new(options.device_rest)),
+            parser: parser(me.clone()),
             wake: (Mutex::new(false), Condvar::new()),
             is_over: AtomicBool::new(false),
             stopping: watch::Sender::new(false),
@@ -145,4 +147,16 @@ impl Keeper {
         job.deadline = entry.deadline_ms.map(|deadline_ms| self.now() + until(now_ms, deadline_ms));
         Ok(job)
     }
+}
+
+/// A thread that makes long jobs anew of what came; without it, whoever asks for them does.
+fn parser(keeper: Weak<Keeper>) -> Option<Sender<u64>> {
+    let (sender, jobs) = unbounded();
+    let parse = move || {
+        for seq in jobs {
+            let Some(keeper) = keeper.upgrade() else { return };
+            keeper.prepare_again(seq);
+        }
+    };
+    std::thread::Builder::new().name("tandem-parser".to_owned()).spawn(parse).ok().map(|_| sender)
 }

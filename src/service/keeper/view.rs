@@ -83,15 +83,12 @@ impl Keeper {
 
     fn list_live(&self, filter: &Filter) -> Vec<Entry> {
         let live = self.live();
-        let is_meant = |seq: u64, job: &Job| {
-            filter.before.is_none_or(|before| seq < before)
-                && filter.state.is_none_or(|state: State| job.shown_state() == state)
+        let is_meant = |job: &Job| {
+            filter.state.is_none_or(|state: State| job.shown_state() == state)
                 && filter.kind.as_ref().is_none_or(|kind| kind == job.kind)
         };
-        let mut seqs: Vec<u64> = live.iter().filter(|(seq, job)| is_meant(*seq, job)).map(|(seq, _)| seq).collect();
-        seqs.sort_unstable_by(|a, b| b.cmp(a));
-        seqs.truncate(filter.limit as usize);
-        seqs.iter().filter_map(|seq| live.get(*seq).map(|job| entry_of(*seq, job))).collect()
+        let older = live.before(filter.before.unwrap_or(u64::MAX)).filter(|(_, job)| is_meant(job));
+        older.take(filter.limit as usize).map(|(seq, job)| entry_of(seq, job)).collect()
     }
 
     /// Runs a job again that has ended without success. `None` where there is none; whether it is queued now. It blocks.

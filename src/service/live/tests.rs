@@ -73,8 +73,8 @@ fn what_can_pass_is_tried_again_after_ever_longer_waits_and_then_fails() {
         assert_eq!(turns(&mut live, now), [0_u64; 0]);
         live.retry_due(due);
         now = due;
-        assert_eq!(live.take_turns(now, 7).unprepared, [1], "what it was run with is used up");
-        live.put_prepared(1, prepared(0, 2));
+        assert_eq!(live.take_turns(now, 7).unprepared, [(1, 2)], "what it was run with is used up");
+        live.put_prepared(1, Some(prepared(0, 2)));
     }
     assert_eq!(turns(&mut live, now), [1]);
     assert_eq!(live.failed(1, Cause::Timeout, now), AfterFailure::Ends(State::Failed));
@@ -154,4 +154,68 @@ fn suspects_go_first_and_those_who_came_since_wait_for_one_that_is_alone() {
     assert_eq!(live.admit(1), Ok(false), "not at once");
     live.succeeded(2);
     assert_eq!(turns(&mut live, NOW), [1, 3]);
+}
+
+#[test]
+fn where_attempts_cannot_be_written_down_nothing_runs_and_everybody_keeps_his_place() {
+    let mut live = Live::new(10, 1);
+    live.restore(1, job(0, 0), true);
+    live.restore(2, job(0, 0), false);
+    live.restore(3, job(9, 0), false);
+    live.set_suspects([(1, 2)]);
+    let alone = live.take_turns(NOW, 7).given;
+    let until = NOW + Duration::from_secs(1);
+    assert!(live.put_back(alone, until).is_empty());
+    assert_eq!((live.given(), live.get(1).unwrap().attempts, live.due()), (0, 0, Some(until)));
+    assert_eq!((turns(&mut live, NOW), live.admit(2)), (vec![], Ok(false)));
+    live.dismiss(2);
+    assert_eq!(turns(&mut live, until), [1], "it is still suspected, and alone");
+    live.succeeded(1);
+    let others = live.take_turns(until, 7).given;
+    assert!(matches!(live.end_early(2, State::Cancelled), Some(Early::Asked(_))));
+    let cancelled = live.put_back(others, until + Duration::from_secs(1));
+    assert_eq!(cancelled.iter().map(|given| given.seq).collect::<Vec<_>>(), [2], "the engine has it end");
+    assert_eq!(live.failed(2, Cause::Cancelled, NOW), AfterFailure::Ends(State::Cancelled));
+    assert_eq!(turns(&mut live, until + Duration::from_secs(1)), [3]);
+}
+
+#[test]
+fn long_jobs_wait_unparsed_and_only_so_many_are_parsed_at_once() {
+    let mut live = Live::new(10, 1);
+    let long: std::sync::Arc<str> = "x".repeat(GIVEN_BYTES_MAX / 2 + 1).into();
+    for seq in 1..=3 {
+        let mut job = job(0, 0);
+        job.request = long.clone();
+        live.admit(long.len()).unwrap();
+        live.insert(seq, job, false);
+        assert!(live.get(seq).unwrap().prepared.is_none());
+    }
+    assert_eq!(live.take_turns(NOW, 7).unprepared, [(1, long.len())]);
+    assert!(live.take_turns(NOW, 7).unprepared.is_empty(), "there is no room for another one");
+    assert!(live.admit(long.len()).is_ok_and(|at_once| !at_once));
+    live.dismiss(long.len());
+    live.put_prepared(1, Some(prepared(0, 0)));
+    assert_eq!((turns(&mut live, NOW), live.given()), (vec![1], 1));
+    live.succeeded(1);
+    assert_eq!(live.take_turns(NOW, 7).unprepared, [(2, long.len())]);
+    live.put_prepared(2, None);
+    assert_eq!(live.take_turns(NOW, 7).unprepared, [(3, long.len())], "one that cannot be parsed holds no room");
+}
+
+#[test]
+fn counts_follow_the_jobs() {
+    let mut live = Live::new(10, 1);
+    (1..=4).for_each(|seq| queued(&mut live, seq, job(0, 1)));
+    turns(&mut live, NOW);
+    [1, 2, 2, 3].into_iter().for_each(|seq| live.began(seq, 9));
+    let counts = |live: &Live| live.counts().map(|(_, count)| count);
+    assert_eq!(counts(&live), [1, 3, 0]);
+    live.succeeded(1);
+    live.failed(2, Cause::Timeout, NOW);
+    live.failed(3, Cause::NotStarted, NOW);
+    assert_eq!(counts(&live), [2, 1, 1], "the end of the first is not written down yet");
+    live.remove(1);
+    assert_eq!(counts(&live), [2, 0, 1]);
+    assert!(live.end_early(2, State::Cancelled).is_some());
+    assert_eq!(live.before(4).map(|(seq, _)| seq).collect::<Vec<_>>(), [3, 2]);
 }

@@ -1,11 +1,9 @@
 //! What is known of the jobs that have not ended: whose turn it is, who waits to be tried again, whose time is up. Pure.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{AddAssign, SubAssign};
 use std::time::Duration;
-
-use tokio::sync::oneshot;
 
 use crate::engine::CancelFlag;
 use crate::job::Cause;
@@ -13,81 +11,25 @@ use crate::journal::State;
 use crate::service::intake::Prepared;
 use crate::service::quarantine::{Permitted, Quarantine};
 
+mod job;
+
+pub(super) use job::{Given, Job, Turns};
+
 /// So many jobs are with the engine at most: enough for it to batch small ones and to keep its devices busy.
 const GIVEN_MAX: usize = 4096;
 
 /// Jobs that wait take so many bytes together at most, as they were sent.
 const BYTES_MAX: usize = 512 << 20;
 
+/// Those with the engine take so many together at most, or are one: parsed, a job takes several times what was sent.
+const GIVEN_BYTES_MAX: usize = 64 << 20;
+
+/// A longer one waits as it was sent, and is parsed anew when its turn comes.
+pub(super) const LONG: usize = 64 << 10;
+
 /// The first try after a failure waits so long, each further one twice as long.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(60);
-
-/// A job that has not ended.
-#[derive(Debug)]
-pub(super) struct Job {
-    pub kind: &'static str,
-    pub label: Option<Arc<str>>,
-    pub priority: i32,
-    pub request: Arc<str>,
-    pub files: Option<Arc<str>>,
-    /// There until it is given to the engine.
-    pub prepared: Option<Prepared>,
-    pub state: State,
-    /// Whether the engine runs it by itself; of small jobs it never says so.
-    pub has_begun: bool,
-    pub attempts: u32,
-    pub retries_left: u32,
-    /// When it is tried again, while it waits for that.
-    pub due: Duration,
-    pub accepted_ms: i64,
-    pub started_ms: Option<i64>,
-    pub deadline_ms: Option<i64>,
-    /// The same by the clock that only goes forward.
-    pub deadline: Option<Duration>,
-    pub cancel: CancelFlag,
-    /// How it is to end, where somebody has had it cancelled.
-    pub ends_as: Option<State>,
-    /// Whether its outcome is there, and only has to be written down.
-    pub is_over: bool,
-    /// Who wants to know when it has ended.
-    pub waiting: Vec<oneshot::Sender<()>>,
-}
-
-impl Job {
-    /// A job that was just accepted.
-    pub fn new(prepared: Prepared, request: Arc<str>, files: Option<Arc<str>>, accepted_ms: i64) -> Self {
-        Self {
-            kind: prepared.kind,
-            label: prepared.label.clone(),
-            priority: prepared.terms.priority,
-            request,
-            files,
-            state: State::Queued,
-            has_begun: false,
-            attempts: 0,
-            retries_left: prepared.terms.retries.unwrap_or(0),
-            due: Duration::ZERO,
-            accepted_ms,
-            started_ms: None,
-            deadline_ms: None,
-            deadline: None,
-            cancel: CancelFlag::default(),
-            ends_as: None,
-            is_over: false,
-            waiting: Vec::new(),
-            prepared: Some(prepared),
-        }
-    }
-
-    /// What clients are told: it runs once it has begun, and not while it waits within the engine.
-    pub fn shown_state(&self) -> State {
-        match self.state {
-            State::Running if !self.has_begun => State::Queued,
-            state => state,
-        }
-    }
-}
 
 /// Why a job cannot be taken in now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,18 +51,50 @@ pub(super) enum AfterFailure {
     Released,
 }
 
+/// Jobs, and their bytes as they were sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Load {
+    jobs: usize,
+    bytes: usize,
+}
+
+impl Load {
+    fn of(bytes: usize) -> Self {
+        Self { jobs: 1, bytes }
+    }
+}
+
+impl AddAssign for Load {
+    fn add_assign(&mut self, other: Self) {
+        self.jobs += other.jobs;
+        self.bytes += other.bytes;
+    }
+}
+
+impl SubAssign for Load {
+    fn sub_assign(&mut self, other: Self) {
+        self.jobs -= other.jobs;
+        self.bytes -= other.bytes;
+    }
+}
+
 /// The jobs that have not ended.
 #[derive(Debug, Default)]
 pub(super) struct Live {
-    jobs: HashMap<u64, Job>,
+    jobs: BTreeMap<u64, Job>,
     queue: BTreeSet<(Reverse<i32>, u64)>,
     retries: BTreeSet<(Duration, u64)>,
     deadlines: BTreeSet<(Duration, u64)>,
     quarantine: Quarantine,
-    /// Those with the engine.
-    given: usize,
+    /// Those with the engine, and those whose turn it is once they are parsed: these are in `unprepared`, too.
+    given: Load,
+    unprepared: BTreeMap<u64, Load>,
+    /// Those that the engine has said to run.
+    begun: usize,
     /// Those that are being written down.
-    admitted: usize,
+    admitted: Load,
+    /// Nothing is given to the engine before: attempts could not be written down.
+    held_until: Option<Duration>,
     /// Those that come have this number at least.
     next: u64,
     bytes: usize,
@@ -148,12 +122,12 @@ impl Live {
 
     /// No job has a lower number, of those that are here and those that are being written down.
     pub fn first(&self) -> u64 {
-        self.jobs.keys().min().copied().unwrap_or(self.next)
+        self.jobs.first_key_value().map_or(self.next, |(seq, _)| *seq)
     }
 
     /// How many are with the engine.
     pub fn given(&self) -> usize {
-        self.given
+        self.given.jobs - self.unprepared.len()
     }
 
     pub fn get(&self, seq: u64) -> Option<&Job> {
@@ -164,13 +138,14 @@ impl Live {
         self.jobs.get_mut(&seq)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (u64, &Job)> {
-        self.jobs.iter().map(|(seq, job)| (*seq, job))
+    /// Those with lower numbers than this, the newest first.
+    pub fn before(&self, seq: u64) -> impl Iterator<Item = (u64, &Job)> {
+        self.jobs.range(..seq).rev().map(|(seq, job)| (*seq, job))
     }
 
     /// Whether there is room for a job of so many bytes.
     pub fn has_room(&self, bytes: usize) -> Result<(), Full> {
-        if self.jobs.len() + self.admitted >= self.queue_max {
+        if self.jobs.len() + self.admitted.jobs >= self.queue_max {
             return Err(Full::Jobs);
         }
         if self.bytes + bytes > BYTES_MAX && self.bytes > 0 {
@@ -182,24 +157,33 @@ impl Live {
     /// Makes room for a job of so many bytes that is about to be written down; whether it can be given to the engine as soon as it is.
     pub fn admit(&mut self, bytes: usize) -> Result<bool, Full> {
         self.has_room(bytes)?;
-        self.admitted += 1;
-        self.bytes += bytes;
-        let at_once = self.given + self.admitted <= GIVEN_MAX
+        let at_once = self.engine_takes(bytes)
             && self.queue.is_empty()
             && self.quarantine.due().is_none()
+            && self.held_until.is_none()
             && !self.is_draining;
+        self.admitted += Load::of(bytes);
+        self.bytes += bytes;
         Ok(at_once)
+    }
+
+    /// Whether the engine gets one more of so many bytes, beside those on their way to it.
+    fn engine_takes(&self, bytes: usize) -> bool {
+        let mut load = self.given;
+        load += self.admitted;
+        load.jobs < GIVEN_MAX && (load.bytes + bytes <= GIVEN_BYTES_MAX || load.jobs == 0)
     }
 
     /// It was not written down, or is there already.
     pub fn dismiss(&mut self, bytes: usize) {
-        self.admitted -= 1;
+        self.admitted -= Load::of(bytes);
         self.bytes -= bytes;
     }
 
     /// It is written down: `begins` says whether its first attempt is, too.
     pub fn insert(&mut self, seq: u64, mut job: Job, begins: bool) -> Inserted {
-        self.admitted -= 1;
+        let load = Load::of(job.request.len());
+        self.admitted -= load;
         self.next = seq + 1;
         if let Some(deadline) = job.deadline {
             self.deadlines.insert((deadline, seq));
@@ -208,19 +192,20 @@ impl Live {
             job.attempts += 1;
             job.started_ms = Some(job.accepted_ms);
             job.state = State::Running;
-            self.given += 1;
+            self.given += load;
             let given = Given::of(seq, &mut job);
             self.jobs.insert(seq, job);
             return given.map_or(Inserted::Queued, |given| Inserted::Given(Box::new(given)));
         }
         self.queue.insert((Reverse(job.priority), seq));
+        job.rest();
         self.jobs.insert(seq, job);
         if begins { Inserted::Released } else { Inserted::Queued }
     }
 
     /// Whether nothing is on its way, to the engine or to disk.
     pub fn is_settled(&self) -> bool {
-        self.given == 0 && self.admitted == 0 && !self.jobs.values().any(|job| job.is_over)
+        self.given.jobs == 0 && self.admitted.jobs == 0 && !self.jobs.values().any(|job| job.is_over)
     }
 
     /// Those that are neither with the engine nor over.
@@ -229,39 +214,33 @@ impl Live {
     }
 
     /// A job of an earlier process.
-    pub fn restore(&mut self, seq: u64, job: Job, is_suspect: bool) {
+    pub fn restore(&mut self, seq: u64, mut job: Job, is_suspect: bool) {
         self.bytes += job.request.len();
         if let Some(deadline) = job.deadline {
             self.deadlines.insert((deadline, seq));
         }
         if !is_suspect {
+            job.rest();
             self.queue.insert((Reverse(job.priority), seq));
         }
         self.jobs.insert(seq, job);
     }
 
-    /// Those whose turn it is now. Their attempts have to be written down before the engine gets them; those that were run before have to
-    /// be prepared once more, and are asked for again then.
+    /// Those whose turn it is now. Their attempts have to be written down before the engine gets them; those that are not parsed (any
+    /// more) have to be, and are asked for again then.
     pub fn take_turns(&mut self, now: Duration, now_ms: i64) -> Turns {
         let mut turns = Turns::default();
-        let given = &mut turns.given;
-        if self.is_draining {
+        if self.is_draining || self.held_until.is_some_and(|until| now < until) {
             return turns;
         }
+        self.held_until = None;
         let mut others = true;
         loop {
             match self.quarantine.next(now) {
                 Permitted::Suspects { jobs, others: are_free } => {
                     others = are_free;
-                    let before = given.len();
-                    for seq in &jobs {
-                        match Self::give(&mut self.jobs, *seq, now_ms) {
-                            Turn::Given(job) => given.push(*job),
-                            Turn::Unprepared => turns.unprepared.push(*seq),
-                            Turn::Over => self.quarantine.ended(*seq),
-                        }
-                    }
-                    if given.len() > before || !turns.unprepared.is_empty() {
+                    jobs.iter().for_each(|seq| self.take_turn(*seq, now_ms, &mut turns));
+                    if !turns.given.is_empty() || !turns.unprepared.is_empty() {
                         break;
                     }
                 }
@@ -272,34 +251,77 @@ impl Live {
                 Permitted::Others => break,
             }
         }
-        let mut left = GIVEN_MAX.saturating_sub(self.given + given.len());
-        while others && left > 0 {
-            let Some((_, seq)) = self.queue.pop_first() else { break };
-            match Self::give(&mut self.jobs, seq, now_ms) {
-                Turn::Given(job) => {
-                    given.push(*job);
-                    left -= 1;
-                }
-                Turn::Unprepared => turns.unprepared.push(seq),
-                Turn::Over => {}
+        while others && let Some((_, seq)) = self.queue.first().copied() {
+            let bytes = self.jobs.get(&seq).map_or(0, |job| job.request.len());
+            if !self.engine_takes(bytes) {
+                break;
             }
+            self.queue.pop_first();
+            self.take_turn(seq, now_ms, &mut turns);
         }
-        self.given += given.len();
         turns
     }
 
-    fn give(jobs: &mut HashMap<u64, Job>, seq: u64, now_ms: i64) -> Turn {
-        let Some(job) = jobs.get_mut(&seq).filter(|job| !job.is_over) else { return Turn::Over };
-        let Some(given) = Given::of(seq, job) else { return Turn::Unprepared };
-        (job.state, job.has_begun, job.started_ms) = (State::Running, false, Some(now_ms));
-        job.attempts += 1;
-        Turn::Given(Box::new(given))
+    fn take_turn(&mut self, seq: u64, now_ms: i64, turns: &mut Turns) {
+        let Some(job) = self.jobs.get_mut(&seq).filter(|job| !job.is_over) else {
+            return self.quarantine.ended(seq);
+        };
+        let load = Load::of(job.request.len());
+        self.given += load;
+        match Given::of(seq, job) {
+            Some(given) => {
+                (job.state, job.started_ms) = (State::Running, Some(now_ms));
+                job.attempts += 1;
+                turns.given.push(given);
+            }
+            None => {
+                self.unprepared.insert(seq, load);
+                turns.unprepared.push((seq, load.bytes));
+            }
+        }
     }
 
-    /// A job can be run again with this: it is its turn once more.
-    pub fn put_prepared(&mut self, seq: u64, prepared: Prepared) {
-        if let Some(job) = self.jobs.get_mut(&seq).filter(|job| !job.is_over) {
-            job.prepared = Some(prepared);
+    /// Their attempts could not be written down: they wait until then, and the others with them. Gives those that somebody has cancelled
+    /// meanwhile: the engine ends them without running them.
+    pub fn put_back(&mut self, given: Vec<Given>, until: Duration) -> Vec<Given> {
+        self.held_until = Some(until);
+        let mut cancelled = Vec::new();
+        let mut suspects = Vec::new();
+        for given in given {
+            let Some(job) = self.jobs.get_mut(&given.seq) else { continue };
+            if job.ends_as.is_some() {
+                cancelled.push(given);
+                continue;
+            }
+            self.given -= Load::of(job.request.len());
+            job.state = State::Queued;
+            job.attempts -= 1;
+            job.prepared = Some(given.prepared);
+            if self.quarantine.is_under_way(given.seq) {
+                suspects.push(given.seq);
+            } else {
+                self.queue.insert((Reverse(job.priority), given.seq));
+            }
+        }
+        self.quarantine.put_back(suspects);
+        cancelled
+    }
+
+    /// The engine says that it runs it.
+    pub fn began(&mut self, seq: u64, at_ms: i64) {
+        if let Some(job) = self.jobs.get_mut(&seq) {
+            self.begun += usize::from(!job.has_begun);
+            (job.has_begun, job.started_ms) = (true, Some(at_ms));
+        }
+    }
+
+    /// A job can be run with this: it is its turn once more. Nothing, where it cannot be run.
+    pub fn put_prepared(&mut self, seq: u64, prepared: Option<Prepared>) {
+        if let Some(load) = self.unprepared.remove(&seq) {
+            self.given -= load;
+        }
+        if let Some(job) = self.jobs.get_mut(&seq).filter(|job| !job.is_over && prepared.is_some()) {
+            job.prepared = prepared;
             self.queue.insert((Reverse(job.priority), seq));
         }
     }
@@ -307,11 +329,10 @@ impl Live {
     /// The engine is done with it, and it has not succeeded. Where it goes back to the queue or is tried again, it has to be prepared
     /// anew.
     pub fn failed(&mut self, seq: u64, cause: Cause, now: Duration) -> AfterFailure {
-        self.given -= 1;
         self.quarantine.ended(seq);
         let (is_draining, is_releasing) = (self.is_draining, self.is_releasing);
         let Some(job) = self.jobs.get_mut(&seq) else { return AfterFailure::Ends(State::Failed) };
-        job.has_begun = false;
+        self.given -= Load::of(job.request.len());
         let can_pass = matches!(cause, Cause::DeviceLost | Cause::Timeout);
         let is_ended = can_pass || matches!(cause, Cause::Cancelled | Cause::NotStarted);
         if let Some(state) = job.ends_as.filter(|_| is_ended) {
@@ -320,6 +341,7 @@ impl Live {
         }
         if cause == Cause::NotStarted || (cause == Cause::Cancelled && is_releasing) {
             job.state = State::Queued;
+            self.begun -= usize::from(std::mem::take(&mut job.has_begun));
             self.queue.insert((Reverse(job.priority), seq));
             return AfterFailure::Released;
         }
@@ -327,6 +349,7 @@ impl Live {
         if can_pass && !is_draining && job.retries_left > 0 {
             job.retries_left -= 1;
             job.state = State::RetryWait;
+            self.begun -= usize::from(std::mem::take(&mut job.has_begun));
             let doublings = job.attempts.saturating_sub(1).min(6);
             let due = now + (RETRY_DELAY * (1 << doublings)).min(RETRY_DELAY_MAX);
             job.due = due;
@@ -339,9 +362,9 @@ impl Live {
 
     /// The engine is done with it, and it has succeeded.
     pub fn succeeded(&mut self, seq: u64) {
-        self.given -= 1;
         self.quarantine.ended(seq);
         if let Some(job) = self.jobs.get_mut(&seq) {
+            self.given -= Load::of(job.request.len());
             job.is_over = true;
         }
     }
@@ -365,6 +388,7 @@ impl Live {
     pub fn remove(&mut self, seq: u64) -> Option<Job> {
         let job = self.jobs.remove(&seq)?;
         self.bytes -= job.request.len();
+        self.begun -= usize::from(job.has_begun);
         if let Some(deadline) = job.deadline {
             self.deadlines.remove(&(deadline, seq));
         }
@@ -395,18 +419,16 @@ impl Live {
     /// When the clock has to be looked at again.
     pub fn due(&self) -> Option<Duration> {
         let first = |set: &BTreeSet<(Duration, u64)>| set.first().map(|(due, _)| *due);
-        [first(&self.retries), first(&self.deadlines), self.quarantine.due()].into_iter().flatten().min()
+        [first(&self.retries), first(&self.deadlines), self.quarantine.due(), self.held_until]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// How many are in each of the states that have not ended, as clients see them.
     pub fn counts(&self) -> [(State, usize); 3] {
-        let mut counts = [(State::Queued, 0), (State::Running, 0), (State::RetryWait, 0)];
-        for job in self.jobs.values() {
-            if let Some((_, count)) = counts.iter_mut().find(|(state, _)| *state == job.shown_state()) {
-                *count += 1;
-            }
-        }
-        counts
+        let queued = self.jobs.len() - self.begun - self.retries.len();
+        [(State::Queued, queued), (State::Running, self.begun), (State::RetryWait, self.retries.len())]
     }
 }
 
@@ -430,37 +452,5 @@ pub(super) enum Inserted {
     Released,
 }
 
-/// What came of a turn.
-enum Turn {
-    Given(Box<Given>),
-    /// It was run before, and has to be prepared anew.
-    Unprepared,
-    /// It has ended otherwise.
-    Over,
-}
-
-/// Those whose turn it is.
-#[derive(Debug, Default)]
-pub(super) struct Turns {
-    pub given: Vec<Given>,
-    /// These have to be prepared first.
-    pub unprepared: Vec<u64>,
-}
-
-/// A job on its way to the engine.
-#[derive(Debug)]
-pub(super) struct Given {
-    pub seq: u64,
-    pub prepared: Prepared,
-    pub cancel: CancelFlag,
-}
-
-impl Given {
-    fn of(seq: u64, job: &mut Job) -> Option<Self> {
-        Some(Self { seq, prepared: job.prepared.take()?, cancel: job.cancel.clone() })
-    }
-}
-
 #[cfg(test)]
-#[path = "live_tests.rs"]
 mod tests;

@@ -1,0 +1,106 @@
+//! A job that has not ended, as it is held, and on its way to the engine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::engine::CancelFlag;
+use crate::journal::State;
+use crate::service::intake::Prepared;
+use crate::service::live::LONG;
+
+/// A job that has not ended.
+#[derive(Debug)]
+pub(in crate::service) struct Job {
+    pub kind: &'static str,
+    pub label: Option<Arc<str>>,
+    pub priority: i32,
+    pub request: Arc<str>,
+    pub files: Option<Arc<str>>,
+    /// There until it is given to the engine.
+    pub prepared: Option<Prepared>,
+    pub state: State,
+    /// Whether the engine runs it by itself; of small jobs it never says so.
+    pub has_begun: bool,
+    pub attempts: u32,
+    pub retries_left: u32,
+    /// When it is tried again, while it waits for that.
+    pub due: Duration,
+    pub accepted_ms: i64,
+    pub started_ms: Option<i64>,
+    pub deadline_ms: Option<i64>,
+    /// The same by the clock that only goes forward.
+    pub deadline: Option<Duration>,
+    pub cancel: CancelFlag,
+    /// How it is to end, where somebody has had it cancelled.
+    pub ends_as: Option<State>,
+    /// Whether its outcome is there, and only has to be written down.
+    pub is_over: bool,
+    /// Who wants to know when it has ended.
+    pub waiting: Vec<oneshot::Sender<()>>,
+}
+
+impl Job {
+    /// A job that was just accepted.
+    pub fn new(prepared: Prepared, request: Arc<str>, files: Option<Arc<str>>, accepted_ms: i64) -> Self {
+        Self {
+            kind: prepared.kind,
+            label: prepared.label.clone(),
+            priority: prepared.terms.priority,
+            request,
+            files,
+            state: State::Queued,
+            has_begun: false,
+            attempts: 0,
+            retries_left: prepared.terms.retries.unwrap_or(0),
+            due: Duration::ZERO,
+            accepted_ms,
+            started_ms: None,
+            deadline_ms: None,
+            deadline: None,
+            cancel: CancelFlag::default(),
+            ends_as: None,
+            is_over: false,
+            waiting: Vec::new(),
+            prepared: Some(prepared),
+        }
+    }
+
+    /// It waits, in as little memory as it can.
+    pub(super) fn rest(&mut self) {
+        if self.request.len() > LONG {
+            self.prepared = None;
+        }
+    }
+
+    /// What clients are told: it runs once it has begun, and not while it waits within the engine.
+    pub fn shown_state(&self) -> State {
+        match self.state {
+            State::Running if !self.has_begun => State::Queued,
+            state => state,
+        }
+    }
+}
+
+/// Those whose turn it is.
+#[derive(Debug, Default)]
+pub(in crate::service) struct Turns {
+    pub given: Vec<Given>,
+    /// These have to be prepared first, of so many bytes.
+    pub unprepared: Vec<(u64, usize)>,
+}
+
+/// A job on its way to the engine.
+#[derive(Debug)]
+pub(in crate::service) struct Given {
+    pub seq: u64,
+    pub prepared: Prepared,
+    pub cancel: CancelFlag,
+}
+
+impl Given {
+    pub(super) fn of(seq: u64, job: &mut Job) -> Option<Self> {
+        Some(Self { seq, prepared: job.prepared.take()?, cancel: job.cancel.clone() })
+    }
+}
