@@ -80,6 +80,12 @@ pub(super) fn command() -> Command {
         .value_parser(duration),
         option("max-body", "SIZE", "The longest job").default_value("16MiB").value_parser(bytes),
         option("max-upload", "SIZE", "The longest files of a job, together").default_value("8GiB").value_parser(bytes),
+        option(
+            "max-data",
+            "SIZE",
+            "What comes with jobs and datasets take so much on the disk, together: files of failed jobs make room [default: all there is]",
+        )
+        .value_parser(bytes),
         option("max-connections", "N", "So many connections at once")
             .default_value("20000")
             .value_parser(value_parser!(u32).range(1..)),
@@ -154,6 +160,7 @@ fn read(matches: &ArgMatches, memory_bytes: u64) -> Result<ServeOptions, Stopped
         device_rest: time("device-rest").unwrap_or_default(),
         max_body_bytes: usize::try_from(size("max-body")).unwrap_or(usize::MAX),
         max_upload_bytes: size("max-upload"),
+        max_data_bytes: matches.get_one::<u64>("max-data").copied().unwrap_or(u64::MAX),
         max_connections: number("max-connections"),
         memory_bytes,
     })

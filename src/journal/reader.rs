@@ -73,6 +73,31 @@ impl Reader {
         })
     }
 
+    /// Where the files lie of those jobs with higher numbers that have ended without success, the oldest first.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn files_gone_wrong(&self, after: u64, limit: u32) -> Result<Vec<(u64, String)>, JournalError> {
+        self.ask(|db| {
+            let mut files = db.prepare_cached(
+                "SELECT seq, files FROM jobs JOIN requests USING (seq)
+                 WHERE state IN ('failed', 'cancelled', 'expired', 'dead') AND seq > ?1 AND files IS NOT NULL ORDER BY seq LIMIT ?2",
+            )?;
+            files.query_map(params![after, limit], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        })
+    }
+
+    /// The job that this key was used for, and what came with it.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn key(&self, key: &str) -> Result<Option<(u64, Vec<u8>)>, JournalError> {
+        self.ask(|db| {
+            let mut known = db.prepare_cached("SELECT seq, digest FROM keys WHERE key = ?1")?;
+            known.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+        })
+    }
+
     /// The outcome of the job of this number, where it has ended.
     ///
     /// # Errors

@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::service::clock::wall_ms;
+use crate::service::space::Space;
 
 /// A dataset as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,7 @@ const SETTLED: Duration = Duration::from_secs(30);
 pub(super) struct Datasets {
     folder: PathBuf,
     settled: Duration,
+    space: Arc<Space>,
     known: Mutex<Known>,
 }
 
@@ -52,12 +54,31 @@ pub(super) struct Datasets {
 #[derive(Debug)]
 pub(super) struct Put {
     file: tempfile::NamedTempFile,
+    taken: Taken,
+}
+
+/// What it has taken of the space there is.
+#[derive(Debug)]
+struct Taken {
+    space: Arc<Space>,
+    bytes: u64,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.space.give_back(self.bytes);
+    }
 }
 
 impl Put {
     /// Where its bytes go.
     pub fn path(&self) -> &Path {
         self.file.path()
+    }
+
+    /// So many bytes more are about to be written, which were taken from the space there is.
+    pub fn grow(&mut self, bytes: u64) {
+        self.taken.bytes += bytes;
     }
 }
 
@@ -73,7 +94,7 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
 
 impl Datasets {
     /// Those in the folder; what is left of replaced ones goes, unless jobs that have not ended read it.
-    pub fn open(data: &Path, named: &HashSet<PathBuf>) -> io::Result<Self> {
+    pub fn open(data: &Path, named: &HashSet<PathBuf>, space: Arc<Space>) -> io::Result<Self> {
         let folder = data.join("datasets");
         std::fs::create_dir_all(&folder)?;
         let mut known = Known { next: 1, ..Known::default() };
@@ -102,6 +123,7 @@ impl Datasets {
         }
         for file in older {
             if named.contains(&file) {
+                space.add(file.metadata()?.len());
                 known.replaced.push(Replaced::now(file));
             } else {
                 std::fs::remove_file(file)?;
@@ -110,9 +132,10 @@ impl Datasets {
         for (name, (version, path)) in versions {
             known.next = known.next.max(version + 1);
             let dataset = Dataset::at(name.clone(), path)?;
+            space.add(dataset.bytes);
             known.datasets.insert(name, dataset);
         }
-        Ok(Self { folder, settled: SETTLED, known: Mutex::new(known) })
+        Ok(Self { folder, settled: SETTLED, space, known: Mutex::new(known) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -136,11 +159,12 @@ impl Datasets {
 
     /// Begins to put one.
     pub fn begin(&self) -> io::Result<Put> {
-        Ok(Put { file: tempfile::NamedTempFile::new_in(&self.folder)? })
+        let taken = Taken { space: self.space.clone(), bytes: 0 };
+        Ok(Put { file: tempfile::NamedTempFile::new_in(&self.folder)?, taken })
     }
 
     /// A dataset is whole, and on disk, and is called this from now on; `ending` tells what is in it. Whether it replaces another one.
-    pub fn finish(&self, put: Put, name: &str, ending: Option<&str>) -> io::Result<bool> {
+    pub fn finish(&self, mut put: Put, name: &str, ending: Option<&str>) -> io::Result<bool> {
         put.file.as_file().sync_all()?;
         let folder = self.folder.join(name);
         std::fs::create_dir_all(&folder)?;
@@ -153,6 +177,8 @@ impl Datasets {
         for folder in [&folder, &self.folder] {
             std::fs::File::open(folder)?.sync_all()?;
         }
+        // From here on it goes with the file.
+        put.taken.bytes = 0;
         let dataset = Dataset::at(name.to_owned(), path)?;
         let replaced = known.datasets.insert(name.to_owned(), dataset);
         let has_replaced = replaced.is_some();
@@ -184,7 +210,10 @@ impl Datasets {
                 return true;
             }
             // What cannot be removed now is at the next start.
-            let _ = std::fs::remove_file(&replaced.path);
+            let bytes = replaced.path.metadata().map_or(0, |found| found.len());
+            if std::fs::remove_file(&replaced.path).is_ok() {
+                self.space.give_back(bytes);
+            }
             // The folder goes with the last version, and only then.
             let _ = replaced.path.parent().map(std::fs::remove_dir);
             false
@@ -216,6 +245,10 @@ impl Dataset {
 mod tests {
     use super::*;
 
+    fn space() -> Arc<Space> {
+        Arc::new(Space::new(u64::MAX))
+    }
+
     fn put(datasets: &Datasets, name: &str, text: &str) -> bool {
         let put = datasets.begin().unwrap();
         std::fs::write(put.path(), text).unwrap();
@@ -225,7 +258,7 @@ mod tests {
     #[test]
     fn what_is_replaced_stays_until_the_jobs_before_have_ended() {
         let data = tempfile::tempdir().unwrap();
-        let mut datasets = Datasets::open(data.path(), &HashSet::new()).unwrap();
+        let mut datasets = Datasets::open(data.path(), &HashSet::new(), space()).unwrap();
         assert!(!put(&datasets, "a.b", "one"));
         let first = datasets.path("a.b").unwrap();
         assert!(put(&datasets, "a.b", "two"));
@@ -245,12 +278,12 @@ mod tests {
     #[test]
     fn the_newest_versions_are_there_at_the_next_start_and_halves_are_not() {
         let data = tempfile::tempdir().unwrap();
-        let datasets = Datasets::open(data.path(), &HashSet::new()).unwrap();
+        let datasets = Datasets::open(data.path(), &HashSet::new(), space()).unwrap();
         for text in ["one", "two", "three"] {
             put(&datasets, "t", text);
         }
         std::fs::write(data.path().join("datasets/.tmpabc"), "half").unwrap();
-        let again = Datasets::open(data.path(), &HashSet::new()).unwrap();
+        let again = Datasets::open(data.path(), &HashSet::new(), space()).unwrap();
         assert_eq!(std::fs::read_to_string(again.path("t").unwrap()).unwrap(), "three");
         let listed: Vec<_> =
             again.list().iter().map(|set| (set.name.clone(), set.bytes, set.format().map(str::to_owned))).collect();
@@ -258,7 +291,7 @@ mod tests {
         assert_eq!(std::fs::read_dir(data.path().join("datasets/t")).unwrap().count(), 1);
         let third = again.path("t").unwrap();
         put(&again, "t", "four");
-        let read = Datasets::open(data.path(), &HashSet::from([third.clone()])).unwrap();
+        let read = Datasets::open(data.path(), &HashSet::from([third.clone()]), space()).unwrap();
         assert!(third.exists() && read.has_replaced(), "a job that has not ended reads it");
         assert_eq!(std::fs::read_to_string(again.path("t").unwrap()).unwrap(), "four");
     }

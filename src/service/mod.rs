@@ -20,6 +20,7 @@ mod pace;
 mod quarantine;
 mod reach;
 mod resting;
+mod space;
 mod uploads;
 
 pub use commands::{CommandError, Commands};

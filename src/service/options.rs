@@ -47,6 +47,8 @@ pub struct ServeOptions {
     pub max_body_bytes: usize,
     /// The longest upload, in bytes.
     pub max_upload_bytes: u64,
+    /// What clients send may take so many bytes on the disk, together.
+    pub max_data_bytes: u64,
     /// How many connections there may be at once.
     pub max_connections: usize,
     /// The memory that jobs may take together, in bytes: what needs more is refused.

@@ -1,12 +1,14 @@
 //! Files that come with jobs: each job's in a folder of its own, on disk before the job is acknowledged, and gone with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use crossbeam_channel::{Sender, unbounded};
+
+use crate::service::space::Space;
 
 /// Where the files of a job lie, by their names in the job.
 pub(super) type Files = BTreeMap<String, PathBuf>;
@@ -36,6 +38,7 @@ pub(super) struct Uploads {
     /// In front of the names of this process's folders.
     begun_ms: i64,
     count: AtomicU64,
+    space: Arc<Space>,
 }
 
 /// The folder of one job, which goes if the job is not accepted.
@@ -44,22 +47,26 @@ pub(super) struct Upload {
     folder: PathBuf,
     files: Files,
     is_kept: bool,
+    space: Arc<Space>,
+    bytes: u64,
 }
 
 impl Uploads {
     /// In this folder; what no job of these files refers to is left from requests that never came to their end, and goes.
-    pub fn open(data: &Path, begun_ms: i64, known: impl Iterator<Item = Files>) -> io::Result<Self> {
+    pub fn open(data: &Path, begun_ms: i64, known: impl Iterator<Item = Files>, space: Arc<Space>) -> io::Result<Self> {
         let folder = data.join("uploads");
         std::fs::create_dir_all(&folder)?;
         let known: std::collections::HashSet<PathBuf> =
             known.flat_map(Files::into_values).filter_map(|file| file.parent().map(Path::to_owned)).collect();
         for entry in std::fs::read_dir(&folder)? {
             let path = entry?.path();
-            if !known.contains(&path) {
+            if known.contains(&path) {
+                space.add(folder_bytes(&path));
+            } else {
                 std::fs::remove_dir_all(&path).or_else(|_| std::fs::remove_file(&path))?;
             }
         }
-        Ok(Self { folder, begun_ms, count: AtomicU64::new(0) })
+        Ok(Self { folder, begun_ms, count: AtomicU64::new(0), space })
     }
 
     /// The text that paths of uploads begin with, which is nobody's business outside.
@@ -71,7 +78,17 @@ impl Uploads {
     pub fn begin(&self) -> io::Result<Upload> {
         let folder = self.folder.join(format!("{}-{}", self.begun_ms, self.count.fetch_add(1, Ordering::Relaxed)));
         std::fs::create_dir(&folder)?;
-        Ok(Upload { folder, files: Files::new(), is_kept: false })
+        Ok(Upload { folder, files: Files::new(), is_kept: false, space: self.space.clone(), bytes: 0 })
+    }
+
+    /// Removes the files of a job that is done with them.
+    pub fn remove(&self, files: &Files) {
+        own_folders(files).into_iter().for_each(|folder| remove_later(folder.to_owned(), &self.space, None));
+    }
+
+    /// Removes them before it returns, and gives how many bytes they had.
+    pub fn remove_now(&self, files: &Files) -> u64 {
+        own_folders(files).into_iter().map(|folder| remove_folder(folder, &self.space, None)).sum()
     }
 }
 
@@ -102,6 +119,11 @@ impl Upload {
         path
     }
 
+    /// So many bytes more are about to be written, which were taken from the space there is.
+    pub fn grow(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
     /// The files so far.
     pub fn files(&self) -> &Files {
         &self.files
@@ -124,7 +146,7 @@ impl Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         if !self.is_kept {
-            remove_later(self.folder.clone());
+            remove_later(self.folder.clone(), &self.space, Some(self.bytes));
         }
     }
 }
@@ -144,30 +166,56 @@ pub(super) fn files_of(json: Option<&str>) -> Files {
     json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
 }
 
-/// Removes the files of a job that is done with them.
-pub(super) fn remove(files: &Files) {
+/// Whether all files are there that came with a job: those of one that has failed may have made room for others.
+pub(super) fn are_there(files: &Files) -> bool {
+    own_folders(files).into_iter().all(Path::exists)
+}
+
+/// The folders of the files that came with a job, which datasets do not.
+fn own_folders(files: &Files) -> BTreeSet<&Path> {
     let own = files.iter().filter(|(name, _)| !name.starts_with(DATASET));
-    let folders: std::collections::BTreeSet<&Path> = own.filter_map(|(_, file)| file.parent()).collect();
-    folders.into_iter().for_each(|folder| remove_later(folder.to_owned()));
+    own.filter_map(|(_, file)| file.parent()).collect()
+}
+
+/// The bytes of the files in a folder.
+fn folder_bytes(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).map(|found| found.len()).sum()
+}
+
+/// Removes a folder; it has taken so much, or what its files have. Gives how much that was.
+fn remove_folder(folder: &Path, space: &Space, bytes: Option<u64>) -> u64 {
+    let bytes = bytes.unwrap_or_else(|| folder_bytes(folder));
+    if std::fs::remove_dir_all(folder).is_err() {
+        return 0;
+    }
+    space.give_back(bytes);
+    bytes
 }
 
 /// Removing a large file takes a moment, in which jobs could be accepted: a thread of its own does it.
-fn remove_later(folder: PathBuf) {
-    static REMOVER: LazyLock<Option<Sender<PathBuf>>> = LazyLock::new(|| {
-        let (sender, folders) = unbounded::<PathBuf>();
+fn remove_later(folder: PathBuf, space: &Arc<Space>, bytes: Option<u64>) {
+    type Removal = (PathBuf, Arc<Space>, Option<u64>);
+    static REMOVER: LazyLock<Option<Sender<Removal>>> = LazyLock::new(|| {
+        let (sender, folders) = unbounded::<Removal>();
         let remover = std::thread::Builder::new().name("tandem-remover".to_owned());
-        let remove = move || folders.iter().for_each(|folder| _ = std::fs::remove_dir_all(folder));
+        let remove =
+            move || folders.iter().for_each(|(folder, space, bytes)| _ = remove_folder(&folder, &space, bytes));
         remover.spawn(remove).ok().map(|_| sender)
     });
     match &*REMOVER {
-        Some(remover) => _ = remover.send(folder),
-        None => _ = std::fs::remove_dir_all(folder),
+        Some(remover) => _ = remover.send((folder, space.clone(), bytes)),
+        None => _ = remove_folder(&folder, space, bytes),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn space() -> Arc<Space> {
+        Arc::new(Space::new(1000))
+    }
 
     fn wait_until_gone(folder: &Path) {
         let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
@@ -180,7 +228,7 @@ mod tests {
     #[test]
     fn names_of_clients_lead_nowhere_else() {
         let data = tempfile::tempdir().unwrap();
-        let uploads = Uploads::open(data.path(), 1, std::iter::empty()).unwrap();
+        let uploads = Uploads::open(data.path(), 1, std::iter::empty(), space()).unwrap();
         let mut upload = uploads.begin().unwrap();
         let places: Vec<PathBuf> = [
             ("a", Some("../../etc/passwd")),
@@ -207,7 +255,7 @@ mod tests {
     #[test]
     fn what_no_job_refers_to_goes_at_the_next_start() {
         let data = tempfile::tempdir().unwrap();
-        let uploads = Uploads::open(data.path(), 1, std::iter::empty()).unwrap();
+        let uploads = Uploads::open(data.path(), 1, std::iter::empty(), space()).unwrap();
         let (mut kept, mut lost) = (uploads.begin().unwrap(), uploads.begin().unwrap());
         lost.place("a", None);
         std::fs::write(kept.place("a", None), "x").unwrap();
@@ -215,9 +263,15 @@ mod tests {
         assert_eq!(&files, kept.files());
         kept.keep();
         lost.keep();
-        Uploads::open(data.path(), 2, [files.clone()].into_iter()).unwrap();
+        let space = space();
+        let uploads = Uploads::open(data.path(), 2, [files.clone()].into_iter(), space.clone()).unwrap();
         assert!(files["a"].exists() && !lost_folder.exists());
-        remove(&with_datasets(files.clone(), &Files::from([("t".to_owned(), data.path().join("uploads"))])));
+        assert_eq!(space.used_bytes(), 1);
+        assert!(are_there(&files));
+        let datasets = Files::from([("t".to_owned(), data.path().join("uploads"))]);
+        assert_eq!(uploads.remove_now(&with_datasets(files.clone(), &datasets)), 1);
+        assert_eq!((space.used_bytes(), are_there(&files), are_there(&Files::new())), (0, false, true));
+        uploads.remove(&with_datasets(files.clone(), &Files::from([("t".to_owned(), data.path().join("uploads"))])));
         wait_until_gone(files["a"].parent().unwrap());
         assert!(data.path().exists(), "a dataset is no upload");
     }

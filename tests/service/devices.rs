@@ -34,6 +34,7 @@ fn a_gpu_that_is_lost_under_load_costs_no_job_and_is_tried_again_later() {
         device_rest: Duration::from_secs(5),
         max_body_bytes: 1 << 20,
         max_upload_bytes: 1 << 20,
+        max_data_bytes: u64::MAX,
         max_connections: 100,
         memory_bytes: 1 << 30,
     };

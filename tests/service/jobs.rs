@@ -80,6 +80,20 @@ fn the_same_key_and_body_make_one_job_and_another_body_is_refused() {
 }
 
 #[test]
+fn a_key_that_is_known_gives_its_job_also_where_nothing_new_is_taken_in() {
+    let service = Service::start(&["--queue", "1"]);
+    let with_key = |key: &str, job: &str| {
+        service.request("POST", "/v1/jobs", &format!("Idempotency-Key: {key}\r\n"), job.as_bytes())
+    };
+    let first = with_key("a", LONG);
+    assert_eq!(first.status, 202, "{first:?}");
+    assert_eq!(with_key("b", LONG).status, 429);
+    let again = with_key("a", LONG);
+    assert_eq!((again.status, again.json()["id"] == first.json()["id"]), (202, true), "{again:?}");
+    assert_eq!(with_key("a", r#"{"kind":"factor","n":12}"#).status, 422);
+}
+
+#[test]
 fn deadlines_end_jobs_that_run_and_jobs_that_wait() {
     let service = Service::start(&["--threads", "1"]);
     let with_deadline = |time: &str| format!("{{\"deadline\":\"{time}\",{}", &LONG[1..]);

@@ -145,3 +145,39 @@ fn the_head_of_a_part_that_never_ends_is_not_read_for_ever() {
     assert!([400, 0].contains(&reply.status), "{reply:?}");
     wait_for_uploads(&service, 0);
 }
+
+#[test]
+fn files_of_failed_jobs_make_room_for_others_and_what_is_needed_stays() {
+    let service = Service::start(&["--max-data", "10kB"]);
+    let broken = [b"no numbers at all\n".to_vec(), vec![b' '; 4000]].concat();
+    let fail = || {
+        let reply = post(
+            &service,
+            &[("job", None, br#"{"kind":"stats","file":{"$file":"a"}}"#), ("a", Some("a.npy"), &broken)],
+        );
+        assert_eq!(reply.status, 202, "{reply:?}");
+        let id = reply.json()["id"].as_str().unwrap().to_owned();
+        assert_eq!(service.wait_for(&id, "failed")["cause"], "bad_input");
+        id
+    };
+    let retry = |id: &str| service.request("POST", &format!("/v1/jobs/{id}/retry"), "", b"");
+    let first = fail();
+    assert_eq!(retry(&first).status, 202, "its files are there");
+    service.wait_for(&first, "failed");
+    fail();
+    let third = fail();
+    let gone = retry(&first);
+    assert!(gone.status == 409 && gone.body.contains("--max-data"), "{gone:?}");
+    assert_eq!(retry(&third).status, 202);
+    service.wait_for(&third, "failed");
+    // A dataset makes no room, and takes what failed jobs had.
+    let put =
+        service.request("PUT", "/v1/datasets/t?format=csv", "", &[b"x\n1\n".to_vec(), vec![b'\n'; 9000]].concat());
+    assert_eq!(put.status, 201, "{put:?}");
+    let full =
+        post(&service, &[("job", None, br#"{"kind":"stats","file":{"$file":"a"}}"#), ("a", Some("a.npy"), &broken)]);
+    assert_eq!((full.status, full.json()["error"]["code"].as_str()), (507, Some("no_space")), "{full:?}");
+    assert!(full.header("retry-after").is_some());
+    assert_eq!(service.request("DELETE", "/v1/datasets/t", "", b"").status, 204);
+    assert!(service.get("/metrics").body.contains("tandem_data_bytes 9004"), "jobs that come may still read it");
+}

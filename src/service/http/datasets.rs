@@ -13,6 +13,7 @@ use super::App;
 use super::error::{ApiError, ErrorBody};
 use super::extract::{Path, Query};
 use super::jobs::blocking;
+use super::room::take_room;
 use crate::input::Format;
 use crate::service::datasets::{Dataset, check_name};
 
@@ -78,7 +79,7 @@ pub(super) async fn put(
     }
     let said = said_format(asked.format.as_deref(), request.headers())?;
     let keeper = app.clone();
-    let put = blocking(move || keeper.datasets.begin()).await?.map_err(|error| ApiError::no_room(&error))?;
+    let mut put = blocking(move || keeper.datasets.begin()).await?.map_err(|error| ApiError::no_room(&error))?;
     let mut file =
         tokio::fs::OpenOptions::new().write(true).open(put.path()).await.map_err(|error| ApiError::no_room(&error))?;
     let (mut bytes, mut begin) = (0_u64, Vec::new());
@@ -95,6 +96,7 @@ pub(super) async fn put(
         if begin.len() < 8 {
             begin.extend(chunk.iter().take(8));
         }
+        put.grow(take_room(&app, chunk.len()).await?);
         file.write_all(&chunk).await.map_err(|error| ApiError::no_room(&error))?;
     }
     file.flush().await.map_err(|error| ApiError::no_room(&error))?;

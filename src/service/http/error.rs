@@ -75,6 +75,15 @@ impl ApiError {
         Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", message).retry_after(10)
     }
 
+    /// What clients send takes as much as it may.
+    pub fn no_space(max_bytes: u64) -> Self {
+        let message = format!(
+            "files of jobs and datasets take {max_bytes} bytes here at most, and that is taken: DELETE datasets that are not needed, or start \
+             the service with a larger --max-data"
+        );
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "no_space", message).retry_after(10)
+    }
+
     fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds);
         self
@@ -139,6 +148,9 @@ impl From<NotRetried> for ApiError {
     fn from(not: NotRetried) -> Self {
         match not {
             NotRetried::Unaccepted(unaccepted) => unaccepted.into(),
+            NotRetried::FilesGone => Self::conflict(
+                "the files of this job have made room for those of others (--max-data): send it anew, with its files",
+            ),
             NotRetried::Journal(error) => error.into(),
         }
     }

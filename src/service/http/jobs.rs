@@ -75,6 +75,14 @@ async fn take_in(
     upload: Option<Upload>,
     key: Option<IdempotencyKey>,
 ) -> Result<Response, ApiError> {
+    // What is known already comes back also where nothing new is taken in, and where what it was made of is gone.
+    if let Some(key) = key.clone() {
+        let keeper = app.clone();
+        if let Some(seq) = blocking(move || keeper.known(&key)).await?? {
+            let state = state_of(&app, seq).await?;
+            return Ok(acknowledged(&app, seq, state, true));
+        }
+    }
     let (keeper, may_wait) = (app.clone(), job.len() > LONG || upload.is_some());
     let accept = move || {
         let nothing = Files::new();

@@ -43,6 +43,7 @@ fn text(app: &App) -> String {
         ("memory_reserved_bytes", "Memory that jobs have reserved.", engine.reserved_bytes()),
         ("memory_limit_bytes", "Memory that jobs may take together.", app.options.memory_bytes),
         ("process_resident_bytes", "Memory that the process holds.", crate::device::resident_bytes().unwrap_or(0)),
+        ("data_bytes", "What files of jobs and datasets take on the disk.", app.space.used_bytes()),
         ("devices_set_aside", "Devices that have failed and are not used.", engine.set_aside().len() as u64),
     ] {
         head(&mut out, name, "gauge", help);

@@ -13,6 +13,7 @@ mod metrics;
 mod multipart;
 mod openapi;
 mod page;
+mod room;
 mod router;
 mod schema;
 mod server;

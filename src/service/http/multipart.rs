@@ -13,6 +13,7 @@ use tokio_stream::StreamExt;
 use super::App;
 use super::error::ApiError;
 use super::jobs::blocking;
+use super::room::take_room;
 use crate::service::uploads::Upload;
 
 /// The part that is the job.
@@ -87,6 +88,7 @@ pub(super) async fn read_parts(app: &App, mut form: Multipart, unseen: &AtomicU6
                 ApiError::too_large(format!("the files are longer than {max} bytes together: the service can be started with a larger --max-upload"))
             })?;
             hash.update(&chunk);
+            upload.grow(take_room(app, chunk.len()).await?);
             file.write_all(&chunk).await.map_err(|error| ApiError::no_room(&error))?;
         }
         file.sync_all().await.map_err(|error| ApiError::no_room(&error))?;

@@ -155,7 +155,7 @@ impl Keeper {
             );
             // Others can be asked for once more.
             if *state == State::Succeeded {
-                uploads::remove(&uploads::files_of(job.files.as_deref()));
+                self.uploads.remove(&uploads::files_of(job.files.as_deref()));
             }
             job.waiting.into_iter().for_each(|waiting| _ = waiting.send(()));
         }
@@ -173,6 +173,9 @@ impl Keeper {
             end.outcome = failure_json(&self.id_of(end.seq), end.seq, kind, &told).into();
             (end.state, end.cause) = (State::Failed, Some(told.cause.name()));
         } else {
+            if error.is_full() {
+                self.disk_is_full();
+            }
             tracing::error!(%error, jobs = ended.len(), "ends of jobs could not be written down: tried again in a second");
         }
         self.unsaved.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(ended);

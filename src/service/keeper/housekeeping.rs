@@ -5,9 +5,9 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::journal::{JournalError, State};
-use crate::service::clock::wall_ms;
+use crate::service::clock::{after_ms, wall_ms};
 use crate::service::keeper::Keeper;
-use crate::service::uploads::{files_of, remove};
+use crate::service::uploads::files_of;
 
 /// What is kept no longer is looked for so often, and what could not be written is tried again.
 const ROUND: Duration = Duration::from_secs(1);
@@ -72,19 +72,22 @@ impl Keeper {
             self.runner.engine().try_again(device);
         }
         let keep = self.options.keep;
-        let before_ms = keep.time.map(|time| wall_ms() - i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+        let before_ms = keep.time.filter(|_| self.believes_the_clock()).map(|time| wall_ms() - after_ms(0, time));
         self.forget(before_ms, keep.jobs);
+    }
+
+    fn believes_the_clock(&self) -> bool {
+        self.belief.lock().unwrap_or_else(PoisonError::into_inner).is_believed(wall_ms(), self.now())
     }
 
     fn forget(self: &Arc<Self>, before_ms: Option<i64>, keep: u64) {
         let keeper = Arc::downgrade(self);
         let forgotten = move |forgotten: Result<Vec<Option<String>>, JournalError>| {
             let forgotten = forgotten.unwrap_or_default();
-            forgotten.iter().flatten().for_each(|files| remove(&files_of(Some(files))));
+            let Some(keeper) = keeper.upgrade() else { return };
+            forgotten.iter().flatten().for_each(|files| keeper.uploads.remove(&files_of(Some(files))));
             // There is only so much in one go.
-            if !forgotten.is_empty()
-                && let Some(keeper) = keeper.upgrade()
-            {
+            if !forgotten.is_empty() {
                 keeper.forget(before_ms, keep);
             }
         };
@@ -107,13 +110,14 @@ fn keep_house(keeper: &Weak<Keeper>) {
         }
         keeper.wait_for_work(ROUND.saturating_sub(last.elapsed()).max(Duration::from_millis(10)));
         keeper.look_at_the_clock();
+        keeper.make_room();
         if last.elapsed() >= ROUND {
             last = Instant::now();
             keeper.round();
         }
         if saved.elapsed() >= SAVED {
             saved = Instant::now();
-            if let Some(keep) = keeper.options.keep.time {
+            if let Some(keep) = keeper.options.keep.time.filter(|_| keeper.believes_the_clock()) {
                 keeper.outputs.tidy(keep);
             }
             for warning in keeper.runner.engine().save_model() {

@@ -3,6 +3,7 @@
 
 mod ending;
 mod housekeeping;
+mod room;
 mod starting;
 mod stopping;
 mod view;
@@ -18,7 +19,7 @@ use crate::engine::CancelFlag;
 use crate::job::{BindContext, JobSpec};
 use crate::journal::{Accepted, DataLock, Ended, IdempotencyKey, Journal, JournalError, NewJob, Reader, State};
 use crate::runner::Runner;
-use crate::service::clock::{after_ms, wall_ms};
+use crate::service::clock::{Belief, after_ms, wall_ms};
 use crate::service::datasets::Datasets;
 use crate::service::events::{Event, Events};
 use crate::service::ids::job_id;
@@ -27,6 +28,7 @@ use crate::service::live::{Full, Given, Inserted, Job, LONG, Live, Turns};
 use crate::service::options::ServeOptions;
 use crate::service::outputs::Outputs;
 use crate::service::resting::Resting;
+use crate::service::space::Space;
 use crate::service::uploads::{Files, Upload, Uploads, dataset_of, files_json, with_datasets};
 
 pub(super) use ending::Cancelled;
@@ -70,6 +72,12 @@ pub(super) struct Keeper {
     pub events: Events,
     /// Places for those who listen.
     pub listeners: Arc<Semaphore>,
+    /// What clients send may take so much.
+    pub space: Arc<Space>,
+    /// The files of failed jobs up to this number have made room for others.
+    dropped_to: AtomicU64,
+    /// Held by who takes a job back with its files, and by who removes those of failed jobs.
+    files: Mutex<()>,
     pub uploads: Uploads,
     pub datasets: Datasets,
     outputs: Outputs,
@@ -79,6 +87,8 @@ pub(super) struct Keeper {
     /// What jobs are bound with: those of the operator's commands, and others.
     contexts: [Arc<BindContext>; 2],
     begun: Instant,
+    /// Whether what is old by the clock on the wall is old.
+    belief: Mutex<Belief>,
     /// Devices that have failed.
     resting: Mutex<Resting>,
     /// Makes long jobs anew of what came.
@@ -259,6 +269,9 @@ impl Keeper {
                 Ok(()) => given,
                 Err(error) => {
                     tracing::error!(%error, jobs = given.len(), "attempts could not be written down: tried again in a second");
+                    if error.is_full() {
+                        keeper.disk_is_full();
+                    }
                     let cancelled = keeper.live().put_back(given, keeper.now() + HELD);
                     keeper.wake_housekeeper();
                     cancelled

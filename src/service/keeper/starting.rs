@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::Instant;
 
@@ -11,9 +11,9 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::engine::CancelFlag;
 use crate::job::{BindContext, Cause, JobError};
-use crate::journal::{DataLock, Ended, Journal, State, Unfinished};
+use crate::journal::{DataLock, Ended, Filter, Journal, State, Unfinished};
 use crate::runner::Runner;
-use crate::service::clock::{until, wall_ms};
+use crate::service::clock::{Belief, after_ms, until, wall_ms};
 use crate::service::datasets::Datasets;
 use crate::service::events::{Events, LISTENERS_MAX};
 use crate::service::intake::Intake;
@@ -24,6 +24,7 @@ use crate::service::options::ServeOptions;
 use crate::service::outputs::Outputs;
 use crate::service::quarantine::CRASHES_MAX;
 use crate::service::resting::Resting;
+use crate::service::space::Space;
 use crate::service::uploads::{Uploads, files_of};
 
 impl Keeper {
@@ -45,9 +46,10 @@ impl Keeper {
             path: options.data.clone(),
             message: error.to_string(),
         };
-        let uploads = Uploads::open(&options.data, now_ms, known.into_iter()).map_err(folder)?;
+        let space = Arc::new(Space::new(options.max_data_bytes));
+        let uploads = Uploads::open(&options.data, now_ms, known.into_iter(), space.clone()).map_err(folder)?;
         let named = left.iter().flat_map(|job| files_of(job.files.as_deref()).into_values()).collect();
-        let datasets = Datasets::open(&options.data, &named).map_err(folder)?;
+        let datasets = Datasets::open(&options.data, &named, space.clone()).map_err(folder)?;
         let outputs = Outputs::open(&options.data).map_err(folder)?;
         // What jobs have opened is worth keeping where the same inputs come again and again.
         crate::input::keep_decoded(options.memory_bytes / 8);
@@ -58,6 +60,11 @@ impl Keeper {
             let outputs_dir = outputs_dir.clone();
             Arc::new(BindContext { threads, outputs_dir, ..BindContext::in_folder(base_dir) })
         };
+        // After a while off, all may be too old by right; or the clock is wrong, and has all that is kept forgotten.
+        let last = reader.list(&Filter { limit: 1, ..Filter::default() })?;
+        let last_ms = last.first().map_or(now_ms, |last| last.ended_ms.unwrap_or(last.accepted_ms));
+        let is_likely = options.keep.time.is_none_or(|keep| now_ms <= after_ms(last_ms, keep));
+        let begun_ms = if is_likely { now_ms } else { last_ms };
         let keeper = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             contexts: [context(commands_dir), context(jobs_dir)],
@@ -67,11 +74,15 @@ impl Keeper {
             unsaved: Mutex::default(),
             listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
             events: Events::beginning_at(journal.tag(), u64::try_from(now_ms).unwrap_or(0) * 1000),
+            space,
+            dropped_to: AtomicU64::new(0),
+            files: Mutex::default(),
             uploads,
             datasets,
             outputs,
             counters: Counters::default(),
             begun: Instant::now(),
+            belief: Mutex::new(Belief::new(begun_ms)),
             resting: Mutex::new(Resting::new(options.device_rest)),
             parser: parser(me.clone()),
             wake: (Mutex::new(false), Condvar::new()),

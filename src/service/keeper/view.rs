@@ -1,10 +1,11 @@
 //! What is known of jobs, of those that have not ended and of those that are only on disk.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use crate::journal::{Entry, Filter, JournalError, State};
+use crate::journal::{Entry, Filter, IdempotencyKey, JournalError, State};
 use crate::service::keeper::{Keeper, Unaccepted};
 use crate::service::live::Job;
+use crate::service::uploads::{are_there, files_of};
 
 /// A job that was looked for.
 #[derive(Clone, Debug)]
@@ -91,6 +92,15 @@ impl Keeper {
         older.take(filter.limit as usize).map(|(seq, job)| entry_of(seq, job)).collect()
     }
 
+    /// The job that a key was used for before: the same one, where the same came with it. It blocks.
+    pub fn known(&self, key: &IdempotencyKey) -> Result<Option<u64>, JournalError> {
+        match self.read(|reader| reader.key(&key.key))? {
+            Some((seq, digest)) if digest == key.digest => Ok(Some(seq)),
+            Some(_) => Err(JournalError::KeyUsed),
+            None => Ok(None),
+        }
+    }
+
     /// Runs a job again that has ended without success. `None` where there is none; whether it is queued now. It blocks.
     pub fn retry(self: &Arc<Self>, seq: u64) -> Result<Option<bool>, NotRetried> {
         if self.find_live(seq).is_some() {
@@ -101,7 +111,13 @@ impl Keeper {
             return Ok(Some(false));
         }
         let Some((request, files)) = self.read(|reader| reader.request(seq))? else { return Ok(None) };
-        let prepared = self.prepare(&request, &crate::service::uploads::files_of(files.as_deref()));
+        // They stay where they are until it is queued.
+        let _files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = files_of(files.as_deref());
+        if !are_there(&sent) {
+            return Err(NotRetried::FilesGone);
+        }
+        let prepared = self.prepare(&request, &sent);
         let prepared = prepared.map_err(Unaccepted::Refused)?;
         {
             let live = self.live();
@@ -128,6 +144,8 @@ impl Keeper {
 pub(in crate::service) enum NotRetried {
     /// As if it had come anew.
     Unaccepted(Unaccepted),
+    /// Its files have made room for others.
+    FilesGone,
     /// The journal cannot be used.
     Journal(JournalError),
 }
