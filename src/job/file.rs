@@ -261,6 +261,15 @@ impl Parser {
         self.parse_text(head, HeadPlace { index, line: number, line_first: index }, text, &Origins::default())
     }
 
+    /// Parses what every job has of the text of one.
+    pub fn parse_head(&mut self, head: &mut Head, place: HeadPlace, text: &str) -> Result<&'static Kind, Wrong> {
+        let HeadPlace { index, line, line_first } = place;
+        let (names, kinds) = (&mut self.names, &self.kinds);
+        let reader = HeadReader { head, names, kinds, line, index, line_first };
+        // What is wrong with the common fields is said by name already.
+        reader.read(text).map_err(|error| Wrong::of(&error, text, |_| None))
+    }
+
     /// Parses the text of one job, the bytes of which come from there in its line.
     pub fn parse_text(
         &mut self,
@@ -269,11 +278,8 @@ impl Parser {
         text: &str,
         origins: &Origins,
     ) -> Result<(&'static Kind, Box<dyn JobParams>), Wrong> {
-        let HeadPlace { index, line, line_first } = place;
-        let (names, kinds) = (&mut self.names, &self.kinds);
-        let reader = HeadReader { head, names, kinds, line, index, line_first };
-        // What is wrong with the common fields is said by name already.
-        let kind = reader.read(text).map_err(|error| Wrong::of(&error, text, |_| None))?;
+        let HeadPlace { line, line_first, .. } = place;
+        let kind = self.parse_head(head, place, text)?;
         let own = if head.has_terms { without_fields(text, &TERMS).into() } else { Cow::Borrowed(text) };
         head.content = self.hashing.then(|| JobHash::of_line(text, &[&NAME_AND_PLACE, &TERMS], kind.aside));
         if self.result.find(text.as_bytes()).is_some() {

@@ -1,5 +1,6 @@
 //! From what was asked for (a [`JobSpec`], syntax only) to what can run (a bound kernel): ids, indices, the job file.
 
+mod awaited;
 mod blank;
 mod chains;
 mod error;
@@ -42,7 +43,7 @@ pub use integer::{IntegerError, parse_integer, parse_unsigned};
 pub use kind::{Aside, Asked, Kind, Sample, kind, kinds};
 pub use lines::MAX_LINE_BYTES;
 #[cfg(feature = "service")]
-pub(crate) use posted::{Misplaced, Referred, parse_posted, unknown_name};
+pub(crate) use posted::{Beside, Misplaced, Posted, parse_posted, unknown_name};
 pub use reach::Reach;
 pub use shard::{Shard, Sharding, Torn};
 pub use size::parse_bytes;

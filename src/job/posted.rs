@@ -1,11 +1,13 @@
 //! A job that comes by itself, as a text of any number of lines, and not as a line of a job file.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::job::awaited::{AFTER, Awaited, Part};
 use crate::job::blank::{Member, members, without_fields};
 use crate::job::file::{HeadPlace, Parser, Wrong};
 use crate::job::head::Head;
@@ -15,20 +17,30 @@ use crate::job::references::references;
 use crate::job::wording::{field_at, plain};
 use crate::job::{DeviceChoice, JobParams, Kind, Terms, parse_duration, shorten};
 
-/// What stands for something that whoever takes the job in has got beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Referred {
-    /// `{"$file":"scan"}`: a file that came with the job.
-    File,
-    /// `{"$dataset":"scan-17"}`, and `"dataset":"scan-17"` in place of the kind's input: one that was put there before.
-    Dataset,
+/// What jobs refer to, and whoever takes them in has got beside them.
+pub(crate) trait Beside {
+    /// `{"$file":"scan"}`: the path of a file that came with the job, or what is wrong with the name.
+    fn file(&self, name: &str) -> Result<String, String>;
+
+    /// `{"$dataset":"scan-17"}`, and `"dataset":"scan-17"` in place of the kind's input: the path of one that was put there before, or what
+    /// is wrong with the name.
+    fn dataset(&self, name: &str) -> Result<String, String>;
+
+    /// The number of the job of this id, that came before; or why it cannot be told.
+    fn number(&self, id: &str) -> Result<Option<u64>, String>;
+
+    /// What it is called for good.
+    fn id(&self, number: u64) -> String;
+
+    /// Its outcome, one object of JSON, or why it cannot be read; `None` where it is not to be asked for yet.
+    fn outcome(&self, number: u64) -> Option<Result<String, String>>;
 }
 
 /// The field that stands for the input of a job, whatever its kind.
 const DATASET_FIELD: &str = "dataset";
 
 /// The fields that are for whoever takes the job in.
-const TAKER_FIELDS: [&str; 2] = ["metadata", "deadline"];
+const TAKER_FIELDS: [&str; 3] = ["metadata", "deadline", AFTER];
 
 /// The fields of every job.
 const COMMON_FIELDS: [&str; 3] = ["id", "kind", "device"];
@@ -55,15 +67,17 @@ pub(crate) struct Posted {
     pub kind: &'static Kind,
     pub device: Option<DeviceChoice>,
     pub terms: Terms,
-    pub params: Box<dyn JobParams>,
+    /// `None` where it takes results that are not to be asked for yet: it is made once more when they are.
+    pub params: Option<Box<dyn JobParams>>,
+    /// The numbers of the jobs that have to succeed first, each once, ascending.
+    pub after: Vec<u64>,
+    /// The same job with ids that hold for good, where it has others.
+    pub lasting: Option<String>,
     /// By when it has to have ended, from now.
     pub deadline: Option<Duration>,
     /// The fields of its kind as an object, with paths in place of what they refer to.
     pub own: String,
 }
-
-/// Where what a job refers to lies: the path, or what is wrong with the name.
-pub(crate) type Lookup<'a> = &'a dyn Fn(Referred, &str) -> Result<String, String>;
 
 /// Of the fields that are for whoever takes the job in, the one that is more than kept.
 #[derive(Deserialize)]
@@ -75,8 +89,8 @@ struct Taker {
 ///
 /// # Errors
 /// What is wrong with it, and where.
-pub(crate) fn parse_posted(text: &str, kinds: Vec<&'static Kind>, lookup: Lookup<'_>) -> Result<Posted, Misplaced> {
-    parse(text, kinds, lookup).map_err(|Wrong { column, message }| {
+pub(crate) fn parse_posted(text: &str, kinds: Vec<&'static Kind>, beside: &dyn Beside) -> Result<Posted, Misplaced> {
+    parse(text, kinds, beside).map_err(|Wrong { column, message }| {
         let before = &text.as_bytes()[..(column - 1).min(text.len())];
         let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
         let line = 1 + memchr::memchr_iter(b'\n', before).count();
@@ -84,7 +98,7 @@ pub(crate) fn parse_posted(text: &str, kinds: Vec<&'static Kind>, lookup: Lookup
     })
 }
 
-fn parse(text: &str, kinds: Vec<&'static Kind>, lookup: Lookup<'_>) -> Result<Posted, Wrong> {
+fn parse(text: &str, kinds: Vec<&'static Kind>, beside: &dyn Beside) -> Result<Posted, Wrong> {
     // Within JSON a line end is but a space; within a string it is none.
     if text.contains(['\n', '\r']) {
         serde_json::from_str::<IgnoredAny>(text).map_err(|error| Wrong {
@@ -94,13 +108,9 @@ fn parse(text: &str, kinds: Vec<&'static Kind>, lookup: Lookup<'_>) -> Result<Po
     }
     let line = text.replace(['\n', '\r'], " ");
     let members = members(line.as_bytes());
-    for member in &members {
-        let refused = match &line[member.name.clone()] {
-            "matrix" => "a `matrix` makes several jobs of one line of a job file: send each of them",
-            "after" => "`after` is for the jobs of a job file: send this one when those before have ended",
-            _ => continue,
-        };
-        return Err(Wrong { column: member.name.start, message: refused.to_owned() });
+    if let Some(member) = members.iter().find(|member| &line[member.name.clone()] == "matrix") {
+        let message = "a `matrix` makes several jobs of one line of a job file: send each of them".to_owned();
+        return Err(Wrong { column: member.name.start, message });
     }
     for field in TAKER_FIELDS {
         if let Some(again) = members.iter().filter(|member| &line[member.name.clone()] == field).nth(1) {
@@ -110,13 +120,23 @@ fn parse(text: &str, kinds: Vec<&'static Kind>, lookup: Lookup<'_>) -> Result<Po
     let has = |field: &str| members.iter().any(|member| &line[member.name.clone()] == field);
     let is_for_taker = TAKER_FIELDS.iter().any(|field| has(field));
     let deadline = if is_for_taker { deadline_in(&line, &members)? } else { None };
-    let own = if is_for_taker { without_fields(&line, &TAKER_FIELDS) } else { line };
-    let patched = with_paths(own, &kinds, lookup)?;
+    let own = if is_for_taker { Cow::Owned(without_fields(&line, &TAKER_FIELDS)) } else { Cow::Borrowed(&*line) };
+    let awaited = Awaited::of(&line, &own, &members, beside)?;
+    let values = awaited.values(beside)?;
+    let is_whole = values.is_some();
+    let patched = with_paths(&own, &kinds, values.unwrap_or_default(), beside)?;
     let mut parser = Parser::of_kinds("job", kinds);
     let mut head = Head::default();
     let place = HeadPlace { index: 0, line: 0, line_first: 0 };
-    let (kind, params) = parser.parse_text(&mut head, place, &patched.text, &Origins::default()).map_err(|wrong| {
-        Wrong { column: 1 + patched.origins.original(wrong.column.max(1) - 1), message: wrong.message }
+    let made = if is_whole {
+        let made = parser.parse_text(&mut head, place, &patched.text, &Origins::default());
+        made.map(|(kind, params)| (kind, Some(params)))
+    } else {
+        parser.parse_head(&mut head, place, &patched.text).map(|kind| (kind, None))
+    };
+    let (kind, params) = made.map_err(|wrong| Wrong {
+        column: 1 + patched.origins.original(wrong.column.max(1) - 1),
+        message: wrong.message,
     })?;
     let Head { id, device, terms, .. } = head;
     if id.as_ref().is_some_and(|id| id.len() > LABEL_MAX) {
@@ -125,7 +145,8 @@ fn parse(text: &str, kinds: Vec<&'static Kind>, lookup: Lookup<'_>) -> Result<Po
             message: format!("an `id` of more than {LABEL_MAX} bytes: put what is longer into `metadata`"),
         });
     }
-    Ok(Posted { label: id, kind, device, terms, params, deadline, own: own_fields(&patched.text) })
+    let Awaited { numbers: after, lasting, .. } = awaited;
+    Ok(Posted { label: id, kind, device, terms, params, after, lasting, deadline, own: own_fields(&patched.text) })
 }
 
 /// The byte, from 1, that serde means by a line and a column.
@@ -148,18 +169,23 @@ fn deadline_in(line: &str, members: &[Member]) -> Result<Option<Duration>, Wrong
     taker.deadline.map(|time| parse_duration(&time.0)).transpose().map_err(wrong)
 }
 
-/// The text with paths in place of what it refers to.
-fn with_paths(text: String, kinds: &[&'static Kind], lookup: Lookup<'_>) -> Result<Patched, Wrong> {
-    let mut parts: Vec<(std::ops::Range<usize>, String)> = Vec::new();
-    for (name, referred) in [("$file", Referred::File), ("$dataset", Referred::Dataset)] {
+/// The text with these parts replaced, and with paths in place of what it refers to.
+fn with_paths(
+    text: &str,
+    kinds: &[&'static Kind],
+    mut parts: Vec<Part>,
+    beside: &dyn Beside,
+) -> Result<Patched, Wrong> {
+    for name in ["$file", "$dataset"] {
         if !text.contains(name) {
             continue;
         }
-        for reference in references(&text, name)? {
+        for reference in references(text, name)? {
             let wrong = |message: String| Wrong { column: reference.name_at + 1, message };
             let named: &str = serde_json::from_str(reference.value.get())
                 .map_err(|_| wrong(format!("`{name}` takes a name, as a string")))?;
-            let path = lookup(referred, named).map_err(wrong)?;
+            let path = if name == "$file" { beside.file(named) } else { beside.dataset(named) };
+            let path = path.map_err(wrong)?;
             parts.push((reference.range, quoted(&path)));
         }
     }
@@ -167,23 +193,23 @@ fn with_paths(text: String, kinds: &[&'static Kind], lookup: Lookup<'_>) -> Resu
     if let Some(dataset) = members.iter().find(|member| &text[member.name.clone()] == DATASET_FIELD) {
         let wrong = |message: String| Wrong { column: dataset.name.start, message };
         let kind = members.iter().find(|member| &text[member.name.clone()] == "kind");
-        let kind = kind.and_then(|member| serde_json::from_str::<&str>(&text[member.value(&text)]).ok());
+        let kind = kind.and_then(|member| serde_json::from_str::<&str>(&text[member.value(text)]).ok());
         let kind = kind.and_then(|name| kinds.iter().find(|kind| kind.name == name));
         // Where the kind is not known, that is what is wrong.
         if let Some(kind) = kind {
             let field = kind
                 .input_field
                 .ok_or_else(|| wrong(format!("a job of kind `{}` reads no dataset: leave it out", kind.name)))?;
-            let value = &text[dataset.value(&text)];
+            let value = &text[dataset.value(text)];
             let named: &str = serde_json::from_str(value)
                 .map_err(|_| wrong("`dataset` takes the name of one, as a string".to_owned()))?;
-            let path = lookup(Referred::Dataset, named).map_err(wrong)?;
-            let whole = dataset.name.start - 1..dataset.value(&text).end;
+            let path = beside.dataset(named).map_err(wrong)?;
+            let whole = dataset.name.start - 1..dataset.value(text).end;
             parts.push((whole, format!("{}:{}", quoted(field), quoted(&path))));
         }
     }
     parts.sort_by_key(|(part, _)| part.start);
-    Ok(Patched::new(&text, parts.iter().map(|(part, with)| (part.clone(), with.as_str()))))
+    Ok(Patched::new(text, parts.iter().map(|(part, with)| (part.clone(), with.as_str()))))
 }
 
 fn quoted(text: &str) -> String {
@@ -212,13 +238,51 @@ mod tests {
     use super::*;
     use crate::job::kinds;
 
+    /// What there is; outcomes where they are to be asked for.
+    struct There(Option<&'static str>);
+
+    impl Beside for There {
+        fn file(&self, name: &str) -> Result<String, String> {
+            let there = (name == "scan").then(|| "/up/a \"b\".npy".to_owned());
+            there.ok_or_else(|| unknown_name("file", name, ["scan"].into_iter()))
+        }
+
+        fn dataset(&self, name: &str) -> Result<String, String> {
+            (name == "t").then(|| "/data/t".to_owned()).ok_or_else(|| format!("no dataset `{name}`"))
+        }
+
+        fn number(&self, id: &str) -> Result<Option<u64>, String> {
+            Ok(["ab-1", "ab-2", "load"].iter().position(|known| *known == id).map(|at| 1 + at as u64))
+        }
+
+        fn id(&self, number: u64) -> String {
+            format!("ab-{number}")
+        }
+
+        fn outcome(&self, _: u64) -> Option<Result<String, String>> {
+            self.0.map(|outcome| Ok(outcome.to_owned()))
+        }
+    }
+
     fn posted(text: &str) -> Result<Posted, Misplaced> {
-        let lookup = |referred, name: &str| match (referred, name) {
-            (Referred::File, "scan") => Ok("/up/a \"b\".npy".to_owned()),
-            (Referred::Dataset, "t") => Ok("/data/t".to_owned()),
-            (_, name) => Err(unknown_name("file", name, ["scan"].into_iter())),
-        };
-        parse_posted(text, kinds().collect(), &lookup)
+        parse_posted(text, kinds().collect(), &There(None))
+    }
+
+    #[test]
+    fn what_a_job_waits_for_is_told_by_numbers_and_its_results_are_taken_when_they_are_there() {
+        let text = r#"{"kind":"factor","after":["ab-2","load"],"n":{"$result":"ab-1.factors.0.prime"},"metadata":{"$result":"x"}}"#;
+        let job = posted(text).unwrap();
+        assert_eq!((&job.after[..], job.params.is_none(), job.kind.name), (&[1, 2, 3][..], true, "factor"));
+        let lasting = r#"{"kind":"factor","after":["ab-2","ab-3"],"n":{"$result":{"id":"ab-1","path":["factors","0","prime"]}},"metadata":{"$result":"x"}}"#;
+        assert_eq!(job.lasting.as_deref(), Some(lasting));
+        let outcome = r#"{"result":{"factors":[{"prime":"18446744073709551629"}]}}"#;
+        let whole = parse_posted(lasting, kinds().collect(), &There(Some(outcome))).unwrap();
+        assert_eq!((whole.own.as_str(), whole.lasting), (r#"{"n":"18446744073709551629"}"#, None));
+        assert!(whole.params.is_some());
+        let wrong = parse_posted(text, kinds().collect(), &There(Some("{\"result\":{}}"))).unwrap_err();
+        assert!(wrong.message.contains("`$result` of `ab-1.factors.0.prime`") && wrong.column == 47, "{wrong:?}");
+        let alone = posted(r#"{"kind":"factor","n":12,"after":"ab-1"}"#).unwrap();
+        assert_eq!((&alone.after[..], alone.lasting, alone.params.is_some()), (&[1][..], None, true));
     }
 
     #[test]
@@ -252,17 +316,20 @@ mod tests {
     #[test]
     fn names_of_files_become_paths_and_places_stay_those_of_the_text() {
         let job = posted(r#"{"kind":"stats","file":{"$file":"scan"},"ddof":0}"#).unwrap();
-        assert_eq!(job.params.input_files(), [std::path::Path::new("/up/a \"b\".npy")]);
+        assert_eq!(job.params.as_ref().unwrap().input_files(), [std::path::Path::new("/up/a \"b\".npy")]);
         let job = posted(r#"{"dataset":"t","kind":"corr"}"#).unwrap();
-        assert_eq!(job.params.input_files(), [std::path::Path::new("/data/t")]);
+        assert_eq!(job.params.as_ref().unwrap().input_files(), [std::path::Path::new("/data/t")]);
         let job = posted(r#"{"kind":"stats","files":[{"$dataset":"t"},{"$file":"scan"}],"together":true}"#).unwrap();
-        assert_eq!(job.params.input_files().len(), 2);
+        assert_eq!(job.params.as_ref().unwrap().input_files().len(), 2);
         for (text, column, message) in [
             (r#"{"kind":"stats","file":{"$file":"scam"}}"#, 25, "no file `scam`: there is scan"),
             (r#"{"kind":"stats","file":{"$file":7}}"#, 25, "takes a name"),
             (r#"{"kind":"factor","dataset":"t"}"#, 18, "reads no dataset"),
             (r#"{"kind":"stats","file":{"$file":"scan"},"ddof":"x"}"#, 48, "`ddof`"),
-            (r#"{"kind":"factor","n":1,"after":["a"]}"#, 24, "job file"),
+            (r#"{"kind":"factor","n":1,"after":["a"]}"#, 24, "`after` names `a`, but no job here"),
+            (r#"{"kind":"factor","n":1,"after":7}"#, 24, "the id of a job, or a list"),
+            (r#"{"kind":"factor","after":"ab-1","after":"ab-1"}"#, 33, "duplicate field"),
+            (r#"{"kind":"factor","n":{"$result":"ab-9.n"}}"#, 23, "does not begin with the id of a job here"),
             (r#"{"kind":"factor","n":"{i}","matrix":{"i":[1]}}"#, 28, "several jobs"),
         ] {
             let wrong = posted(text).unwrap_err();

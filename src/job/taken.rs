@@ -27,16 +27,19 @@ pub trait EarlierResults: Send + Sync + std::fmt::Debug {
 /// What a line writes for a value of an earlier job.
 pub(super) const RESULT: &str = "$result";
 
+/// The places of the jobs of this name.
+pub(super) type Find<'a> = &'a dyn Fn(&str) -> Option<Range<u64>>;
+
 /// A value that is taken from an earlier job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Taken {
     /// Where it is to stand in the line.
-    range: Range<usize>,
+    pub range: Range<usize>,
     /// The place of the job.
     pub index: u64,
-    path: Vec<String>,
+    pub path: Vec<String>,
     /// As it was written.
-    written: String,
+    pub written: String,
 }
 
 /// A job and the way to a value in its result.
@@ -86,23 +89,27 @@ fn steps(path: &str) -> Vec<String> {
 
 /// The values that a line, which is JSON, takes from jobs whose places lie below `end`.
 pub(super) fn taken(line: &str, names: &Names, end: u64) -> Result<Vec<Taken>, Wrong> {
+    taken_of(line, "on an earlier line", &|id| names.find(id).filter(|places| places.end <= end))
+}
+
+/// The same of jobs that are found by their ids there.
+pub(super) fn taken_of(line: &str, there: &str, find: Find<'_>) -> Result<Vec<Taken>, Wrong> {
     let mut found = Vec::new();
     for Reference { range, name_at, value } in references(line, RESULT)? {
         let wrong = |message: String| Wrong { column: name_at + 1, message };
         let written: Written = serde_json::from_str(value.get()).map_err(|error| wrong(error.to_string()))?;
         let (index, path) = match &written {
-            Written::Short(text) => short(text, names, end),
-            Written::Long { id, .. } => names.find(id).filter(|places| places.end <= end).map(|places| (places, vec![])),
+            Written::Short(text) => short(text, find),
+            Written::Long { id, .. } => find(id).map(|places| (places, vec![])),
         }
         .ok_or_else(|| {
             wrong(match &written {
                 Written::Short(text) => format!(
-                    "`$result` is `{}`, which does not begin with the id of a job on an earlier line: write ID.PATH, as in \
-                     load.stdout",
+                    "`$result` is `{}`, which does not begin with the id of a job {there}: write ID.PATH, as in load.stdout",
                     shorten(text)
                 ),
                 Written::Long { id, .. } => {
-                    format!("`$result` names `{}`, but no job on an earlier line has that id", shorten(id))
+                    format!("`$result` names `{}`, but no job {there} has that id", shorten(id))
                 }
             })
         })?;
@@ -122,10 +129,10 @@ pub(super) fn taken(line: &str, names: &Names, end: u64) -> Result<Vec<Taken>, W
 }
 
 /// The job and the path that a text with both means: the longest id that there is.
-fn short(text: &str, names: &Names, end: u64) -> Option<(Range<u64>, Vec<String>)> {
+fn short(text: &str, find: Find<'_>) -> Option<(Range<u64>, Vec<String>)> {
     let dots = memchr::memrchr_iter(b'.', text.as_bytes());
     std::iter::once(text.len()).chain(dots).find_map(|at| {
-        let places = names.find(&text[..at]).filter(|places| places.end <= end)?;
+        let places = find(&text[..at])?;
         let path = text.get(at + 1..).map(steps).unwrap_or_default();
         Some((places, path))
     })

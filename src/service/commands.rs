@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::job::{Aside, JobParams, Kind, Terms, kinds, parse_posted};
+use crate::job::{Aside, Beside, JobParams, Kind, Terms, kinds, parse_posted};
 use crate::tasks::command::{CommandParams, parse_command};
 
 /// Why a file of commands cannot be used.
@@ -67,8 +67,7 @@ impl Commands {
             };
             let comma = if fields.trim_start().starts_with('}') { "" } else { "," };
             let line = format!("{{\"kind\":\"command\"{comma}{fields}");
-            let nothing = |_, _: &str| Err("a command itself refers to no file of a job".to_owned());
-            let posted = parse_posted(&line, kinds().collect(), &nothing).map_err(|error| wrong(&error.message))?;
+            let posted = parse_posted(&line, kinds().collect(), &Nothing).map_err(|error| wrong(&error.message))?;
             let mut params = parse_command(&posted.own).map_err(|error| wrong(&error.to_string()))?;
             if params.input.is_some() || params.stdin.is_some() {
                 return Err(wrong("`input` and `stdin` are what differs from job to job: leave them out"));
@@ -132,6 +131,31 @@ impl Commands {
             memory_bytes: asked.memory_bytes.max(terms.memory_bytes),
         };
         Some((Box::new(params), terms))
+    }
+}
+
+/// A command itself refers to nothing of a job.
+struct Nothing;
+
+impl Beside for Nothing {
+    fn file(&self, _: &str) -> Result<String, String> {
+        Err("a command itself refers to no file of a job".to_owned())
+    }
+
+    fn dataset(&self, _: &str) -> Result<String, String> {
+        Err("a command itself refers to no dataset: jobs do".to_owned())
+    }
+
+    fn number(&self, _: &str) -> Result<Option<u64>, String> {
+        Ok(None)
+    }
+
+    fn id(&self, number: u64) -> String {
+        number.to_string()
+    }
+
+    fn outcome(&self, _: u64) -> Option<Result<String, String>> {
+        None
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::job::{DeviceChoice, JobParams, Kind, Misplaced, Referred, Terms, kinds, parse_posted, unknown_name};
+use crate::job::{Beside, DeviceChoice, JobParams, Kind, Misplaced, Posted, Terms, kinds, parse_posted, unknown_name};
 use crate::service::commands::Commands;
 use crate::service::reach::Allowed;
 use crate::service::uploads::Files;
@@ -32,22 +32,91 @@ impl Refusal {
     }
 }
 
-/// A job that can be given to the engine.
+/// A job that was understood.
 #[derive(Debug)]
 pub(super) struct Prepared {
     /// What its sender calls it.
     pub label: Option<Arc<str>>,
     /// Its kind, as clients name it.
     pub kind: &'static str,
+    pub priority: i32,
+    pub retries: u32,
+    /// By when it has to have ended, from its acceptance.
+    pub deadline: Option<Duration>,
+    /// Where the datasets lie that it names.
+    pub datasets: Files,
+    /// The numbers of the jobs that have to succeed first.
+    pub after: Vec<u64>,
+    /// The same job with ids that hold for good, where it has others.
+    pub lasting: Option<String>,
+    /// `None` where it takes results that are not to be asked for yet.
+    pub ready: Option<Ready>,
+}
+
+/// What the engine is given of it.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub kind: &'static str,
     pub device: Option<DeviceChoice>,
     pub terms: Terms,
     pub params: Box<dyn JobParams>,
-    /// By when it has to have ended, from its acceptance.
-    pub deadline: Option<Duration>,
     /// Whether it is one of the operator's commands.
     pub is_command: bool,
-    /// Where the datasets lie that it names.
-    pub datasets: Files,
+}
+
+/// The jobs that came before one.
+pub(super) trait Earlier {
+    /// The number of the job of this id; or why it cannot be told.
+    fn number(&self, id: &str) -> Result<Option<u64>, String>;
+
+    /// What it is called for good.
+    fn id(&self, number: u64) -> String;
+
+    /// Its outcome, one object of JSON, or why it cannot be read; `None` where it is not to be asked for yet.
+    fn outcome(&self, number: u64) -> Option<Result<String, String>>;
+}
+
+/// What a job may refer to, and what it did.
+struct Things<'a> {
+    files: &'a Files,
+    dataset: &'a dyn Fn(&str) -> Option<PathBuf>,
+    earlier: &'a dyn Earlier,
+    referred: RefCell<Vec<PathBuf>>,
+    datasets: RefCell<Files>,
+}
+
+impl Things<'_> {
+    fn shown(&self, path: PathBuf) -> Result<String, String> {
+        let shown = path.to_str().map(str::to_owned);
+        self.referred.borrow_mut().push(path);
+        shown.ok_or_else(|| "the path of this service's data is no Unicode: start it with another --data".to_owned())
+    }
+}
+
+impl Beside for Things<'_> {
+    fn file(&self, name: &str) -> Result<String, String> {
+        let known = || self.files.keys().map(String::as_str).filter(|name| !name.starts_with('$'));
+        let path = self.files.get(name).cloned();
+        self.shown(path.ok_or_else(|| unknown_name("file with this job is called", name, known()))?)
+    }
+
+    fn dataset(&self, name: &str) -> Result<String, String> {
+        let path = (self.dataset)(name).ok_or_else(|| format!("there is no dataset `{name}`: PUT it first"))?;
+        self.datasets.borrow_mut().insert(name.to_owned(), path.clone());
+        self.shown(path)
+    }
+
+    fn number(&self, id: &str) -> Result<Option<u64>, String> {
+        self.earlier.number(id)
+    }
+
+    fn id(&self, number: u64) -> String {
+        self.earlier.id(number)
+    }
+
+    fn outcome(&self, number: u64) -> Option<Result<String, String>> {
+        self.earlier.outcome(number)
+    }
 }
 
 /// What makes jobs of texts.
@@ -79,38 +148,26 @@ impl Intake {
         (self.commands.folder().to_owned(), self.allowed.base_dir().map(PathBuf::from).unwrap_or_default())
     }
 
-    /// Makes a job of a text, with these files beside it, and these datasets.
+    /// Makes a job of a text, with these files beside it, these datasets, and these jobs before it.
     pub fn prepare(
         &self,
         text: &str,
         files: &Files,
         dataset: &dyn Fn(&str) -> Option<PathBuf>,
+        earlier: &dyn Earlier,
     ) -> Result<Prepared, Refusal> {
-        let (own_files, datasets) = (RefCell::new(Vec::new()), RefCell::new(Files::new()));
-        let lookup = |referred, name: &str| {
-            let path = match referred {
-                Referred::File => files.get(name).cloned().ok_or_else(|| {
-                    unknown_name("file with this job is called", name, files.keys().map(String::as_str))
-                })?,
-                Referred::Dataset => {
-                    let path = dataset(name).ok_or_else(|| format!("there is no dataset `{name}`: PUT it first"))?;
-                    datasets.borrow_mut().insert(name.to_owned(), path.clone());
-                    path
-                }
-            };
-            let shown = path.to_str().map(str::to_owned);
-            own_files.borrow_mut().push(path);
-            shown
-                .ok_or_else(|| "the path of this service's data is no Unicode: start it with another --data".to_owned())
-        };
-        let posted = parse_posted(text, self.kinds.clone(), &lookup).map_err(Refusal::Malformed)?;
-        let name = posted.kind.name;
-        let asked = posted.terms.clone();
-        let (params, terms, is_command) = match self.commands.bind(name, posted.own, asked) {
-            Some((params, terms)) => (params, terms, true),
+        let things = Things { files, dataset, earlier, referred: RefCell::default(), datasets: RefCell::default() };
+        let posted = parse_posted(text, self.kinds.clone(), &things).map_err(Refusal::Malformed)?;
+        let Things { referred, datasets, .. } = things;
+        let Posted { label, kind, device, terms, params, after, lasting, deadline, own } = posted;
+        let asked = terms.clone();
+        let (params, terms, is_command) = match self.commands.bind(kind.name, own, asked) {
+            Some((bound, terms)) => (params.map(|_| bound), terms, true),
             None => {
-                self.allowed.check(&posted.params.reach(), &own_files.into_inner()).map_err(Refusal::Forbidden)?;
-                (posted.params, posted.terms, false)
+                if let Some(params) = &params {
+                    self.allowed.check(&params.reach(), &referred.into_inner()).map_err(Refusal::Forbidden)?;
+                }
+                (params, terms, false)
             }
         };
         if let Some(bytes) = terms.memory_bytes.filter(|bytes| *bytes > self.memory_bytes) {
@@ -120,7 +177,9 @@ impl Intake {
                 self.memory_bytes
             )));
         }
-        let (label, device, deadline) = (posted.label, posted.device, posted.deadline);
-        Ok(Prepared { label, kind: name, device, terms, params, deadline, is_command, datasets: datasets.into_inner() })
+        let (priority, retries) = (terms.priority, terms.retries.unwrap_or(0));
+        let ready = params.map(|params| Ready { kind: kind.name, device, terms, params, is_command });
+        let datasets = datasets.into_inner();
+        Ok(Prepared { label, kind: kind.name, priority, retries, deadline, datasets, after, lasting, ready })
     }
 }

@@ -13,7 +13,7 @@ use super::App;
 use super::error::{ApiError, ErrorBody};
 use super::jobs::{LONG, blocking};
 use crate::journal::{Accepted, JournalError};
-use crate::service::keeper::Unaccepted;
+use crate::service::keeper::{Labels, Named, Unaccepted};
 use crate::service::uploads::Files;
 
 /// So many jobs come in one batch at most: what became of each is told at the end.
@@ -127,7 +127,7 @@ fn accept(app: &App, bytes: &[u8]) -> Result<oneshot::Receiver<Result<Accepted, 
     };
     let text =
         std::str::from_utf8(bytes).map_err(|error| malformed(error.valid_up_to() + 1, "not UTF-8".to_owned()))?;
-    let prepared = app.prepare(text, &Files::new()).map_err(Unaccepted::Refused)?;
+    let prepared = app.prepare(text, &Files::new(), Named::New(&Labels::default())).map_err(Unaccepted::Refused)?;
     app.accept(text.into(), prepared, None, None)
 }
 

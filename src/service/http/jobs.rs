@@ -18,7 +18,7 @@ use super::schema::{Acknowledged, JobView};
 use crate::job::parse_duration;
 use crate::journal::{Accepted, IdempotencyKey, State as JobState};
 use crate::service::ids::seq_of;
-use crate::service::keeper::{Cancelled, Keeper, Outcomes, Unaccepted};
+use crate::service::keeper::{Cancelled, Keeper, Labels, Named, Outcomes, Unaccepted, may_name_jobs};
 use crate::service::uploads::{Files, Upload};
 
 /// A job that is longer is parsed where waiting is allowed.
@@ -83,10 +83,11 @@ async fn take_in(
             return Ok(acknowledged(&app, seq, state, true));
         }
     }
-    let (keeper, may_wait) = (app.clone(), job.len() > LONG || upload.is_some());
+    let (keeper, may_wait) = (app.clone(), job.len() > LONG || upload.is_some() || may_name_jobs(&job));
     let accept = move || {
         let nothing = Files::new();
-        let prepared = keeper.prepare(&job, upload.as_ref().map_or(&nothing, Upload::files));
+        let labels = Labels::default();
+        let prepared = keeper.prepare(&job, upload.as_ref().map_or(&nothing, Upload::files), Named::New(&labels));
         keeper.accept(job, prepared.map_err(Unaccepted::Refused)?, upload, key)
     };
     let written = if may_wait { blocking(accept).await? } else { accept() };

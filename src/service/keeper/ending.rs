@@ -9,7 +9,7 @@ use crate::journal::{Ended, JournalError, State};
 use crate::report::{Detail, write_outcome};
 use crate::service::clock::wall_ms;
 use crate::service::events::Event;
-use crate::service::keeper::Keeper;
+use crate::service::keeper::{Keeper, Named};
 use crate::service::live::{AfterFailure, Early};
 use crate::service::uploads;
 
@@ -87,22 +87,22 @@ impl Keeper {
     /// A job that is not parsed (any more) is made anew of what came, or has failed by this.
     pub(super) fn prepare_again(self: &Arc<Self>, seq: u64) {
         let sent = self.live().get(seq).map(|job| (job.request.clone(), job.files.clone()));
-        let Some((request, files)) = sent else { return self.live().put_prepared(seq, None) };
-        match self.prepare(&request, &uploads::files_of(files.as_deref())) {
+        let Some((request, files)) = sent else { return self.live().put_ready(seq, None) };
+        match self.prepare(&request, &uploads::files_of(files.as_deref()), Named::Ended) {
             Ok(prepared) => {
-                self.live().put_prepared(seq, Some(prepared));
+                self.live().put_ready(seq, prepared.ready);
                 self.feed();
             }
             Err(refusal) => {
-                self.live().put_prepared(seq, None);
-                let error = JobError::bad_input(format!("it cannot be run again: {}", refusal.message()));
+                self.live().put_ready(seq, None);
+                let error = JobError::bad_input(format!("it cannot be run: {}", refusal.message()));
                 self.end_unbegun(seq, State::Failed, error);
             }
         }
     }
 
     /// A job that the engine has not got ends with this.
-    fn end_unbegun(self: &Arc<Self>, seq: u64, state: State, error: JobError) {
+    pub(super) fn end_unbegun(self: &Arc<Self>, seq: u64, state: State, error: JobError) {
         let kind = {
             let mut live = self.live();
             let Some(kind) = live.get(seq).map(|job| job.kind) else { return };
@@ -138,11 +138,14 @@ impl Keeper {
 
     fn ends_written(self: &Arc<Self>, ended: &[Ended]) {
         let mut events = Vec::with_capacity(ended.len());
+        let mut unblocks = false;
         for Ended { seq, state, ended_ms, cause, started_ms, .. } in ended {
             let removed = self.live().remove(*seq);
             self.counters.ended[*state as usize].fetch_add(1, Ordering::Relaxed);
             events.push(Event { seq: *seq, state: *state, at_ms: *ended_ms });
-            let Some(job) = removed else { continue };
+            let Some((job, told)) = removed else { continue };
+            unblocks |= !told.is_empty();
+            told.into_iter().for_each(|other| self.awaited_ended(other, *seq, *state));
             tracing::info!(
                 id = self.id_of(*seq),
                 kind = job.kind,
@@ -160,6 +163,9 @@ impl Keeper {
             job.waiting.into_iter().for_each(|waiting| _ = waiting.send(()));
         }
         self.events.publish(&events);
+        if unblocks {
+            self.feed();
+        }
     }
 
     fn not_written(self: &Arc<Self>, mut ended: Vec<Ended>, error: &JournalError) {

@@ -7,6 +7,7 @@ mod room;
 mod starting;
 mod stopping;
 mod view;
+mod waiting;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -24,15 +25,16 @@ use crate::service::datasets::Datasets;
 use crate::service::events::{Event, Events};
 use crate::service::ids::job_id;
 use crate::service::intake::{Intake, Prepared, Refusal};
-use crate::service::live::{Full, Given, Inserted, Job, LONG, Live, Turns};
+use crate::service::live::{Full, Given, Inserted, Job, Live, Turns, Unprepared};
 use crate::service::options::ServeOptions;
 use crate::service::outputs::Outputs;
 use crate::service::resting::Resting;
 use crate::service::space::Space;
-use crate::service::uploads::{Files, Upload, Uploads, dataset_of, files_json, with_datasets};
+use crate::service::uploads::{Upload, Uploads, files_json, with_datasets};
 
 pub(super) use ending::Cancelled;
 pub(super) use view::{Found, NotRetried, Outcomes};
+pub(super) use waiting::{Labels, Named, may_name_jobs};
 
 /// So long nothing is begun after attempts could not be written down.
 const HELD: Duration = Duration::from_secs(1);
@@ -43,6 +45,15 @@ pub(super) struct Counters {
     pub accepted: AtomicU64,
     pub refused: AtomicU64,
     pub ended: [AtomicU64; State::ALL.len()],
+}
+
+/// What is done on a thread of its own, since it takes a while.
+#[derive(Clone, Copy, Debug)]
+enum Aside {
+    /// A job is made anew of what came: it is long, or takes results of others.
+    Prepared(u64),
+    /// It is looked how those are that a job waits for.
+    Waits(u64),
 }
 
 /// Why a job was not taken in.
@@ -91,8 +102,8 @@ pub(super) struct Keeper {
     belief: Mutex<Belief>,
     /// Devices that have failed.
     resting: Mutex<Resting>,
-    /// Makes long jobs anew of what came.
-    parser: Option<Sender<u64>>,
+    /// Who does what others are not to wait for.
+    aside: Option<Sender<Aside>>,
     /// Wakes the housekeeper.
     wake: (Mutex<bool>, Condvar),
     is_over: AtomicBool,
@@ -171,33 +182,30 @@ impl Keeper {
         let _ = told.wait_for(|is_stopping| *is_stopping).await;
     }
 
-    /// Makes a job of a text.
-    pub fn prepare(&self, text: &str, files: &Files) -> Result<Prepared, Refusal> {
-        self.intake.prepare(text, files, &|name| dataset_of(files, name).or_else(|| self.datasets.path(name)))
-    }
-
     /// Takes a job in; the answer comes once it is on disk. What is acknowledged is in it, the files too.
     pub fn accept(
         self: &Arc<Self>,
         request: Arc<str>,
-        prepared: Prepared,
+        mut prepared: Prepared,
         upload: Option<Upload>,
         key: Option<IdempotencyKey>,
     ) -> Result<oneshot::Receiver<Result<Accepted, JournalError>>, Unaccepted> {
         let uploaded = upload.as_ref().map(|upload| upload.files().clone()).unwrap_or_default();
         let files = files_json(&with_datasets(uploaded, &prepared.datasets));
+        let request = prepared.lasting.take().map_or(request, Arc::from);
         let bytes = request.len();
+        let may_begin = prepared.ready.is_some() && prepared.after.is_empty();
+        let deadline = prepared.deadline;
         let begins = {
             let mut live = self.live();
             if live.is_draining {
                 return Err(Unaccepted::Draining);
             }
-            live.admit(bytes).map_err(Unaccepted::Full)?
+            live.admit(bytes).map_err(Unaccepted::Full)? && may_begin
         };
         let accepted_ms = wall_ms();
         let mut job = Job::new(prepared, request.clone(), files.clone(), accepted_ms);
         job.cancel = self.run.child();
-        let deadline = job.prepared.as_ref().and_then(|prepared| prepared.deadline);
         job.deadline = deadline.map(|deadline| self.now() + deadline);
         job.deadline_ms = deadline.map(|deadline| after_ms(accepted_ms, deadline));
         let new = NewJob {
@@ -240,6 +248,7 @@ impl Keeper {
         match inserted {
             Inserted::Given(given) => self.submit(*given),
             Inserted::Queued => self.feed(),
+            Inserted::Awaits => self.aside(Aside::Waits(seq)),
             Inserted::Released => self.journal.release(vec![seq], State::Queued, Box::new(|_| ())),
         }
         if has_deadline {
@@ -251,12 +260,9 @@ impl Keeper {
     fn feed(self: &Arc<Self>) {
         let now_ms = wall_ms();
         let Turns { given, unprepared } = self.live().take_turns(self.now(), now_ms);
-        for (seq, bytes) in unprepared {
+        for Unprepared { seq, is_slow } in unprepared {
             // Others wait for whoever feeds, who may be the journal.
-            match &self.parser {
-                Some(parser) if bytes > LONG => _ = parser.send(seq),
-                _ => self.prepare_again(seq),
-            }
+            if is_slow { self.aside(Aside::Prepared(seq)) } else { self.prepare_again(seq) }
         }
         if given.is_empty() {
             return;
@@ -283,20 +289,35 @@ impl Keeper {
     }
 
     fn submit(self: &Arc<Self>, given: Given) {
-        let Given { seq, prepared, cancel } = given;
-        let context = &self.contexts[usize::from(!prepared.is_command)];
-        let mut terms = prepared.terms;
+        let Given { seq, ready, cancel } = given;
+        let context = &self.contexts[usize::from(!ready.is_command)];
+        let mut terms = ready.terms;
         terms.retries = None;
         let spec = JobSpec {
             index: seq,
             id: self.id_of(seq).into(),
-            kind: prepared.kind,
-            device: prepared.device,
+            kind: ready.kind,
+            device: ready.device,
             terms,
             content: None,
-            params: prepared.params,
+            params: ready.params,
         };
         self.runner.engine().submit(spec, context.clone(), cancel, self.clone());
+    }
+
+    /// Has something done that takes a while.
+    fn aside(self: &Arc<Self>, what: Aside) {
+        match &self.aside {
+            Some(aside) => _ = aside.send(what),
+            None => self.do_aside(what),
+        }
+    }
+
+    fn do_aside(self: &Arc<Self>, what: Aside) {
+        match what {
+            Aside::Prepared(seq) => self.prepare_again(seq),
+            Aside::Waits(seq) => self.wait_for_others(seq),
+        }
     }
 
     /// A flag for one more job.
@@ -306,7 +327,11 @@ impl Keeper {
 
     /// A job that had ended is queued again.
     fn take_back(self: &Arc<Self>, seq: u64, job: Job) {
+        let awaits = !job.awaits.is_empty();
         self.live().restore(seq, job, false);
+        if awaits {
+            self.aside(Aside::Waits(seq));
+        }
         self.events.publish(&[Event { seq, state: State::Queued, at_ms: wall_ms() }]);
         self.feed();
     }

@@ -18,7 +18,7 @@ use crate::service::datasets::Datasets;
 use crate::service::events::{Events, LISTENERS_MAX};
 use crate::service::intake::Intake;
 use crate::service::keeper::ending::failure_json;
-use crate::service::keeper::{Counters, Keeper};
+use crate::service::keeper::{Aside, Counters, Keeper, Named};
 use crate::service::live::{Job, Live};
 use crate::service::options::ServeOptions;
 use crate::service::outputs::Outputs;
@@ -84,7 +84,7 @@ impl Keeper {
             begun: Instant::now(),
             belief: Mutex::new(Belief::new(begun_ms)),
             resting: Mutex::new(Resting::new(options.device_rest)),
-            parser: parser(me.clone()),
+            aside: aside(me.clone()),
             wake: (Mutex::new(false), Condvar::new()),
             is_over: AtomicBool::new(false),
             stopping: watch::Sender::new(false),
@@ -103,7 +103,7 @@ impl Keeper {
     /// Takes up what had not ended.
     fn restore(self: &Arc<Self>, left: Vec<Unfinished>, now_ms: i64) {
         let mut suspects = BTreeMap::new();
-        let mut over = Vec::new();
+        let (mut over, mut waiting) = (Vec::new(), Vec::new());
         for unfinished in left {
             let seq = unfinished.entry.seq;
             match self.job_of(&unfinished, now_ms) {
@@ -111,7 +111,11 @@ impl Keeper {
                     if unfinished.crashes > 0 {
                         suspects.insert(seq, unfinished.crashes);
                     }
-                    self.live().restore(seq, job, unfinished.crashes > 0);
+                    let is_suspect = unfinished.crashes > 0;
+                    if !job.awaits.is_empty() && !is_suspect {
+                        waiting.push(seq);
+                    }
+                    self.live().restore(seq, job, is_suspect);
                 }
                 Err((state, error)) => {
                     let outcome = failure_json(&self.id_of(seq), seq, &unfinished.entry.kind, &error);
@@ -134,6 +138,7 @@ impl Keeper {
             );
         }
         self.live().set_suspects(suspects);
+        waiting.into_iter().for_each(|seq| self.aside(Aside::Waits(seq)));
         self.write_ends(over);
     }
 
@@ -145,7 +150,7 @@ impl Keeper {
                 format!("the process has ended under this job {crashes} times: it is not tried again by itself");
             return Err((State::Dead, JobError::new(Cause::Panic, message)));
         }
-        let prepared = self.prepare(request, &files_of(files.as_deref())).map_err(|refusal| {
+        let prepared = self.prepare(request, &files_of(files.as_deref()), Named::Before).map_err(|refusal| {
             let message = refusal.message();
             let message = format!("the service was started anew, and takes this job no more: {message}");
             (State::Failed, JobError::bad_input(message))
@@ -160,14 +165,14 @@ impl Keeper {
     }
 }
 
-/// A thread that makes long jobs anew of what came; without it, whoever asks for them does.
-fn parser(keeper: Weak<Keeper>) -> Option<Sender<u64>> {
-    let (sender, jobs) = unbounded();
-    let parse = move || {
-        for seq in jobs {
+/// A thread for what takes a while; without it, whoever asks does that himself.
+fn aside(keeper: Weak<Keeper>) -> Option<Sender<Aside>> {
+    let (sender, asked) = unbounded();
+    let run = move || {
+        for what in asked {
             let Some(keeper) = keeper.upgrade() else { return };
-            keeper.prepare_again(seq);
+            keeper.do_aside(what);
         }
     };
-    std::thread::Builder::new().name("tandem-parser".to_owned()).spawn(parse).ok().map(|_| sender)
+    std::thread::Builder::new().name("tandem-aside".to_owned()).spawn(run).ok().map(|_| sender)
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use crate::journal::{Entry, Filter, IdempotencyKey, JournalError, State};
-use crate::service::keeper::{Keeper, Unaccepted};
+use crate::service::keeper::{Keeper, Named, Unaccepted};
 use crate::service::live::Job;
 use crate::service::uploads::{are_there, files_of};
 
@@ -117,7 +117,7 @@ impl Keeper {
         if !are_there(&sent) {
             return Err(NotRetried::FilesGone);
         }
-        let prepared = self.prepare(&request, &sent);
+        let prepared = self.prepare(&request, &sent, Named::Before);
         let prepared = prepared.map_err(Unaccepted::Refused)?;
         {
             let live = self.live();

@@ -1,5 +1,6 @@
 //! A job that has not ended, as it is held, and on its way to the engine.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::engine::CancelFlag;
 use crate::journal::State;
-use crate::service::intake::Prepared;
+use crate::service::intake::{Prepared, Ready};
 use crate::service::live::LONG;
 
 /// A job that has not ended.
@@ -18,8 +19,12 @@ pub(in crate::service) struct Job {
     pub priority: i32,
     pub request: Arc<str>,
     pub files: Option<Arc<str>>,
-    /// There until it is given to the engine.
-    pub prepared: Option<Prepared>,
+    /// There until it is given to the engine, unless it waits in less memory.
+    pub ready: Option<Ready>,
+    /// The jobs that have to succeed first, as far as it is not known that they have.
+    pub awaits: BTreeSet<u64>,
+    /// Whether it takes results of others, which are on disk.
+    pub takes_results: bool,
     pub state: State,
     /// Whether the engine runs it by itself; of small jobs it never says so.
     pub has_begun: bool,
@@ -46,14 +51,14 @@ impl Job {
     pub fn new(prepared: Prepared, request: Arc<str>, files: Option<Arc<str>>, accepted_ms: i64) -> Self {
         Self {
             kind: prepared.kind,
-            label: prepared.label.clone(),
-            priority: prepared.terms.priority,
+            label: prepared.label,
+            priority: prepared.priority,
             request,
             files,
             state: State::Queued,
             has_begun: false,
             attempts: 0,
-            retries_left: prepared.terms.retries.unwrap_or(0),
+            retries_left: prepared.retries,
             due: Duration::ZERO,
             accepted_ms,
             started_ms: None,
@@ -63,14 +68,16 @@ impl Job {
             ends_as: None,
             is_over: false,
             waiting: Vec::new(),
-            prepared: Some(prepared),
+            awaits: prepared.after.into_iter().collect(),
+            takes_results: prepared.ready.is_none(),
+            ready: prepared.ready,
         }
     }
 
     /// It waits, in as little memory as it can.
     pub(super) fn rest(&mut self) {
         if self.request.len() > LONG {
-            self.prepared = None;
+            self.ready = None;
         }
     }
 
@@ -87,20 +94,28 @@ impl Job {
 #[derive(Debug, Default)]
 pub(in crate::service) struct Turns {
     pub given: Vec<Given>,
-    /// These have to be prepared first, of so many bytes.
-    pub unprepared: Vec<(u64, usize)>,
+    /// These have to be prepared first.
+    pub unprepared: Vec<Unprepared>,
+}
+
+/// A job that has to be prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::service) struct Unprepared {
+    pub seq: u64,
+    /// Whether that takes a while, in which others would wait.
+    pub is_slow: bool,
 }
 
 /// A job on its way to the engine.
 #[derive(Debug)]
 pub(in crate::service) struct Given {
     pub seq: u64,
-    pub prepared: Prepared,
+    pub ready: Ready,
     pub cancel: CancelFlag,
 }
 
 impl Given {
     pub(super) fn of(seq: u64, job: &mut Job) -> Option<Self> {
-        Some(Self { seq, prepared: job.prepared.take()?, cancel: job.cancel.clone() })
+        Some(Self { seq, ready: job.ready.take()?, cancel: job.cancel.clone() })
     }
 }

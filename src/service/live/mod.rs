@@ -1,19 +1,19 @@
 //! What is known of the jobs that have not ended: whose turn it is, who waits to be tried again, whose time is up. Pure.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{AddAssign, SubAssign};
 use std::time::Duration;
 
 use crate::engine::CancelFlag;
 use crate::job::Cause;
 use crate::journal::State;
-use crate::service::intake::Prepared;
+use crate::service::intake::Ready;
 use crate::service::quarantine::{Permitted, Quarantine};
 
 mod job;
 
-pub(super) use job::{Given, Job, Turns};
+pub(super) use job::{Given, Job, Turns, Unprepared};
 
 /// So many jobs are with the engine at most: enough for it to batch small ones and to keep its devices busy.
 const GIVEN_MAX: usize = 4096;
@@ -25,7 +25,7 @@ const BYTES_MAX: usize = 512 << 20;
 const GIVEN_BYTES_MAX: usize = 64 << 20;
 
 /// A longer one waits as it was sent, and is parsed anew when its turn comes.
-pub(super) const LONG: usize = 64 << 10;
+const LONG: usize = 64 << 10;
 
 /// The first try after a failure waits so long, each further one twice as long.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -85,6 +85,8 @@ pub(super) struct Live {
     queue: BTreeSet<(Reverse<i32>, u64)>,
     retries: BTreeSet<(Duration, u64)>,
     deadlines: BTreeSet<(Duration, u64)>,
+    /// Of jobs that others wait for, those.
+    dependents: HashMap<u64, Vec<u64>>,
     quarantine: Quarantine,
     /// Those with the engine, and those whose turn it is once they are parsed: these are in `unprepared`, too.
     given: Load,
@@ -154,7 +156,7 @@ impl Live {
         Ok(())
     }
 
-    /// Makes room for a job of so many bytes that is about to be written down; whether it can be given to the engine as soon as it is.
+    /// Makes room for a job of so many bytes that is about to be written down; whether the engine can be given one as soon as it is.
     pub fn admit(&mut self, bytes: usize) -> Result<bool, Full> {
         self.has_room(bytes)?;
         let at_once = self.engine_takes(bytes)
@@ -197,9 +199,15 @@ impl Live {
             self.jobs.insert(seq, job);
             return given.map_or(Inserted::Queued, |given| Inserted::Given(Box::new(given)));
         }
-        self.queue.insert((Reverse(job.priority), seq));
         job.rest();
+        let awaits = !job.awaits.is_empty();
+        if !awaits {
+            self.queue.insert((Reverse(job.priority), seq));
+        }
         self.jobs.insert(seq, job);
+        if awaits {
+            return Inserted::Awaits;
+        }
         if begins { Inserted::Released } else { Inserted::Queued }
     }
 
@@ -221,9 +229,38 @@ impl Live {
         }
         if !is_suspect {
             job.rest();
-            self.queue.insert((Reverse(job.priority), seq));
+            if job.awaits.is_empty() {
+                self.queue.insert((Reverse(job.priority), seq));
+            }
+        } else {
+            // It has begun, and so they had succeeded.
+            job.awaits.clear();
         }
         self.jobs.insert(seq, job);
+    }
+
+    /// Those that a job waits for, and of which it has to be looked how they are.
+    pub fn awaited_by(&self, seq: u64) -> Vec<u64> {
+        self.jobs.get(&seq).map(|job| job.awaits.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// Has a job told of the end of another one, where that has not come.
+    pub fn tell_of_end(&mut self, seq: u64, awaited: u64) -> bool {
+        let is_there = self.jobs.contains_key(&awaited);
+        if is_there {
+            self.dependents.entry(awaited).or_default().push(seq);
+        }
+        is_there
+    }
+
+    /// One that it waits for has succeeded: if it was the last, it is queued.
+    pub fn has_come(&mut self, seq: u64, awaited: u64) {
+        if let Some(job) = self.jobs.get_mut(&seq).filter(|job| !job.is_over)
+            && job.awaits.remove(&awaited)
+            && job.awaits.is_empty()
+        {
+            self.queue.insert((Reverse(job.priority), seq));
+        }
     }
 
     /// Those whose turn it is now. Their attempts have to be written down before the engine gets them; those that are not parsed (any
@@ -276,7 +313,7 @@ impl Live {
             }
             None => {
                 self.unprepared.insert(seq, load);
-                turns.unprepared.push((seq, load.bytes));
+                turns.unprepared.push(Unprepared { seq, is_slow: load.bytes > LONG || job.takes_results });
             }
         }
     }
@@ -296,7 +333,7 @@ impl Live {
             self.given -= Load::of(job.request.len());
             job.state = State::Queued;
             job.attempts -= 1;
-            job.prepared = Some(given.prepared);
+            job.ready = Some(given.ready);
             if self.quarantine.is_under_way(given.seq) {
                 suspects.push(given.seq);
             } else {
@@ -316,13 +353,17 @@ impl Live {
     }
 
     /// A job can be run with this: it is its turn once more. Nothing, where it cannot be run.
-    pub fn put_prepared(&mut self, seq: u64, prepared: Option<Prepared>) {
+    pub fn put_ready(&mut self, seq: u64, ready: Option<Ready>) {
         if let Some(load) = self.unprepared.remove(&seq) {
             self.given -= load;
         }
-        if let Some(job) = self.jobs.get_mut(&seq).filter(|job| !job.is_over && prepared.is_some()) {
-            job.prepared = prepared;
-            self.queue.insert((Reverse(job.priority), seq));
+        if let Some(job) = self.jobs.get_mut(&seq).filter(|job| !job.is_over && ready.is_some()) {
+            job.ready = ready;
+            if self.quarantine.is_under_way(seq) {
+                self.quarantine.put_back(vec![seq]);
+            } else {
+                self.queue.insert((Reverse(job.priority), seq));
+            }
         }
     }
 
@@ -384,15 +425,15 @@ impl Live {
         Some(Early::Over)
     }
 
-    /// It has ended, and that is written down.
-    pub fn remove(&mut self, seq: u64) -> Option<Job> {
+    /// It has ended, and that is written down. Gives those, too, that were to be told.
+    pub fn remove(&mut self, seq: u64) -> Option<(Job, Vec<u64>)> {
         let job = self.jobs.remove(&seq)?;
         self.bytes -= job.request.len();
         self.begun -= usize::from(job.has_begun);
         if let Some(deadline) = job.deadline {
             self.deadlines.remove(&(deadline, seq));
         }
-        Some(job)
+        Some((job, self.dependents.remove(&seq).unwrap_or_default()))
     }
 
     /// Those that may be tried again now, back in the queue.
@@ -448,6 +489,8 @@ pub(super) enum Inserted {
     Given(Box<Given>),
     /// It waits for its turn.
     Queued,
+    /// It waits for other jobs.
+    Awaits,
     /// It waits, though its first attempt is written down: the service is about to end.
     Released,
 }

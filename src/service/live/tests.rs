@@ -1,25 +1,39 @@
 use super::*;
 use crate::job::kind;
+use crate::service::intake::Prepared;
 
 const NOW: Duration = Duration::from_secs(100);
 
-fn prepared(priority: i32, retries: u32) -> Prepared {
+fn ready(priority: i32, retries: u32) -> Ready {
     let params = (kind("factor").unwrap().parse)("{\"n\":12}").unwrap();
     let terms = crate::job::Terms { priority, retries: Some(retries), ..Default::default() };
+    Ready { kind: "factor", device: None, terms, params, is_command: false }
+}
+
+fn prepared(priority: i32, retries: u32) -> Prepared {
     Prepared {
         label: None,
         kind: "factor",
-        device: None,
-        terms,
-        params,
+        priority,
+        retries,
         deadline: None,
-        is_command: false,
         datasets: Default::default(),
+        after: Vec::new(),
+        lasting: None,
+        ready: Some(ready(priority, retries)),
     }
 }
 
 fn job(priority: i32, retries: u32) -> Job {
     Job::new(prepared(priority, retries), "{}".into(), None, 5)
+}
+
+fn fast(seq: u64) -> Unprepared {
+    Unprepared { seq, is_slow: false }
+}
+
+fn slow(seq: u64) -> Unprepared {
+    Unprepared { seq, is_slow: true }
 }
 
 fn queued(live: &mut Live, seq: u64, job: Job) {
@@ -73,8 +87,8 @@ fn what_can_pass_is_tried_again_after_ever_longer_waits_and_then_fails() {
         assert_eq!(turns(&mut live, now), [0_u64; 0]);
         live.retry_due(due);
         now = due;
-        assert_eq!(live.take_turns(now, 7).unprepared, [(1, 2)], "what it was run with is used up");
-        live.put_prepared(1, Some(prepared(0, 2)));
+        assert_eq!(live.take_turns(now, 7).unprepared, [fast(1)], "what it was run with is used up");
+        live.put_ready(1, Some(ready(0, 2)));
     }
     assert_eq!(turns(&mut live, now), [1]);
     assert_eq!(live.failed(1, Cause::Timeout, now), AfterFailure::Ends(State::Failed));
@@ -188,18 +202,18 @@ fn long_jobs_wait_unparsed_and_only_so_many_are_parsed_at_once() {
         job.request = long.clone();
         live.admit(long.len()).unwrap();
         live.insert(seq, job, false);
-        assert!(live.get(seq).unwrap().prepared.is_none());
+        assert!(live.get(seq).unwrap().ready.is_none());
     }
-    assert_eq!(live.take_turns(NOW, 7).unprepared, [(1, long.len())]);
+    assert_eq!(live.take_turns(NOW, 7).unprepared, [slow(1)]);
     assert!(live.take_turns(NOW, 7).unprepared.is_empty(), "there is no room for another one");
     assert!(live.admit(long.len()).is_ok_and(|at_once| !at_once));
     live.dismiss(long.len());
-    live.put_prepared(1, Some(prepared(0, 0)));
+    live.put_ready(1, Some(ready(0, 0)));
     assert_eq!((turns(&mut live, NOW), live.given()), (vec![1], 1));
     live.succeeded(1);
-    assert_eq!(live.take_turns(NOW, 7).unprepared, [(2, long.len())]);
-    live.put_prepared(2, None);
-    assert_eq!(live.take_turns(NOW, 7).unprepared, [(3, long.len())], "one that cannot be parsed holds no room");
+    assert_eq!(live.take_turns(NOW, 7).unprepared, [slow(2)]);
+    live.put_ready(2, None);
+    assert_eq!(live.take_turns(NOW, 7).unprepared, [slow(3)], "one that cannot be parsed holds no room");
 }
 
 #[test]
@@ -218,4 +232,45 @@ fn counts_follow_the_jobs() {
     assert_eq!(counts(&live), [2, 0, 1]);
     assert!(live.end_early(2, State::Cancelled).is_some());
     assert_eq!(live.before(4).map(|(seq, _)| seq).collect::<Vec<_>>(), [3, 2]);
+}
+
+#[test]
+fn a_job_waits_for_others_and_is_told_of_their_ends_whenever_these_come() {
+    let mut live = Live::new(10, 1);
+    queued(&mut live, 1, job(0, 0));
+    let mut waits = job(9, 0);
+    waits.awaits = [1, 8].into();
+    live.admit(2).unwrap();
+    assert!(matches!(live.insert(2, waits, false), Inserted::Awaits));
+    assert_eq!((live.awaited_by(2), live.tell_of_end(2, 1), live.tell_of_end(2, 8)), (vec![1, 8], true, false));
+    assert_eq!((turns(&mut live, NOW), live.counts()[0].1), (vec![1], 2));
+    live.has_come(2, 8);
+    live.succeeded(1);
+    assert_eq!(turns(&mut live, NOW), [0_u64; 0], "the end of the first is not written down");
+    let (_, told) = live.remove(1).unwrap();
+    assert_eq!((told, live.tell_of_end(2, 1)), (vec![2], false));
+    live.has_come(2, 1);
+    live.has_come(2, 1);
+    assert_eq!((turns(&mut live, NOW), turns(&mut live, NOW)), (vec![2], vec![]));
+    let mut cancelled = job(0, 0);
+    cancelled.awaits = [2].into();
+    live.admit(2).unwrap();
+    live.insert(3, cancelled, false);
+    assert!(matches!(live.end_early(3, State::Cancelled), Some(Early::Over)));
+    live.has_come(3, 2);
+    assert_eq!(turns(&mut live, NOW), [0_u64; 0]);
+}
+
+#[test]
+fn a_suspect_that_takes_results_is_begun_apart_all_the_same_and_waits_for_nobody() {
+    let mut live = Live::new(10, 1);
+    let mut suspect = job(0, 0);
+    (suspect.awaits, suspect.takes_results, suspect.ready) = ([7].into(), true, None);
+    live.restore(1, suspect, true);
+    live.restore(2, job(0, 0), false);
+    live.set_suspects([(1, 2)]);
+    assert_eq!(live.take_turns(NOW, 7).unprepared, [slow(1)]);
+    assert_eq!(turns(&mut live, NOW), [0_u64; 0]);
+    live.put_ready(1, Some(ready(0, 0)));
+    assert_eq!((turns(&mut live, NOW), turns(&mut live, NOW)), (vec![1], vec![]));
 }

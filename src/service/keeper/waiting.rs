@@ -1,0 +1,115 @@
+//! Jobs that wait for others: how those are found by what they are called, and what becomes of who waits.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::job::{Cause, JobError};
+use crate::journal::{JournalError, State};
+use crate::service::ids::seq_of;
+use crate::service::intake::{Earlier, Prepared, Refusal};
+use crate::service::keeper::Keeper;
+use crate::service::uploads::{Files, dataset_of};
+
+/// A job that is just about to be there again, or a journal that cannot be read, is looked at again after so long.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// Jobs by what those who sent them call them.
+pub(in crate::service) type Labels = HashMap<Arc<str>, u64>;
+
+/// What is known of the jobs that one names.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::service) enum Named<'a> {
+    /// It comes now: those that it names have to be there, under these names or their ids.
+    New(&'a Labels),
+    /// It was there before, and so were they.
+    Before,
+    /// They have all succeeded, and it takes their results.
+    Ended,
+}
+
+/// The jobs before one.
+struct JobsBefore<'a>(&'a Keeper, Named<'a>);
+
+impl Earlier for JobsBefore<'_> {
+    fn number(&self, id: &str) -> Result<Option<u64>, String> {
+        let Self(keeper, named) = self;
+        let Named::New(labels) = named else { return Ok(seq_of(keeper.tag(), id)) };
+        if let Some(seq) = labels.get(id) {
+            return Ok(Some(*seq));
+        }
+        let Some(seq) = seq_of(keeper.tag(), id) else { return Ok(None) };
+        let is_there = keeper.find_live(seq).is_some() || keeper.state_on_disk(seq).map_err(unreadable)?.is_some();
+        Ok(is_there.then_some(seq))
+    }
+
+    fn id(&self, number: u64) -> String {
+        self.0.id_of(number)
+    }
+
+    fn outcome(&self, number: u64) -> Option<Result<String, String>> {
+        let Self(keeper, Named::Ended) = self else { return None };
+        let outcome = keeper.read(|reader| reader.outcome(number)).map_err(unreadable);
+        Some(outcome.and_then(|outcome| outcome.ok_or_else(|| "its result is kept no longer".to_owned())))
+    }
+}
+
+fn unreadable(error: JournalError) -> String {
+    // Which file it is is nobody's business outside.
+    tracing::error!(%error, "the jobs that another one names cannot be read");
+    "the journal cannot be read just now".to_owned()
+}
+
+/// Whether a text may name other jobs: to find those, the disk may have to be waited for.
+pub(in crate::service) fn may_name_jobs(text: &str) -> bool {
+    [&b"\"after\""[..], b"$result"].iter().any(|name| memchr::memmem::find(text.as_bytes(), name).is_some())
+}
+
+impl Keeper {
+    /// Makes a job of a text. It blocks where that names other jobs.
+    pub fn prepare(&self, text: &str, files: &Files, named: Named<'_>) -> Result<Prepared, Refusal> {
+        let dataset = |name: &str| dataset_of(files, name).or_else(|| self.datasets.path(name));
+        self.intake.prepare(text, files, &dataset, &JobsBefore(self, named))
+    }
+
+    fn state_on_disk(&self, seq: u64) -> Result<Option<State>, JournalError> {
+        Ok(self.read(|reader| reader.job(seq))?.map(|entry| entry.state))
+    }
+
+    /// Has a job begin once those have succeeded that it waits for, or end where one has not. It blocks.
+    pub(super) fn wait_for_others(self: &Arc<Self>, seq: u64) {
+        let awaited = self.live().awaited_by(seq);
+        for awaited in awaited {
+            while !self.live().tell_of_end(seq, awaited) {
+                match self.state_on_disk(awaited) {
+                    Ok(Some(state)) if state.is_terminal() => {
+                        self.awaited_ended(seq, awaited, state);
+                        break;
+                    }
+                    Ok(None) => {
+                        self.skip(seq, awaited, "kept no longer");
+                        break;
+                    }
+                    Ok(Some(_)) | Err(_) if self.is_over.load(Ordering::Acquire) => return,
+                    // It is about to be here again; or the disk has its troubles, which pass.
+                    Ok(Some(_)) | Err(_) => std::thread::sleep(AGAIN),
+                }
+            }
+        }
+        self.feed();
+    }
+
+    /// One that a job waits for has ended.
+    pub(super) fn awaited_ended(self: &Arc<Self>, seq: u64, awaited: u64, state: State) {
+        match state {
+            State::Succeeded => self.live().has_come(seq, awaited),
+            state => self.skip(seq, awaited, state.name()),
+        }
+    }
+
+    fn skip(self: &Arc<Self>, seq: u64, awaited: u64, what: &str) {
+        let message = format!("`{}`, which it waits for, is {what}", self.id_of(awaited));
+        self.end_unbegun(seq, State::Failed, JobError::new(Cause::Skipped, message));
+    }
+}
