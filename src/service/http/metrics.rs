@@ -41,6 +41,7 @@ fn text(app: &App) -> String {
         ("jobs_with_engine", "Jobs that the engine has.", given as u64),
         ("jobs_kept", "Jobs that have ended and are kept.", app.journal().ended()),
         ("memory_reserved_bytes", "Memory that jobs have reserved.", engine.reserved_bytes()),
+        ("memory_bodies_bytes", "Memory that bodies take that are being read.", app.memory.taken() as u64),
         ("memory_limit_bytes", "Memory that jobs may take together.", app.options.memory_bytes),
         ("process_resident_bytes", "Memory that the process holds.", crate::device::resident_bytes().unwrap_or(0)),
         ("devices_set_aside", "Devices that have failed and are not used.", engine.set_aside().len() as u64),

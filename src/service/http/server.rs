@@ -92,6 +92,8 @@ pub fn serve(runner: Runner, commands: Commands, options: ServeOptions) -> Resul
     let max_connections = options.max_connections;
     let keeper = Keeper::start(runner, intake, options)?;
     let front = Arc::new(Front::new(keeper.clone()));
+    let teller = keeper.clone();
+    runtime.spawn(async move { teller.events.tell().await });
     let accepting = runtime.spawn(accept(listener, front, max_connections));
     Ok(Listening { keeper, runtime, address, accepting })
 }
