@@ -79,6 +79,15 @@ pub(super) fn command() -> Command {
         .default_value("30s")
         .value_parser(duration),
         option("max-body", "SIZE", "The longest job").default_value("16MiB").value_parser(bytes),
+        option(
+            "body-memory",
+            "SIZE",
+            "What is being sent takes so much memory together [default: an eighth of what is free, 1GiB at most]",
+        )
+        .value_parser(bytes),
+        option("client-timeout", "TIME", "A client that sends or takes nothing for so long, or next to nothing, is let go")
+            .default_value("60s")
+            .value_parser(client_timeout),
         option("max-upload", "SIZE", "The longest files of a job, together").default_value("8GiB").value_parser(bytes),
         option(
             "max-data",
@@ -100,6 +109,14 @@ pub(super) fn command() -> Command {
 
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)
+}
+
+fn client_timeout(text: &str) -> Result<Duration, String> {
+    let time = parse_duration(text)?;
+    if time > Duration::from_secs(86_400) {
+        return Err("give a day at most: each client holds a connection meanwhile".to_owned());
+    }
+    Ok(time)
 }
 
 fn bytes(text: &str) -> Result<u64, String> {
@@ -142,6 +159,7 @@ fn read(matches: &ArgMatches, memory_bytes: u64) -> Result<ServeOptions, Stopped
             "--listen {listen}: other machines can reach this address: give --token-file FILE, or --no-token to let everybody in"
         )));
     }
+    let max_body_bytes = usize::try_from(size("max-body")).unwrap_or(usize::MAX);
     let data = match matches.get_one::<PathBuf>("data") {
         Some(data) => data.clone(),
         None => usual_folder().ok_or_else(|| Stopped::usage("this user has no folder for data: give --data DIR"))?,
@@ -158,12 +176,24 @@ fn read(matches: &ArgMatches, memory_bytes: u64) -> Result<ServeOptions, Stopped
         keep: Keep { time: time("keep"), jobs: size("keep-jobs") },
         drain: time("drain").unwrap_or_default(),
         device_rest: time("device-rest").unwrap_or_default(),
-        max_body_bytes: usize::try_from(size("max-body")).unwrap_or(usize::MAX),
+        max_body_bytes,
+        body_memory_bytes: match matches.get_one::<u64>("body-memory") {
+            Some(bytes) => usize::try_from(*bytes).unwrap_or(usize::MAX),
+            None => usual_body_memory(max_body_bytes),
+        },
+        client_timeout: time("client-timeout").unwrap_or_default(),
         max_upload_bytes: size("max-upload"),
         max_data_bytes: matches.get_one::<u64>("max-data").copied().unwrap_or(u64::MAX),
         max_connections: number("max-connections"),
         memory_bytes,
     })
+}
+
+/// An eighth of what is free, and room for some of the longest jobs in any case.
+fn usual_body_memory(max_body_bytes: usize) -> usize {
+    let free = crate::device::free_memory_bytes().unwrap_or(u64::MAX);
+    let part = usize::try_from(free / 8).unwrap_or(usize::MAX).min(1 << 30);
+    part.max(max_body_bytes.saturating_mul(8)).max(16 << 20)
 }
 
 fn usual_folder() -> Option<PathBuf> {

@@ -252,7 +252,10 @@ mod tests {
         }
 
         fn number(&self, id: &str) -> Result<Option<u64>, String> {
-            Ok(["ab-1", "ab-2", "load"].iter().position(|known| *known == id).map(|at| 1 + at as u64))
+            Ok(["ab-1", "ab-2", "ab-3"]
+                .iter()
+                .position(|known| *known == id || (*known, id) == ("ab-3", "load"))
+                .map(|at| 1 + at as u64))
         }
 
         fn id(&self, number: u64) -> String {

@@ -45,6 +45,10 @@ pub struct ServeOptions {
     pub device_rest: Duration,
     /// The longest job, in bytes; what comes as files is bounded apart.
     pub max_body_bytes: usize,
+    /// The memory that the bodies of all clients take together while they are read, in bytes.
+    pub body_memory_bytes: usize,
+    /// A client that sends or takes nothing for so long, or next to nothing, is let go.
+    pub client_timeout: Duration,
     /// The longest upload, in bytes.
     pub max_upload_bytes: u64,
     /// What clients send may take so many bytes on the disk, together.

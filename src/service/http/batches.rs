@@ -1,5 +1,9 @@
 //! `/v1/batches`: many jobs in one go, a line each.
+//!
+//! What became of them is told once all have come, since most clients read no answer before they have sent everything: one that is
+//! written meanwhile could stand still, and they with it. Until then it is kept as the text that it will be.
 
+use std::collections::VecDeque;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -7,11 +11,14 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio_stream::StreamExt;
 
 use super::App;
-use super::error::{ApiError, ErrorBody};
+use super::error::{ApiError, ErrorBody, Failure};
+use super::incoming::Incoming;
 use super::jobs::{LONG, blocking};
+use super::memory::Held;
 use crate::journal::{Accepted, JournalError};
 use crate::service::keeper::{Labels, Named, Unaccepted};
 use crate::service::uploads::Files;
@@ -19,13 +26,31 @@ use crate::service::uploads::Files;
 /// So many jobs come in one batch at most: what became of each is told at the end.
 const LINES_MAX: usize = 100_000;
 
+/// So many of them are on their way to the disk at once.
+const PENDING_MAX: usize = 4096;
+
+/// So many refusals are told in full, and messages so far; of the others only what kind they are of, and the place.
+const TOLD_MAX: usize = 1000;
+const MESSAGE_MAX: usize = 1000;
+
 /// Where as many jobs wait as may, the next line waits for so long at a time.
 const ROOM: Duration = Duration::from_millis(20);
 
 /// What became of a line.
 enum Line {
     Waiting(oneshot::Receiver<Result<Accepted, JournalError>>),
-    Refused(ApiError),
+    Refused(Failure),
+}
+
+/// What became of the lines so far.
+struct Answer<'a> {
+    app: &'a App,
+    /// Those that are decided, in their order.
+    text: String,
+    /// Those behind them.
+    pending: VecDeque<(usize, Line)>,
+    lines: usize,
+    refused: usize,
 }
 
 /// Takes jobs in, JSON Lines, as they come. The answer has a line for each, in their order: `{"line":1,"id":"kqtz-17"}`, or
@@ -50,71 +75,143 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
             "Idempotency-Key is for single jobs: send them one by one to /v1/jobs, each with a key of its own",
         ));
     }
-    let mut body = request.into_body().into_data_stream();
-    let (mut lines, mut rest, mut number) = (Vec::new(), Vec::new(), 0_usize);
-    let mut has_broken_off = false;
-    while let Some(chunk) = body.next().await {
-        let Ok(chunk) = chunk else {
-            has_broken_off = true;
-            break;
+    let mut body = Incoming::new(request.into_body(), app.options.client_timeout);
+    let mut answer = Answer { app: &app, text: String::new(), pending: VecDeque::new(), lines: 0, refused: 0 };
+    let (mut held, mut rest, mut number) = (app.memory.hold(), Vec::new(), 0_usize);
+    // Why no more lines are taken.
+    let mut stopped = None;
+    while let Some(piece) = body.next().await {
+        let piece = match piece {
+            Ok(piece) => piece,
+            Err(broken) => {
+                stopped = Some(broken.into());
+                break;
+            }
         };
-        rest.extend_from_slice(&chunk);
+        rest.extend_from_slice(&piece);
+        if let Err(full) = answer.hold(&mut held, &rest).await {
+            stopped = Some(full);
+            break;
+        }
         let mut from = 0;
         while let Some(end) = memchr::memchr(b'\n', &rest[from..]) {
             number += 1;
-            take_line(&app, &mut lines, number, &rest[from..from + end]).await?;
+            answer.take(number, &rest[from..from + end]).await;
             from += end + 1;
         }
         rest.drain(..from);
         if rest.len() > app.options.max_body_bytes {
-            let message = format!(
-                "line {} is longer than {} bytes: send long data as a file",
-                number + 1,
-                app.options.max_body_bytes
-            );
-            lines.push((number + 1, Line::Refused(ApiError::too_large(message))));
-            has_broken_off = true;
+            let max = app.options.max_body_bytes;
+            stopped =
+                Some(ApiError::too_large(format!("the line is longer than {max} bytes: send long data as a file")));
             break;
         }
-        if lines.len() > LINES_MAX {
+        if answer.lines > LINES_MAX {
             let message =
-                format!("more than {LINES_MAX} jobs: send the lines from {} on in a batch of their own", number + 1);
-            lines.push((number + 1, Line::Refused(ApiError::too_large(message))));
-            has_broken_off = true;
+                format!("more than {LINES_MAX} jobs: send the lines from this one on in a batch of their own");
+            stopped = Some(ApiError::too_large(message));
             break;
         }
     }
-    if !has_broken_off && !rest.is_empty() {
-        take_line(&app, &mut lines, number + 1, &rest).await?;
+    match stopped {
+        // Nothing was taken in: all of it can be sent again.
+        Some(error) if answer.lines == 0 => return Err(error),
+        Some(error) => answer.refuse(number + 1, error.failure),
+        None if !rest.is_empty() => answer.take(number + 1, &rest).await,
+        None => {}
     }
-    answer(&app, lines).await
+    answer.settle(0).await;
+    Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/x-ndjson")], answer.text).into_response())
 }
 
-async fn take_line(app: &App, lines: &mut Vec<(usize, Line)>, number: usize, bytes: &[u8]) -> Result<(), ApiError> {
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Ok(());
+impl Answer<'_> {
+    /// Holds what the text so far takes, and the lines that were not looked at, twice: each becomes a text of its own.
+    async fn hold(&self, held: &mut Held, rest: &[u8]) -> Result<(), ApiError> {
+        let wanted = self.text.len() + 2 * rest.len();
+        held.shrink(held.bytes().saturating_sub(wanted));
+        held.grow(wanted - held.bytes()).await
     }
-    let line = loop {
-        // Made a job of only where there is room for it: that takes longer than looking.
-        if !app.has_room(bytes.len()) {
-            tokio::time::sleep(ROOM).await;
-            continue;
+
+    /// Takes a line in.
+    async fn take(&mut self, number: usize, bytes: &[u8]) {
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return;
         }
-        let (keeper, text) = (app.clone(), bytes.to_vec());
-        let taken =
-            if bytes.len() > LONG { blocking(move || accept(&keeper, &text)).await? } else { accept(app, bytes) };
-        match taken {
-            Err(Unaccepted::Full(_)) => tokio::time::sleep(ROOM).await,
-            Err(Unaccepted::Refused(refusal)) => {
-                app.count_refusal();
-                break Line::Refused(refusal.into());
+        let app = self.app;
+        let refusal = loop {
+            // Made a job of only where there is room for it: that takes longer than looking.
+            if !app.has_room(bytes.len()) {
+                tokio::time::sleep(ROOM).await;
+                continue;
             }
-            Err(other) => break Line::Refused(other.into()),
-            Ok(written) => break Line::Waiting(written),
+            let taken = if bytes.len() > LONG {
+                let (keeper, text) = (app.clone(), bytes.to_vec());
+                match blocking(move || accept(&keeper, &text)).await {
+                    Ok(taken) => taken,
+                    Err(error) => break error,
+                }
+            } else {
+                accept(app, bytes)
+            };
+            match taken {
+                Err(Unaccepted::Full(_)) => tokio::time::sleep(ROOM).await,
+                Err(Unaccepted::Refused(refusal)) => {
+                    app.count_refusal();
+                    break refusal.into();
+                }
+                Err(other) => break other.into(),
+                Ok(written) => {
+                    self.lines += 1;
+                    self.pending.push_back((number, Line::Waiting(written)));
+                    return self.settle(PENDING_MAX).await;
+                }
+            }
+        };
+        self.refuse(number, refusal.failure);
+        self.settle(PENDING_MAX).await;
+    }
+
+    fn refuse(&mut self, number: usize, mut failure: Failure) {
+        self.lines += 1;
+        self.refused += 1;
+        if self.refused > TOLD_MAX {
+            failure.message = format!("refused: only the first {TOLD_MAX} are told why");
+        } else if failure.message.len() > MESSAGE_MAX {
+            failure.message.truncate(failure.message.floor_char_boundary(MESSAGE_MAX));
+            failure.message.push('…');
         }
-    };
-    lines.push((number, line));
-    Ok(())
+        self.pending.push_back((number, Line::Refused(failure)));
+    }
+
+    /// Writes of those that are decided, and waits until no more than so many are not.
+    async fn settle(&mut self, most: usize) {
+        loop {
+            let must_wait = self.pending.len() > most;
+            let Some((number, line)) = self.pending.front_mut() else { return };
+            let told = match line {
+                Line::Refused(failure) => Err(failure.clone()),
+                Line::Waiting(written) => {
+                    let told = match written.try_recv() {
+                        Err(TryRecvError::Empty) if !must_wait => return,
+                        Err(TryRecvError::Empty) => written.await.unwrap_or(Err(JournalError::Closed)),
+                        Err(TryRecvError::Closed) => Err(JournalError::Closed),
+                        Ok(told) => told,
+                    };
+                    told.map_err(|error| ApiError::from(error).failure)
+                }
+            };
+            let _ = match told {
+                Ok(Accepted::New(seq) | Accepted::Known(seq)) => {
+                    writeln!(self.text, "{{\"line\":{number},\"id\":\"{}\"}}", self.app.id_of(seq))
+                }
+                Err(failure) => {
+                    let failure = serde_json::to_string(&failure).unwrap_or_default();
+                    writeln!(self.text, "{{\"line\":{number},\"error\":{failure}}}")
+                }
+            };
+            self.pending.pop_front();
+        }
+    }
 }
 
 fn accept(app: &App, bytes: &[u8]) -> Result<oneshot::Receiver<Result<Accepted, JournalError>>, Unaccepted> {
@@ -129,23 +226,4 @@ fn accept(app: &App, bytes: &[u8]) -> Result<oneshot::Receiver<Result<Accepted, 
         std::str::from_utf8(bytes).map_err(|error| malformed(error.valid_up_to() + 1, "not UTF-8".to_owned()))?;
     let prepared = app.prepare(text, &Files::new(), Named::New(&Labels::default())).map_err(Unaccepted::Refused)?;
     app.accept(text.into(), prepared, None, None)
-}
-
-async fn answer(app: &App, lines: Vec<(usize, Line)>) -> Result<Response, ApiError> {
-    let mut out = String::with_capacity(lines.len() * 40);
-    for (number, line) in lines {
-        let failure = match line {
-            Line::Waiting(written) => match written.await.unwrap_or(Err(JournalError::Closed)) {
-                Ok(Accepted::New(seq) | Accepted::Known(seq)) => {
-                    let _ = writeln!(out, "{{\"line\":{number},\"id\":\"{}\"}}", app.id_of(seq));
-                    continue;
-                }
-                Err(error) => ApiError::from(error).failure,
-            },
-            Line::Refused(error) => error.failure,
-        };
-        let failure = serde_json::to_string(&failure).unwrap_or_default();
-        let _ = writeln!(out, "{{\"line\":{number},\"error\":{failure}}}");
-    }
-    Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/x-ndjson")], out).into_response())
 }

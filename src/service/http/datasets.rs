@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::error::{ApiError, ErrorBody};
 use super::extract::{Path, Query};
+use super::incoming::Incoming;
 use super::jobs::blocking;
 use super::room::take_room;
 use crate::input::Format;
@@ -83,9 +84,9 @@ pub(super) async fn put(
     let mut file =
         tokio::fs::OpenOptions::new().write(true).open(put.path()).await.map_err(|error| ApiError::no_room(&error))?;
     let (mut bytes, mut begin) = (0_u64, Vec::new());
-    let mut body = request.into_body().into_data_stream();
+    let mut body = Incoming::new(request.into_body(), app.options.client_timeout);
     while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|_| ApiError::bad_input("the dataset ends early"))?;
+        let chunk = chunk?;
         bytes += chunk.len() as u64;
         if bytes > app.options.max_upload_bytes {
             let max = app.options.max_upload_bytes;

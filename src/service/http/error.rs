@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::incoming::Broken;
 use crate::journal::JournalError;
 use crate::service::intake::Refusal;
 use crate::service::keeper::{NotRetried, Unaccepted};
@@ -68,6 +69,12 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     }
 
+    /// There is no room for what the client sends.
+    pub fn no_memory() -> Self {
+        let message = "what others send takes all the memory that there is for it: try again in a moment";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message).retry_after(2)
+    }
+
     /// A file could not be written.
     pub fn no_room(error: &std::io::Error) -> Self {
         tracing::error!(%error, "what a client sent cannot be written");
@@ -95,6 +102,9 @@ impl IntoResponse for ApiError {
         let mut response = (self.status, Json(ErrorBody { error: self.failure })).into_response();
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -127,6 +137,19 @@ impl ApiError {
     pub fn draining() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "the service is about to end: try again in a moment")
             .retry_after(5)
+    }
+}
+
+impl From<Broken> for ApiError {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Stalled => {
+                let message =
+                    "nothing more came of the body for too long, or next to nothing: send it all, or less at a time";
+                Self::new(StatusCode::REQUEST_TIMEOUT, "stalled", message)
+            }
+            Broken::Early => Self::bad_input("the body ends early"),
+        }
     }
 }
 

@@ -20,9 +20,6 @@ use crate::service::ids::seq_of;
 /// So many events go to a listener in one piece at most.
 const PIECE: usize = 4096;
 
-/// A listener gets the next piece no sooner: many events in one piece cost little more than one.
-const PACE: Duration = Duration::from_millis(50);
-
 /// A sign of life, so that whatever lies between does not take the connection for dead.
 const ALIVE: Duration = Duration::from_secs(15);
 
@@ -46,7 +43,11 @@ pub(super) async fn all(State(app): State<App>, headers: HeaderMap) -> Result<Re
     path = "/v1/jobs/{id}/events",
     tag = "events",
     params(("id" = String, Path), ("Last-Event-ID" = Option<String>, Header)),
-    responses((status = 200, body = String, content_type = "text/event-stream"), (status = 404, body = ErrorBody))
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 204, description = "The job has ended, and who comes back with `Last-Event-ID` has been told so"),
+        (status = 404, body = ErrorBody)
+    )
 )]
 pub(super) async fn of_job(
     State(app): State<App>,
@@ -62,10 +63,13 @@ pub(super) async fn of_job(
     let at_ms = entry.ended_ms.or(entry.started_ms).unwrap_or(entry.accepted_ms);
     // Its number is that of the event before, so that who comes back with it misses nothing.
     let begin = app.events.written(from.saturating_sub(1), Event { seq, state: entry.state, at_ms });
+    let last = last_seen(&headers);
     if entry.state.is_terminal() {
-        return Ok(response(Body::from(begin)));
+        // A browser comes back whenever an answer ends, unless it is told that there is nothing more to come.
+        let knows = last.is_some_and(|last| app.events.knows_end(last, seq, at_ms));
+        return Ok(if knows { StatusCode::NO_CONTENT.into_response() } else { response(Body::from(begin)) });
     }
-    match last_seen(&headers) {
+    match last {
         // What he has not seen begins where he was.
         Some(last) => stream(app, last.saturating_add(1), Some(seq), String::new()),
         None => stream(app, from, Some(seq), begin),
@@ -99,23 +103,28 @@ type ToListener = mpsc::Sender<Result<Bytes, Infallible>>;
 
 /// Sends events until the listener is gone, the one job has ended, or the service does.
 async fn feed(app: App, mut from: u64, only: Option<u64>, begin: String, sender: ToListener) {
-    let mut next = app.events.subscribe();
+    let mut more = app.events.subscribe();
     if !begin.is_empty() && sender.send(Ok(begin.into())).await.is_err() {
         return;
     }
     loop {
-        let News { text, next: after, has_ended } = app.events.since(from, PIECE, only);
-        let is_idle = after == from;
-        from = after;
-        if !text.is_empty() && sender.send(Ok(text.into())).await.is_err() || has_ended {
+        // What comes from here on wakes him again.
+        more.mark_unchanged();
+        let News { pieces, next, is_behind, has_ended } = app.events.since(from, PIECE, only);
+        from = next;
+        for piece in pieces {
+            if sender.send(Ok(piece)).await.is_err() {
+                return;
+            }
+        }
+        if has_ended {
             return;
         }
-        if !is_idle {
-            tokio::time::sleep(PACE).await;
+        if is_behind {
             continue;
         }
         tokio::select! {
-            changed = next.changed() => if changed.is_err() { return },
+            changed = more.changed() => if changed.is_err() { return },
             () = sender.closed() => return,
             () = app.stopping() => return,
             () = tokio::time::sleep(ALIVE) => if sender.send(Ok(Bytes::from_static(b":\n\n"))).await.is_err() { return },

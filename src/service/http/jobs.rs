@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,7 +12,9 @@ use sha2::{Digest, Sha256};
 use super::App;
 use super::error::{ApiError, ErrorBody};
 use super::extract::{Path, Query};
-use super::multipart::{Parts, bounded, read_parts};
+use super::incoming::Incoming;
+use super::memory::Held;
+use super::multipart::{FORM, Parts, bounded, read_parts};
 use super::schema::{Acknowledged, JobView};
 use crate::job::parse_duration;
 use crate::journal::{Accepted, IdempotencyKey, State as JobState};
@@ -54,24 +55,28 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 )]
 pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
     let key = key_of(request.headers())?;
+    let mut held = app.memory.hold();
     if is_multipart(request.headers()) {
-        let (request, unseen) = bounded(request);
+        held.grow(FORM).await?;
+        let (request, unseen) = bounded(request, app.options.client_timeout);
         let form = Multipart::from_request(request, &())
             .await
             .map_err(|error| ApiError::bad_input(format!("no form of several parts: {error}")))?;
-        let Parts { job, upload, digest } = read_parts(&app, form, &unseen).await?;
-        return take_in(app, job, Some(upload), key.map(|key| IdempotencyKey { key, digest })).await;
+        let Parts { job, upload, digest } = read_parts(&app, form, &unseen, &mut held).await?;
+        return take_in(app, job, held, Some(upload), key.map(|key| IdempotencyKey { key, digest })).await;
     }
-    let body = body_of(request.into_body(), app.options.max_body_bytes).await?;
+    let body = Incoming::new(request.into_body(), app.options.client_timeout);
+    let body = body.whole(&mut held, app.options.max_body_bytes).await?;
     let key = key.map(|key| IdempotencyKey { key, digest: Sha256::digest(&body).into() });
     let job = text_of(&body)?;
-    take_in(app, job, None, key).await
+    take_in(app, job, held, None, key).await
 }
 
-/// Has a job prepared, written down, and acknowledged.
+/// Has a job prepared, written down, and acknowledged. Once it is accepted, it counts among those that wait.
 async fn take_in(
     app: App,
     job: Arc<str>,
+    held: Held,
     upload: Option<Upload>,
     key: Option<IdempotencyKey>,
 ) -> Result<Response, ApiError> {
@@ -85,6 +90,7 @@ async fn take_in(
     }
     let (keeper, may_wait) = (app.clone(), job.len() > LONG || upload.is_some() || may_name_jobs(&job));
     let accept = move || {
+        let _held = held;
         let nothing = Files::new();
         let labels = Labels::default();
         let prepared = keeper.prepare(&job, upload.as_ref().map_or(&nothing, Upload::files), Named::New(&labels));
@@ -266,21 +272,6 @@ pub(super) async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send +
     tokio::task::spawn_blocking(run).await.map_err(|error| {
         tracing::error!(%error, "a request could not be answered");
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request could not be answered: see the log")
-    })
-}
-
-/// The whole body, where it is not too long.
-pub(super) async fn body_of(body: Body, max: usize) -> Result<Bytes, ApiError> {
-    axum::body::to_bytes(body, max).await.map_err(|error| {
-        // The limit is the one error that comes from here; others are the client's way of going.
-        let limit = std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("limit"));
-        if limit {
-            ApiError::too_large(format!(
-                "the body is longer than {max} bytes: send long data as a file, or as a dataset"
-            ))
-        } else {
-            ApiError::bad_input("the body ends early")
-        }
     })
 }
 

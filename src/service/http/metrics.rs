@@ -41,6 +41,7 @@ fn text(app: &App) -> String {
         ("jobs_with_engine", "Jobs that the engine has.", given as u64),
         ("jobs_kept", "Jobs that have ended and are kept.", app.journal().ended()),
         ("memory_reserved_bytes", "Memory that jobs have reserved.", engine.reserved_bytes()),
+        ("memory_bodies_bytes", "Memory that bodies take that are being read.", app.memory.taken() as u64),
         ("memory_limit_bytes", "Memory that jobs may take together.", app.options.memory_bytes),
         ("process_resident_bytes", "Memory that the process holds.", crate::device::resident_bytes().unwrap_or(0)),
         ("data_bytes", "What files of jobs and datasets take on the disk.", app.space.used_bytes()),

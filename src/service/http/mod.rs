@@ -7,12 +7,15 @@ mod datasets;
 mod error;
 mod events;
 mod extract;
+mod incoming;
 mod jobs;
 mod listing;
+mod memory;
 mod metrics;
 mod multipart;
 mod openapi;
 mod page;
+mod patience;
 mod room;
 mod router;
 mod schema;
@@ -21,9 +24,32 @@ mod status;
 
 pub use server::{Listening, ServeError, serve};
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::service::keeper::Keeper;
+use memory::BodyMemory;
 
 /// What handlers work with.
-type App = Arc<Keeper>;
+type App = Arc<Front>;
+
+/// The keeper, and what is bounded before a request gets to it.
+struct Front {
+    keeper: Arc<Keeper>,
+    memory: Arc<BodyMemory>,
+}
+
+impl Front {
+    fn new(keeper: Arc<Keeper>) -> Self {
+        let memory = BodyMemory::new(keeper.options.body_memory_bytes);
+        Self { keeper, memory }
+    }
+}
+
+impl Deref for Front {
+    type Target = Arc<Keeper>;
+
+    fn deref(&self) -> &Arc<Keeper> {
+        &self.keeper
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::multipart::{Field, MultipartError};
@@ -12,7 +13,9 @@ use tokio_stream::StreamExt;
 
 use super::App;
 use super::error::ApiError;
+use super::incoming::{Broken, Incoming};
 use super::jobs::blocking;
+use super::memory::Held;
 use super::room::take_room;
 use crate::service::uploads::Upload;
 
@@ -23,14 +26,17 @@ const JOB: &str = "job";
 const FILES_MAX: usize = 1000;
 
 /// The head of a part has so many bytes at most, and what lies between parts too: whoever reads it keeps it in memory.
-const HEAD_MAX: u64 = 1 << 20;
+const HEAD_MAX: u64 = 64 << 10;
+
+/// The memory that a form takes beside its job: a head as long as may be, and what has come meanwhile.
+pub(super) const FORM: usize = 2 * HEAD_MAX as usize;
 
 /// A request of which so much is read at most before some of it has come out as the content of a part; and what counts that.
-pub(super) fn bounded(request: Request) -> (Request, Arc<AtomicU64>) {
+pub(super) fn bounded(request: Request, patience: Duration) -> (Request, Arc<AtomicU64>) {
     let unseen = Arc::new(AtomicU64::new(0));
     let counted = unseen.clone();
     let (head, body) = request.into_parts();
-    let body = body.into_data_stream().map(move |chunk| {
+    let body = Incoming::new(body, patience).map(move |chunk| {
         let chunk = chunk.map_err(std::io::Error::other)?;
         let before = counted.fetch_add(chunk.len() as u64, Ordering::Relaxed);
         if before > HEAD_MAX {
@@ -50,7 +56,12 @@ pub(super) struct Parts {
 }
 
 /// Reads a form, its files to disk.
-pub(super) async fn read_parts(app: &App, mut form: Multipart, unseen: &AtomicU64) -> Result<Parts, ApiError> {
+pub(super) async fn read_parts(
+    app: &App,
+    mut form: Multipart,
+    unseen: &AtomicU64,
+    held: &mut Held,
+) -> Result<Parts, ApiError> {
     let keeper = app.clone();
     let mut upload = blocking(move || keeper.uploads.begin()).await?.map_err(|error| ApiError::no_room(&error))?;
     let (mut job, mut bytes_left, mut hash) = (None, app.options.max_upload_bytes, Sha256::new());
@@ -63,7 +74,7 @@ pub(super) async fn read_parts(app: &App, mut form: Multipart, unseen: &AtomicU6
             if job.is_some() {
                 return Err(ApiError::bad_input("two parts are called `job`: send one job with its files"));
             }
-            let text = read_job(&mut field, app.options.max_body_bytes, unseen).await?;
+            let text = read_job(&mut field, app.options.max_body_bytes, unseen, held).await?;
             hash.update(&text);
             job = Some(super::jobs::text_of(&text)?);
             continue;
@@ -99,18 +110,23 @@ pub(super) async fn read_parts(app: &App, mut form: Multipart, unseen: &AtomicU6
     Ok(Parts { job, upload, digest: hash.finalize().into() })
 }
 
-async fn read_job(field: &mut Field<'_>, max: usize, unseen: &AtomicU64) -> Result<Vec<u8>, ApiError> {
+async fn read_job(field: &mut Field<'_>, max: usize, unseen: &AtomicU64, held: &mut Held) -> Result<Vec<u8>, ApiError> {
     let mut text = Vec::new();
     while let Some(chunk) = field.chunk().await.map_err(broken)? {
         unseen.store(0, Ordering::Relaxed);
-        text.extend_from_slice(&chunk);
-        if text.len() > max {
+        if text.len() + chunk.len() > max {
             return Err(ApiError::too_large(format!("the job is longer than {max} bytes: send long data as a file")));
         }
+        // It is there once more as the text that it becomes.
+        held.grow(2 * chunk.len()).await?;
+        text.extend_from_slice(&chunk);
     }
     Ok(text)
 }
 
 fn broken(error: MultipartError) -> ApiError {
+    if let Some(broken) = Broken::within(&error) {
+        return broken.into();
+    }
     ApiError::bad_input(format!("the form is broken, or ends early: {}", error.body_text()))
 }

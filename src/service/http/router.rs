@@ -1,19 +1,13 @@
 //! Which path leads where.
 
-use std::time::Duration;
-
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse;
 use axum::routing::{get, post, put};
 use axum::{Router, middleware};
-use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use super::error::ApiError;
 use super::{App, about, access, batches, datasets, events, jobs, listing, metrics, openapi, page, status};
-
-/// A client that sends nothing for so long is gone. Long enough for a machine that stands still for a moment, as when it is moved.
-const SILENCE: Duration = Duration::from_secs(60);
 
 /// All routes, behind who may come in.
 pub(super) fn router(app: App) -> Router {
@@ -41,7 +35,6 @@ pub(super) fn router(app: App) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), access::check))
         // Each route has its own bound.
         .layer(DefaultBodyLimit::disable())
-        .layer(RequestBodyTimeoutLayer::new(SILENCE))
         .with_state(app)
 }
 

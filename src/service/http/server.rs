@@ -12,8 +12,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-use super::App;
+use super::multipart::FORM;
+use super::patience::{Patience, Taken};
 use super::router::router;
+use super::{App, Front};
 use crate::journal::JournalError;
 use crate::runner::Runner;
 use crate::service::commands::Commands;
@@ -21,9 +23,6 @@ use crate::service::intake::Intake;
 use crate::service::keeper::Keeper;
 use crate::service::options::ServeOptions;
 use crate::service::reach::Allowed;
-
-/// A client that has not sent the head of its request by then is let go; so is one that asks nothing for as long.
-const HEAD: Duration = Duration::from_secs(60);
 
 /// What is being answered when the service ends may take so long.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
@@ -72,6 +71,14 @@ impl std::fmt::Debug for Listening {
 pub fn serve(runner: Runner, commands: Commands, options: ServeOptions) -> Result<Listening, ServeError> {
     let allowed = Allowed::new(&options.allow_paths, options.allow_commands, options.allow_fetch);
     let allowed = allowed.map_err(ServeError::Option)?;
+    let least = options.max_body_bytes.saturating_add(FORM).saturating_mul(2);
+    if options.body_memory_bytes < least {
+        let message = format!(
+            "--body-memory {}: give {least} bytes at least, twice what --max-body says and a little more",
+            options.body_memory_bytes
+        );
+        return Err(ServeError::Option(message));
+    }
     let intake = Intake::new(commands, allowed, options.memory_bytes);
     let threads = runner.engine().settings().threads.clamp(1, 4) as usize;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -84,7 +91,10 @@ pub fn serve(runner: Runner, commands: Commands, options: ServeOptions) -> Resul
     let address = listener.local_addr().map_err(|error| ServeError::Listen { address, error })?;
     let max_connections = options.max_connections;
     let keeper = Keeper::start(runner, intake, options)?;
-    let accepting = runtime.spawn(accept(listener, keeper.clone(), max_connections));
+    let front = Arc::new(Front::new(keeper.clone()));
+    let teller = keeper.clone();
+    runtime.spawn(async move { teller.events.tell().await });
+    let accepting = runtime.spawn(accept(listener, front, max_connections));
     Ok(Listening { keeper, runtime, address, accepting })
 }
 
@@ -149,8 +159,11 @@ async fn converse(
     _place: OwnedSemaphorePermit,
 ) {
     let _ = stream.set_nodelay(true);
+    let patience = app.options.client_timeout;
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 << 10).half_close(false);
+    builder.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(64 << 10).half_close(false);
+    // Whoever has not sent the head of a request by then is let go; so is who asks nothing for as long, and who takes no answer.
+    let stream = Taken::new(stream, Patience::new(patience));
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {

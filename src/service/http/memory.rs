@@ -1,0 +1,140 @@
+//! The memory that the bodies of all clients take together. Who finds no room waits a little, and is asked to come again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::error::ApiError;
+
+/// Who finds no room looks again after this time, then after twice as long, as often as this: for two and a half seconds in all.
+const FIRST_WAIT: Duration = Duration::from_millis(10);
+const LOOKS: u32 = 9;
+
+/// What there is, and what of it is taken. Taking costs an addition: most bodies are small, and there are many.
+#[derive(Debug)]
+pub(super) struct BodyMemory {
+    taken: AtomicUsize,
+    most: usize,
+}
+
+/// A part of it that somebody has, and gives back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    memory: Arc<BodyMemory>,
+    bytes: usize,
+}
+
+impl BodyMemory {
+    /// So many bytes in all.
+    pub fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { taken: AtomicUsize::new(0), most })
+    }
+
+    /// None of it yet, for one body.
+    pub fn hold(self: &Arc<Self>) -> Held {
+        Held { memory: self.clone(), bytes: 0 }
+    }
+
+    /// How much is taken.
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    fn try_take(&self, bytes: usize) -> bool {
+        let before = self.taken.fetch_add(bytes, Ordering::Relaxed);
+        let fits = before.saturating_add(bytes) <= self.most;
+        if !fits {
+            self.taken.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        fits
+    }
+}
+
+impl Held {
+    /// Takes so many bytes more, where they are there.
+    pub fn try_grow(&mut self, bytes: usize) -> bool {
+        let fits = self.memory.try_take(bytes);
+        if fits {
+            self.bytes += bytes;
+        }
+        fits
+    }
+
+    /// Takes so many bytes more, after a while if need be.
+    ///
+    /// # Errors
+    /// Where there is no room for that long.
+    pub async fn grow(&mut self, bytes: usize) -> Result<(), ApiError> {
+        for look in 0..LOOKS {
+            if self.try_grow(bytes) {
+                return Ok(());
+            }
+            tokio::time::sleep(FIRST_WAIT * (1 << look.min(LOOKS - 2))).await;
+        }
+        Err(ApiError::no_memory())
+    }
+
+    /// How much it is.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Gives so many bytes back.
+    pub fn shrink(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.memory.taken.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shrink(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_taken_than_there_is_and_all_is_given_back() {
+        let memory = BodyMemory::new(1000);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for bytes in (1..400).cycle().take(20_000) {
+                        let mut held = memory.hold();
+                        if held.try_grow(bytes) && held.try_grow(bytes) {
+                            held.shrink(bytes / 2);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(memory.taken(), 0);
+        let (mut first, mut second) = (memory.hold(), memory.hold());
+        assert!(first.try_grow(600) && !second.try_grow(500) && second.try_grow(400) && !second.try_grow(1));
+        first.shrink(usize::MAX);
+        assert!(second.try_grow(600));
+        drop(second);
+        assert_eq!(memory.taken(), 0);
+    }
+
+    #[test]
+    fn who_finds_no_room_waits_for_it_and_not_for_ever() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let memory = BodyMemory::new(10);
+            let (mut first, mut second) = (memory.hold(), memory.hold());
+            first.grow(10).await.unwrap();
+            let waiting = tokio::spawn(async move { second.grow(1).await.map(|()| second) });
+            tokio::time::sleep(FIRST_WAIT * 2).await;
+            drop(first);
+            let second = waiting.await.unwrap().unwrap();
+            let error = memory.hold().grow(10).await.unwrap_err();
+            assert_eq!(error.status, axum::http::StatusCode::SERVICE_UNAVAILABLE);
+            drop(second);
+        });
+    }
+}
