@@ -11,3 +11,4 @@ mod program;
 mod restarts;
 mod status;
 mod uploads;
+mod waiting;

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -20,7 +21,7 @@ use super::incoming::Incoming;
 use super::jobs::{LONG, blocking};
 use super::memory::Held;
 use crate::journal::{Accepted, JournalError};
-use crate::service::keeper::{Labels, Named, Unaccepted};
+use crate::service::keeper::{Labels, Named, Unaccepted, may_name_jobs};
 use crate::service::uploads::Files;
 
 /// So many jobs come in one batch at most: what became of each is told at the end.
@@ -33,12 +34,18 @@ const PENDING_MAX: usize = 4096;
 const TOLD_MAX: usize = 1000;
 const MESSAGE_MAX: usize = 1000;
 
+/// What a name takes beside its text.
+const LABEL_BYTES: usize = 64;
+
 /// Where as many jobs wait as may, the next line waits for so long at a time.
 const ROOM: Duration = Duration::from_millis(20);
 
+/// Tells once a job is on disk.
+type Written = oneshot::Receiver<Result<Accepted, JournalError>>;
+
 /// What became of a line.
 enum Line {
-    Waiting(oneshot::Receiver<Result<Accepted, JournalError>>),
+    Waiting(Option<Arc<str>>, Written),
     Refused(Failure),
 }
 
@@ -49,12 +56,16 @@ struct Answer<'a> {
     text: String,
     /// Those behind them.
     pending: VecDeque<(usize, Line)>,
+    /// What jobs of lines before are called, for those that name them; and how many bytes those names have.
+    labels: Labels,
+    label_bytes: usize,
     lines: usize,
     refused: usize,
 }
 
 /// Takes jobs in, JSON Lines, as they come. The answer has a line for each, in their order: `{"line":1,"id":"kqtz-17"}`, or
-/// `{"line":2,"error":{…}}` for one that is no job, which leaves the others alone. Where as many wait as may, the next is read once there
+/// `{"line":2,"error":{…}}` for one that is no job, which leaves the others alone. `after` and `$result` may name jobs of
+/// lines before by their own `id`, of several of one name the last. Where as many wait as may, the next is read once there
 /// is room.
 #[utoipa::path(
     post,
@@ -76,7 +87,15 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
         ));
     }
     let mut body = Incoming::new(request.into_body(), app.options.client_timeout);
-    let mut answer = Answer { app: &app, text: String::new(), pending: VecDeque::new(), lines: 0, refused: 0 };
+    let mut answer = Answer {
+        app: &app,
+        text: String::new(),
+        pending: VecDeque::new(),
+        labels: Labels::new(),
+        label_bytes: 0,
+        lines: 0,
+        refused: 0,
+    };
     let (mut held, mut rest, mut number) = (app.memory.hold(), Vec::new(), 0_usize);
     // Why no more lines are taken.
     let mut stopped = None;
@@ -127,7 +146,7 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
 impl Answer<'_> {
     /// Holds what the text so far takes, and the lines that were not looked at, twice: each becomes a text of its own.
     async fn hold(&self, held: &mut Held, rest: &[u8]) -> Result<(), ApiError> {
-        let wanted = self.text.len() + 2 * rest.len();
+        let wanted = self.text.len() + self.label_bytes + 2 * rest.len();
         held.shrink(held.bytes().saturating_sub(wanted));
         held.grow(wanted - held.bytes()).await
     }
@@ -138,31 +157,37 @@ impl Answer<'_> {
             return;
         }
         let app = self.app;
+        let names_jobs = may_name_jobs(bytes);
         let refusal = loop {
             // Made a job of only where there is room for it: that takes longer than looking.
             if !app.has_room(bytes.len()) {
                 tokio::time::sleep(ROOM).await;
                 continue;
             }
-            let taken = if bytes.len() > LONG {
-                let (keeper, text) = (app.clone(), bytes.to_vec());
-                match blocking(move || accept(&keeper, &text)).await {
-                    Ok(taken) => taken,
+            let taken = if bytes.len() > LONG || names_jobs {
+                let (keeper, text, labels) = (app.clone(), bytes.to_vec(), std::mem::take(&mut self.labels));
+                match blocking(move || (accept(&keeper, &text, &labels), labels)).await {
+                    Ok((taken, labels)) => {
+                        self.labels = labels;
+                        taken
+                    }
                     Err(error) => break error,
                 }
             } else {
-                accept(app, bytes)
+                accept(app, bytes, &self.labels)
             };
             match taken {
                 Err(Unaccepted::Full(_)) => tokio::time::sleep(ROOM).await,
+                // It may be one of those on their way to the disk that it names.
+                Err(Unaccepted::Refused(_)) if names_jobs && !self.pending.is_empty() => self.settle(0).await,
                 Err(Unaccepted::Refused(refusal)) => {
                     app.count_refusal();
                     break refusal.into();
                 }
                 Err(other) => break other.into(),
-                Ok(written) => {
+                Ok((label, written)) => {
                     self.lines += 1;
-                    self.pending.push_back((number, Line::Waiting(written)));
+                    self.pending.push_back((number, Line::Waiting(label, written)));
                     return self.settle(PENDING_MAX).await;
                 }
             }
@@ -190,13 +215,17 @@ impl Answer<'_> {
             let Some((number, line)) = self.pending.front_mut() else { return };
             let told = match line {
                 Line::Refused(failure) => Err(failure.clone()),
-                Line::Waiting(written) => {
+                Line::Waiting(label, written) => {
                     let told = match written.try_recv() {
                         Err(TryRecvError::Empty) if !must_wait => return,
                         Err(TryRecvError::Empty) => written.await.unwrap_or(Err(JournalError::Closed)),
                         Err(TryRecvError::Closed) => Err(JournalError::Closed),
                         Ok(told) => told,
                     };
+                    if let (Some(label), Ok(Accepted::New(seq))) = (label.take(), &told) {
+                        self.label_bytes += label.len() + LABEL_BYTES;
+                        self.labels.insert(label, *seq);
+                    }
                     told.map_err(|error| ApiError::from(error).failure)
                 }
             };
@@ -214,7 +243,7 @@ impl Answer<'_> {
     }
 }
 
-fn accept(app: &App, bytes: &[u8]) -> Result<oneshot::Receiver<Result<Accepted, JournalError>>, Unaccepted> {
+fn accept(app: &App, bytes: &[u8], labels: &Labels) -> Result<(Option<Arc<str>>, Written), Unaccepted> {
     let malformed = |column, message: String| {
         Unaccepted::Refused(crate::service::intake::Refusal::Malformed(crate::job::Misplaced {
             line: 1,
@@ -224,6 +253,7 @@ fn accept(app: &App, bytes: &[u8]) -> Result<oneshot::Receiver<Result<Accepted, 
     };
     let text =
         std::str::from_utf8(bytes).map_err(|error| malformed(error.valid_up_to() + 1, "not UTF-8".to_owned()))?;
-    let prepared = app.prepare(text, &Files::new(), Named::New(&Labels::default())).map_err(Unaccepted::Refused)?;
-    app.accept(text.into(), prepared, None, None)
+    let prepared = app.prepare(text, &Files::new(), Named::New(labels)).map_err(Unaccepted::Refused)?;
+    let label = prepared.label.clone();
+    Ok((label, app.accept(text.into(), prepared, None, None)?))
 }

@@ -88,7 +88,7 @@ async fn take_in(
             return Ok(acknowledged(&app, seq, state, true));
         }
     }
-    let (keeper, may_wait) = (app.clone(), job.len() > LONG || upload.is_some() || may_name_jobs(&job));
+    let (keeper, may_wait) = (app.clone(), job.len() > LONG || upload.is_some() || may_name_jobs(job.as_bytes()));
     let accept = move || {
         let _held = held;
         let nothing = Files::new();

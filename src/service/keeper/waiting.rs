@@ -62,8 +62,8 @@ fn unreadable(error: JournalError) -> String {
 }
 
 /// Whether a text may name other jobs: to find those, the disk may have to be waited for.
-pub(in crate::service) fn may_name_jobs(text: &str) -> bool {
-    [&b"\"after\""[..], b"$result"].iter().any(|name| memchr::memmem::find(text.as_bytes(), name).is_some())
+pub(in crate::service) fn may_name_jobs(text: &[u8]) -> bool {
+    [&b"\"after\""[..], b"$result"].iter().any(|name| memchr::memmem::find(text, name).is_some())
 }
 
 impl Keeper {
