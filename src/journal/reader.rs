@@ -13,6 +13,9 @@ use crate::journal::{JournalError, State};
 const COLUMNS: &str =
     "seq, kind, label, state, priority, attempts, accepted_ms, started_ms, ended_ms, deadline_ms, cause, device";
 
+/// So many jobs are looked at for a page at most.
+pub(super) const LOOKED_AT_MAX: u32 = 50_000;
+
 /// Which jobs are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -24,6 +27,15 @@ pub struct Filter {
     pub before: Option<u64>,
     /// So many at most.
     pub limit: u32,
+}
+
+/// Some of the jobs that were asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// The newest first.
+    pub entries: Vec<Entry>,
+    /// Those that come next have lower numbers than this one; `None` where there are no more.
+    pub next: Option<u64>,
 }
 
 /// A connection to read by.
@@ -109,11 +121,12 @@ impl Reader {
         })
     }
 
-    /// Jobs, the newest first.
+    /// Jobs, the newest first. No more than so many are looked at in one go: where few are as asked for, fewer than `limit` come, with where
+    /// to go on.
     ///
     /// # Errors
     /// Where the file cannot be read.
-    pub fn list(&self, filter: &Filter) -> Result<Vec<Entry>, JournalError> {
+    pub fn list(&self, filter: &Filter) -> Result<Listed, JournalError> {
         let Filter { state, kind, before, limit } = filter;
         // Those states have an index of their own, which is only used where the query says the same.
         let gone_wrong = "AND state IN ('failed', 'cancelled', 'expired', 'dead')";
@@ -121,14 +134,33 @@ impl Reader {
             Some(State::Failed | State::Cancelled | State::Expired | State::Dead) => gone_wrong,
             _ => "",
         };
+        // Of those states each row that is looked at is of that state; of the others any.
+        let by_index = if which.is_empty() { "" } else { "AND state = ?2" };
+        let floor = format!(
+            "SELECT seq FROM jobs WHERE seq < ?1 AND ?2 IS ?2 {by_index} {which} ORDER BY seq DESC LIMIT 1 OFFSET {}",
+            LOOKED_AT_MAX - 1
+        );
         let text = format!(
-            "SELECT {COLUMNS} FROM jobs WHERE seq < ?1 AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR kind = ?3) {which}
+            "SELECT {COLUMNS} FROM jobs WHERE seq < ?1 AND seq >= ?5 AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR kind = ?3) {which}
              ORDER BY seq DESC LIMIT ?4"
         );
         let before = before.unwrap_or(i64::MAX as u64).min(i64::MAX as u64);
+        let state = state.map(State::name);
         self.ask(|db| {
+            let is_filtered = state.is_some() || kind.is_some();
+            let floor: Option<u64> = match is_filtered {
+                true => db.prepare_cached(&floor)?.query_row(params![before, state], |row| row.get(0)).optional()?,
+                false => None,
+            };
             let mut list = db.prepare_cached(&text)?;
-            list.query_map(params![before, state.map(State::name), kind, limit], entry)?.collect()
+            let entries = list.query_map(params![before, state, kind, limit, floor.unwrap_or(0)], entry)?;
+            let entries: Vec<Entry> = entries.collect::<rusqlite::Result<_>>()?;
+            let next = match entries.last() {
+                Some(last) if entries.len() == *limit as usize => Some(last.seq),
+                // All were looked at, unless there are as many as that.
+                _ => floor,
+            };
+            Ok(Listed { entries, next })
         })
     }
 }

@@ -126,14 +126,17 @@ impl From<JournalError> for ApiError {
             error => {
                 // Which file it was is nobody's business outside.
                 tracing::error!(%error, "the journal cannot be used");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "journal", "the journal cannot be used just now")
-                    .retry_after(5)
+                Self::stuck()
             }
         }
     }
 }
 
 impl ApiError {
+    pub fn stuck() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "journal", "the journal cannot be used just now").retry_after(5)
+    }
+
     pub fn draining() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "the service is about to end: try again in a moment")
             .retry_after(5)

@@ -13,7 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::App;
 use super::error::{ApiError, ErrorBody};
 use super::extract::Path;
-use super::jobs::blocking;
+use super::jobs::reading;
 use crate::service::events::{Event, LISTENERS_MAX, News};
 use crate::service::ids::seq_of;
 
@@ -23,14 +23,17 @@ const PIECE: usize = 4096;
 /// A sign of life, so that whatever lies between does not take the connection for dead.
 const ALIVE: Duration = Duration::from_secs(15);
 
-/// What happens to all jobs: `event: job`, `data: {"id","state","at_ms"}`. A listener that comes back with `Last-Event-ID` goes on
-/// where it was; one that is too slow gets `event: missed`, `data: {"count":n}`.
+/// What happens to all jobs: `event: job`, `data:` a `JobEvent`. A listener that comes back with `Last-Event-ID` goes on
+/// where it was; one that is too slow gets `event: missed`, `data:` a `Missed`.
 #[utoipa::path(
     get,
     path = "/v1/events",
     tag = "events",
     params(("Last-Event-ID" = Option<String>, Header)),
-    responses((status = 200, body = String, content_type = "text/event-stream"))
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream", example = "id: 17\nevent: job\ndata: {\"id\":\"kqtz-17\",\"state\":\"queued\",\"at_ms\":1}\n\n"),
+        (status = 503, description = "As many listen as may", body = ErrorBody)
+    )
 )]
 pub(super) async fn all(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
     let from = last_seen(&headers).map_or_else(|| app.events.next(), |last| last.saturating_add(1));
@@ -58,7 +61,7 @@ pub(super) async fn of_job(
     // What happens from here on is told from the events, so that nothing falls between.
     let from = app.events.next();
     let keeper = app.clone();
-    let found = blocking(move || keeper.find(seq)).await??.ok_or_else(|| ApiError::no_such_job(&id))?;
+    let found = reading(&app, move || keeper.find(seq)).await??.ok_or_else(|| ApiError::no_such_job(&id))?;
     let entry = found.entry;
     let at_ms = entry.ended_ms.or(entry.started_ms).unwrap_or(entry.accepted_ms);
     // Its number is that of the event before, so that who comes back with it misses nothing.

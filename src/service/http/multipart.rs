@@ -37,10 +37,11 @@ pub(super) fn bounded(request: Request, patience: Duration) -> (Request, Arc<Ato
     let counted = unseen.clone();
     let (head, body) = request.into_parts();
     let body = Incoming::new(body, patience).map(move |chunk| {
-        let chunk = chunk.map_err(std::io::Error::other)?;
+        // Not an I/O error, which hides what is in it.
+        let chunk = chunk.map_err(axum::Error::new)?;
         let before = counted.fetch_add(chunk.len() as u64, Ordering::Relaxed);
         if before > HEAD_MAX {
-            return Err(std::io::Error::other("the head of a part is too long"));
+            return Err(axum::Error::new("the head of a part is too long"));
         }
         Ok(chunk)
     });

@@ -62,7 +62,7 @@ impl Keeper {
         };
         // After a while off, all may be too old by right; or the clock is wrong, and has all that is kept forgotten.
         let last = reader.list(&Filter { limit: 1, ..Filter::default() })?;
-        let last_ms = last.first().map_or(now_ms, |last| last.ended_ms.unwrap_or(last.accepted_ms));
+        let last_ms = last.entries.first().map_or(now_ms, |last| last.ended_ms.unwrap_or(last.accepted_ms));
         let is_likely = options.keep.time.is_none_or(|keep| now_ms <= after_ms(last_ms, keep));
         let begun_ms = if is_likely { now_ms } else { last_ms };
         let keeper = Arc::new_cyclic(|me| Self {
@@ -81,6 +81,7 @@ impl Keeper {
             datasets,
             outputs,
             counters: Counters::default(),
+            counted: Mutex::default(),
             begun: Instant::now(),
             belief: Mutex::new(Belief::new(begun_ms)),
             resting: Mutex::new(Resting::new(options.device_rest)),

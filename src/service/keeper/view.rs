@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use crate::journal::{Entry, Filter, IdempotencyKey, JournalError, State};
+use crate::journal::{Entry, Filter, IdempotencyKey, JournalError, Listed, State};
 use crate::service::keeper::{Keeper, Named, Unaccepted};
 use crate::service::live::Job;
 use crate::service::uploads::{are_there, files_of};
@@ -68,28 +68,30 @@ impl Keeper {
     }
 
     /// Jobs, the newest first. It blocks.
-    pub fn list(&self, filter: &Filter) -> Result<Vec<Entry>, JournalError> {
+    pub fn list(&self, filter: &Filter) -> Result<Listed, JournalError> {
         if filter.state.is_some_and(|state| !state.is_terminal()) {
             return Ok(self.list_live(filter));
         }
-        let mut entries = self.read(|reader| reader.list(filter))?;
+        let mut listed = self.read(|reader| reader.list(filter))?;
         let live = self.live();
-        for entry in entries.iter_mut().filter(|entry| !entry.state.is_terminal()) {
+        for entry in listed.entries.iter_mut().filter(|entry| !entry.state.is_terminal()) {
             if let Some(job) = live.get(entry.seq) {
                 *entry = entry_of(entry.seq, job);
             }
         }
-        Ok(entries)
+        Ok(listed)
     }
 
-    fn list_live(&self, filter: &Filter) -> Vec<Entry> {
+    fn list_live(&self, filter: &Filter) -> Listed {
         let live = self.live();
         let is_meant = |job: &Job| {
             filter.state.is_none_or(|state: State| job.shown_state() == state)
                 && filter.kind.as_ref().is_none_or(|kind| kind == job.kind)
         };
         let older = live.before(filter.before.unwrap_or(u64::MAX)).filter(|(_, job)| is_meant(job));
-        older.take(filter.limit as usize).map(|(seq, job)| entry_of(seq, job)).collect()
+        let entries: Vec<Entry> = older.take(filter.limit as usize).map(|(seq, job)| entry_of(seq, job)).collect();
+        let next = entries.last().map(|last| last.seq).filter(|_| entries.len() == filter.limit as usize);
+        Listed { entries, next }
     }
 
     /// The job that a key was used for before: the same one, where the same came with it. It blocks.

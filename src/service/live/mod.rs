@@ -398,6 +398,7 @@ impl Live {
             return AfterFailure::Retried;
         }
         job.is_over = true;
+        job.ends_as = None;
         AfterFailure::Ends(State::Failed)
     }
 
@@ -407,6 +408,7 @@ impl Live {
         if let Some(job) = self.jobs.get_mut(&seq) {
             self.given -= Load::of(job.request.len());
             job.is_over = true;
+            job.ends_as = None;
         }
     }
 
