@@ -79,17 +79,17 @@ fn jobs_of_a_batch_name_each_other_as_in_a_job_file() {
 
 #[test]
 fn what_a_job_waits_for_is_known_after_a_kill() {
-    let service = Service::start(&[]);
+    let service = Service::start(&["--allow-commands"]);
     let lines = batch(
         &service,
         &[
-            &LONG.replacen('{', r#"{"id":"long","#, 1),
+            r#"{"id":"long","kind":"command","argv":["sleep","1"]}"#,
             r#"{"id":"then","kind":"factor","n":12,"after":"long"}"#,
             r#"{"kind":"factor","n":{"$result":"then.factors.0.prime"}}"#,
         ],
     );
     let ids: Vec<&str> = lines.iter().map(|line| line["id"].as_str().unwrap()).collect();
-    let service = Service::start_in(service.kill(), &[]);
+    let service = Service::start_in(service.kill(), &["--allow-commands"]);
     assert_eq!(service.job(ids[1])["state"], "queued");
     for id in ids {
         service.wait_for(id, "succeeded");
