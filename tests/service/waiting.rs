@@ -45,7 +45,8 @@ fn who_waits_for_a_job_that_does_not_succeed_is_skipped_with_all_who_wait_for_it
     let long = service.accepted(LONG);
     let second = service.accepted(&after(r#""kind":"factor","n":12"#, &[&long]));
     let third = service.accepted(&after(r#""kind":"factor","n":12"#, &[&second]));
-    assert_eq!(service.job(&third)["state"], "queued");
+    let waiting = service.job(&third);
+    assert_eq!((&waiting["state"], &waiting["awaits"]), (&"queued".into(), &serde_json::json!([second])));
     assert_eq!(service.request("DELETE", &format!("/v1/jobs/{long}"), "", b"").status, 202);
     for (id, before) in [(&second, &long), (&third, &second)] {
         let skipped = service.wait_for(id, "failed");

@@ -116,6 +116,9 @@ pub(super) struct JobView {
     /// By when it has to have ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<i64>,
+    /// The jobs that have to succeed before it begins, as far as they have not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub awaits: Vec<String>,
     /// What kind of failure it ended with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
@@ -175,6 +178,7 @@ impl JobView {
             device: entry.device,
             timings_ms: None,
             plan: None,
+            awaits: Vec::new(),
             result: None,
             result_bytes: None,
             error: None,
@@ -183,9 +187,10 @@ impl JobView {
 
     /// All that is known of a job.
     pub fn whole(tag: &str, found: Found) -> Self {
-        let Found { entry, request, outcome } = found;
+        let Found { entry, request, outcome, awaits } = found;
         let mut view = Self::brief(tag, entry);
         view.metadata = metadata_of(&request);
+        view.awaits = awaits.iter().map(|seq| job_id(tag, *seq)).collect();
         let Some(outcome) = outcome else { return view };
         // It is of this program's own making.
         let parts: Outcomes<'_> = serde_json::from_str(&outcome).unwrap_or_default();

@@ -15,6 +15,8 @@ pub(in crate::service) struct Found {
     pub request: Arc<str>,
     /// Its outcome, one object of JSON, where it has ended.
     pub outcome: Option<String>,
+    /// The jobs that have to succeed first.
+    pub awaits: Vec<u64>,
 }
 
 /// What the outcome of a job is taken apart into, as it was written.
@@ -56,7 +58,7 @@ impl Keeper {
         self.read(|reader| {
             let Some(entry) = reader.job(seq)? else { return Ok(None) };
             let (request, _) = reader.request(seq)?.unwrap_or_default();
-            Ok(Some(Found { entry, request: request.into(), outcome: reader.outcome(seq)? }))
+            Ok(Some(Found { entry, request: request.into(), outcome: reader.outcome(seq)?, awaits: Vec::new() }))
         })
     }
 
@@ -64,7 +66,12 @@ impl Keeper {
     pub fn find_live(&self, seq: u64) -> Option<Found> {
         let live = self.live();
         let job = live.get(seq)?;
-        Some(Found { entry: entry_of(seq, job), request: job.request.clone(), outcome: None })
+        Some(Found {
+            entry: entry_of(seq, job),
+            request: job.request.clone(),
+            outcome: None,
+            awaits: job.awaits.iter().copied().collect(),
+        })
     }
 
     /// Jobs, the newest first. It blocks.
