@@ -118,12 +118,12 @@ impl Described {
                 GROUPS_PER_FRAME => {
                     let frames = image.number_of_frames(data_set.name)?;
                     data_set.items(element, &mut |item, index, end| {
-                        if index >= frames {
-                            return item.fault(format!("{GROUPS_PER_FRAME} describes more frames than {frames}"));
-                        }
                         let mut frame = Attributes::default();
                         frame.read(item, end, &[], &GROUPS)?;
-                        per_frame.push(frame);
+                        // Who takes a frame out of others may leave what is said of them.
+                        if index < frames {
+                            per_frame.push(frame);
+                        }
                         Ok(())
                     })?;
                 }

@@ -145,6 +145,7 @@ fn native(name: &str, data_set: &DataSet<'_>, image: &Image, described: &Describ
             pixels.tag, pixels.at
         )));
     };
+    data_set.end_of(pixels)?;
     let needed = (len * image.sample_bits()).div_ceil(8);
     // Cells of a byte in big-endian words come in pairs.
     let is_paired = matches!(image.sample, Sample::Integer(cell) if cell.is_paired);
@@ -160,6 +161,5 @@ fn native(name: &str, data_set: &DataSet<'_>, image: &Image, described: &Describ
             image.describe()
         )));
     }
-    data_set.end_of(pixels)?;
     Ok(pixels.at)
 }
