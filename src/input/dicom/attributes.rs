@@ -134,7 +134,7 @@ impl Described {
         })?;
         let Some(pixels) = pixels else {
             return Err(JobError::bad_input(format!(
-                "{}: has no pixels, {PIXEL_DATA}, from its first byte to its last: it is a DICOM file of something else than an image",
+                "{}: has no pixels, attribute {PIXEL_DATA}: it is a DICOM file of something else than an image",
                 data_set.name
             )));
         };

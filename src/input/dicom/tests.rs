@@ -171,7 +171,7 @@ fn what_cannot_be_read_says_what_and_where_and_what_to_do() {
             &["JPEG 2000 (Lossless Only)", "1.2.840.10008.1.2.4.90", "decompress it first"],
         ),
         (patched("jpeg2000.dcm", b".4.90", b".7.90"), Cause::Unsupported, &["`1.2.840.10008.1.2.7.90`", "is unknown"]),
-        (fixture("no_pixels.dcm"), Cause::BadInput, &["has no pixels, (7FE0,0010)"]),
+        (fixture("no_pixels.dcm"), Cause::BadInput, &["has no pixels, attribute (7FE0,0010)"]),
         (fixture("expected.json"), Cause::BadInput, &["is not a DICOM file: `DICM` is not at byte 128"]),
         (Vec::new(), Cause::BadInput, &["is not a DICOM file"]),
         (patched("rgb.dcm", &word(0x10, 0, 3), &word(0x10, 0, 0)), Cause::BadInput, &["(0028,0010)", "0 rows"]),
