@@ -144,7 +144,7 @@ fn an_axis_of_a_netcdf_variable_has_a_name() {
 fn a_dicom_file_is_seen_through_a_window_its_own_or_a_given_one() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/dicom/ct.dcm");
     let stats = |more: &[&str]| {
-        let ended = tandem(&[&["stats", path, "--histogram", "2", "--json"], more].concat()).expect(0);
+        let ended = tandem(&[&["stats", path, "--json"], more].concat()).expect(0);
         ended.json()[0]["result"].clone()
     };
     let numbers = |result: &serde_json::Value| (result["count"].clone(), result["nan_count"].clone());
@@ -152,7 +152,7 @@ fn a_dicom_file_is_seen_through_a_window_its_own_or_a_given_one() {
     let all = stats(&[]);
     assert_eq!((numbers(&all), &all["min"]), ((13.into(), 2.into()), &(-1938.0).into()), "{all}");
     // Its first window is 40, 400: from -160 to 239, where -88 is.
-    let own = stats(&["--window", "file"]);
+    let own = stats(&["--window", "file", "--histogram", "2"]);
     assert_eq!((numbers(&own), &own["sum"]), ((1.into(), 14.into()), &(-88.0).into()), "{own}");
     assert_eq!(own["histogram"]["edges"], serde_json::json!([-160.0, 39.5, 239.0]), "{own}");
     let given = stats(&["--window", "-700,301"]);
@@ -167,6 +167,15 @@ fn a_dicom_file_is_seen_through_a_window_its_own_or_a_given_one() {
     );
     let range = stats(&["--window", "file", "--histogram", "2:0..10"]);
     assert_eq!(range["histogram"]["edges"], serde_json::json!([0.0, 5.0, 10.0]), "a range of its own stays");
+    // That of the other file is another, so that there is none of both.
+    let other = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/dicom/shared.dcm");
+    let both = stats(&[other, "--together", "--window", "file", "--histogram", "1"]);
+    assert_eq!(both["histogram"]["edges"][0], -88.0, "{both}");
+    let both = stats(&[path, "--together", "--window", "file", "--histogram", "1"]);
+    assert_eq!(
+        (numbers(&both), &both["histogram"]["edges"]),
+        ((2.into(), 28.into()), &serde_json::json!([-160.0, 239.0]))
+    );
     // As a line of a job file, on any device and in any cut.
     let line = format!(
         "{{\"kind\":\"stats\",\"file\":{path:?},\"window\":{{\"center\":-700,\"width\":301}},\"axis\":\"row\"}}\n"
