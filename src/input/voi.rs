@@ -52,9 +52,10 @@ impl VoiWindow {
         };
         let window = Self { center_bits: center.to_bits(), width_bits: width.to_bits(), function };
         let (lo, hi) = window.limits();
-        if !fits || !lo.is_finite() || !hi.is_finite() {
+        // So far from zero that its limits cannot be told apart, one is above the other.
+        if !fits || !lo.is_finite() || !hi.is_finite() || lo > hi {
             return Err(format!(
-                "no window has center {center} and width {width}: the width is {least}, both are finite"
+                "no window has center {center} and width {width}: the width is {least}, and both are such that it has limits"
             ));
         }
         Ok(window)
@@ -141,6 +142,7 @@ mod tests {
             (f64::NAN, 5.0, VoiFunction::Linear),
             (0.0, f64::INFINITY, VoiFunction::LinearExact),
             (f64::MAX, f64::MAX, VoiFunction::Linear),
+            (4_503_599_627_370_498.0, 1.0, VoiFunction::Linear),
         ] {
             let error = VoiWindow::new(center, width, function).unwrap_err();
             assert!(error.contains("width"), "{error}");

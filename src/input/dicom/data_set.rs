@@ -41,6 +41,9 @@ pub(super) enum Next {
     Stop,
 }
 
+/// What looks at an item: its index, and where it ends if that is told.
+type OnItem<'v, 'b> = &'v mut dyn FnMut(&mut DataSet<'b>, u64, Option<u64>) -> Result<(), JobError>;
+
 /// No sequences that mean something are nested nearly as deep.
 const DEPTH_MAX: u32 = 32;
 
@@ -98,11 +101,7 @@ impl<'b> DataSet<'b> {
 
     /// Shows `visit` each item of a sequence: its index, and where it ends if that is told. `visit` reads all of an item whose
     /// end is left open.
-    pub(super) fn items(
-        &mut self,
-        sequence: &Element,
-        visit: &mut dyn FnMut(&mut Self, u64, Option<u64>) -> Result<(), JobError>,
-    ) -> Result<(), JobError> {
+    pub(super) fn items(&mut self, sequence: &Element, visit: OnItem<'_, 'b>) -> Result<(), JobError> {
         self.at = sequence.at;
         let end = match sequence.len {
             Some(_) => Some(self.end_of(sequence)?),

@@ -167,7 +167,8 @@ fn cell(name: &str, described: &Described, syntax: TransferSyntax, samples: u64)
     let high: u32 = attributes.word(name, HIGH_BIT)?.map_or_else(|| stored.wrapping_sub(1), u32::from);
     let is_signed = attributes.required_word(name, PIXEL_REPRESENTATION, "whether pixels have a sign")? == 1;
     let is_rle = syntax.pixels == PixelCoding::Rle;
-    if !matches!(allocated, 8 | 16 | 32) && !(allocated == 1 && samples == 1 && !is_rle) {
+    let is_read = matches!(allocated, 8 | 16 | 32) || (allocated == 1 && samples == 1 && !is_rle);
+    if !is_read {
         return Err(JobError::new(
             Cause::Unsupported,
             format!(

@@ -92,29 +92,31 @@ impl Pixels {
         let skipped = skipped_bits / 8;
         match self.sample {
             Sample::Integer(cell) => {
-                let cell_at = move |cell: Cell, bits: u32| cell.number(u64::from(bits >> cell.shift));
-                let stored = move |bits: u32| cell_at(cell, bits);
+                let stored = |bits: u32| cell.number(u64::from(bits >> cell.shift));
+                let byte = |index: usize| u32::from(raw[if cell.is_paired { index ^ 1 } else { index }]);
                 match cell.allocated {
                     1 => {
-                        let byte = move |index: usize| raw[if cell.is_paired { index ^ 1 } else { index }];
-                        let bit = |bit: usize| u32::from(byte(bit / 8) >> (bit % 8) & 1);
                         let bits = skipped_bits..skipped_bits + room.len();
-                        self.integers(bits.map(|index| stored(bit(index))), of_frame, room);
+                        self.integers(bits.map(|bit| stored(byte(bit / 8) >> (bit % 8) & 1)), of_frame, room);
                     }
                     8 if cell.is_paired => {
                         let bytes = skipped..skipped + room.len();
-                        self.integers(bits_of(bytes.map(|index| raw[index ^ 1]), stored), of_frame, room);
+                        self.integers(bytes.map(|index| stored(byte(index))), of_frame, room);
                     }
-                    8 => self.integers(bits_of(raw[skipped..].iter().copied(), stored), of_frame, room),
+                    8 => self.integers(raw.iter().map(|byte| stored((*byte).into())), of_frame, room),
                     16 => {
-                        let word = if cell.is_big_endian { u16::from_be_bytes } else { u16::from_le_bytes };
-                        let words = raw.as_chunks::<2>().0.iter().map(move |bytes| word(*bytes));
-                        self.integers(bits_of(words, stored), of_frame, room);
+                        let word = |bytes: &[u8; 2]| {
+                            let word = u16::from_le_bytes(*bytes);
+                            u32::from(if cell.is_big_endian { word.swap_bytes() } else { word })
+                        };
+                        self.integers(raw.as_chunks().0.iter().map(|bytes| stored(word(bytes))), of_frame, room);
                     }
                     _ => {
-                        let word = if cell.is_big_endian { u32::from_be_bytes } else { u32::from_le_bytes };
-                        let words = raw.as_chunks::<4>().0.iter().map(move |bytes| word(*bytes));
-                        self.integers(words.map(stored), of_frame, room);
+                        let word = |bytes: &[u8; 4]| {
+                            let word = u32::from_le_bytes(*bytes);
+                            if cell.is_big_endian { word.swap_bytes() } else { word }
+                        };
+                        self.integers(raw.as_chunks().0.iter().map(|bytes| stored(word(bytes))), of_frame, room);
                     }
                 }
             }
@@ -140,7 +142,7 @@ impl Pixels {
         match &of_frame.modality {
             Modality::Rescale { slope, intercept } => match (whole(*slope), whole(*intercept)) {
                 (Some(slope), Some(intercept)) if is_whole => {
-                    // No product or sum passes 64 bits: the type of the values was chosen so.
+                    // The type was chosen so that values fit: a product that does not comes back with the sum.
                     fill(room, stored.map(|stored| T::of_whole(stored.wrapping_mul(slope).wrapping_add(intercept))));
                 }
                 _ => {
@@ -168,12 +170,14 @@ impl Pixels {
             Some(Padding::Floats(first, last)) => first <= stored && stored <= last,
             _ => false,
         };
-        let (slope, intercept) = match of_frame.modality {
-            Modality::Rescale { slope, intercept } => (slope, intercept),
-            Modality::Table { .. } => (1.0, 0.0),
-        };
-        let values = stored.map(|stored| (is_padding(stored), stored * slope + intercept));
-        self.fill_seen(values, of_frame, room);
+        match of_frame.modality {
+            Modality::Rescale { slope, intercept } if (slope, intercept) != (1.0, 0.0) => {
+                let values = stored.map(|stored| (is_padding(stored), stored * slope + intercept));
+                self.fill_seen(values, of_frame, room);
+            }
+            // Not even the sign of a zero is lost.
+            _ => self.fill_seen(stored.map(|stored| (is_padding(stored), stored)), of_frame, room),
+        }
     }
 
     fn is_padding(&self, stored: i64) -> bool {
@@ -199,10 +203,6 @@ impl Pixels {
             }
         }
     }
-}
-
-fn bits_of<W: Into<u32>>(words: impl Iterator<Item = W>, stored: impl Fn(u32) -> i64) -> impl Iterator<Item = i64> {
-    words.map(move |word| stored(word.into()))
 }
 
 fn fill<T>(room: &mut [T], values: impl Iterator<Item = T>) {
