@@ -19,7 +19,7 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tandem::input::{Format, Header, InMemory, InputSpec, Location, Scratch, Source};
+use tandem::input::{Format, InMemory, InputSpec, Location, Scratch, Source};
 use tandem::kernels::Isa;
 use tandem::kernels::stats::{Column, Number, StatsAnswer, StatsKernel, StatsRequest};
 
@@ -153,14 +153,9 @@ impl Data {
         values.for_each(|value| file.write_all(bytemuck::bytes_of(&value)).expect("room for the file"));
         file.flush().expect("room for the file");
         let spec = InputSpec {
-            location: Location::Path(path.clone()),
             format: Some(Format::Raw),
             dtype: Some(T::DTYPE),
-            offset: None,
-            columns: None,
-            header: Header::Auto,
-            na: Vec::new(),
-            var: None,
+            ..InputSpec::new(Location::Path(path.clone()))
         };
         Self::File(path, spec)
     }

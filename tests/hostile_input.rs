@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tandem::input::{
-    ColumnRef, DType, Format, Header, InputSpec, Location, Scratch, Source, read_numbers, read_stream,
+    ColumnRef, DType, Format, Header, InputSpec, Location, Scratch, Source, Voi, read_numbers, read_stream,
 };
 use tandem::job::JobError;
 
@@ -56,7 +56,7 @@ fn readers() -> Vec<Reader> {
     let npy = npy_file("{'descr': '>f4', 'fortran_order': True, 'shape': (2, 3), }   \n", &[1; 24]);
     let integers = npy_file("{'descr': '<i2', 'fortran_order': True, 'shape': (2, 3), }   \n", &[1; 12]);
     let csv = b"\xef\xbb\xbfname,\"a \"\"b\"\"\",c\r\nx,1.5,-2\r\n\"y,\nz\",,1e300\r\n\n\"w\",nan,inf\n".to_vec();
-    vec![
+    let mut readers = vec![
         Reader {
             label: "npy",
             valid: npy,
@@ -107,12 +107,36 @@ fn readers() -> Vec<Reader> {
             read: |bytes| read_dataset(bytes, &spec(|_| ())),
         },
         Reader { label: "any list", valid: b"1\n2\n".to_vec(), read: |bytes| read_list(bytes, None) },
-    ]
+    ];
+    if cfg!(feature = "dicom") {
+        readers.push(Reader {
+            label: "dicom",
+            valid: include_bytes!("data/dicom/per_frame.dcm").to_vec(),
+            read: |bytes| {
+                let dicom =
+                    |spec: &mut InputSpec| (spec.format, spec.window) = (Some(Format::Dicom), Some(Voi::OfFile));
+                read_dataset(bytes, &spec(dicom))
+            },
+        });
+    }
+    readers
 }
 
 /// Whether a message says where in its input the fault lies, or that the input is wrong as a whole.
 fn names_a_place(message: &str) -> bool {
-    let places = ["line ", "byte", "is empty", "has no row", "column", "elements", "begins with", "UTF-16", "shape"];
+    let places = [
+        "line ",
+        "byte",
+        "is empty",
+        "has no row",
+        "column",
+        "elements",
+        "begins with",
+        "UTF-16",
+        "shape",
+        "attribute",
+        "transfer syntax",
+    ];
     places.iter().any(|place| message.contains(place))
 }
 
@@ -133,7 +157,8 @@ fn feed(reader: &Reader, bytes: &[u8], what: &str) -> Result<u64, JobError> {
 #[test]
 fn every_valid_input_is_read() {
     let counts: Vec<u64> = readers().iter().map(|reader| feed(reader, &reader.valid, "valid").unwrap()).collect();
-    assert_eq!(counts, [6, 5, 6, 6, 6, 5, 6, 2, 2]);
+    assert_eq!(counts[..9], [6, 5, 6, 6, 6, 5, 6, 2, 2]);
+    assert_eq!(counts[9..], [45][..usize::from(cfg!(feature = "dicom"))]);
 }
 
 #[test]
@@ -145,7 +170,7 @@ fn inputs_cut_short_at_every_byte_are_refused_or_read() {
         // A text may end after any line; an array may not.
         let all = reader.valid.len();
         match reader.label {
-            "npy" | "npy of integers" => assert_eq!(refused, all, "{}", reader.label),
+            "npy" | "npy of integers" | "dicom" => assert_eq!(refused, all, "{}", reader.label),
             "raw" => assert_eq!(refused, all - 5, "every length but those of whole elements"),
             "json" => assert!(refused >= all - 1, "only the line end may be missing"),
             _ => {}

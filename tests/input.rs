@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use tandem::input::{
-    ColumnRef, DType, Dataset, Element, Format, InputSpec, Location, Scratch, Source, forget_opened, open, open_numbers,
+    ColumnRef, DType, Dataset, Element, Format, InputSpec, Location, Outside, Scratch, Source, Voi, forget_opened,
+    open, open_numbers,
 };
 use tandem::job::{Cause, JobError};
 
@@ -124,6 +125,18 @@ fn the_format_is_that_given_else_of_the_extension_else_of_the_first_bytes() {
     assert_eq!(only::<u32>(&open_in(&words).unwrap()), [1_u32, 2].map(u32::from_le));
     let forced = InputSpec { format: Some(Format::Json), ..spec("wrong.csv") };
     assert_eq!(only::<f64>(&open_in(&forced).unwrap()), [1.0, 2.0]);
+
+    if cfg!(feature = "dicom") {
+        let ct = repository().join("tests/data/dicom/ct.dcm");
+        write("scan", &fs::read(ct).unwrap());
+        let columns = open_in(&spec("scan")).unwrap();
+        assert_eq!(columns.shape.as_ref().map(|shape| shape.axes.clone()), Some(vec![3, 5]));
+        assert_eq!(only::<f64>(&columns)[2..4], [-1719.0, -1554.0]);
+        let windowed = InputSpec { window: Some(Voi::OfFile), ..spec("scan") };
+        assert_eq!(open_in(&windowed).unwrap().window, Some((-160.0, 239.0)));
+        let outside = InputSpec { outside: Some(Outside::Clip), ..spec("scan") };
+        check_error(open_in(&outside), Cause::BadInput, &["scan: option `outside`", "a `window`"]);
+    }
 
     check_error(open_in(&spec("words")), Cause::BadInput, &["words: begins with `\\x01\\x00", "name the format"]);
     check_error(open_in(&spec("wrong.json")), Cause::BadInput, &["wrong.json: line 1, column 1"]);

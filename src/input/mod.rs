@@ -1,7 +1,7 @@
 //! Readers: files, pipes and values in a job become [`Source`]s of typed numbers. One file a format.
 //!
 //! [`open`] reads what `stats` takes, [`open_numbers`] the whole numbers of `primes`. What already is an array (.npy, raw)
-//! is memory-mapped and read in place; NetCDF is too, and its chunks are decoded as they are asked for; what has to be decoded (CSV, JSON, text) or comes from a pipe is kept in memory up
+//! is memory-mapped and read in place; NetCDF and DICOM are too, and decoded as they are asked for; what has to be decoded (CSV, JSON, text) or comes from a pipe is kept in memory up
 //! to 64 MiB, and beyond that in a temporary file without a name. So every input may be larger than memory.
 
 mod bytes;
@@ -10,6 +10,8 @@ mod concat;
 mod csv;
 mod decimal;
 mod decoders;
+#[cfg(feature = "dicom")]
+mod dicom;
 mod elements;
 mod excerpt;
 mod fortran;
@@ -27,6 +29,7 @@ mod spec;
 mod spool;
 mod text;
 mod version;
+mod voi;
 mod window;
 
 #[cfg(feature = "service")]
@@ -40,6 +43,7 @@ pub use open::{forget_opened, open, open_on, read_stream};
 pub(crate) use open::{open_file, version_of};
 pub use source::{DType, Element, InMemory, Scratch, Source, Values};
 pub use spec::{ColumnRef, Dataset, Format, Header, InputSpec, LeftOut, Location, NamedColumn, Shape, check_options};
+pub use voi::{Outside, Voi, VoiFunction, VoiWindow};
 
 /// Runs `$body` with `$element` naming the Rust type of a [`DType`].
 macro_rules! with_dtype {

@@ -98,9 +98,9 @@ fn open_regular(
     };
     check_options_of(name, spec, format)?;
     match format {
-        Format::Npy | Format::Raw | Format::Netcdf => {
-            let input = open_array(name, Bytes::of_file(file, name)?, format, spec)?;
-            Ok(Opened { input, version, decoded_bytes: 0 })
+        Format::Npy | Format::Raw | Format::Netcdf | Format::Dicom => {
+            let (input, decoded_bytes) = open_array(name, Bytes::of_file(file, name)?, format, spec)?;
+            Ok(Opened { input, version, decoded_bytes })
         }
         Format::Csv | Format::Json | Format::Text => {
             let decoded = decode(name, &mut file, format, spec, threads);
@@ -130,24 +130,28 @@ fn read_stream_on(name: &str, stream: &mut dyn Read, spec: &InputSpec, threads: 
     check_options_of(name, spec, format)?;
     let mut whole = start[..len].chain(stream);
     match format {
-        Format::Npy | Format::Raw | Format::Netcdf => {
-            open_array(name, Bytes::of_stream(&mut whole, name, MEMORY_LIMIT_BYTES)?, format, spec)
+        Format::Npy | Format::Raw | Format::Netcdf | Format::Dicom => {
+            Ok(open_array(name, Bytes::of_stream(&mut whole, name, MEMORY_LIMIT_BYTES)?, format, spec)?.0)
         }
         Format::Csv | Format::Json | Format::Text => Ok(decode(name, &mut whole, format, spec, threads)?.0),
     }
 }
 
-fn open_array(name: &str, bytes: Bytes, format: Format, spec: &InputSpec) -> Result<Dataset, JobError> {
+/// What is in these bytes, and how many more were decoded of them.
+fn open_array(name: &str, bytes: Bytes, format: Format, spec: &InputSpec) -> Result<(Dataset, u64), JobError> {
+    if format == Format::Dicom {
+        return open_dicom(name, bytes, spec);
+    }
     if format == Format::Netcdf {
-        return open_netcdf(name, bytes, spec);
+        return Ok((open_netcdf(name, bytes, spec)?, 0));
     }
     if format == Format::Npy {
         let (elements, description) = npy::open(name, bytes)?;
         let shape = Shape { axes: description.shape, fortran_order: description.fortran_order, dimensions: None };
-        return Ok(Dataset { shape: Some(shape), ..single(Arc::new(elements)) });
+        return Ok((Dataset { shape: Some(shape), ..single(Arc::new(elements)) }, 0));
     }
     let elements = raw::open(name, bytes, spec.dtype.unwrap_or(DType::U8), spec.offset.unwrap_or(0))?;
-    Ok(single(Arc::new(elements)))
+    Ok((single(Arc::new(elements)), 0))
 }
 
 #[cfg(feature = "netcdf")]
@@ -165,10 +169,27 @@ fn open_netcdf(name: &str, _: Bytes, _: &InputSpec) -> Result<Dataset, JobError>
     ))
 }
 
+#[cfg(feature = "dicom")]
+fn open_dicom(name: &str, bytes: Bytes, spec: &InputSpec) -> Result<(Dataset, u64), JobError> {
+    crate::input::dicom::open(name, bytes, spec.window.map(|window| (window, spec.outside.unwrap_or_default())))
+}
+
+#[cfg(not(feature = "dicom"))]
+fn open_dicom(name: &str, _: Bytes, _: &InputSpec) -> Result<(Dataset, u64), JobError> {
+    let message =
+        format!("{name}: this program was built without feature `dicom`, which reads DICOM: build it with it");
+    Err(JobError::new(Cause::Unsupported, message))
+}
+
 /// Whether an input that begins like this is NetCDF or HDF5.
 fn is_netcdf(start: &[u8]) -> bool {
     start.starts_with(b"\x89HDF\r\n\x1a\n")
         || [b"CDF\x01", b"CDF\x02", b"CDF\x05"].iter().any(|magic| start.starts_with(*magic))
+}
+
+/// Whether an input that begins like this is DICOM.
+fn is_dicom(start: &[u8]) -> bool {
+    start.get(128..132) == Some(b"DICM")
 }
 
 fn decode(
@@ -188,7 +209,7 @@ fn decode(
 }
 
 fn single(source: Arc<dyn Source>) -> Dataset {
-    Dataset { columns: vec![NamedColumn { name: None, source }], shape: None, left_out: Vec::new() }
+    Dataset { columns: vec![NamedColumn { name: None, source }], shape: None, left_out: Vec::new(), window: None }
 }
 
 /// How much of an input is looked at to find its format out.
@@ -206,6 +227,9 @@ fn sniff(name: &str, spec: &InputSpec, start: &[u8]) -> Result<Format, JobError>
     }
     if is_netcdf(start) {
         return Ok(Format::Netcdf);
+    }
+    if is_dicom(start) {
+        return Ok(Format::Dicom);
     }
     if spec.dtype.is_some() || spec.offset.is_some() {
         return Ok(Format::Raw);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::input::{DType, Source};
+use crate::input::{DType, Outside, Source, Voi};
 use crate::job::JobError;
 
 /// Where an input lies.
@@ -57,11 +57,13 @@ pub enum Format {
     Text,
     /// NetCDF, classic (CDF-1, CDF-2, CDF-5) or NetCDF-4, and other files of HDF5.
     Netcdf,
+    /// DICOM, images of medicine.
+    Dicom,
 }
 
 impl Format {
     /// Every format, in the order in which they are listed to users.
-    pub const ALL: [Self; 6] = [Self::Npy, Self::Csv, Self::Raw, Self::Json, Self::Text, Self::Netcdf];
+    pub const ALL: [Self; 7] = [Self::Npy, Self::Csv, Self::Raw, Self::Json, Self::Text, Self::Netcdf, Self::Dicom];
 
     /// The name that users type and read: `npy`, `csv`.
     pub const fn name(self) -> &'static str {
@@ -72,6 +74,7 @@ impl Format {
             Self::Json => "json",
             Self::Text => "text",
             Self::Netcdf => "netcdf",
+            Self::Dicom => "dicom",
         }
     }
 
@@ -85,6 +88,7 @@ impl Format {
             "json" => Some(Self::Json),
             "txt" => Some(Self::Text),
             "nc" | "nc3" | "nc4" | "cdf" | "h5" | "hdf5" | "he5" => Some(Self::Netcdf),
+            "dcm" | "dicom" => Some(Self::Dicom),
             _ => None,
         }
     }
@@ -103,7 +107,7 @@ impl std::str::FromStr for Format {
         Self::ALL
             .into_iter()
             .find(|format| format.name() == text)
-            .ok_or_else(|| format!("unknown format `{text}`: use npy, csv, raw, json or netcdf"))
+            .ok_or_else(|| format!("unknown format `{text}`: use npy, csv, raw, json, netcdf or dicom"))
     }
 }
 
@@ -177,13 +181,18 @@ pub struct InputSpec {
     /// Which variable, after the names of its groups: `t2m`, `forecast/t2m`; left out, the only one that is no coordinate
     /// (NetCDF).
     pub var: Option<String>,
+    /// Of which values there are to be statistics (DICOM).
+    pub window: Option<Voi>,
+    /// What becomes of values outside the window (DICOM, with `window`).
+    pub outside: Option<Outside>,
 }
 
 impl InputSpec {
     /// The input at `location`, with nothing else said about it.
     pub fn new(location: Location) -> Self {
         let (dtype, offset, columns, na) = (None, None, None, Vec::new());
-        Self { location, format: None, dtype, offset, columns, header: Header::Auto, na, var: None }
+        let (header, var, window, outside) = (Header::Auto, None, None, None);
+        Self { location, format: None, dtype, offset, columns, header, na, var, window, outside }
     }
 }
 
@@ -204,6 +213,8 @@ pub(crate) fn check_options_of(name: &str, spec: &InputSpec, format: Format) -> 
         ("header", spec.header != Header::Auto, Format::Csv),
         ("na", !spec.na.is_empty(), Format::Csv),
         ("var", spec.var.is_some(), Format::Netcdf),
+        ("window", spec.window.is_some(), Format::Dicom),
+        ("outside", spec.outside.is_some(), Format::Dicom),
     ];
     for (option, given, only) in given {
         if given && format != only {
@@ -215,6 +226,11 @@ pub(crate) fn check_options_of(name: &str, spec: &InputSpec, format: Format) -> 
     if format == Format::Raw && spec.dtype.is_none() {
         return Err(JobError::bad_input(format!(
             "{name}: format raw needs option `dtype`, the type of its elements, as in `f32` or `i64`"
+        )));
+    }
+    if spec.outside.is_some() && spec.window.is_none() {
+        return Err(JobError::bad_input(format!(
+            "{name}: option `outside` is of values outside a `window`: give that too, or leave it out"
         )));
     }
     Ok(())
@@ -250,6 +266,8 @@ pub struct Dataset {
     pub shape: Option<Shape>,
     /// The columns that nobody asked for by name and that are not of numbers.
     pub left_out: Vec<LeftOut>,
+    /// Where a window was asked for and is the same throughout: the least and the greatest value inside.
+    pub window: Option<(f64, f64)>,
 }
 
 /// A column that was left out, since a cell of it is no number.
@@ -275,13 +293,16 @@ mod tests {
 
     #[test]
     fn an_option_outside_its_format_is_an_error_that_names_all_three() {
-        let cases: [(&str, InputSpec, Format); 6] = [
+        let window = Some(Voi::OfFile);
+        let cases: [(&str, InputSpec, Format); 8] = [
             ("dtype", spec(|s| s.dtype = Some(DType::F32)), Format::Raw),
             ("offset", spec(|s| s.offset = Some(0)), Format::Raw),
             ("column", spec(|s| s.columns = Some(vec![ColumnRef::Index(0)])), Format::Csv),
             ("header", spec(|s| s.header = Header::No), Format::Csv),
             ("na", spec(|s| s.na = vec!["-".to_owned()]), Format::Csv),
             ("var", spec(|s| s.var = Some("t2m".to_owned())), Format::Netcdf),
+            ("window", spec(|s| s.window = window), Format::Dicom),
+            ("outside", spec(|s| (s.window, s.outside) = (window, Some(Outside::Clip))), Format::Dicom),
         ];
         for (option, spec, only) in cases {
             for format in Format::ALL {
@@ -291,7 +312,10 @@ mod tests {
                 } else {
                     let message = checked.expect_err("refused").message;
                     assert!(message.starts_with("t: ") && message.contains(format.name()), "{message}");
-                    assert!(message.contains("`dtype`") || message.contains(&format!("`{option}`")), "{message}");
+                    assert!(
+                        message.contains("`dtype`") || message.contains(&format!("`{option}`")) || option == "outside",
+                        "{message}"
+                    );
                 }
             }
         }

@@ -139,6 +139,66 @@ fn an_axis_of_a_netcdf_variable_has_a_name() {
     assert!(ended.err.contains("has no axis `depth`: it has 3 axes"), "{}", ended.err);
 }
 
+#[cfg(feature = "dicom")]
+#[test]
+fn a_dicom_file_is_seen_through_a_window_its_own_or_a_given_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/dicom/ct.dcm");
+    let stats = |more: &[&str]| {
+        let ended = tandem(&[&["stats", path, "--json"], more].concat()).expect(0);
+        ended.json()[0]["result"].clone()
+    };
+    let numbers = |result: &serde_json::Value| (result["count"].clone(), result["nan_count"].clone());
+    // Values as `tests/data/dicom/expected.json` has them: two are padding.
+    let all = stats(&[]);
+    assert_eq!((numbers(&all), &all["min"]), ((13.into(), 2.into()), &(-1938.0).into()), "{all}");
+    // Its first window is 40, 400: from -160 to 239, where -88 is.
+    let own = stats(&["--window", "file", "--histogram", "2"]);
+    assert_eq!((numbers(&own), &own["sum"]), ((1.into(), 14.into()), &(-88.0).into()), "{own}");
+    assert_eq!(own["histogram"]["edges"], serde_json::json!([-160.0, 39.5, 239.0]), "{own}");
+    let given = stats(&["--window", "-700,301"]);
+    assert_eq!(
+        (numbers(&given), &given["min"], &given["max"]),
+        ((3.into(), 12.into()), &(-733.0).into(), &(-642.0).into())
+    );
+    let clipped = stats(&["--window", "-700,301", "--outside", "clip"]);
+    assert_eq!(
+        (numbers(&clipped), &clipped["min"], &clipped["max"]),
+        ((13.into(), 2.into()), &(-850.5).into(), &(-550.5).into())
+    );
+    let range = stats(&["--window", "file", "--histogram", "2:0..10"]);
+    assert_eq!(range["histogram"]["edges"], serde_json::json!([0.0, 5.0, 10.0]), "a range of its own stays");
+    // That of the other file is another, so that there is none of both.
+    let other = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/dicom/shared.dcm");
+    let both = stats(&[other, "--together", "--window", "file", "--histogram", "1"]);
+    assert_eq!(both["histogram"]["edges"][0], -88.0, "{both}");
+    let both = stats(&[path, "--together", "--window", "file", "--histogram", "1"]);
+    assert_eq!(
+        (numbers(&both), &both["histogram"]["edges"]),
+        ((2.into(), 28.into()), &serde_json::json!([-160.0, 239.0]))
+    );
+    // As a line of a job file, on any device and in any cut.
+    let line = format!(
+        "{{\"kind\":\"stats\",\"file\":{path:?},\"window\":{{\"center\":-700,\"width\":301}},\"axis\":\"row\"}}\n"
+    );
+    let (_folder, jobs) = file("jobs.jsonl", &line);
+    let along = &tandem(&["run", &jobs]).expect(0).json()[0]["result"];
+    assert_eq!(
+        (&along["shape"], &along["count"]),
+        (&serde_json::json!([5]), &serde_json::json!([1, 0, 0, 1, 1])),
+        "{along}"
+    );
+    tandem(&["stats", path, "--window", "file", "--verify", "--quantiles", "0.5"]).expect(0);
+    for (arguments, says) in [
+        (&["stats", "a.npy", "--window", "file"][..], "`window` does not apply to format npy"),
+        (&["stats", path, "--outside", "clip"], "--window"),
+        (&["stats", path, "--window", "40"], "CENTER,WIDTH"),
+        (&["stats", path, "--window", "file", "--outside", "keep"], "leave_out or clip"),
+    ] {
+        let usage = tandem(arguments).expect(2);
+        assert!(usage.err.contains(says), "{}", usage.err);
+    }
+}
+
 #[test]
 fn json_is_one_outcome_of_the_documented_form() {
     let outcome = &tandem(&["primes", "97", "91", "--json"]).expect(0).json()[0];

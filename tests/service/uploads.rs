@@ -56,6 +56,45 @@ fn a_broken_file_is_the_error_of_its_job_alone_and_tells_no_path_of_the_service(
     wait_for_uploads(&service, 1);
 }
 
+#[cfg(feature = "dicom")]
+#[test]
+fn a_scan_is_seen_through_its_window_and_a_broken_one_is_the_error_of_its_job_alone() {
+    let service = Service::start(&[]);
+    let scan = include_bytes!("../data/dicom/ct.dcm");
+    let job = br#"{"kind":"stats","file":{"$file":"scan"},"window":"file","histogram":{"bins":4},"metadata":{"Modality":"OT"}}"#;
+    let sent = |name: &str, scan: &[u8]| {
+        let reply = post(&service, &[("job", None, job), ("scan", Some(name), scan)]);
+        assert_eq!(reply.status, 202, "{reply:?}");
+        reply.json()["id"].as_str().unwrap().to_owned()
+    };
+    // A name that says nothing: the file does, behind its first 128 bytes.
+    let [whole, half, compressed] = [
+        sent("IM-0001", scan),
+        sent("half.dcm", &scan[..scan.len() - 10]),
+        sent("j2k.dcm", include_bytes!("../data/dicom/jpeg2000.dcm")),
+    ];
+    let job = service.wait_for(&whole, "succeeded");
+    let result = &job["result"];
+    assert_eq!(
+        (&result["count"], &result["nan_count"], &result["mean"]),
+        (&1.into(), &14.into(), &(-88.0).into()),
+        "{job}"
+    );
+    assert_eq!(result["histogram"]["edges"][4], 239.0, "{job}");
+    assert_eq!(job["metadata"]["Modality"], "OT", "{job}");
+    for (id, cause, says) in [(half, "bad_input", "cut short"), (compressed, "unsupported", "1.2.840.10008.1.2.4.90")] {
+        let job = service.wait_for(&id, "failed");
+        let message = job["error"]["message"].as_str().unwrap();
+        assert!(job["cause"] == cause && message.contains(says), "{job}");
+        assert!(!message.contains(service.data.path().to_str().unwrap()), "{job}");
+    }
+    let put = |query: &str| service.request("PUT", &format!("/v1/datasets/scan{query}"), "", scan);
+    assert_eq!((put("").status, put("?format=dicom").status), (201, 200));
+    assert_eq!(service.get("/v1/datasets").json()["datasets"][0]["format"], "dcm");
+    let job = service.run(r#"{"kind":"stats","dataset":"scan","window":{"center":-700,"width":301}}"#);
+    assert_eq!(job["result"]["count"], 3, "{job}");
+}
+
 #[test]
 fn forms_that_are_broken_leave_nothing_behind() {
     let service = Service::start(&["--max-upload", "1KiB"]);

@@ -109,7 +109,7 @@ fn read_within(
         .unwrap_or(kept)
         .into_iter()
         .map(|column| NamedColumn { name: Some(table.column_name(column)), source: Arc::clone(&sources[column]) });
-    Ok((Dataset { columns: columns.collect(), shape: None, left_out }, decoded_bytes))
+    Ok((Dataset { columns: columns.collect(), shape: None, left_out, window: None }, decoded_bytes))
 }
 
 /// Whether the first record names the columns: not where every cell is a number or missing, and surely where none is a number.

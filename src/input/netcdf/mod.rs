@@ -83,7 +83,8 @@ fn open_variable(name: &str, bytes: Arc<Bytes>, var: Option<&str>) -> Result<Dat
     let unpacking = Unpacking::of(stored.encoding, &attributes);
     let shape = Shape { axes: stored.shape.clone(), fortran_order: false, dimensions: stored.dimensions.clone() };
     let source = source(name, &path, bytes, stored, unpacking, len);
-    Ok(Dataset { columns: vec![NamedColumn { name: Some(path), source }], shape: Some(shape), left_out: Vec::new() })
+    let columns = vec![NamedColumn { name: Some(path), source }];
+    Ok(Dataset { columns, shape: Some(shape), left_out: Vec::new(), window: None })
 }
 
 fn source(

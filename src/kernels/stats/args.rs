@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::exact::Decimal;
-use crate::input::{ColumnRef, DType, Format, Header, InputSpec, Location, check_options};
+use crate::input::{ColumnRef, DType, Format, Header, InputSpec, Location, Outside, Voi, check_options};
 use crate::job::{Asked, parse_bounded};
 use crate::kernels::stats::{
     AlongAxes, Axis, Histogram, KIND, MAX_QUANTILES, MomentsUpTo, Quantile, SUPPORTED, StatsInput, StatsParams,
@@ -26,14 +26,15 @@ pub(super) fn command() -> Command {
              tandem stats weather.csv --column temp --histogram 20:-30..50 --missing -9999\n  \
              tandem stats day-*.raw --dtype f32 --together\n  \
              tandem stats 2023/*.nc --var t2m --together\n  \
-             tandem stats 2023/*.nc --var t2m --together --axis time --output climate.npz\n\n\
+             tandem stats 2023/*.nc --var t2m --together --axis time --output climate.npz\n  \
+             tandem stats scan.dcm --window 40,400 --histogram 100\n\n\
              sum, mean, variance and std are exact, rounded once. NaN, empty cells and the missing value count in\n\
              nan_count alone.",
         )
         .arg(
             Arg::new("path")
                 .value_name("PATH")
-                .help("Files to read (.npy, .csv, .json, .nc, .h5, raw); - is standard input")
+                .help("Files to read (.npy, .csv, .json, .nc, .h5, .dcm, raw); - is standard input")
                 .required(true)
                 .num_args(1..)
                 .value_parser(value_parser!(PathBuf)),
@@ -84,7 +85,7 @@ pub(super) fn command() -> Command {
         )
         .arg(
             arg("format", "FORMAT", "How the input is written [default: by extension, else by its first bytes]")
-                .value_parser(["npy", "csv", "raw", "json", "netcdf"]),
+                .value_parser(["npy", "csv", "raw", "json", "netcdf", "dicom"]),
         )
         .arg(arg("dtype", "TYPE", "The element type of a raw input").value_parser(element_types))
         .arg(
@@ -119,6 +120,16 @@ pub(super) fn command() -> Command {
             "The variable of a NetCDF or HDF5 file, after its groups: t2m, forecast/t2m [default: the only one that is no \
              coordinate]",
         ))
+        .arg(
+            arg("window", "CENTER,WIDTH", "Of a DICOM file only the values inside this VOI window; `file` is the file's own")
+                .allow_hyphen_values(true)
+                .value_parser(|text: &str| text.parse::<Voi>()),
+        )
+        .arg(
+            arg("outside", "WHAT", "What becomes of values outside the window: leave_out or clip [default: leave_out]")
+                .requires("window")
+                .value_parser(|text: &str| text.parse::<Outside>()),
+        )
 }
 
 /// The jobs that the arguments ask for.
@@ -155,6 +166,8 @@ pub(super) fn from_args(args: &ArgMatches) -> Result<Vec<Asked>, String> {
         header: text("header").map(str::parse::<Header>).transpose()?.unwrap_or_default(),
         na: many(args, "na"),
         var: text("var").map(str::to_owned),
+        window: args.get_one("window").copied(),
+        outside: args.get_one("outside").copied(),
     };
     let paths: Vec<PathBuf> = many(args, "path");
     let mut specs = Vec::with_capacity(paths.len());

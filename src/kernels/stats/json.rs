@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny};
 use serde_json::value::RawValue;
 
 use crate::exact::Decimal;
-use crate::input::{DType, Format, Header, InMemory, InputSpec, Location};
+use crate::input::{DType, Format, Header, InMemory, InputSpec, Location, Outside, Voi, VoiFunction, VoiWindow};
 use crate::job::JobParams;
 use crate::kernels::fields::{JsonColumn, OneOrMore, Written, shorten};
 use crate::kernels::stats::{
@@ -47,6 +47,8 @@ struct Line {
     na: Option<OneOrMore<String>>,
     format: Option<Written<Format>>,
     var: Option<String>,
+    window: Option<JsonVoi>,
+    outside: Option<Written<Outside>>,
     axis: Option<JsonAxes>,
     output: Option<PathBuf>,
 }
@@ -74,9 +76,14 @@ fn params(line: Line) -> Result<StatsParams, serde_json::Error> {
         ("na", line.na.is_some()),
         ("format", line.format.is_some()),
         ("var", line.var.is_some()),
+        ("window", line.window.is_some()),
+        ("outside", line.outside.is_some()),
         ("together", line.together.is_some()),
         ("axis", along.is_some()),
     ];
+    if line.outside.is_some() && line.window.is_none() {
+        return Err(Error::custom("`outside` is of values outside a `window`: give that too, or leave it out"));
+    }
     if let Some(output) = &line.output {
         if along.is_none() {
             return Err(Error::custom("`output` is for the arrays of `axis`: give that too, or leave it out"));
@@ -118,6 +125,8 @@ fn params(line: Line) -> Result<StatsParams, serde_json::Error> {
         header: line.header.map_or(Header::Auto, |header| header.0),
         na: line.na.map_or_else(Vec::new, |words| words.0),
         var: line.var,
+        window: line.window.map(|window| window.0),
+        outside: line.outside.map(|outside| outside.0),
     };
     let specs = paths.into_iter().map(|path| InputSpec { location: Location::Path(path), ..spec.clone() });
     Ok(StatsParams { input: StatsInput::Files(specs.collect()), request, along })
@@ -198,6 +207,40 @@ impl<'de> Deserialize<'de> for JsonValues {
             }
         }
         deserializer.deserialize_seq(Visitor)
+    }
+}
+
+/// A window by its center and width, or that of the file.
+struct JsonVoi(Voi);
+
+impl<'de> Deserialize<'de> for JsonVoi {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(untagged, expecting = r#"a window is "file", or an object such as {"center":40,"width":400}"#)]
+        enum Fields {
+            Word(Word),
+            Window(Window),
+        }
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Word {
+            File,
+        }
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Window {
+            center: f64,
+            width: f64,
+            function: Option<String>,
+        }
+        match Fields::deserialize(deserializer)? {
+            Fields::Word(Word::File) => Ok(Self(Voi::OfFile)),
+            Fields::Window(Window { center, width, function }) => {
+                let function = function.map_or(Ok(VoiFunction::default()), |function| function.parse());
+                let function = function.map_err(Error::custom)?;
+                VoiWindow::new(center, width, function).map(|window| Self(Voi::Given(window))).map_err(Error::custom)
+            }
+        }
     }
 }
 

@@ -55,16 +55,21 @@ impl StatsParams {
     /// # Errors
     /// See [`open`](Self::open).
     pub fn open_on(&self, base_dir: &Path, threads: usize) -> Result<StatsKernel, JobError> {
+        let mut request = self.request.clone();
         let (columns, left_out, table) = match &self.input {
             StatsInput::Here(source) => (vec![Column { name: None, source: Arc::clone(source) }], Vec::new(), false),
             StatsInput::Files(specs) => {
                 let chosen = specs.iter().any(|spec| spec.columns.is_some() || spec.var.is_some());
-                let (columns, left_out) = together(specs, base_dir, threads)?;
+                let Together { columns, left_out, window } = together(specs, base_dir, threads)?;
+                // What is seen through a window is counted over all of it.
+                if let (Some(histogram), Some(window)) = (&mut request.histogram, window) {
+                    *histogram = histogram.or_over(window);
+                }
                 let one = columns.len() == 1 && (chosen || columns[0].name.is_none());
                 (columns, left_out, !one)
             }
         };
-        Ok(StatsKernel::new(columns, table, self.request.clone())?.leaving_out(left_out))
+        Ok(StatsKernel::new(columns, table, request)?.leaving_out(left_out))
     }
 
     /// Opens the input and gives the kernel of a job along axes. Relative paths start from `base_dir`.
@@ -119,8 +124,16 @@ impl JobParams for StatsParams {
     }
 }
 
+/// What several inputs hold together.
+struct Together {
+    columns: Vec<Column>,
+    left_out: Vec<LeftOut>,
+    /// The limits of the window through which all of them are seen.
+    window: Option<(f64, f64)>,
+}
+
 /// The columns of all inputs, each that of the first input followed by those of the same name in the others.
-fn together(specs: &[InputSpec], base_dir: &Path, threads: usize) -> Result<(Vec<Column>, Vec<LeftOut>), JobError> {
+fn together(specs: &[InputSpec], base_dir: &Path, threads: usize) -> Result<Together, JobError> {
     let datasets: Vec<Dataset> = specs.iter().map(|spec| open_on(spec, base_dir, threads)).collect::<Result<_, _>>()?;
     let Some(first) = datasets.first() else {
         return Err(JobError::bad_input("no input: name a file at least"));
@@ -160,7 +173,8 @@ fn together(specs: &[InputSpec], base_dir: &Path, threads: usize) -> Result<(Vec
             left_out.push(column.clone());
         }
     }
-    Ok((columns, left_out))
+    let window = first.window.filter(|_| datasets.iter().all(|dataset| dataset.window == first.window));
+    Ok(Together { columns, left_out, window })
 }
 
 /// The array of all inputs, one after the other along its first axis.
@@ -172,7 +186,7 @@ fn array(specs: &[InputSpec], base_dir: &Path) -> Result<(Arc<dyn Source>, Shape
         let dataset = open(spec, base_dir)?;
         let ([column], Some(shape)) = (dataset.columns.as_slice(), dataset.shape) else {
             return Err(JobError::bad_input(format!(
-                "{name}: is no array that has axes: those of .npy, NetCDF and HDF5 do; of a table there are the statistics of each \
+                "{name}: is no array that has axes: those of .npy, NetCDF, HDF5 and DICOM do; of a table there are the statistics of each \
                  column without `axis`"
             )));
         };

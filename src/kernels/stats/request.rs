@@ -145,6 +145,14 @@ impl Histogram {
     pub fn range(&self) -> Option<(f64, f64)> {
         self.range
     }
+
+    /// The same bins over `window`, where no range was given and the window is one.
+    pub(super) fn or_over(self, window: (f64, f64)) -> Self {
+        match Self::new(self.bins, Some(window)) {
+            Ok(over) if self.range.is_none() => over,
+            _ => self,
+        }
+    }
 }
 
 /// `BINS` or `BINS:LO..HI`.

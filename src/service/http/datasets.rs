@@ -58,7 +58,7 @@ pub(super) struct Asked {
     tag = "datasets",
     params(
         ("name" = String, Path),
-        ("format" = Option<String>, Query, description = "npy, csv, raw, json, text or netcdf; else by Content-Type, else by what it begins with")
+        ("format" = Option<String>, Query, description = "npy, csv, raw, json, text, netcdf or dicom; else by Content-Type, else by what it begins with")
     ),
     request_body(content = String, content_type = "application/octet-stream"),
     responses(
@@ -94,8 +94,8 @@ pub(super) async fn put(
                 "the dataset is longer than {max} bytes: start the service with a larger --max-upload"
             )));
         }
-        if begin.len() < 8 {
-            begin.extend(chunk.iter().take(8));
+        if begin.len() < BEGIN_BYTES {
+            begin.extend(chunk.iter().take(BEGIN_BYTES - begin.len()));
         }
         put.grow(take_room(&app, chunk.len()).await?);
         file.write_all(&chunk).await.map_err(|error| ApiError::no_room(&error))?;
@@ -155,6 +155,7 @@ fn said_format(format: Option<&str>, headers: &HeaderMap) -> Result<Option<&'sta
         "application/json" => Some("json"),
         "application/x-npy" | "application/x-numpy" => Some("npy"),
         "application/x-netcdf" | "application/netcdf" | "application/x-hdf5" => Some("nc"),
+        "application/dicom" => Some("dcm"),
         _ => None,
     })
 }
@@ -167,14 +168,19 @@ const fn ending(format: Format) -> &'static str {
         Format::Json => "json",
         Format::Text => "txt",
         Format::Netcdf => "nc",
+        Format::Dicom => "dcm",
     }
 }
+
+/// What is looked at of a dataset to see what it is: DICOM says so behind 128 bytes.
+const BEGIN_BYTES: usize = 132;
 
 /// What it begins with tells.
 fn seen_format(begin: &[u8]) -> Option<&'static str> {
     match begin {
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some("npy"),
         [0x89, b'H', b'D', b'F', ..] | [b'C', b'D', b'F', 1 | 2 | 5, ..] => Some("nc"),
+        _ if begin.get(128..BEGIN_BYTES) == Some(b"DICM") => Some("dcm"),
         _ => None,
     }
 }

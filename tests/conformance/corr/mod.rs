@@ -107,13 +107,18 @@ fn by_columns<T: Cell>(values: &[T], width: usize, as_array: bool) -> Table {
     let dataset = if as_array {
         let source = Arc::new(InMemory::new("array", (0..width).flat_map(column).collect::<Vec<T>>()));
         let shape = Shape { axes: vec![rows as u64, width as u64], fortran_order: true, dimensions: None };
-        Dataset { columns: vec![NamedColumn { name: None, source }], shape: Some(shape), left_out: Vec::new() }
+        Dataset {
+            columns: vec![NamedColumn { name: None, source }],
+            shape: Some(shape),
+            left_out: Vec::new(),
+            window: None,
+        }
     } else {
         let column = |number: usize| NamedColumn {
             name: None,
             source: Arc::new(InMemory::new("column", column(number).collect::<Vec<T>>())),
         };
-        Dataset { columns: (0..width).map(column).collect(), shape: None, left_out: Vec::new() }
+        Dataset { columns: (0..width).map(column).collect(), shape: None, left_out: Vec::new(), window: None }
     };
     Table::of(&dataset).expect("a table")
 }
