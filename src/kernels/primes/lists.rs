@@ -27,9 +27,10 @@ impl ListsKernel {
         let jobs: Vec<NumbersKernel> = jobs.iter().map(|job| (*job).clone()).collect();
         let lists = jobs.iter().map(|job| Arc::clone(job.source())).collect();
         let source: Arc<dyn Source> = Arc::new(Joined::new(lists));
-        let (ns, units) = jobs.iter().map(Kernel::work).fold((0.0, 0), |(ns, units), work| {
-            (ns + work.prior_ns_per_unit * work.units as f64, units + work.units)
-        });
+        let (ns, units) = jobs
+            .iter()
+            .map(Kernel::work)
+            .fold((0.0, 0), |(ns, units), work| (ns + work.prior_ns_per_unit * work.units as f64, units + work.units));
         let prior_ns_per_unit = if units == 0 { 1.0 } else { ns / units as f64 };
         let list = Numbers::of_source(Arc::clone(&source));
         Self { jobs, whole: NumbersKernel::known(list, source, NumbersMode::Each, prior_ns_per_unit) }
