@@ -2,6 +2,7 @@
 //! says. It folds nothing itself.
 
 mod cancel;
+mod folding;
 mod fused;
 mod large;
 mod limits;
@@ -10,29 +11,26 @@ mod stages;
 mod variants;
 
 use std::collections::{HashMap, VecDeque};
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::device::{Device, DeviceError, Phases};
-use crate::engine::batch::{self, Bound, Gathers, Planner};
+use crate::device::{Device, Phases};
+use crate::engine::batch::Bound;
 use crate::engine::dispatch::{Action, Dispatch, Event, Lanes as DispatchLanes, Ticket as LaneTicket};
 use crate::engine::fused::Pools;
-use crate::engine::lanes::{Lanes, Piece};
-use crate::engine::message::{Item, Message, fold_on};
+use crate::engine::lanes::Lanes;
+use crate::engine::message::{Item, Message};
 use crate::engine::order::{OPEN_PER_LANE, WAITING_MAX, order};
 use crate::engine::panics;
 use crate::engine::queue::{Class, Queue};
-use crate::engine::running::Running;
 use crate::engine::shared::Shared;
 use crate::engine::short::Short;
 use crate::engine::stream::Streams;
 use crate::engine::ticket::{Begun, Ticket, deliver};
 use crate::engine::timer::Timer;
 use crate::job::JobError;
-use crate::kernels::Work;
 use crate::plan::Plan;
 
 use limits::Limits;
@@ -314,92 +312,6 @@ impl Coordinator {
             self.fill();
         }
     }
-
-    fn fold(&mut self, key: u64, lane: LaneTicket, units: Range<u64>) {
-        let gathers = match self.items.get(&key) {
-            Some(Item::Batch(tickets)) => self.gathers(tickets.len()),
-            _ => Gathers::Nothing,
-        };
-        // Ended between the decision and now: the lane is given back.
-        let Some(item) = self.items.get_mut(&key) else { return self.short_ended(lane, Duration::ZERO) };
-        let shared = self.shared.clone();
-        let sender = self.sender.clone();
-        let chunk = |running: Arc<Running>, jobs: (u64, u32)| -> Piece {
-            let (shared, sender) = (shared.clone(), sender.clone());
-            Box::new(move |scratch| {
-                let begun = Instant::now();
-                let result = match shared.devices.get(lane.device) {
-                    Some(device) => fold_on(&running, &*device, units, scratch),
-                    None => Err(DeviceError::Lost("it is not there".to_owned())),
-                };
-                if let Some(recorder) = shared.recorder.get() {
-                    recorder.on_lane(lane).note(begun, jobs, "chunk");
-                }
-                // The coordinator outlives what it began.
-                let _ = sender.send(Message::Chunk { key, lane, result });
-            })
-        };
-        let piece: Piece = match item {
-            Item::Large(large) => {
-                start_clock(&self.timer, &shared.begun, &mut large.ticket);
-                large.begun = true;
-                chunk(large.running.clone(), (large.ticket.index, 1))
-            }
-            Item::Fused(fused) => {
-                if !std::mem::replace(&mut fused.begun, true) {
-                    for job in fused.jobs.iter_mut().flatten() {
-                        begin_fused_job(&self.timer, &shared.begun, job);
-                    }
-                }
-                chunk(fused.running.clone(), fused.label())
-            }
-            short => match std::mem::replace(short, Item::Begun) {
-                Item::Bound(bound) => Box::new(move |scratch| {
-                    let (begun, _one) = (Instant::now(), shared.begun.one());
-                    let jobs = (bound.first().map_or(0, |first| first.ticket.index), bound.len() as u32);
-                    let leftover = batch::run_bound(bound, &**shared.devices.cpu(), scratch);
-                    if let Some(recorder) = shared.recorder.get() {
-                        recorder.on_lane(lane).note(begun, jobs, "batch");
-                    }
-                    shared.learn_small(&leftover);
-                    let (elapsed, ended) = (begun.elapsed(), leftover.ended);
-                    let _ = sender.send(Message::BoundEnded { lane, elapsed, ended });
-                }),
-                Item::Batch(tickets) => Box::new(move |scratch| {
-                    let (begun, _one) = (Instant::now(), shared.begun.one());
-                    let (first, taken) = (tickets.first().map_or(0, |first| first.index), tickets.len());
-                    let plan = |work: &Work, asked| shared.plan_small(work, asked).map(Arc::new);
-                    let mut planner = Planner::new(&plan, shared.default_device());
-                    let leftover = batch::run(tickets, &mut planner, &**shared.devices.cpu(), scratch, gathers);
-                    if let Some(recorder) = shared.recorder.get() {
-                        let jobs = (taken - leftover.rest.len()) as u32;
-                        recorder.on_lane(lane).note(begun, (first, jobs), "batch");
-                    }
-                    shared.learn_small(&leftover);
-                    let _ = sender.send(Message::BatchEnded { lane, elapsed: begun.elapsed(), leftover });
-                }),
-                Item::Closure(closure) => Box::new(move |_| {
-                    let begun = Instant::now();
-                    closure();
-                    let _ = sender.send(Message::ClosureEnded { lane, elapsed: begun.elapsed() });
-                }),
-                Item::Shift { .. } => return self.begin_shift(lane),
-                Item::OnGpu(staged) => return self.begin_on_gpu(lane, *staged),
-                Item::Begun | Item::Large(_) | Item::Fused(_) => return self.short_ended(lane, Duration::ZERO),
-            },
-        };
-        if let Err(error) = self.lanes.spawn(lane.device, piece) {
-            self.tell(Event::ChunkFailed { ticket: lane, error: DeviceError::Lost(error.to_string()) });
-        }
-    }
-}
-
-/// The same for one of several that run as one; as in a batch, nobody is told of a small one.
-fn begin_fused_job(timer: &Timer, begun: &Begun, job: &mut Bound) {
-    if job.small.is_none() || job.ticket.timeout.is_some() {
-        start_clock(timer, begun, &mut job.ticket);
-    }
-    job.ticket.queued = None;
 }
 
 /// Counts a job as running, and lets the time run that it was given, with its first chunk or stage.

@@ -284,3 +284,37 @@ pub(crate) fn outcomes(
     };
     jobs.into_iter().map(outcome).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_refusal_nobody_asks_again_for_a_while_or_before_twice_as_many_wait() {
+        let now = Instant::now();
+        let mut pools = Pools::default();
+        assert!(pools.are_worth_it(2, now) && pools.is_idle() && pools.next_look().is_none());
+        pools.refuse(10, now);
+        let soon = now + AGAIN / 2;
+        assert!(!pools.are_worth_it(19, soon));
+        assert!(pools.are_worth_it(20, soon));
+        assert!(pools.are_worth_it(2, now + AGAIN));
+    }
+
+    #[test]
+    fn each_begins_where_a_chunk_may_begin() {
+        let work = |units, granularity| Work {
+            kernel: "k",
+            variant: String::new(),
+            units,
+            granularity,
+            bytes_per_unit: 0.0,
+            bytes_out_per_unit: 0.0,
+            prior_ns_per_unit: 1.0,
+            passes: 1,
+            gpu: true,
+        };
+        assert_eq!([1, 64, 65, 0].map(|units| padded(&work(units, 64))), [64, 64, 128, 0]);
+        assert_eq!(padded(&work(7, 0)), 7);
+    }
+}

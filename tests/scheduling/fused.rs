@@ -82,9 +82,19 @@ fn count(outcomes: &[Outcome], is: impl Fn(&Outcome) -> bool) -> usize {
     outcomes.iter().filter(|outcome| is(outcome)).count()
 }
 
+/// Lists of numbers most of which are told at a glance, so that a double of a GPU is as fast as it says; their kernel takes them to be like
+/// any others.
+fn quick_lists(count: usize) -> Vec<(Vec<u64>, NumbersMode)> {
+    let mut random = Random::named(base_seed(), "quick lists");
+    let number = |random: &mut Random| (random.next() >> 40 << 1) | u64::from(random.below(40) == 0);
+    let mut list = |len: u64| (0..len).map(|_| number(&mut random)).collect();
+    let modes = [NumbersMode::Each, NumbersMode::Count, NumbersMode::List].into_iter().cycle();
+    (0..count).zip(modes).map(|(at, mode)| (list(1700 + at as u64), mode)).collect()
+}
+
 #[test]
 fn jobs_that_wait_together_run_as_one_on_a_gpu_and_each_has_its_own_answer_and_its_share_of_the_time() {
-    let lists = lists(200, "as one");
+    let lists = quick_lists(200);
     let expected = alone(&lists);
     let gpu = null_gpu(&[]);
     let runner = runner(Some(gpu.clone()));
@@ -96,13 +106,14 @@ fn jobs_that_wait_together_run_as_one_on_a_gpu_and_each_has_its_own_answer_and_i
         assert_eq!(timings.queued + timings.phases.total(), timings.total, "{timings:?}");
     }
     let as_one = count(&outcomes, ran_as_one);
-    assert!(as_one > 100, "{as_one}");
-    assert!(count(&outcomes, |outcome| ran_as_one(outcome) && outcome.ran_on != RanOn::Nowhere) == as_one);
+    assert!(as_one > 20, "{as_one}");
     assert!(gpu.chunks_begun() > 0 && gpu.chunks_begun() < as_one as u64 / 2, "{} chunks", gpu.chunks_begun());
-    // A share of a run, and not the whole: it computes for less than a thread would.
-    let shares = outcomes.iter().filter(|outcome| ran_as_one(outcome));
-    let predicted = shares.filter_map(|outcome| outcome.plan.as_ref()?.candidates.first()?.predicted);
-    assert!(predicted.clone().count() == as_one && predicted.fold(0.0, |most, one| one.ms.max(most)) < 1.0);
+    // A share of a run, and not the whole.
+    for outcome in outcomes.iter().filter(|outcome| ran_as_one(outcome)) {
+        let plan = outcome.plan.as_ref().unwrap();
+        let predicted = plan.candidates[0].predicted.unwrap();
+        assert!(predicted.ms < 0.1 && outcome.ran_on != RanOn::Nowhere, "{plan:?}");
+    }
 }
 
 #[test]
