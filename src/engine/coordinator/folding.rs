@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Coordinator, start_clock};
-use crate::device::{Device, DeviceError};
+use crate::device::DeviceError;
 use crate::engine::batch::{self, Bound, Gathers, Planner};
 use crate::engine::dispatch::{Event, Ticket as LaneTicket};
 use crate::engine::lanes::Piece;
