@@ -92,6 +92,14 @@ impl Phases {
     pub fn total(&self) -> Duration {
         self.setup.saturating_add(self.upload).saturating_add(self.compute).saturating_add(self.readback)
     }
+
+    /// This part of it, 0 to 1.
+    pub(crate) fn part(&self, share: f64) -> Self {
+        let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) };
+        let [setup, opening, upload, compute, readback] =
+            [self.setup, self.opening, self.upload, self.compute, self.readback].map(|time| time.mul_f64(share));
+        Self { setup, opening, upload, compute, readback }
+    }
 }
 
 impl std::ops::AddAssign for Phases {

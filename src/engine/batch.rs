@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::device::{Device, DeviceError, DeviceId, Phases};
 use crate::engine::foreign::Foreign;
+use crate::engine::fused;
 use crate::engine::running::caught;
 use crate::engine::stage::{Staged, not_on};
 use crate::engine::ticket::{Ticket, deliver};
@@ -26,13 +27,37 @@ const UNWATCHED: Duration = Duration::from_secs(1);
 /// Up to this long, predicted, a job is run where it was bound.
 pub(crate) const SMALL_MS: f64 = 1.0;
 
-/// A job that was bound and is too large to run on the spot.
+/// A job that was bound and was not run on the spot: it is too large, or may run as one with others.
 pub(crate) struct Bound {
     pub ticket: Ticket,
     pub kernel: Foreign<Arc<dyn DynKernel>>,
     pub work: Work,
     /// How long opening its input took.
     pub opening: Duration,
+    /// Its plan, where it is small enough to be run by whoever gets hold of it.
+    pub small: Option<Arc<Plan>>,
+    /// Whether others may join it: see [`fused`](crate::engine::fused).
+    pub may_fuse: bool,
+}
+
+impl Bound {
+    /// How long it is predicted to take, where it is small, in milliseconds.
+    pub fn small_ms(&self) -> f64 {
+        let best = self.small.as_ref().and_then(|plan| plan.candidates.first());
+        best.and_then(|best| best.predicted).map_or(0.0, |predicted| predicted.ms)
+    }
+}
+
+/// What of a batch is given back though it could be run on the spot, so that the coordinator may let it run as one with others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Gathers {
+    /// Nothing: there is no GPU, or nobody waits.
+    #[default]
+    Nothing,
+    /// Large jobs, which are given back in any case.
+    Large,
+    /// Small ones too: more wait than there are lanes.
+    Small,
 }
 
 /// What a batch leaves to others.
@@ -42,6 +67,8 @@ pub(crate) struct Leftover {
     pub bound: Vec<Bound>,
     /// Irregular, and too long to run among others, or to be run elsewhere.
     pub staged: Vec<Staged>,
+    /// Whether any of those may have been meant to run as one with others.
+    pub gathers: Gathers,
     /// Not begun.
     pub rest: Vec<Ticket>,
     /// How long tasks took here, which is no time of the others.
@@ -111,9 +138,10 @@ pub(crate) fn run(
     planner: &mut Planner<'_>,
     cpu: &dyn Device,
     scratch: &mut Scratch,
+    gathers: Gathers,
 ) -> Leftover {
     let begun = Instant::now();
-    let mut leftover = Leftover::default();
+    let mut leftover = Leftover { gathers, ..Leftover::default() };
     let mut ended: Vec<Ended> = Vec::with_capacity(tickets.len());
     let mut tickets = tickets.into_iter();
     let mut until_clock = 1;
@@ -143,6 +171,35 @@ pub(crate) fn run(
         }
     }
     deliver(outcomes(ended, begun, now, leftover.tasks));
+    leftover
+}
+
+/// Runs small jobs that were bound before on this thread and delivers what ended; the plan of each says that it is small.
+pub(crate) fn run_bound(bound: Vec<Bound>, cpu: &dyn Device, scratch: &mut Scratch) -> Leftover {
+    let begun = Instant::now();
+    let mut leftover = Leftover::default();
+    let first = bound.first().map(|first| first.work.clone());
+    let is_like = |work: &Work, first: &Work| {
+        work.units.checked_ilog2() == first.units.checked_ilog2()
+            && CostClass::of(work.prior_ns_per_unit) == CostClass::of(first.prior_ns_per_unit)
+    };
+    let alike = bound.iter().all(|bound| first.as_ref().is_some_and(|first| is_like(&bound.work, first)));
+    let mut ended = Vec::with_capacity(bound.len());
+    for Bound { mut ticket, kernel, work, opening, small, .. } in bound {
+        if let Some(error) = ticket.cancel.refusal() {
+            ended.push(Ended { ticket, opening, result: Err(error), plan: None });
+            continue;
+        }
+        ticket.queued = None;
+        let result = caught(|| run_whole(&**kernel, work.units, cpu, scratch));
+        ended.push(Ended { ticket, opening, result, plan: small });
+    }
+    leftover.ended = ended.len();
+    let now = Instant::now();
+    if let Some(work) = first.filter(|_| alike && ended.iter().all(|ended| ended.result.is_ok())) {
+        leftover.sample = Some((work, now.saturating_duration_since(begun) / ended.len().max(1) as u32));
+    }
+    deliver(outcomes(ended, begun, now, Duration::ZERO));
     leftover
 }
 
@@ -215,9 +272,18 @@ fn begin(
     // What has to be watched, or needs memory, is begun by the coordinator.
     let is_free = ticket.memory_bytes.is_none() && ticket.timeout.is_none_or(|limit| limit >= UNWATCHED);
     let plan = if is_free { planner.small(&work, ticket.device) } else { None };
-    let Some(plan) = plan else {
-        leftover.bound.push(Bound { ticket, kernel, work, opening });
-        return Begun::Left;
+    let asked = ticket.device.unwrap_or(planner.default);
+    let may_fuse = match leftover.gathers {
+        Gathers::Nothing => false,
+        Gathers::Large => plan.is_none() && fused::may_fuse(&ticket, asked, &**kernel, &work),
+        Gathers::Small => fused::may_fuse(&ticket, asked, &**kernel, &work),
+    };
+    let plan = match plan {
+        Some(plan) if !may_fuse => plan,
+        small => {
+            leftover.bound.push(Bound { ticket, kernel, work, opening, small, may_fuse });
+            return Begun::Left;
+        }
     };
     let mut ticket = ticket;
     ticket.queued = None;

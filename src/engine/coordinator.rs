@@ -2,6 +2,8 @@
 //! says. It folds nothing itself.
 
 mod cancel;
+mod folding;
+mod fused;
 mod large;
 mod limits;
 mod memory;
@@ -9,17 +11,17 @@ mod stages;
 mod variants;
 
 use std::collections::{HashMap, VecDeque};
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::device::{Device, DeviceError, Phases};
-use crate::engine::batch::{self, Bound, Planner};
+use crate::device::{Device, Phases};
+use crate::engine::batch::Bound;
 use crate::engine::dispatch::{Action, Dispatch, Event, Lanes as DispatchLanes, Ticket as LaneTicket};
-use crate::engine::lanes::{Lanes, Piece};
-use crate::engine::message::{Item, Message, fold_on};
+use crate::engine::fused::Pools;
+use crate::engine::lanes::Lanes;
+use crate::engine::message::{Item, Message};
 use crate::engine::order::{OPEN_PER_LANE, WAITING_MAX, order};
 use crate::engine::panics;
 use crate::engine::queue::{Class, Queue};
@@ -29,7 +31,6 @@ use crate::engine::stream::Streams;
 use crate::engine::ticket::{Begun, Ticket, deliver};
 use crate::engine::timer::Timer;
 use crate::job::JobError;
-use crate::kernels::Work;
 use crate::plan::Plan;
 
 use limits::Limits;
@@ -63,6 +64,8 @@ pub(crate) struct Coordinator {
     cancelled: bool,
     /// Bound and large, by class: as many are in dispatch as keep lanes busy.
     bound: [VecDeque<Bound>; 2],
+    /// Bound, and gathering to run as one.
+    pools: Pools,
     /// Bound, but GPUs have to be looked for before they can be planned.
     unplanned: Vec<Bound>,
     searching: bool,
@@ -71,6 +74,8 @@ pub(crate) struct Coordinator {
     large: [usize; 2],
     /// Batches in dispatch.
     batches: usize,
+    /// Those of them whose jobs have not been bound.
+    unbound: usize,
     /// What large jobs wait, and what was lost because a GPU is closed.
     streams: Streams,
     actions: Vec<Action>,
@@ -101,11 +106,13 @@ impl Coordinator {
             memory: Memory::default(),
             cancelled: false,
             bound: Default::default(),
+            pools: Pools::default(),
             unplanned: Vec::new(),
             searching: false,
             gpus_added: false,
             large: [0; 2],
             batches: 0,
+            unbound: 0,
             streams: Streams::default(),
             actions: Vec::new(),
             closing: false,
@@ -123,7 +130,10 @@ impl Coordinator {
             if self.closing && self.is_idle() {
                 return;
             }
-            let Some(message) = self.next_message() else { continue };
+            let Some(message) = self.next_message() else {
+                self.settle_pools();
+                continue;
+            };
             self.take_guarded(message);
             // Whatever else has come meanwhile is decided on together.
             while let Ok(message) = self.receiver.try_recv() {
@@ -133,17 +143,20 @@ impl Coordinator {
                 self.cancel();
             }
             self.admit_due();
+            self.settle_pools();
             self.fill();
         }
     }
 
-    /// The next message; `None` where it is time to look at the memory instead.
+    /// The next message; `None` where it is time to look at the memory instead, or at jobs that gather.
     fn next_message(&mut self) -> Option<Message> {
-        match self.memory.next_look() {
-            Some(wait) if wait.is_zero() => {
-                self.look_at_memory();
-                None
-            }
+        let memory = self.memory.next_look();
+        if memory.is_some_and(|wait| wait.is_zero()) {
+            self.look_at_memory();
+            return None;
+        }
+        let pools = self.pools.next_look().map(|at| at.saturating_duration_since(Instant::now()));
+        match memory.into_iter().chain(pools).min() {
             Some(wait) => self.receiver.recv_timeout(wait).ok(),
             // It holds a sender of its own: the channel does not close.
             None => self.receiver.recv().ok(),
@@ -159,6 +172,7 @@ impl Coordinator {
         self.items.is_empty()
             && self.queue.is_empty()
             && self.on_lanes.next.is_empty()
+            && self.pools.is_idle()
             && self.unplanned.is_empty()
             // Drivers that are being loaded are not to be there when the process ends.
             && !self.searching
@@ -186,16 +200,22 @@ impl Coordinator {
             Message::Cancelled => self.cancelled = true,
             Message::BatchEnded { lane, elapsed, leftover } => {
                 self.batches -= 1;
+                self.unbound -= 1;
                 self.short.batch_took(elapsed);
                 self.shared.ended(leftover.ended);
                 self.queue.take_back(leftover.rest);
                 self.short_ended(lane, elapsed);
                 for bound in leftover.bound {
-                    self.admit_large(bound);
+                    self.admit_bound(bound);
                 }
                 for staged in leftover.staged {
                     self.admit_stage(staged);
                 }
+            }
+            Message::BoundEnded { lane, elapsed, ended } => {
+                self.batches -= 1;
+                self.shared.ended(ended);
+                self.short_ended(lane, elapsed);
             }
             Message::Staged(staged) => self.admit_stage(*staged),
             Message::ShiftEnded { held, elapsed } => self.shift_ended(held, elapsed),
@@ -254,6 +274,7 @@ impl Coordinator {
             };
             let Some(batch) = self.queue.next_batch(lanes, may_open) else { return };
             self.batches += 1;
+            self.unbound += 1;
             self.admit_short(batch.first().map_or(0, |first| first.priority), Item::Batch(batch));
         }
     }
@@ -281,6 +302,7 @@ impl Coordinator {
                             self.end(*large, result, &report);
                             self.admit_waiting(class);
                         }
+                        Some(Item::Fused(fused)) => self.end_fused(*fused, result, &report),
                         Some(Item::OnGpu(staged)) => self.end_on_gpu(*staged, result),
                         _ => {}
                     },
@@ -288,58 +310,6 @@ impl Coordinator {
                 }
             }
             self.fill();
-        }
-    }
-
-    fn fold(&mut self, key: u64, lane: LaneTicket, units: Range<u64>) {
-        // Ended between the decision and now: the lane is given back.
-        let Some(item) = self.items.get_mut(&key) else { return self.short_ended(lane, Duration::ZERO) };
-        let shared = self.shared.clone();
-        let sender = self.sender.clone();
-        let piece: Piece = match item {
-            Item::Large(large) => {
-                start_clock(&self.timer, &shared.begun, &mut large.ticket);
-                large.begun = true;
-                let (running, index) = (large.running.clone(), large.ticket.index);
-                Box::new(move |scratch| {
-                    let begun = Instant::now();
-                    let result = match shared.devices.get(lane.device) {
-                        Some(device) => fold_on(&running, &*device, units, scratch),
-                        None => Err(DeviceError::Lost("it is not there".to_owned())),
-                    };
-                    if let Some(recorder) = shared.recorder.get() {
-                        recorder.on_lane(lane).note(begun, (index, 1), "chunk");
-                    }
-                    // The coordinator outlives what it began.
-                    let _ = sender.send(Message::Chunk { key, lane, result });
-                })
-            }
-            short => match std::mem::replace(short, Item::Begun) {
-                Item::Batch(tickets) => Box::new(move |scratch| {
-                    let (begun, _one) = (Instant::now(), shared.begun.one());
-                    let (first, taken) = (tickets.first().map_or(0, |first| first.index), tickets.len());
-                    let plan = |work: &Work, asked| shared.plan_small(work, asked).map(Arc::new);
-                    let mut planner = Planner::new(&plan, shared.default_device());
-                    let leftover = batch::run(tickets, &mut planner, &**shared.devices.cpu(), scratch);
-                    if let Some(recorder) = shared.recorder.get() {
-                        let jobs = (taken - leftover.rest.len()) as u32;
-                        recorder.on_lane(lane).note(begun, (first, jobs), "batch");
-                    }
-                    shared.learn_small(&leftover);
-                    let _ = sender.send(Message::BatchEnded { lane, elapsed: begun.elapsed(), leftover });
-                }),
-                Item::Closure(closure) => Box::new(move |_| {
-                    let begun = Instant::now();
-                    closure();
-                    let _ = sender.send(Message::ClosureEnded { lane, elapsed: begun.elapsed() });
-                }),
-                Item::Shift { .. } => return self.begin_shift(lane),
-                Item::OnGpu(staged) => return self.begin_on_gpu(lane, *staged),
-                Item::Begun | Item::Large(_) => return self.short_ended(lane, Duration::ZERO),
-            },
-        };
-        if let Err(error) = self.lanes.spawn(lane.device, piece) {
-            self.tell(Event::ChunkFailed { ticket: lane, error: DeviceError::Lost(error.to_string()) });
         }
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::device::{ChunkDone, Device, DeviceError, DeviceId, Phases};
-use crate::engine::batch::Leftover;
+use crate::engine::batch::{Bound, Leftover};
 use crate::engine::dispatch::Ticket as LaneTicket;
+use crate::engine::fused::Fused;
 use crate::engine::queue::Class;
 use crate::engine::running::{PassEnd, Running};
 use crate::engine::stage::Staged;
@@ -27,6 +28,8 @@ pub(crate) enum Message {
     Cancelled,
     /// A batch ended.
     BatchEnded { lane: LaneTicket, elapsed: Duration, leftover: Leftover },
+    /// A batch of jobs that had been bound before ended, so many.
+    BoundEnded { lane: LaneTicket, elapsed: Duration, ended: usize },
     /// A stage of an irregular job was run, and this one follows.
     Staged(Box<Staged>),
     /// A shift of stages is over.
@@ -72,6 +75,8 @@ pub(crate) struct Folded {
 pub(crate) enum Item {
     /// Small jobs, until they run.
     Batch(Vec<Ticket>),
+    /// Small jobs that were bound, but not run as one with others, until they run.
+    Bound(Vec<Bound>),
     /// A user's closure, until it runs.
     Closure(Box<dyn FnOnce() + Send>),
     /// A turn at the stages that wait for a lane, until it has one.
@@ -82,6 +87,28 @@ pub(crate) enum Item {
     Begun,
     /// A large job.
     Large(Box<Large>),
+    /// Jobs that run as one.
+    Fused(Box<Fused>),
+}
+
+impl Item {
+    /// What lanes fold, of what is folded in chunks.
+    pub fn running(&self) -> Option<&Arc<Running>> {
+        match self {
+            Self::Large(large) => Some(&large.running),
+            Self::Fused(fused) => Some(&fused.running),
+            _ => None,
+        }
+    }
+
+    /// It has its answer.
+    pub fn set_answer(&mut self, answer: Arc<dyn Answer>) {
+        match self {
+            Self::Large(large) => large.answer = Some(answer),
+            Self::Fused(fused) => fused.answer = Some(answer),
+            _ => {}
+        }
+    }
 }
 
 /// A large job.

@@ -1,5 +1,6 @@
 //! The only orchestrator: admits jobs, runs them, retries, merges, ends them.
 
+mod arrivals;
 mod attendant;
 pub(crate) mod batch;
 mod budget;
@@ -10,6 +11,7 @@ mod devices;
 pub mod dispatch;
 pub mod flow;
 mod foreign;
+mod fused;
 mod gates;
 mod lanes;
 mod load;

@@ -76,6 +76,11 @@ impl Queue {
         self.files[class as usize].0.values().map(VecDeque::len).sum()
     }
 
+    /// How many jobs wait that are opened many at a time.
+    pub fn quick(&self) -> usize {
+        self.quick.0.values().map(VecDeque::len).sum()
+    }
+
     fn place(&mut self, ticket: &Ticket) -> &mut VecDeque<Ticket> {
         let ranked = if ticket.in_memory {
             &mut self.quick

@@ -9,7 +9,7 @@ use crossbeam_channel::Sender;
 
 use crate::device::{Device, DeviceId};
 use crate::engine::batch::Leftover;
-use crate::engine::devices::{Devices, Found};
+use crate::engine::devices::{Devices, Found, FoundGpu};
 use crate::engine::dispatch::DeviceRun;
 use crate::engine::message::Message;
 use crate::engine::recorder::Recorder;
@@ -19,7 +19,7 @@ use crate::engine::variants::Trials;
 use crate::job::{Cause, DeviceChoice, JobError};
 use crate::kernels::{DynKernel, Work};
 use crate::model::{CostClass, Measured, Model, ModelKey, Store};
-use crate::plan::{self, DeviceState, Plan, PlanError, PlanRequest, Stream, Unusable};
+use crate::plan::{self, DeviceState, Fusion, Plan, PlanError, PlanRequest, Stream, Unusable};
 
 /// Below this, predicted from the prior, a job is run without asking the model: reading the model's file would cost more.
 const TRIVIAL_MS: f64 = 0.1;
@@ -205,6 +205,39 @@ impl Shared {
         }
     }
 
+    /// How many GPUs jobs may be planned on, of those that are known.
+    pub fn usable_gpus(&self) -> usize {
+        let Some(found) = self.devices.known_gpus() else { return 0 };
+        let aside = lock(&self.aside);
+        let is_usable = |gpu: &&FoundGpu| gpu.unusable.is_none() && !aside.contains_key(&gpu.device.info().id);
+        found.gpus.iter().filter(is_usable).count()
+    }
+
+    /// Weighs jobs as one, which is this work, against each by itself: see [`plan::fusion`]. With reasons where `explain`.
+    pub fn fusion(
+        &self,
+        work: &Work,
+        (jobs, small): (u64, bool),
+        busy_for_ms: &dyn Fn(DeviceId) -> Vec<f64>,
+        stream: Stream<'_>,
+        explain: bool,
+    ) -> Option<Fusion> {
+        let found = self.devices.known_gpus()?;
+        let states = self.states(&Inputs::default(), Some(found), busy_for_ms);
+        let store = &mut *lock(&self.store);
+        let request = PlanRequest {
+            work,
+            policy: DeviceChoice::Auto,
+            devices: &states,
+            inventory_known: true,
+            model: store.model(),
+            threads: self.threads(),
+            explain,
+            stream,
+        };
+        plan::fusion(&request, jobs, small).ok()
+    }
+
     /// The plan of a job that may be run where it was bound, if a plan can be had without looking for anything.
     pub fn plan_small(&self, work: &Work, policy: DeviceChoice) -> Option<Plan> {
         let found = self.devices.known_gpus();
@@ -369,7 +402,6 @@ fn after_losses(policy: DeviceChoice, states: &[DeviceState]) -> DeviceChoice {
 mod tests {
     use super::*;
     use crate::device::{NullDevice, NullSpec};
-    use crate::engine::{Found, FoundGpu};
     use crate::input::InMemory;
     use crate::kernels::stats::{Column, StatsKernel, StatsRequest};
     use crate::model::Location;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::device::DeviceId;
+use crate::engine::batch::Bound;
 use crate::engine::dispatch::Admission;
 use crate::engine::message::Item;
 use crate::job::DeviceChoice;
@@ -62,6 +63,7 @@ impl Short {
         let ms = match item {
             Item::Closure(_) => self.closures.ms(),
             Item::Shift { expected_ms } => *expected_ms,
+            Item::Bound(bound) => bound.iter().map(Bound::small_ms).sum(),
             _ => self.batches.ms(),
         };
         self.admission_of(job, order, ms)

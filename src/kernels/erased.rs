@@ -101,6 +101,18 @@ pub trait DynKernel: Send + Sync {
     fn cpu_only(&self) -> Option<&'static str> {
         None
     }
+    /// See [`Kernel::fuses`].
+    fn fuses(&self) -> bool {
+        false
+    }
+    /// These jobs as one: see [`Kernel::fuse`]. `None` also where some are of another type than this one, which need not be among them.
+    fn fuse(&self, _jobs: &[Arc<dyn DynKernel>]) -> Option<Arc<dyn DynKernel>> {
+        None
+    }
+    /// The kernel itself, where it is a [`Kernel`], for others of its type.
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
+    }
     /// See [`Kernel::inputs`].
     fn inputs(&self) -> Vec<Arc<dyn Source>>;
     /// See [`Kernel::check_inputs`].
@@ -211,6 +223,19 @@ impl<K: Kernel> DynKernel for K {
 
     fn cpu_only(&self) -> Option<&'static str> {
         Kernel::cpu_only(self)
+    }
+
+    fn fuses(&self) -> bool {
+        Kernel::fuses(self)
+    }
+
+    fn fuse(&self, jobs: &[Arc<dyn DynKernel>]) -> Option<Arc<dyn DynKernel>> {
+        let jobs: Option<Vec<&K>> = jobs.iter().map(|job| job.as_any()?.downcast_ref()).collect();
+        K::fuse(&jobs?)
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 
     fn inputs(&self) -> Vec<Arc<dyn Source>> {

@@ -198,6 +198,23 @@ pub trait Kernel: Send + Sync + 'static {
         None
     }
 
+    /// Whether this job may be folded as one with others of its type: see [`Kernel::fuse`].
+    fn fuses(&self) -> bool {
+        false
+    }
+
+    /// These jobs as one, whose units are theirs one after the other: many small jobs pay the fixed costs of a GPU once. Its answer is
+    /// [`Answers`](crate::kernels::Answers), one for each job in order, and each is, byte for byte, what the job comes to alone. Where it
+    /// fails, every job is run by itself, so that the error of one is no other's.
+    ///
+    /// `None` where these cannot be one.
+    fn fuse(_jobs: &[&Self]) -> Option<Arc<dyn DynKernel>>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
     /// The sources that the job's [`GpuWork`] uploads from: by them the planner asks how much of the input a device holds
     /// already.
     fn inputs(&self) -> Vec<Arc<dyn Source>> {

@@ -5,6 +5,7 @@ pub mod primes;
 pub mod stats;
 
 mod answer;
+mod answers;
 mod erased;
 mod fields;
 mod gpu_work;
@@ -14,6 +15,7 @@ mod output_file;
 mod registry;
 
 pub use answer::Answer;
+pub use answers::Answers;
 pub use erased::{DynKernel, DynPartial, DynPass};
 pub use gpu_work::{Dispatch, GpuCaps, GpuInput, GpuStep, GpuWork, Integers, MAX_LOOP_TRIPS, Shader};
 pub use kernel::{FoldContext, Isa, Kernel, Next, Work};

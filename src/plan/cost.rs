@@ -219,7 +219,7 @@ fn on_threads(threads: u32, prior_ms_per_unit: f64) -> Belief {
 
 /// How much later a run of `run_ms` on so many lanes ends because some of them are busy: each takes its chunks as soon as
 /// it is free, so the lanes that are free early do more.
-fn waiting(state: &DeviceState, lanes: u32, run_ms: f64) -> f64 {
+pub(super) fn waiting(state: &DeviceState, lanes: u32, run_ms: f64) -> f64 {
     if state.busy_for_ms.is_empty() {
         return 0.0;
     }

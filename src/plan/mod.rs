@@ -4,6 +4,7 @@
 mod candidates;
 mod cost;
 mod crossover;
+mod fusing;
 mod policy;
 pub(crate) mod priors;
 mod probe;
@@ -15,6 +16,7 @@ mod types;
 mod variants;
 pub(crate) mod ways;
 
+pub(crate) use fusing::{Fusion, WAIT_MAX, Waiting, fusion, wait_pays};
 pub use policy::Policy;
 pub use request::{DeviceState, PlanError, PlanRequest, Unusable};
 pub(crate) use split::end_together;

@@ -11,6 +11,7 @@ mod compare;
 mod controls;
 mod corr;
 mod faulty;
+mod fused;
 mod gpus;
 mod primes;
 #[path = "../support/random.rs"]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use tandem::device::{ChunkDone, Device, DeviceError, DeviceId, DeviceInfo};
+use tandem::device::{ChunkDone, Device, DeviceError, DeviceId, DeviceInfo, DeviceKind};
 use tandem::input::Scratch;
 use tandem::job::Sample;
 use tandem::job::{BindContext, Bound, DeviceChoice, JobError, JobParams};
@@ -13,7 +13,7 @@ use tandem::runner::{Job, Runner};
 
 use crate::faulty::{FaultyOnGpu, GpuFault};
 use crate::gpus::gpu_forms;
-use crate::random::base_seed;
+use crate::random::{Random, base_seed};
 use crate::run::{Cut, Tally, Way, json_of, result_json};
 use crate::sweep::cpus;
 
@@ -162,5 +162,56 @@ fn verification_passes_what_is_right_and_catches_a_gpu_that_is_wrong() {
             let verification = runner.verify(&job(kind, &faulty), base_seed()).expect("it runs");
             assert!(!verification.same(), "{name}: a wrong GPU went unnoticed: {verification:?}");
         }
+    }
+}
+
+/// The same device, as fast as the planner takes a discrete GPU to be: so that small jobs are worth folding as one there.
+fn as_if_fast(device: Arc<dyn Device>) -> Arc<dyn Device> {
+    let info = DeviceInfo { id: DeviceId::Gpu(0), kind: DeviceKind::DiscreteGpu, ..device.info().clone() };
+    Arc::new(Renumbered { info, inner: device })
+}
+
+#[test]
+fn small_jobs_that_run_as_one_on_a_gpu_give_the_same_bytes_as_on_the_cpu() {
+    let mut random = Random::named(base_seed(), "small jobs as one");
+    let lines: Vec<String> = (0..150)
+        .map(|_| {
+            let len = 1700 + random.below(2000);
+            let numbers: Vec<String> = (0..len).map(|_| (random.next() >> random.below(60)).to_string()).collect();
+            let asked = random.pick(&["", r#","count":true"#, r#","list":true"#]);
+            format!(r#"{{"kind":"primes","numbers":[{}]{asked}}}"#, numbers.join(","))
+        })
+        .collect();
+    let run = |gpus: Vec<Arc<dyn Device>>| {
+        let runner = Runner::builder().threads(1).model(Location::Nowhere).gpus(gpus).build().expect("a runner");
+        runner.engine().devices().gpus();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        // All of them wait by the time that the one thread is free.
+        let holds = runner.spawn(move || held.recv().is_err());
+        let jobs = lines.iter().map(|line| runner.submit(Job::parse(line).expect("a valid job")));
+        let jobs: Vec<_> = jobs.collect();
+        drop(release);
+        assert!(holds.wait().expect("it returns"));
+        jobs.into_iter()
+            .map(|job| {
+                let outcome = job.wait();
+                let reason = outcome.plan.as_ref().map_or(String::new(), |plan| plan.reason.clone());
+                (
+                    json_of(&*outcome.result.expect("a valid job")).expect("in memory"),
+                    reason.contains(" ran as one on "),
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    let expected = run(Vec::new());
+    assert!(expected.iter().all(|(_, as_one)| !as_one), "there is no GPU");
+    for form in gpu_forms() {
+        // Poisoned by what it takes here, a model might not choose it again: each has a runner, and an opened device.
+        let found = run(vec![as_if_fast(form.device.clone())]);
+        for ((found, _), (expected, _)) in found.iter().zip(&expected) {
+            crate::compare::same(found, expected)
+                .unwrap_or_else(|difference| panic!("{}, seed {}: {difference}", form.name, base_seed()));
+        }
+        assert!(found.iter().any(|(_, as_one)| *as_one), "{}: none ran as one", form.name);
     }
 }

@@ -3,6 +3,7 @@
 mod choices;
 mod faults;
 mod files;
+mod fused;
 mod learning;
 mod machine;
 mod stream;

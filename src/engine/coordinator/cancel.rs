@@ -2,6 +2,7 @@
 
 use super::Coordinator;
 use super::memory::Parked;
+use crate::engine::batch::Bound;
 use crate::engine::dispatch::Event;
 use crate::engine::message::Item;
 use crate::engine::queue::take_out;
@@ -20,6 +21,9 @@ impl Coordinator {
                 gone.push(bound.ticket);
             }
         }
+        for pool in &mut self.pools.all {
+            gone.extend(pool.jobs.extract_if(.., |bound| bound.ticket.is_refused()).map(|bound| bound.ticket));
+        }
         let mut cancelled = Vec::new();
         let mut stages = self.on_lanes.next.take_refused();
         for (key, item) in &mut self.items {
@@ -30,6 +34,22 @@ impl Coordinator {
                     cancelled.push(*key);
                 }
                 Item::OnGpu(staged) if staged.is_refused() => cancelled.push(*key),
+                Item::Fused(fused) => {
+                    let begun = fused.begun;
+                    let is_gone = |job: &mut Bound| {
+                        let ticket = &job.ticket;
+                        ticket.cancel.is_cancelled() || (!begun && ticket.is_refused())
+                    };
+                    // The others go on: only a run that nobody waits for any more is ended.
+                    gone.extend(fused.jobs.iter_mut().filter_map(|job| job.take_if(is_gone)).map(|job| job.ticket));
+                    if fused.jobs.iter().all(Option::is_none) {
+                        fused.running.cancel.cancel();
+                        cancelled.push(*key);
+                    }
+                }
+                Item::Bound(bound) => {
+                    gone.extend(bound.extract_if(.., |bound| bound.ticket.is_refused()).map(|bound| bound.ticket));
+                }
                 Item::Batch(tickets) => gone.extend(tickets.extract_if(.., |ticket| ticket.is_refused())),
                 _ => {}
             }

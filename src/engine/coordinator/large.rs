@@ -26,11 +26,9 @@ impl Coordinator {
             // A chunk that was given to somebody else meanwhile must not be merged twice. No device of ours has more
             // than one lane, so that this is for devices of others.
             Ok(Folded { partial: Some(partial), phases, resident }) if self.dispatch.wants(ticket) => {
-                match self.items.get(&key) {
-                    Some(Item::Large(large)) => {
-                        large.running.absorb(partial).map(|()| (phases, resident)).map_err(DeviceError::Job)
-                    }
-                    _ => Ok((phases, resident)),
+                match self.items.get(&key).and_then(Item::running) {
+                    Some(running) => running.absorb(partial).map(|()| (phases, resident)).map_err(DeviceError::Job),
+                    None => Ok((phases, resident)),
                 }
             }
             Ok(Folded { phases, resident, .. }) => Ok((phases, resident)),
@@ -127,7 +125,7 @@ impl Coordinator {
     }
 
     pub(super) fn begin(&mut self, bound: Bound, plan: Arc<Plan>, asked: DeviceChoice, order: u64) {
-        let Bound { ticket, kernel, work, opening } = bound;
+        let Bound { ticket, kernel, work, opening, .. } = bound;
         let running = match Running::new(kernel, ticket.cancel.clone()) {
             Ok(running) => Arc::new(running),
             Err(error) => return self.fail_ticket(ticket, error, Some(plan)),
@@ -165,8 +163,8 @@ impl Coordinator {
     }
 
     pub(super) fn pass_complete(&mut self, key: u64) {
-        if let Some(Item::Large(large)) = self.items.get(&key) {
-            let (running, sender) = (large.running.clone(), self.sender.clone());
+        if let Some(running) = self.items.get(&key).and_then(Item::running) {
+            let (running, sender) = (running.clone(), self.sender.clone());
             // Ending a pass is short; it takes no lane, so that none stands idle for it.
             self.lanes.spawn_free(move || {
                 let _ = sender.send(Message::PassEnded { key, result: running.end_pass() });
@@ -181,8 +179,8 @@ impl Coordinator {
         let event = match result {
             Ok(PassEnd::Again) => Event::PassAdvanced { job },
             Ok(PassEnd::Done(answer)) => {
-                if let Some(Item::Large(large)) = self.items.get_mut(&job) {
-                    large.answer = Some(answer);
+                if let Some(item) = self.items.get_mut(&job) {
+                    item.set_answer(answer);
                 }
                 Event::Finished { job }
             }

@@ -9,6 +9,7 @@ mod cost;
 mod effort;
 mod gpu;
 mod list;
+mod lists;
 mod number_range;
 mod numbers;
 mod numbers_answer;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use crate::input::{Element, Source};
 use crate::job::JobError;
 use crate::kernels::primes::list::as_u64;
+use crate::kernels::primes::lists::ListsKernel;
 use crate::kernels::primes::primality::Batch;
 use crate::kernels::primes::{BitPieces, Numbers, NumbersAnswer, cost, gpu, primality};
-use crate::kernels::{FoldContext, GpuCaps, GpuWork, Kernel, Next, Work};
+use crate::kernels::{DynKernel, FoldContext, GpuCaps, GpuWork, Kernel, Next, Work};
 
 /// What of a list of numbers is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -68,7 +69,7 @@ pub struct NumbersPass;
 
 /// A job over a list of numbers. Unit `i` is number `i`; bit `i % 64` of word `i / 64` of its [`PrimesPartial`] says whether
 /// it is prime, and chunks begin at multiples of 64 units.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct NumbersKernel {
     list: Numbers,
     words: Arc<dyn Source>,
@@ -91,6 +92,23 @@ impl NumbersKernel {
         let words = as_u64(list.source())?;
         let prior_ns_per_unit = cost::ns_per_number(&*words);
         Ok(Self { list, words, mode, prior_ns_per_unit })
+    }
+
+    /// The job over a list that was looked at before.
+    pub(super) fn known(list: Numbers, words: Arc<dyn Source>, mode: NumbersMode, prior_ns_per_unit: f64) -> Self {
+        Self { list, words, mode, prior_ns_per_unit }
+    }
+
+    /// What this job ends with whose bits are `words`, of which the last ends with zeros past its last number.
+    pub(super) fn answer_of_words(&self, words: Vec<u64>) -> Result<NumbersAnswer, JobError> {
+        let partial = self.partial_of_words(0, words);
+        self.answer(partial)
+    }
+
+    fn answer(&self, whole: PrimesPartial) -> Result<NumbersAnswer, JobError> {
+        let words = if self.mode == NumbersMode::Count { 0 } else { self.words.len().div_ceil(64) };
+        let bits = whole.bits.into_set(words)?;
+        Ok(NumbersAnswer::new(self.list.clone(), self.mode, whole.prime_count, bits))
     }
 
     /// The numbers as `u64`, negative ones as 0: what a GPU uploads.
@@ -184,9 +202,7 @@ impl Kernel for NumbersKernel {
     }
 
     fn next(&self, _: &NumbersPass, merged: PrimesPartial) -> Result<Next<NumbersPass>, JobError> {
-        let words = if self.mode == NumbersMode::Count { 0 } else { self.words.len().div_ceil(64) };
-        let bits = merged.bits.into_set(words)?;
-        Ok(Next::Done(Box::new(NumbersAnswer::new(self.list.clone(), self.mode, merged.prime_count, bits))))
+        Ok(Next::Done(Box::new(self.answer(merged)?)))
     }
 
     fn gpu_work(&self, _: &NumbersPass, units: Range<u64>, caps: &GpuCaps) -> Result<Option<GpuWork>, JobError> {
@@ -195,6 +211,14 @@ impl Kernel for NumbersKernel {
 
     fn gpu_partial(&self, _: &NumbersPass, units: Range<u64>, outputs: &[Vec<u32>]) -> Result<PrimesPartial, JobError> {
         gpu::numbers_partial(self, units, outputs)
+    }
+
+    fn fuses(&self) -> bool {
+        true
+    }
+
+    fn fuse(jobs: &[&Self]) -> Option<Arc<dyn DynKernel>> {
+        Some(Arc::new(ListsKernel::new(jobs)))
     }
 
     fn inputs(&self) -> Vec<Arc<dyn Source>> {
