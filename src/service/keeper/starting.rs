@@ -81,7 +81,6 @@ impl Keeper {
             datasets,
             outputs,
             counters: Counters::default(),
-            counted: Mutex::default(),
             begun: Instant::now(),
             belief: Mutex::new(Belief::new(begun_ms)),
             resting: Mutex::new(Resting::new(options.device_rest)),
