@@ -83,9 +83,13 @@ pub(super) fn command() -> Command {
             "What is being sent takes so much memory together [default: an eighth of what is free, 1GiB at most]",
         )
         .value_parser(bytes),
-        option("client-timeout", "TIME", "A client that sends or takes nothing for so long, or next to nothing, is let go")
-            .default_value("60s")
-            .value_parser(client_timeout),
+        option(
+            "client-timeout",
+            "TIME",
+            "A client that sends or takes nothing for so long, or next to nothing, is let go",
+        )
+        .default_value("60s")
+        .value_parser(client_timeout),
         option("max-upload", "SIZE", "The longest files of a job, together").default_value("8GiB").value_parser(bytes),
         option("max-connections", "N", "So many connections at once")
             .default_value("20000")

@@ -15,7 +15,7 @@ mod writer;
 
 pub use entry::{Accepted, Deadline, Ended, Entry, IdempotencyKey, NewJob, Unfinished};
 pub use lock::DataLock;
-pub use reader::{Filter, Reader};
+pub use reader::{Filter, Listed, Reader};
 pub use state::State;
 pub use writer::{Done, Journal};
 

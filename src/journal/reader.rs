@@ -13,6 +13,9 @@ use crate::journal::{JournalError, State};
 const COLUMNS: &str =
     "seq, kind, label, state, priority, attempts, accepted_ms, started_ms, ended_ms, deadline_ms, cause, device";
 
+/// So many jobs are looked at for a page at most.
+pub(super) const LOOKED_AT_MAX: u32 = 20_000;
+
 /// Which jobs are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -24,6 +27,15 @@ pub struct Filter {
     pub before: Option<u64>,
     /// So many at most.
     pub limit: u32,
+}
+
+/// Some of the jobs that were asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// The newest first.
+    pub entries: Vec<Entry>,
+    /// Those that come next have lower numbers than this one; `None` where there are no more.
+    pub next: Option<u64>,
 }
 
 /// A connection to read by.
@@ -84,11 +96,12 @@ impl Reader {
         })
     }
 
-    /// Jobs, the newest first.
+    /// Jobs, the newest first. No more than so many are looked at in one go: where few are as asked for, fewer than `limit` come, with where
+    /// to go on.
     ///
     /// # Errors
     /// Where the file cannot be read.
-    pub fn list(&self, filter: &Filter) -> Result<Vec<Entry>, JournalError> {
+    pub fn list(&self, filter: &Filter) -> Result<Listed, JournalError> {
         let Filter { state, kind, before, limit } = filter;
         // Those states have an index of their own, which is only used where the query says the same.
         let gone_wrong = "AND state IN ('failed', 'cancelled', 'expired', 'dead')";
@@ -96,14 +109,31 @@ impl Reader {
             Some(State::Failed | State::Cancelled | State::Expired | State::Dead) => gone_wrong,
             _ => "",
         };
+        // Those that are found by an index are all of that state; of the others each is looked at.
+        let (found, looked_at) = match which {
+            "" => ("", "AND (?2 IS NULL OR state = ?2)"),
+            _ => ("AND state = ?2", ""),
+        };
         let text = format!(
-            "SELECT {COLUMNS} FROM jobs WHERE seq < ?1 AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR kind = ?3) {which}
-             ORDER BY seq DESC LIMIT ?4"
+            "SELECT {COLUMNS} FROM (SELECT {COLUMNS} FROM jobs WHERE seq < ?1 {found} {which} ORDER BY seq DESC LIMIT {LOOKED_AT_MAX})
+             WHERE (?3 IS NULL OR kind = ?3) {looked_at} ORDER BY seq DESC LIMIT ?4"
+        );
+        let last = format!(
+            "SELECT seq FROM jobs WHERE seq < ?1 AND ?2 IS ?2 {found} {which} ORDER BY seq DESC LIMIT 1 OFFSET {}",
+            LOOKED_AT_MAX - 1
         );
         let before = before.unwrap_or(i64::MAX as u64).min(i64::MAX as u64);
+        let state = state.map(State::name);
         self.ask(|db| {
             let mut list = db.prepare_cached(&text)?;
-            list.query_map(params![before, state.map(State::name), kind, limit], entry)?.collect()
+            let entries: Vec<Entry> =
+                list.query_map(params![before, state, kind, limit], entry)?.collect::<rusqlite::Result<_>>()?;
+            let next = match entries.last() {
+                Some(last) if entries.len() == *limit as usize => Some(last.seq),
+                // All were looked at, unless there are as many as that.
+                _ => db.prepare_cached(&last)?.query_row(params![before, state], |row| row.get(0)).optional()?,
+            };
+            Ok(Listed { entries, next })
         })
     }
 }

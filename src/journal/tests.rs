@@ -139,7 +139,7 @@ fn the_oldest_that_have_ended_are_forgotten_and_their_files_named() {
     assert_eq!(forget(Some(20), 10).len(), 0);
     assert_eq!(forget(Some(21), 10), [Some("{\"a\":\"b\"}".to_owned())]);
     assert_eq!((forget(None, 2).len(), forget(None, 2).len(), journal.ended()), (1, 0, 2));
-    let left = journal.reader().unwrap().list(&Filter { limit: 10, ..Filter::default() }).unwrap();
+    let left = journal.reader().unwrap().list(&Filter { limit: 10, ..Filter::default() }).unwrap().entries;
     assert_eq!(left.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [5, 4, 1], "the first one has not ended");
 }
 
@@ -155,7 +155,7 @@ fn lists_are_filtered_and_go_on_page_by_page() {
     })
     .unwrap();
     let reader = journal.reader().unwrap();
-    let list = |filter: Filter| reader.list(&filter).unwrap().iter().map(|entry| entry.seq).collect::<Vec<_>>();
+    let list = |filter: Filter| reader.list(&filter).unwrap().entries.iter().map(|entry| entry.seq).collect::<Vec<_>>();
     let all = Filter { limit: 4, ..Filter::default() };
     assert_eq!(list(all.clone()), [6, 5, 4, 3]);
     assert_eq!(list(Filter { before: Some(3), ..all.clone() }), [2, 1]);
@@ -163,6 +163,36 @@ fn lists_are_filtered_and_go_on_page_by_page() {
     assert_eq!(list(Filter { state: Some(State::Succeeded), ..all.clone() }), [3]);
     assert_eq!(list(Filter { kind: Some("stats".into()), ..all.clone() }), [0_u64; 0]);
     assert_eq!(list(Filter { before: Some(u64::MAX), ..all }), [6, 5, 4, 3]);
+}
+
+#[test]
+fn where_few_are_as_asked_for_no_more_than_so_many_are_looked_at_in_one_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(&folder);
+    let looked_at = reader::LOOKED_AT_MAX as usize;
+    let mut jobs = vec![job("{}"); 2 * looked_at + 10];
+    // The first, the last, and one in between are of another kind.
+    for at in [0, looked_at + 5, 2 * looked_at + 9] {
+        jobs[at].kind = "rare".into();
+    }
+    wait(|done| journal.accept(jobs, done)).unwrap();
+    let all = (1..=2 * looked_at as u64 + 10).map(|seq| ended(seq, State::Failed, 1)).collect();
+    wait(|done| journal.end(all, done)).unwrap();
+    let reader = journal.reader().unwrap();
+    for state in [None, Some(State::Failed)] {
+        let (mut before, mut pages) = (None, Vec::new());
+        loop {
+            let filter = Filter { state, kind: Some("rare".into()), before, limit: 4 };
+            let Listed { entries, next } = reader.list(&filter).unwrap();
+            pages.push(entries.iter().map(|entry| entry.seq).collect::<Vec<_>>());
+            before = next;
+            if next.is_none() {
+                break;
+            }
+        }
+        let looked_at = u64::from(reader::LOOKED_AT_MAX);
+        assert_eq!(pages, [vec![2 * looked_at + 10], vec![looked_at + 6], vec![1]], "{state:?}");
+    }
 }
 
 #[test]

@@ -50,6 +50,7 @@ pub struct Journal {
     checkpointer: Option<(Sender<()>, JoinHandle<()>)>,
     ended: Arc<AtomicU64>,
     next_seq: Arc<AtomicU64>,
+    is_stuck: Arc<AtomicBool>,
 }
 
 impl Journal {
@@ -80,6 +81,7 @@ impl Journal {
         };
         let first_seq = last.unwrap_or(0).max(given) + 1;
         let next_seq = Arc::new(AtomicU64::new(first_seq));
+        let is_stuck = Arc::new(AtomicBool::new(false));
         let writer = Writer {
             path: path.clone(),
             db,
@@ -87,6 +89,7 @@ impl Journal {
             next_seq_shown: next_seq.clone(),
             ended: ended.clone(),
             checkpoints: shared.clone(),
+            is_stuck: is_stuck.clone(),
         };
         let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let writer = named("tandem-journal").spawn(move || writer.run(&receiver)).map_err(threads)?;
@@ -94,8 +97,8 @@ impl Journal {
         let file = path.clone();
         let checkpointer = named("tandem-checkpoint").spawn(move || checkpoint_now_and_then(&file, &shared, &stopped));
         let checkpointer = Some((stop, checkpointer.map_err(threads)?));
-        let journal =
-            Self { path: path.clone(), tag, sender: Some(sender), writer: Some(writer), checkpointer, ended, next_seq };
+        let (sender, writer) = (Some(sender), Some(writer));
+        let journal = Self { path: path.clone(), tag, sender, writer, checkpointer, ended, next_seq, is_stuck };
         Ok((journal, left))
     }
 
@@ -112,6 +115,11 @@ impl Journal {
     /// The number of the next job to be written down: those that are on disk have lower ones.
     pub fn next_seq(&self) -> u64 {
         self.next_seq.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing could be written last time: the disk is full, or cannot be used.
+    pub fn is_stuck(&self) -> bool {
+        self.is_stuck.load(Ordering::Relaxed)
     }
 
     /// How many jobs in it have ended.
@@ -212,6 +220,8 @@ struct Writer {
     next_seq_shown: Arc<AtomicU64>,
     ended: Arc<AtomicU64>,
     checkpoints: Arc<Checkpoints>,
+    /// Nothing could be written last time.
+    is_stuck: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -236,6 +246,7 @@ impl Writer {
             }
             written = self.transact(&mut ops);
         }
+        self.is_stuck.store(written.as_ref().is_err_and(JournalError::may_pass), Ordering::Relaxed);
         match written {
             Ok(told) => told.into_iter().for_each(|told| _ = catch(told)),
             Err(error) if ops.len() == 1 || error.may_pass() => {
@@ -255,6 +266,11 @@ impl Writer {
         let path = self.path.clone();
         let said = said(&path);
         let transaction = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&said)?;
+        if self.is_stuck.load(Ordering::Relaxed) {
+            // Writing nothing would go well in any case.
+            let note = "INSERT OR REPLACE INTO about VALUES ('last_seq', ?1)";
+            transaction.execute(note, [(next_seq - 1).to_string()]).map_err(&said)?;
+        }
         let mut results = Vec::with_capacity(ops.len());
         let mut seq = next_seq;
         for op in ops.iter() {

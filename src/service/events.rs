@@ -290,9 +290,11 @@ impl Events {
         // Else it is a number of another process.
         let is_own = last.saturating_add(1) >= self.first && last < view.next;
         let is_end = |event: &Event| event.seq == seq && event.state.is_terminal();
-        let end = view.segments.iter().rev().find_map(|segment| {
-            segment.events.iter().rposition(is_end).map(|place| segment.first + place as u64)
-        });
+        let end = view
+            .segments
+            .iter()
+            .rev()
+            .find_map(|segment| segment.events.iter().rposition(is_end).map(|place| segment.first + place as u64));
         is_own
             && match end {
                 Some(end) => last >= end,

@@ -334,6 +334,7 @@ impl Live {
             return AfterFailure::Retried;
         }
         job.is_over = true;
+        job.ends_as = None;
         AfterFailure::Ends(State::Failed)
     }
 
@@ -343,6 +344,7 @@ impl Live {
         self.quarantine.ended(seq);
         if let Some(job) = self.jobs.get_mut(&seq) {
             job.is_over = true;
+            job.ends_as = None;
         }
     }
 

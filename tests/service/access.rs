@@ -79,16 +79,32 @@ fn every_path_of_the_description_answers_and_nothing_else_does() {
     let service = Service::start(&[]);
     let description = service.get("/openapi.json").json();
     assert!(description["openapi"].as_str().unwrap().starts_with("3.1"), "{description}");
-    for (path, methods) in description["paths"].as_object().unwrap() {
-        for method in methods.as_object().unwrap().keys() {
-            if path == "/v1/events" {
-                continue;
+    let ended = service.run(r#"{"kind":"factor","n":12}"#)["id"].as_str().unwrap().to_owned();
+    assert_eq!(service.request("PUT", "/v1/datasets/temps", "Content-Type: text/csv\r\n", b"1\n").status, 201);
+    let mut asked = 0;
+    for (id, name) in [(ended.as_str(), "temps"), ("abcd-1", "nothing"), ("%ff", "..")] {
+        for (path, methods) in description["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                // It never ends.
+                if path == "/v1/events" {
+                    continue;
+                }
+                let filled = path.replace("{id}", id).replace("{name}", name);
+                assert!(!filled.contains('{'), "{path}: what stands there?");
+                let reply = service.request(&method.to_uppercase(), &filled, "", b"");
+                assert!(reply.status != 405 && !reply.body.contains("nothing is at"), "{method} {filled}: {reply:?}");
+                assert!(reply.status < 500, "{method} {filled}: {reply:?}");
+                let described = &operation["responses"][reply.status.to_string()];
+                assert!(described.is_object(), "{method} {filled}: {} is not described", reply.status);
+                if let (Some(kind), Some(kinds)) = (reply.header("content-type"), described["content"].as_object()) {
+                    let kind = kind.split(';').next().unwrap();
+                    assert!(kinds.contains_key(kind), "{method} {filled}: {kind} is none of {kinds:?}");
+                }
+                asked += 1;
             }
-            let reply = service.request(&method.to_uppercase(), &path.replace("{id}", "abcd-1"), "", b"");
-            assert!(reply.status != 405 && !reply.body.contains("nothing is at"), "{method} {path}: {reply:?}");
-            assert!(reply.status < 500, "{method} {path}: {reply:?}");
         }
     }
+    assert!(asked >= 3 * 17, "{asked}");
     assert_eq!((service.get("/v1/nothing").status, service.request("PUT", "/v1/jobs", "", b"").status), (404, 405));
     assert!(service.get("/metrics").body.contains("tandem_jobs_accepted_total 0"));
     assert!(service.get("/v1/devices").json()["devices"].is_array());

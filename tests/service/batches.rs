@@ -16,6 +16,25 @@ fn a_batch_tells_of_each_line_and_a_wrong_one_leaves_the_others_alone() {
 }
 
 #[test]
+fn a_batch_of_wrong_lines_is_told_of_in_little_room() {
+    let service = Service::start(&[]);
+    let wrong = format!("{{\"kind\":\"{}\"}}\n", "\u{4e00}x".repeat(1500));
+    let body = wrong.repeat(3000) + "{\"kind\":\"factor\",\"n\":12}\n{\"kind\":\"factor\",\"m\":12}";
+    let reply = service.request("POST", "/v1/batches", "", body.as_bytes());
+    let lines: Vec<serde_json::Value> = reply.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.iter().map(|line| line["line"].as_u64().unwrap()).collect::<Vec<_>>(), Vec::from_iter(1..=3002));
+    assert!(lines[999]["error"]["message"].as_str().unwrap().contains("unknown"), "{}", lines[999]);
+    for line in [1000, 2999, 3001] {
+        let error = &lines[line]["error"];
+        assert_eq!(error["code"], "bad_input", "{error}");
+        assert!(error["message"].as_str().unwrap().contains("only the first 1000"), "{error}");
+        assert!(error["column"].is_number(), "{error}");
+    }
+    service.wait_for(lines[3000]["id"].as_str().unwrap(), "succeeded");
+    assert!(reply.body.len() < 1000 * 1200 + 2002 * 150, "{} bytes", reply.body.len());
+}
+
+#[test]
 fn a_batch_that_is_larger_than_the_queue_waits_for_room() {
     let service = Service::start(&["--queue", "50"]);
     let body: String = (2..1002).map(|n| format!("{{\"kind\":\"factor\",\"n\":{n}}}\n")).collect();

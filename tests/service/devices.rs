@@ -34,6 +34,8 @@ fn a_gpu_that_is_lost_under_load_costs_no_job_and_is_tried_again_later() {
         device_rest: Duration::from_secs(5),
         max_body_bytes: 1 << 20,
         max_upload_bytes: 1 << 20,
+        body_memory_bytes: 64 << 20,
+        client_timeout: Duration::from_secs(60),
         max_connections: 100,
         memory_bytes: 1 << 30,
     };

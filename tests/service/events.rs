@@ -1,4 +1,4 @@
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -11,34 +11,52 @@ fn states(body: &str) -> Vec<String> {
         .collect()
 }
 
+/// Begins to listen.
+fn listen(service: &Service, path: &str, headers: &str) -> BufReader<TcpStream> {
+    let mut stream = TcpStream::connect(&service.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let host = &service.address;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n").unwrap();
+    BufReader::new(stream)
+}
+
 #[test]
 fn the_events_of_a_job_begin_with_its_state_and_end_with_its_end() {
     let service = Service::start(&[]);
     let id = service.accepted(LONG);
     service.wait_for(&id, "running");
-    let cancelled = std::thread::scope(|scope| {
-        let listening = scope.spawn(|| service.get(&format!("/v1/jobs/{id}/events")));
-        std::thread::sleep(Duration::from_millis(100));
-        assert_eq!(service.request("DELETE", &format!("/v1/jobs/{id}"), "", b"").status, 202);
-        listening.join().unwrap()
-    });
-    assert!(cancelled.header("content-type").unwrap().starts_with("text/event-stream"));
-    assert_eq!(states(&cancelled.body), ["running", "cancelled"], "{}", cancelled.body);
+    let mut listening = listen(&service, &format!("/v1/jobs/{id}/events"), "");
+    let mut heard = String::new();
+    while !heard.contains("data: ") {
+        assert_ne!(listening.read_line(&mut heard).unwrap(), 0, "it ended after {heard}");
+    }
+    assert_eq!(service.request("DELETE", &format!("/v1/jobs/{id}"), "", b"").status, 202);
+    listening.read_to_string(&mut heard).unwrap();
+    assert!(heard.to_ascii_lowercase().contains("content-type: text/event-stream"), "{heard}");
+    assert_eq!(states(&heard), ["running", "cancelled"], "{heard}");
     let after = service.get(&format!("/v1/jobs/{id}/events"));
     assert_eq!(states(&after.body), ["cancelled"]);
     assert_eq!(service.get("/v1/jobs/abcd-1/events").status, 404);
+
+    // A browser that was told of the end comes back all the same, and is told to stay away; one that was not hears of it.
+    let again = |last: &str| {
+        service.request("GET", &format!("/v1/jobs/{id}/events"), &format!("Last-Event-ID: {last}\r\n"), b"")
+    };
+    let ids =
+        |body: &str| body.lines().filter_map(|line| line.strip_prefix("id: ")).map(str::to_owned).collect::<Vec<_>>();
+    let (heard, after) = (ids(&heard), ids(&after.body));
+    assert_eq!((again(&heard[1]).status, again(&after[0]).status), (204, 204), "{heard:?} {after:?}");
+    for unaware in [heard[0].as_str(), "7", "18446744073709551615"] {
+        let told = again(unaware);
+        assert_eq!((told.status, states(&told.body)), (200, vec!["cancelled".to_owned()]), "{unaware}");
+        assert_eq!(again(&ids(&told.body)[0]).status, 204, "{unaware}");
+    }
 }
 
 #[test]
 fn who_comes_back_with_the_last_number_goes_on_after_it() {
     let service = Service::start(&[]);
-    let listen = |last: &str| {
-        let mut stream = TcpStream::connect(&service.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let host = &service.address;
-        write!(stream, "GET /v1/events HTTP/1.1\r\nHost: {host}\r\n{last}\r\n").unwrap();
-        BufReader::new(stream)
-    };
+    let listen = |last: &str| listen(&service, "/v1/events", last);
     let mut first = listen("");
     // Its head is here: from now on it hears of everything.
     let mut line = String::new();

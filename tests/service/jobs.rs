@@ -53,7 +53,11 @@ fn a_job_is_cancelled_while_it_runs_and_while_it_waits_and_not_after() {
     assert_eq!(cancel(&long), 202);
     let job = service.wait_for(&long, "cancelled");
     assert_eq!(job["error"]["cause"], "cancelled");
-    assert_eq!((cancel(&long), cancel("abcd-1"), cancel("nonsense")), (409, 404, 404));
+    // Once more changes nothing.
+    let again = service.request("DELETE", &format!("/v1/jobs/{long}"), "", b"");
+    assert_eq!((again.status, again.json()["state"].as_str()), (200, Some("cancelled")), "{again:?}");
+    let done = service.run(r#"{"kind":"factor","n":12}"#);
+    assert_eq!((cancel(done["id"].as_str().unwrap()), cancel("abcd-1"), cancel("nonsense")), (409, 404, 404));
     assert_eq!(service.get(&format!("/v1/jobs/{long}/result")).status, 409);
     let again = service.request("POST", &format!("/v1/jobs/{long}/retry"), "", b"");
     assert_eq!(again.status, 202, "{again:?}");
@@ -61,6 +65,27 @@ fn a_job_is_cancelled_while_it_runs_and_while_it_waits_and_not_after() {
     assert_eq!(service.job(&long)["attempts"], 2);
     assert_eq!(cancel(&long), 202);
     service.wait_for(&long, "cancelled");
+}
+
+#[test]
+fn cancelling_a_job_twice_while_it_ends_is_no_error() {
+    let service = Service::start(&["--threads", "1", "--allow-commands"]);
+    // It ends a while after it was asked to.
+    let stubborn = r#"{"kind":"command","argv":["sh","-c","trap '' TERM; while :; do sleep 0.1; done"]}"#;
+    let id = service.accepted(stubborn);
+    service.wait_for(&id, "running");
+    let cancel = || service.request("DELETE", &format!("/v1/jobs/{id}"), "", b"");
+    let first = cancel();
+    assert_eq!((first.status, first.json()["state"].as_str()), (202, Some("running")), "{first:?}");
+    let second = cancel();
+    assert!([202, 200].contains(&second.status), "{second:?}");
+    service.wait_for(&id, "cancelled");
+    assert_eq!(cancel().status, 200);
+    // One that waits behind another is over at once.
+    let (long, waiting) = (service.accepted(LONG), service.accepted(r#"{"kind":"factor","n":12,"priority":-1}"#));
+    let twice = [(); 2].map(|()| service.request("DELETE", &format!("/v1/jobs/{waiting}"), "", b"").status);
+    assert!(twice == [202, 202] || twice == [202, 200] || service.job(&waiting)["state"] == "succeeded", "{twice:?}");
+    assert_eq!(service.request("DELETE", &format!("/v1/jobs/{long}"), "", b"").status, 202);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod access;
 mod batches;
+mod clients;
 mod commands;
 mod devices;
 mod events;

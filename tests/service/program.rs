@@ -48,7 +48,13 @@ impl Service {
 
     /// With the data of an earlier one.
     pub fn start_in(data: TempDir, args: &[&str]) -> Self {
-        let mut child = command(data.path(), args).spawn().unwrap();
+        let command = command(data.path(), args);
+        Self::spawn(data, command)
+    }
+
+    /// Of a command that was made for this data.
+    pub fn spawn(data: TempDir, mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut errors = BufReader::new(child.stderr.take().unwrap());
         let mut first = String::new();
         while !first.contains("listening at http://") {
@@ -64,6 +70,10 @@ impl Service {
         Self { child, address, data, log }
     }
 
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
     pub fn signal(&self, signal: i32) {
         // SAFETY: a plain system call; the child is ours and has not been waited for.
         assert_eq!(unsafe { libc::kill(self.child.id() as i32, signal) }, 0);
@@ -77,8 +87,13 @@ impl Service {
     }
 
     /// Asks it to end; gives its exit code, its data and its log.
-    pub fn end(mut self) -> (Option<i32>, TempDir, String) {
+    pub fn end(self) -> (Option<i32>, TempDir, String) {
         self.signal(libc::SIGTERM);
+        self.wait()
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(mut self) -> (Option<i32>, TempDir, String) {
         let code = self.child.wait().unwrap().code();
         let log = std::mem::replace(&mut self.log, std::thread::spawn(String::new)).join().unwrap();
         (code, std::mem::replace(&mut self.data, tempfile::tempdir().unwrap()), log)
@@ -188,7 +203,7 @@ pub fn command(data: &Path, args: &[&str]) -> Command {
     command
 }
 
-fn read_reply(mut stream: TcpStream) -> Reply {
+pub fn read_reply(mut stream: TcpStream) -> Reply {
     let mut bytes = Vec::new();
     // A server that closes early has said what it had to say.
     let _ = stream.read_to_end(&mut bytes);

@@ -1,3 +1,4 @@
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use crate::program::{LONG, Service, command};
@@ -11,13 +12,21 @@ fn a_kill_loses_nothing_that_was_acknowledged_and_ends_nothing_twice() {
     let mut ids = Vec::new();
     for round in 0..4_u64 {
         let service = Service::start_in(data, &[]);
+        // One under which the process was ended in two rounds would be dead after a third.
+        if round == 2 {
+            ids.iter().for_each(|id| _ = service.wait_for(id, "succeeded"));
+        }
         let until = Instant::now() + Duration::from_millis(50 + (seed * 7919 + round * 104_729) % 200);
         while Instant::now() < until {
             ids.push(service.accepted(&format!("{{\"kind\":\"factor\",\"n\":{}}}", ids.len() + 2)));
         }
         data = service.kill();
     }
+    let begun_ms = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
     let service = Service::start_in(data, &[]);
+    // From the first event of this process on.
+    let listener = std::net::TcpStream::connect(&service.address).unwrap();
+    let heard = listen_to_the_end(listener, "Last-Event-ID: 1\r\n");
     for (id, n) in ids.iter().zip(2_u64..) {
         let job = service.wait_for(id, "succeeded");
         let factors = job["result"]["factors"].as_array().unwrap();
@@ -31,8 +40,49 @@ fn a_kill_loses_nothing_that_was_acknowledged_and_ends_nothing_twice() {
     assert_eq!(code, Some(0));
     let db = rusqlite::Connection::open(data.path().join("jobs.sqlite")).unwrap();
     let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    assert!(count("SELECT count(*) FROM jobs") >= ids.len() as i64);
-    assert_eq!(count("SELECT count(*) FROM jobs"), count("SELECT count(*) FROM outcomes"));
+    let jobs = count("SELECT count(*) FROM jobs");
+    // One that was written down and killed before it was acknowledged is there as well, one a client and round at most.
+    assert!((ids.len() as i64..=ids.len() as i64 + 4).contains(&jobs), "{jobs} jobs, {} acknowledged", ids.len());
+    // Each has one row, one outcome, and an end of the state that its outcome tells.
+    for wrong in [
+        "SELECT count(*) FROM (SELECT seq FROM outcomes GROUP BY seq HAVING count(*) <> 1)",
+        "SELECT count(*) FROM jobs LEFT JOIN outcomes USING (seq) WHERE outcome IS NULL OR state <> 'succeeded' OR ended_ms IS NULL",
+        "SELECT count(*) FROM outcomes WHERE outcome NOT LIKE '%\"status\":\"ok\"%' OR seq NOT IN (SELECT seq FROM jobs)",
+        "SELECT count(*) FROM jobs WHERE attempts < 1 OR attempts > 1 + 4 OR ended_ms < started_ms",
+    ] {
+        assert_eq!(count(wrong), 0, "{wrong}");
+    }
+    // What ended in this process was told of once, and what had ended before was not told of again.
+    let tag: String = db.query_row("SELECT value FROM about WHERE name = 'tag'", [], |row| row.get(0)).unwrap();
+    let mut ended: Vec<String> = terminal(&heard.join().unwrap());
+    ended.sort_unstable();
+    let told = ended.len();
+    ended.dedup();
+    assert_eq!(told, ended.len(), "an end was told of twice");
+    let mut here = db.prepare("SELECT seq FROM jobs WHERE ended_ms >= ?1").unwrap();
+    let mut here: Vec<String> = here
+        .query_map([begun_ms], |row| Ok(format!("{tag}-{}", row.get::<_, i64>(0)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    here.sort_unstable();
+    assert_eq!(ended, here);
+}
+
+/// Listens to all events until the service ends.
+fn listen_to_the_end(mut stream: std::net::TcpStream, headers: &str) -> std::thread::JoinHandle<String> {
+    stream.set_read_timeout(Some(Duration::from_secs(300))).unwrap();
+    write!(stream, "GET /v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n").unwrap();
+    std::thread::spawn(move || crate::program::read_reply(stream).body)
+}
+
+/// The ids of the jobs that events tell the end of, each as often as it is told.
+fn terminal(events: &str) -> Vec<String> {
+    assert!(!events.contains("event: missed"), "some are not known");
+    let data =
+        events.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line.strip_prefix("data: ")?).ok());
+    let ends = data.filter(|event| !["queued", "running", "retry_wait"].contains(&event["state"].as_str().unwrap()));
+    ends.map(|event| event["id"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -130,9 +180,12 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
 
 #[test]
 fn while_it_ends_it_takes_no_more_in_and_lets_what_runs_end() {
-    let service = Service::start(&["--threads", "1", "--drain", "60s"]);
-    let job =
-        service.accepted(r#"{"kind":"primes","range":"1000000000000..1008000000000","method":"sieve","device":"cpu"}"#);
+    let service = Service::start(&["--threads", "1", "--drain", "60s", "--allow-commands"]);
+    let folder = tempfile::tempdir().unwrap();
+    let word = folder.path().join("word");
+    // It runs until it is told to end.
+    let script = format!("until [ -e {} ]; do sleep 0.02; done; echo done", word.display());
+    let job = service.accepted(&serde_json::json!({"kind": "command", "argv": ["sh", "-c", script]}).to_string());
     service.wait_for(&job, "running");
     service.signal(libc::SIGTERM);
     let until = Instant::now() + Duration::from_secs(20);
@@ -142,12 +195,24 @@ fn while_it_ends_it_takes_no_more_in_and_lets_what_runs_end() {
             break reply;
         }
     };
-    // It may have ended altogether by now.
-    assert!([503, 0].contains(&refused.status), "{refused:?}");
-    let (code, data, log) = service.end();
+    assert_eq!((refused.status, refused.json()["error"]["code"].as_str()), (503, Some("draining")), "{refused:?}");
+    assert!(refused.header("retry-after").is_some(), "{refused:?}");
+    assert_eq!((service.get("/readyz").status, service.get("/healthz").status), (503, 200));
+    assert_eq!(service.request("POST", "/v1/batches", "", b"{\"kind\":\"factor\",\"n\":12}").status, 503);
+    assert_eq!(service.job(&job)["state"], "running", "what runs may go on");
+    std::fs::write(&word, "").unwrap();
+    // Nothing more is sent: it ends by itself, once the job has.
+    let (code, data, log) = service.wait();
     assert_eq!(code, Some(0), "{log}");
-    let service = Service::start_in(data, &[]);
-    service.wait_for(&job, "succeeded");
+    let db = rusqlite::Connection::open(data.path().join("jobs.sqlite")).unwrap();
+    let states: Vec<(String, i64)> = db
+        .prepare("SELECT state, attempts FROM jobs ORDER BY seq")
+        .unwrap()
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(states[0], ("succeeded".to_owned(), 1), "it ended before the service did: {states:?}");
 }
 
 #[test]

@@ -16,10 +16,16 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Whether jobs are taken in.
+/// Whether jobs are taken in: the service is not about to end, and its journal can be written.
 #[utoipa::path(get, path = "/readyz", tag = "service", responses((status = 200, body = String), (status = 503, body = ErrorBody)))]
 pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str, ApiError> {
-    if app.is_draining() { Err(ApiError::draining()) } else { Ok("ready\n") }
+    if app.is_draining() {
+        return Err(ApiError::draining());
+    }
+    if app.journal().is_stuck() {
+        return Err(ApiError::stuck());
+    }
+    Ok("ready\n")
 }
 
 /// The devices, as `tandem devices --json` tells of them: a line each.

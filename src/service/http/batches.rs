@@ -102,11 +102,13 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
         rest.drain(..from);
         if rest.len() > app.options.max_body_bytes {
             let max = app.options.max_body_bytes;
-            stopped = Some(ApiError::too_large(format!("the line is longer than {max} bytes: send long data as a file")));
+            stopped =
+                Some(ApiError::too_large(format!("the line is longer than {max} bytes: send long data as a file")));
             break;
         }
         if answer.lines > LINES_MAX {
-            let message = format!("more than {LINES_MAX} jobs: send the lines from this one on in a batch of their own");
+            let message =
+                format!("more than {LINES_MAX} jobs: send the lines from this one on in a batch of their own");
             stopped = Some(ApiError::too_large(message));
             break;
         }

@@ -117,14 +117,17 @@ impl From<JournalError> for ApiError {
             error => {
                 // Which file it was is nobody's business outside.
                 tracing::error!(%error, "the journal cannot be used");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "journal", "the journal cannot be used just now")
-                    .retry_after(5)
+                Self::stuck()
             }
         }
     }
 }
 
 impl ApiError {
+    pub fn stuck() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "journal", "the journal cannot be used just now").retry_after(5)
+    }
+
     pub fn draining() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "the service is about to end: try again in a moment")
             .retry_after(5)
@@ -135,7 +138,8 @@ impl From<Broken> for ApiError {
     fn from(broken: Broken) -> Self {
         match broken {
             Broken::Stalled => {
-                let message = "nothing more came of the body for too long, or next to nothing: send it all, or less at a time";
+                let message =
+                    "nothing more came of the body for too long, or next to nothing: send it all, or less at a time";
                 Self::new(StatusCode::REQUEST_TIMEOUT, "stalled", message)
             }
             Broken::Early => Self::bad_input("the body ends early"),

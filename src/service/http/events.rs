@@ -13,7 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::App;
 use super::error::{ApiError, ErrorBody};
 use super::extract::Path;
-use super::jobs::blocking;
+use super::jobs::reading;
 use crate::service::events::{Event, LISTENERS_MAX, News};
 use crate::service::ids::seq_of;
 
@@ -58,7 +58,7 @@ pub(super) async fn of_job(
     // What happens from here on is told from the events, so that nothing falls between.
     let from = app.events.next();
     let keeper = app.clone();
-    let found = blocking(move || keeper.find(seq)).await??.ok_or_else(|| ApiError::no_such_job(&id))?;
+    let found = reading(&app, move || keeper.find(seq)).await??.ok_or_else(|| ApiError::no_such_job(&id))?;
     let entry = found.entry;
     let at_ms = entry.ended_ms.or(entry.started_ms).unwrap_or(entry.accepted_ms);
     // Its number is that of the event before, so that who comes back with it misses nothing.

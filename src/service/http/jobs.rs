@@ -116,7 +116,7 @@ fn acknowledged(app: &Keeper, seq: u64, state: JobState, is_known: bool) -> Resp
 
 async fn state_of(app: &App, seq: u64) -> Result<JobState, ApiError> {
     let keeper = app.clone();
-    let found = blocking(move || keeper.find(seq)).await??;
+    let found = reading(app, move || keeper.find(seq)).await??;
     Ok(found.map_or(JobState::Queued, |found| found.entry.state))
 }
 
@@ -165,7 +165,7 @@ pub(super) async fn get(
         Some(found) => Some(found),
         None => {
             let keeper = app.clone();
-            blocking(move || keeper.find(seq)).await??
+            reading(&app, move || keeper.find(seq)).await??
         }
     };
     let found = found.ok_or_else(|| ApiError::no_such_job(&id))?;
@@ -192,7 +192,7 @@ pub(super) async fn result(
     let seq = seq_of(app.tag(), &id).ok_or_else(|| ApiError::no_such_job(&id))?;
     wait.until_ended(&app, seq).await?;
     let keeper = app.clone();
-    let result = blocking(move || -> Result<Option<Result<String, JobState>>, ApiError> {
+    let result = reading(&app, move || -> Result<Option<Result<String, JobState>>, ApiError> {
         let Some(found) = keeper.find(seq)? else { return Ok(None) };
         let outcome = found.outcome.unwrap_or_default();
         let parts: Outcomes<'_> = serde_json::from_str(&outcome).unwrap_or_default();
@@ -207,13 +207,14 @@ pub(super) async fn result(
     }
 }
 
-/// Cancels a job.
+/// Cancels a job. To do so once more changes nothing.
 #[utoipa::path(
     delete,
     path = "/v1/jobs/{id}",
     tag = "jobs",
     params(("id" = String, Path)),
     responses(
+        (status = 200, description = "It has ended as cancelled before", body = Acknowledged),
         (status = 202, description = "It ends as cancelled, now or in a moment", body = Acknowledged),
         (status = 404, body = ErrorBody),
         (status = 409, description = "It has ended otherwise", body = ErrorBody)
@@ -230,8 +231,14 @@ pub(super) async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Re
         Cancelled::TooLate => Err(ApiError::conflict("the job is ending already")),
         Cancelled::Unknown => {
             let keeper = app.clone();
-            let found = blocking(move || keeper.find(seq)).await??.ok_or_else(|| ApiError::no_such_job(&id))?;
-            Err(ApiError::conflict(format!("the job has ended: it is {}", found.entry.state)))
+            let found = reading(&app, move || keeper.find(seq)).await??.ok_or_else(|| ApiError::no_such_job(&id))?;
+            match found.entry.state {
+                JobState::Cancelled => {
+                    let body = Acknowledged { id: app.id_of(seq), state: JobState::Cancelled.name() };
+                    Ok(axum::Json(body).into_response())
+                }
+                state => Err(ApiError::conflict(format!("the job has ended: it is {state}"))),
+            }
         }
     }
 }
@@ -256,6 +263,20 @@ pub(super) async fn retry(State(app): State<App>, Path(id): Path<String>) -> Res
         Some(true) => Ok(acknowledged(&app, seq, JobState::Queued, false)),
         Some(false) => Err(ApiError::conflict("only a job that has ended without success can be tried again")),
     }
+}
+
+/// Reads from the journal. So many do at once: more would only wait for each other, with a thread each.
+pub(super) async fn reading<T: Send + 'static>(
+    app: &App,
+    read: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    // It is never closed.
+    let place = app.readers.clone().acquire_owned().await.map_err(|_| ApiError::draining())?;
+    blocking(move || {
+        let _place = place;
+        read()
+    })
+    .await
 }
 
 /// Runs what has to wait for disks where that holds nobody up.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::App;
 use super::error::{ApiError, ErrorBody};
 use super::extract::Query;
-use super::jobs::blocking;
+use super::jobs::reading;
 use super::schema::{JobList, JobView, state_named};
 use crate::journal::Filter;
 use crate::service::ids::{job_id, seq_of};
@@ -24,7 +24,8 @@ pub(super) struct Asked {
     limit: Option<u32>,
 }
 
-/// Jobs, the newest first.
+/// Jobs, the newest first. Where few are as asked for, a page may hold fewer than `limit`, or none, and lead to the next one all the same:
+/// no more than so many jobs are looked at in one go.
 #[utoipa::path(
     get,
     path = "/v1/jobs",
@@ -53,9 +54,8 @@ pub(super) async fn list(State(app): State<App>, Query(asked): Query<Asked>) -> 
         limit,
     };
     let keeper = app.clone();
-    let entries = blocking(move || keeper.list(&filter)).await??;
-    let is_full = entries.len() == limit as usize;
-    let next = entries.last().filter(|_| is_full).map(|last| job_id(app.tag(), last.seq));
-    let jobs = entries.into_iter().map(|entry| JobView::brief(app.tag(), entry)).collect();
+    let listed = reading(&app, move || keeper.list(&filter)).await??;
+    let next = listed.next.map(|last| job_id(app.tag(), last));
+    let jobs = listed.entries.into_iter().map(|entry| JobView::brief(app.tag(), entry)).collect();
     Ok(Json(JobList { jobs, next }))
 }

@@ -36,10 +36,11 @@ pub(super) fn bounded(request: Request, patience: Duration) -> (Request, Arc<Ato
     let counted = unseen.clone();
     let (head, body) = request.into_parts();
     let body = Incoming::new(body, patience).map(move |chunk| {
-        let chunk = chunk.map_err(std::io::Error::other)?;
+        // Not an I/O error, which hides what is in it.
+        let chunk = chunk.map_err(axum::Error::new)?;
         let before = counted.fetch_add(chunk.len() as u64, Ordering::Relaxed);
         if before > HEAD_MAX {
-            return Err(std::io::Error::other("the head of a part is too long"));
+            return Err(axum::Error::new("the head of a part is too long"));
         }
         Ok(chunk)
     });
@@ -108,12 +109,7 @@ pub(super) async fn read_parts(
     Ok(Parts { job, upload, digest: hash.finalize().into() })
 }
 
-async fn read_job(
-    field: &mut Field<'_>,
-    max: usize,
-    unseen: &AtomicU64,
-    held: &mut Held,
-) -> Result<Vec<u8>, ApiError> {
+async fn read_job(field: &mut Field<'_>, max: usize, unseen: &AtomicU64, held: &mut Held) -> Result<Vec<u8>, ApiError> {
     let mut text = Vec::new();
     while let Some(chunk) = field.chunk().await.map_err(broken)? {
         unseen.store(0, Ordering::Relaxed);

@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 
 use super::multipart::FORM;
 use super::patience::{Patience, Taken};
-use super::{App, Front};
 use super::router::router;
+use super::{App, Front};
 use crate::journal::JournalError;
 use crate::runner::Runner;
 use crate::service::commands::Commands;

@@ -188,12 +188,16 @@ impl Keeper {
     }
 
     pub(super) fn end_early(self: &Arc<Self>, seq: u64, state: State) -> Cancelled {
-        let (early, kind) = {
+        let (early, kind, ends_as) = {
             let mut live = self.live();
-            let Some(kind) = live.get(seq).map(|job| job.kind) else { return Cancelled::Unknown };
-            (live.end_early(seq, state), kind)
+            let Some((kind, ends_as)) = live.get(seq).map(|job| (job.kind, job.ends_as)) else {
+                return Cancelled::Unknown;
+            };
+            (live.end_early(seq, state), kind, ends_as)
         };
         match early {
+            // Once more is no other wish.
+            None if ends_as == Some(state) => {}
             None => return Cancelled::TooLate,
             Some(Early::Asked(flag)) => {
                 flag.cancel();

@@ -50,6 +50,9 @@ pub(super) enum Unaccepted {
     Draining,
 }
 
+/// How many jobs there are in each state that is not an end, and how many are with the engine.
+type Counts = ([(State, usize); 3], usize);
+
 /// Keeps the jobs.
 pub(super) struct Keeper {
     /// Itself, for who outlives a borrow.
@@ -71,6 +74,8 @@ pub(super) struct Keeper {
     outputs: Outputs,
     pub intake: Intake,
     pub counters: Counters,
+    /// Counts of many jobs, and when they were counted.
+    counted: Mutex<Option<(Duration, Counts)>>,
     pub options: ServeOptions,
     /// What jobs are bound with: those of the operator's commands, and others.
     contexts: [Arc<BindContext>; 2],
@@ -122,9 +127,19 @@ impl Keeper {
     }
 
     /// How many jobs there are in each state that is not an end, and how many are with the engine.
-    pub fn counts(&self) -> ([(State, usize); 3], usize) {
+    /// Where there are many jobs they are not counted for everybody who asks: figures are up to a fifth of a second old then.
+    pub fn counts(&self) -> Counts {
+        let (many, fresh) = (10_000, Duration::from_millis(200));
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let live = self.live();
-        (live.counts(), live.given())
+        match *counted {
+            Some((at, counts)) if live.len() > many && self.now() - at < fresh => counts,
+            _ => {
+                let counts = (live.counts(), live.given());
+                *counted = Some((self.now(), counts)).filter(|_| live.len() > many);
+                counts
+            }
+        }
     }
 
     /// Whether a job of so many bytes could be taken in, or refused for another reason than want of room.

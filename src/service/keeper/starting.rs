@@ -70,6 +70,7 @@ impl Keeper {
             datasets,
             outputs,
             counters: Counters::default(),
+            counted: Mutex::default(),
             begun: Instant::now(),
             resting: Mutex::new(Resting::new(options.device_rest)),
             wake: (Mutex::new(false), Condvar::new()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::journal::{Entry, Filter, JournalError, State};
+use crate::journal::{Entry, Filter, JournalError, Listed, State};
 use crate::service::keeper::{Keeper, Unaccepted};
 use crate::service::live::Job;
 
@@ -67,21 +67,21 @@ impl Keeper {
     }
 
     /// Jobs, the newest first. It blocks.
-    pub fn list(&self, filter: &Filter) -> Result<Vec<Entry>, JournalError> {
+    pub fn list(&self, filter: &Filter) -> Result<Listed, JournalError> {
         if filter.state.is_some_and(|state| !state.is_terminal()) {
             return Ok(self.list_live(filter));
         }
-        let mut entries = self.read(|reader| reader.list(filter))?;
+        let mut listed = self.read(|reader| reader.list(filter))?;
         let live = self.live();
-        for entry in entries.iter_mut().filter(|entry| !entry.state.is_terminal()) {
+        for entry in listed.entries.iter_mut().filter(|entry| !entry.state.is_terminal()) {
             if let Some(job) = live.get(entry.seq) {
                 *entry = entry_of(entry.seq, job);
             }
         }
-        Ok(entries)
+        Ok(listed)
     }
 
-    fn list_live(&self, filter: &Filter) -> Vec<Entry> {
+    fn list_live(&self, filter: &Filter) -> Listed {
         let live = self.live();
         let is_meant = |seq: u64, job: &Job| {
             filter.before.is_none_or(|before| seq < before)
@@ -91,7 +91,8 @@ impl Keeper {
         let mut seqs: Vec<u64> = live.iter().filter(|(seq, job)| is_meant(*seq, job)).map(|(seq, _)| seq).collect();
         seqs.sort_unstable_by(|a, b| b.cmp(a));
         seqs.truncate(filter.limit as usize);
-        seqs.iter().filter_map(|seq| live.get(*seq).map(|job| entry_of(*seq, job))).collect()
+        let next = seqs.last().copied().filter(|_| seqs.len() == filter.limit as usize);
+        Listed { entries: seqs.iter().filter_map(|seq| live.get(*seq).map(|job| entry_of(*seq, job))).collect(), next }
     }
 
     /// Runs a job again that has ended without success. `None` where there is none; whether it is queued now. It blocks.
