@@ -9,7 +9,7 @@ fn a_kill_loses_nothing_that_was_acknowledged_and_ends_nothing_twice() {
     let seed = u64::from(std::process::id());
     eprintln!("seed {seed}");
     let mut data = tempfile::tempdir().unwrap();
-    let mut ids = Vec::new();
+    let mut ids: Vec<String> = Vec::new();
     for round in 0..4_u64 {
         let service = Service::start_in(data, &[]);
         // One under which the process was ended in two rounds would be dead after a third.

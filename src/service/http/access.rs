@@ -11,7 +11,7 @@ use super::App;
 use super::error::ApiError;
 
 /// What anybody may ask: whether it is there. And the pages, which ask for the token themselves.
-const OPEN: [&str; 4] = ["/healthz", "/readyz", "/", "/docs"];
+pub(super) const OPEN: [&str; 4] = ["/healthz", "/readyz", "/", "/docs"];
 
 /// Lets requests in that show the token, where there is one, and that no page of somebody else's has made a browser send.
 pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {

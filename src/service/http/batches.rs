@@ -15,7 +15,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use tokio_stream::StreamExt;
 
 use super::App;
-use super::error::{ApiError, ErrorBody, Failure};
+use super::error::{ApiError, Failure};
 use super::incoming::Incoming;
 use super::jobs::{LONG, blocking};
 use super::memory::Held;
@@ -54,7 +54,7 @@ struct Answer<'a> {
 }
 
 /// Takes jobs in, JSON Lines, as they come. The answer has a line for each, in their order: `{"line":1,"id":"kqtz-17"}`, or
-/// `{"line":2,"error":{…}}` for one that is no job, which leaves the others alone. Where as many wait as may, the next is read once there
+/// `{"line":2,"error":{…}}` for one that is no job, which leaves the others alone; of more than a thousand errors, messages are left out. Where as many wait as may, the next is read once there
 /// is room.
 #[utoipa::path(
     post,
@@ -62,8 +62,7 @@ struct Answer<'a> {
     tag = "jobs",
     request_body(content = String, content_type = "application/x-ndjson"),
     responses(
-        (status = 200, description = "A line for each job, once all are on disk", body = String, content_type = "application/x-ndjson"),
-        (status = 503, description = "The service is about to end", body = ErrorBody)
+        (status = 200, description = "A line for each job, a `BatchLine`, once all are on disk", body = String, content_type = "application/x-ndjson")
     )
 )]
 pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Response, ApiError> {

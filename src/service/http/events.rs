@@ -23,14 +23,17 @@ const PIECE: usize = 4096;
 /// A sign of life, so that whatever lies between does not take the connection for dead.
 const ALIVE: Duration = Duration::from_secs(15);
 
-/// What happens to all jobs: `event: job`, `data: {"id","state","at_ms"}`. A listener that comes back with `Last-Event-ID` goes on
-/// where it was; one that is too slow gets `event: missed`, `data: {"count":n}`.
+/// What happens to all jobs: `event: job`, `data:` a `JobEvent`. A listener that comes back with `Last-Event-ID` goes on
+/// where it was; one that is too slow gets `event: missed`, `data:` a `Missed`.
 #[utoipa::path(
     get,
     path = "/v1/events",
     tag = "events",
     params(("Last-Event-ID" = Option<String>, Header)),
-    responses((status = 200, body = String, content_type = "text/event-stream"))
+    responses(
+        (status = 200, body = String, content_type = "text/event-stream", example = "id: 17\nevent: job\ndata: {\"id\":\"kqtz-17\",\"state\":\"queued\",\"at_ms\":1}\n\n"),
+        (status = 503, description = "As many listen as may", body = ErrorBody)
+    )
 )]
 pub(super) async fn all(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
     let from = last_seen(&headers).map_or_else(|| app.events.next(), |last| last.saturating_add(1));

@@ -15,7 +15,7 @@ use super::extract::{Path, Query};
 use super::incoming::Incoming;
 use super::memory::Held;
 use super::multipart::{FORM, Parts, bounded, read_parts};
-use super::schema::{Acknowledged, JobView};
+use super::schema::{Acknowledged, JobRequest, JobView};
 use crate::job::parse_duration;
 use crate::journal::{Accepted, IdempotencyKey, State as JobState};
 use crate::service::ids::seq_of;
@@ -37,19 +37,19 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body makes one job")),
     request_body(
         content(
-            (Object = "application/json", example = json!({"kind": "primes", "range": "0..1e9"})),
-            (Object = "multipart/form-data", example = json!({"kind": "stats", "file": {"$file": "scan"}}))
+            (JobRequest = "application/json", example = json!({"kind": "primes", "range": "0..1e9"})),
+            (Object = "multipart/form-data")
         ),
         description = "`kind`, the fields of that kind, and optionally `id`, `device`, `priority`, `timeout`, `retries`, `memory`, `deadline`, `metadata`"
     ),
     responses(
-        (status = 202, description = "It is on disk", body = Acknowledged),
+        (status = 202, description = "It is on disk", body = Acknowledged,
+            headers(("Idempotent-Replayed" = Option<String>, description = "`true` where the key was used before: it is that job"))),
         (status = 400, description = "It is no job: line and column say where", body = ErrorBody),
         (status = 403, description = "It may not do that here", body = ErrorBody),
         (status = 413, description = "It can never fit", body = ErrorBody),
         (status = 422, description = "The key was used with another body", body = ErrorBody),
         (status = 429, description = "As many wait as may", body = ErrorBody),
-        (status = 503, description = "The service is about to end", body = ErrorBody),
         (status = 507, description = "No room is left on its disk", body = ErrorBody)
     )
 )]
@@ -179,7 +179,7 @@ pub(super) async fn get(
     tag = "jobs",
     params(("id" = String, Path), ("wait" = Option<String>, Query, description = "As in `10s`; a minute at most")),
     responses(
-        (status = 200, description = "The `result` alone: the same bytes on every device", body = Object),
+        (status = 200, description = "The `result` alone: the same bytes on every device", body = serde_json::Value),
         (status = 404, body = ErrorBody),
         (status = 409, description = "It has none, or none yet", body = ErrorBody)
     )

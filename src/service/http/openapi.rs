@@ -1,15 +1,21 @@
-//! The description of the API, made from the code, and a page to browse it.
+//! The description of the API, made from the code: operations and objects from where they are, and what holds for many of them from here.
 
-use axum::Json;
+use std::sync::LazyLock;
+
+use axum::http::header;
+use axum::response::IntoResponse;
+use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
+use super::access::OPEN;
 use super::{about, batches, datasets, error, events, jobs, listing, metrics, schema, status};
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "tandem",
-        description = "Numeric jobs on CPU and GPU together: the same bytes on every device, and every placement explained."
+        description = "Numeric jobs on CPU and GPU together: the same bytes on every device, and every placement explained.\n\n\
+                       What is not described is answered with 404, and another method of what is with 405."
     ),
     paths(
         jobs::post,
@@ -33,8 +39,12 @@ use super::{about, batches, datasets, error, events, jobs, listing, metrics, sch
     ),
     components(schemas(
         schema::Acknowledged,
-        schema::JobView,
+        schema::BatchLine,
+        schema::JobEvent,
         schema::JobList,
+        schema::JobRequest,
+        schema::JobView,
+        schema::Missed,
         schema::StateName,
         datasets::DatasetView,
         datasets::DatasetList,
@@ -56,11 +66,157 @@ use super::{about, batches, datasets, error, events, jobs, listing, metrics, sch
 )]
 struct Description;
 
-/// The description, OpenAPI 3.1.
-pub(super) fn description() -> utoipa::openapi::OpenApi {
-    Description::openapi()
+/// What many operations may answer: status, name, and what it means.
+const ANSWERS: [(&str, &str, &str); 9] = [
+    ("400", "BadInput", "A part of the request is not as it has to be"),
+    ("401", "Unauthorized", "The service wants its token, and this was not it"),
+    ("403", "Forbidden", "A page of another site asks, or one by a name that this service does not answer to"),
+    ("408", "Stalled", "The client stood still for too long while it sent the body, or sent next to nothing"),
+    ("413", "TooLarge", "It is longer than may be"),
+    ("500", "Internal", "The service has made a mistake, which is in its log"),
+    (
+        "503",
+        "Unavailable",
+        "The service is about to end, has no memory for the body just now, or its journal cannot be used",
+    ),
+    ("429", "QueueFull", "As many jobs wait as may"),
+    ("507", "DiskFull", "No room is left on the disk of the service"),
+];
+
+/// These answer from memory alone, whatever the disk does.
+const FROM_MEMORY: [&str; 7] =
+    ["/healthz", "/readyz", "/metrics", "/v1/status", "/v1/events", "/v1/datasets", "/v1/devices"];
+
+static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
+    // It is plain data; what could not be written would be found by its test.
+    let mut api = serde_json::to_value(Description::openapi()).unwrap_or_default();
+    complete(&mut api);
+    api.to_string()
+});
+
+/// OpenAPI 3.1.
+pub(super) async fn json() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], DESCRIPTION.as_str())
 }
 
-pub(super) async fn json() -> Json<utoipa::openapi::OpenApi> {
-    Json(description())
+/// Adds what holds for many operations, and what no attribute can say.
+fn complete(api: &mut Value) {
+    let token = json!({
+        "type": "http", "scheme": "bearer",
+        "description": "What is in the file of `--token-file`, where the service was started with one"
+    });
+    api["components"]["securitySchemes"] = json!({ "token": token });
+    api["security"] = json!([{ "token": [] }]);
+    let error = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/ErrorBody" } } });
+    let answers = ANSWERS.map(|(status, name, description)| {
+        let mut answer = json!({ "description": description, "content": error });
+        add_headers(status, &mut answer);
+        (name.to_owned(), answer)
+    });
+    api["components"]["responses"] = Value::Object(Map::from_iter(answers));
+    api["components"]["schemas"]["JobForm"] = job_form();
+    api["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["multipart/form-data"] = json!({
+        "schema": { "$ref": "#/components/schemas/JobForm" },
+        "encoding": { "job": { "contentType": "application/json" } },
+        "example": { "job": { "kind": "stats", "file": { "$file": "scan" } }, "scan": "what is in the file" }
+    });
+    for (path, item) in api["paths"].as_object_mut().into_iter().flatten() {
+        for (method, operation) in item.as_object_mut().into_iter().flatten() {
+            let more = more_answers(path, method, operation);
+            if OPEN.contains(&path.as_str()) {
+                operation["security"] = json!([]);
+            }
+            let Some(responses) = operation["responses"].as_object_mut() else { continue };
+            for (status, name, _) in ANSWERS.iter().filter(|(status, ..)| more.contains(status)) {
+                let answer = || json!({ "$ref": format!("#/components/responses/{name}") });
+                responses.entry(*status).or_insert_with(answer);
+            }
+            for (status, answer) in responses.iter_mut().filter(|(_, answer)| answer["$ref"].is_null()) {
+                add_headers(status, answer);
+            }
+        }
+    }
+}
+
+/// The statuses that an operation may answer with beside those that it tells of itself.
+fn more_answers(path: &str, method: &str, operation: &Value) -> Vec<&'static str> {
+    let mut more = vec!["403"];
+    let has_body = !operation["requestBody"].is_null();
+    let is_asked = |parameter: &Value| parameter["in"] != "header";
+    if has_body || operation["parameters"].as_array().is_some_and(|parameters| parameters.iter().any(is_asked)) {
+        more.push("400");
+    }
+    if !OPEN.contains(&path) {
+        more.push("401");
+    }
+    if has_body {
+        more.extend(["408", "413"]);
+    }
+    let is_from_memory = FROM_MEMORY.contains(&path) && method == "get";
+    if !is_from_memory {
+        more.extend(["500", "503"]);
+    }
+    match (method, path) {
+        ("get", "/v1/devices") => more.push("500"),
+        ("get", "/v1/events") => more.push("503"),
+        ("post", "/v1/jobs/{id}/retry") => more.extend(["413", "429", "507"]),
+        ("put", "/v1/datasets/{name}") => more.push("507"),
+        _ => {}
+    }
+    more
+}
+
+fn add_headers(status: &str, answer: &mut Value) {
+    let header = |kind: &str, description: &str| json!({ "description": description, "schema": { "type": kind } });
+    let (name, header) = match status {
+        "202" => ("Location", header("string", "Where the job is")),
+        "401" => ("WWW-Authenticate", header("string", "`Bearer`")),
+        "429" | "503" | "507" => ("Retry-After", header("integer", "Seconds after which to try again")),
+        _ => return,
+    };
+    answer["headers"][name] = header;
+}
+
+fn job_form() -> Value {
+    json!({
+        "type": "object",
+        "description": "A job, and the files that come with it",
+        "required": ["job"],
+        "properties": { "job": { "$ref": "#/components/schemas/JobRequest" } },
+        "additionalProperties": {
+            "type": "string", "contentMediaType": "application/octet-stream",
+            "description": "A file, in a part of the name by which the job refers to it: `{\"$file\":\"NAME\"}`"
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_referred_to_is_there_and_every_operation_tells_of_its_refusals() {
+        let api: Value = serde_json::from_str(&DESCRIPTION).unwrap();
+        let text = &*DESCRIPTION;
+        let mut rest = text.as_str();
+        while let Some(at) = rest.find("\"$ref\":\"#") {
+            rest = &rest[at + 9..];
+            let pointer = &rest[..rest.find('"').unwrap()];
+            assert!(api.pointer(pointer).is_some(), "{pointer}");
+        }
+        for (path, item) in api["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let answers = operation["responses"].as_object().unwrap();
+                let is_open = operation["security"] == json!([]);
+                assert_eq!(is_open, ["/healthz", "/readyz"].contains(&path.as_str()), "{method} {path}");
+                assert_eq!(answers.contains_key("401"), !is_open, "{method} {path}");
+                assert!(answers.contains_key("403"), "{method} {path}");
+                let has_body = operation.get("requestBody").is_some();
+                assert_eq!(answers.contains_key("408"), has_body, "{method} {path}");
+            }
+        }
+        let post = &api["paths"]["/v1/jobs"]["post"];
+        assert!(post["responses"]["202"]["headers"]["Location"].is_object(), "{post}");
+        assert!(post["responses"]["429"]["headers"]["Retry-After"].is_object(), "{post}");
+    }
 }

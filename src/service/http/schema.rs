@@ -37,6 +37,63 @@ pub(super) enum StateName {
     Dead,
 }
 
+/// A job as it is sent: these, and the fields of its kind.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is how the API's description tells of what `intake` reads")]
+pub(super) struct JobRequest {
+    /// What is to be done: `/v1/status` lists the kinds.
+    #[schema(example = "primes")]
+    pub kind: String,
+    /// What its sender calls it: comes back as `label`.
+    pub id: Option<String>,
+    /// `auto`, `cpu`, `gpu`, `gpu:0`, `split`.
+    pub device: Option<String>,
+    /// Jobs of higher priority begin first.
+    pub priority: Option<i32>,
+    /// It is ended after so long, as in `30s`.
+    pub timeout: Option<String>,
+    /// So often it is tried again where it failed of something that can pass.
+    pub retries: Option<u32>,
+    /// What it needs, as in `2GiB`.
+    pub memory: Option<String>,
+    /// By then it has to have ended, as in `10m` after it came.
+    pub deadline: Option<String>,
+    /// Any JSON: comes back as it came.
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub metadata: Option<Box<RawValue>>,
+}
+
+/// What became of a line of a batch: an `id`, or an `error`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is written piece by piece; this is how the API's description tells of it")]
+pub(super) struct BatchLine {
+    /// Which, from 1; empty ones count.
+    pub line: usize,
+    pub id: Option<String>,
+    /// Of more than a thousand errors, messages are left out.
+    pub error: Option<super::error::Failure>,
+}
+
+/// The `data` of an `event: job`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is written in one go; this is how the API's description tells of it")]
+pub(super) struct JobEvent {
+    #[schema(example = "kqtz-17")]
+    pub id: String,
+    #[schema(value_type = StateName)]
+    pub state: &'static str,
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+/// The `data` of an `event: missed`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is written in one go; this is how the API's description tells of it")]
+pub(super) struct Missed {
+    /// So many events are not told of any more.
+    pub count: u64,
+}
+
 /// A job. Times are milliseconds since 1970.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct JobView {
@@ -64,7 +121,7 @@ pub(super) struct JobView {
     pub cause: Option<String>,
     /// What came with it, as it came.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     pub metadata: Option<Box<RawValue>>,
     /// Where it ran: `cpu`, `gpu:0`, `split`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,7 +137,7 @@ pub(super) struct JobView {
     pub plan: Option<Box<RawValue>>,
     /// Its result, unless that is long: then `result_bytes` says how long, and `/result` has it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     pub result: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result_bytes: Option<usize>,
