@@ -125,6 +125,14 @@ impl Page {
         self.ask(&format!("document.querySelector({}).click()", json!(selector)));
     }
 
+    /// Chooses files, as a person does in a dialog.
+    #[track_caller]
+    pub fn choose_files(&mut self, selector: &str, files: &[std::path::PathBuf]) {
+        let asked = json!({"expression": format!("document.querySelector({})", json!(selector))});
+        let field = self.call("Runtime.evaluate", asked)["result"]["objectId"].clone();
+        self.call("DOM.setFileInputFiles", json!({"files": files, "objectId": field}));
+    }
+
     /// What is wrong so far: errors of scripts, what was refused, what was written to the console.
     pub fn problems(&self) -> Vec<String> {
         let tells = ["Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled"];

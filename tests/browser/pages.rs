@@ -110,6 +110,38 @@ fn jobs_are_shown_as_they_happen_and_what_clients_write_is_text() {
     let by_hand = page.ask("document.querySelector('#submit-done a').textContent");
     page.wait(&format!("{}?.dataset.state === 'succeeded'", row(by_hand.as_str().unwrap())));
 
+    // With files: of one name here, each by a name of its own there.
+    let folder = tempfile::tempdir().unwrap();
+    let files = ["a/scan.csv", "b/scan.csv"].map(|name| folder.path().join(name));
+    for (file, text) in files.iter().zip(["t\n1\n2\n6\n", "t\n10\n"]) {
+        std::fs::create_dir(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    page.choose_files("#submit-files", &files);
+    page.wait("document.querySelectorAll('#submit-chosen li').length === 2");
+    let names = page.ask("[...document.querySelectorAll('#submit-chosen input')].map((input) => input.value)");
+    assert_eq!(names, json!(["scan", "scan-2"]));
+    page.ask(
+        "{ const text = document.querySelector('#submit-text');
+           text.value = '{\"id\":\"of files\",\"kind\":\"stats\",\"together\":true,\"files\":[, ],\"column\":\"t\"}';
+           text.selectionStart = text.selectionEnd = text.value.indexOf(', ]'); }",
+    );
+    page.click("#submit-chosen li:nth-child(1) button.put");
+    page.ask(
+        "{ const text = document.querySelector('#submit-text');
+           text.selectionStart = text.selectionEnd = text.value.indexOf(', ]') + 2;
+           document.querySelector('#submit-chosen li:nth-child(2) input').value = 'the second'; }",
+    );
+    page.click("#submit-chosen li:nth-child(2) button.put");
+    page.ask("document.querySelector('#submit-done').replaceChildren()");
+    page.click("#submit-button");
+    page.wait("document.querySelector('#submit-done a')");
+    let with_files = page.ask("document.querySelector('#submit-done a').textContent");
+    let with_files = service.wait_for(with_files.as_str().unwrap(), "succeeded");
+    let result = &with_files["result"];
+    assert!(result.to_string().contains("\"count\":4") && result.to_string().contains("10.0"), "{with_files}");
+    assert_eq!(page.ask("document.querySelectorAll('#submit-chosen li').length"), 0, "the next job has none yet");
+
     // Datasets, while somebody looks.
     let put = service.request("PUT", "/v1/datasets/temps", "Content-Type: text/csv\r\n", b"1\n2\n");
     assert_eq!(put.status, 201, "{put:?}");

@@ -106,6 +106,6 @@ fn every_path_of_the_description_answers_and_nothing_else_does() {
     }
     assert!(asked >= 3 * 17, "{asked}");
     assert_eq!((service.get("/v1/nothing").status, service.request("PUT", "/v1/jobs", "", b"").status), (404, 405));
-    assert!(service.get("/metrics").body.contains("tandem_jobs_accepted_total 0"));
+    assert!(service.get("/metrics").body.contains("tandem_jobs_accepted_total 1\n"));
     assert!(service.get("/v1/devices").json()["devices"].is_array());
 }

@@ -47,7 +47,7 @@ fn a_kill_loses_nothing_that_was_acknowledged_and_ends_nothing_twice() {
     for wrong in [
         "SELECT count(*) FROM (SELECT seq FROM outcomes GROUP BY seq HAVING count(*) <> 1)",
         "SELECT count(*) FROM jobs LEFT JOIN outcomes USING (seq) WHERE outcome IS NULL OR state <> 'succeeded' OR ended_ms IS NULL",
-        "SELECT count(*) FROM outcomes WHERE outcome NOT LIKE '%\"status\":\"ok\"%' OR seq NOT IN (SELECT seq FROM jobs)",
+        "SELECT count(*) FROM outcomes WHERE outcome NOT LIKE '%\"status\":\"succeeded\"%' OR seq NOT IN (SELECT seq FROM jobs)",
         "SELECT count(*) FROM jobs WHERE attempts < 1 OR attempts > 1 + 4 OR ended_ms < started_ms",
     ] {
         assert_eq!(count(wrong), 0, "{wrong}");

@@ -79,7 +79,7 @@ function curlsOf(path, method, operation) {
   return contents.map(([type, content]) => {
     const example = bodyExample(content);
     const text = typeof example === 'string' ? example : JSON.stringify(example ?? {});
-    if (type === 'multipart/form-data') return [...begin, '-F', quoted(`job=${text}`), '-F scan=@scan.npy', address].join(' ');
+    if (type === 'multipart/form-data') return [...begin, '-F', quoted(`job=${JSON.stringify(example?.job ?? {})}`), '-F scan=@scan.npy', address].join(' ');
     if (type === 'application/json') return [...begin, ...verb('post'), '--json', quoted(text), address].join(' ');
     return [...begin, ...verb('post'), '-H', quoted(`Content-Type: ${type}`), '--data-binary @FILE', address].join(' ');
   });

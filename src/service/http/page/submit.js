@@ -27,14 +27,72 @@ async function submitJob() {
   const text = byId('submit-text').value;
   byId('submit-button').disabled = true;
   byId('submit-error').replaceChildren();
-  setText(byId('submit-done'), '');
+  setText(byId('submit-done'), chosen.length ? 'sending the files' : '');
   try {
-    const { id } = await jsonOf('/v1/jobs', { method: 'POST', body: text, headers: { 'Content-Type': 'application/json' } });
+    const { id } = await jsonOf('/v1/jobs', { method: 'POST', ...bodyOf(text) });
+    chosen.length = 0;
+    showFiles();
     byId('submit-done').replaceChildren('It is on disk as ', make('a', { href: `#job=${id}` }, id));
   } catch (error) {
+    setText(byId('submit-done'), '');
     showPlace(text, error);
   }
   byId('submit-button').disabled = false;
+}
+
+// --- Files that come with it, each a part of a form by the name that the job refers to it by
+
+// An upload may take as long as it likes.
+const UPLOAD_MS = 86_400_000;
+
+const chosen = [];
+
+function bodyOf(text) {
+  if (!chosen.length) return { body: text, headers: { 'Content-Type': 'application/json' } };
+  const form = new FormData();
+  form.append('job', text);
+  for (const { file, name } of chosen) form.append(name.value, file, file.name);
+  return { body: form, answerMs: UPLOAD_MS };
+}
+
+// What the file is called, without its ending, and unlike all others.
+function partName(file) {
+  const begin = file.name.replace(/(.)\.[^.]*$/, '$1') || 'file';
+  const isTaken = (name) => name === 'job' || name.startsWith('$') || chosen.some((other) => other.name.value === name);
+  let name = begin;
+  for (let number = 2; isTaken(name); number += 1) name = `${begin.replace(/^\$+/, '')}-${number}`;
+  return name;
+}
+
+function chooseFiles() {
+  for (const file of byId('submit-files').files) {
+    chosen.push({ file, name: make('input', { value: partName(file), maxlength: 80, required: true, spellcheck: 'false', autocapitalize: 'off', autocomplete: 'off' }) });
+  }
+  // They are kept here, so that more can be chosen.
+  byId('submit-files').value = '';
+  showFiles();
+}
+
+// Puts the name where the job says which file is meant: over what is selected, or where the cursor is.
+function putIntoJob(name) {
+  const field = byId('submit-text');
+  field.focus();
+  field.setRangeText(JSON.stringify({ $file: name }), field.selectionStart, field.selectionEnd, 'end');
+}
+
+function showFiles() {
+  byId('submit-chosen').replaceChildren(...chosen.map((entry) => {
+    const { file, name } = entry;
+    const remove = () => {
+      chosen.splice(chosen.indexOf(entry), 1);
+      showFiles();
+      byId('submit-files').focus();
+    };
+    return make('li', {}, make('label', {}, 'Name ', name),
+      make('button', { type: 'button', class: 'put', click: () => putIntoJob(name.value) }, 'Put into the job'),
+      make('button', { type: 'button', click: remove, 'aria-label': `Leave out ${visible(file.name)}` }, 'Leave out'),
+      make('span', { class: 'note', dir: 'auto' }, `${visible(shorten(file.name, 80))}, ${bytesText(file.size)}`));
+  }));
 }
 
 // The place in a line that is so many bytes from its begin, in characters as this language counts.
@@ -65,6 +123,7 @@ function showPlace(text, { message, line, column }) {
 }
 
 byId('submit-kind').addEventListener('change', showExample);
+byId('submit-files').addEventListener('change', chooseFiles);
 byId('submit-form').addEventListener('submit', (event) => {
   event.preventDefault();
   submitJob();
