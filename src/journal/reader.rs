@@ -14,7 +14,7 @@ const COLUMNS: &str =
     "seq, kind, label, state, priority, attempts, accepted_ms, started_ms, ended_ms, deadline_ms, cause, device";
 
 /// So many jobs are looked at for a page at most.
-pub(super) const LOOKED_AT_MAX: u32 = 20_000;
+pub(super) const LOOKED_AT_MAX: u32 = 50_000;
 
 /// Which jobs are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,29 +109,31 @@ impl Reader {
             Some(State::Failed | State::Cancelled | State::Expired | State::Dead) => gone_wrong,
             _ => "",
         };
-        // Those that are found by an index are all of that state; of the others each is looked at.
-        let (found, looked_at) = match which {
-            "" => ("", "AND (?2 IS NULL OR state = ?2)"),
-            _ => ("AND state = ?2", ""),
-        };
-        let text = format!(
-            "SELECT {COLUMNS} FROM (SELECT {COLUMNS} FROM jobs WHERE seq < ?1 {found} {which} ORDER BY seq DESC LIMIT {LOOKED_AT_MAX})
-             WHERE (?3 IS NULL OR kind = ?3) {looked_at} ORDER BY seq DESC LIMIT ?4"
-        );
-        let last = format!(
-            "SELECT seq FROM jobs WHERE seq < ?1 AND ?2 IS ?2 {found} {which} ORDER BY seq DESC LIMIT 1 OFFSET {}",
+        // Of those states each row that is looked at is of that state; of the others any.
+        let by_index = if which.is_empty() { "" } else { "AND state = ?2" };
+        let floor = format!(
+            "SELECT seq FROM jobs WHERE seq < ?1 AND ?2 IS ?2 {by_index} {which} ORDER BY seq DESC LIMIT 1 OFFSET {}",
             LOOKED_AT_MAX - 1
+        );
+        let text = format!(
+            "SELECT {COLUMNS} FROM jobs WHERE seq < ?1 AND seq >= ?5 AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR kind = ?3) {which}
+             ORDER BY seq DESC LIMIT ?4"
         );
         let before = before.unwrap_or(i64::MAX as u64).min(i64::MAX as u64);
         let state = state.map(State::name);
         self.ask(|db| {
+            let is_filtered = state.is_some() || kind.is_some();
+            let floor: Option<u64> = match is_filtered {
+                true => db.prepare_cached(&floor)?.query_row(params![before, state], |row| row.get(0)).optional()?,
+                false => None,
+            };
             let mut list = db.prepare_cached(&text)?;
-            let entries: Vec<Entry> =
-                list.query_map(params![before, state, kind, limit], entry)?.collect::<rusqlite::Result<_>>()?;
+            let entries = list.query_map(params![before, state, kind, limit, floor.unwrap_or(0)], entry)?;
+            let entries: Vec<Entry> = entries.collect::<rusqlite::Result<_>>()?;
             let next = match entries.last() {
                 Some(last) if entries.len() == *limit as usize => Some(last.seq),
                 // All were looked at, unless there are as many as that.
-                _ => db.prepare_cached(&last)?.query_row(params![before, state], |row| row.get(0)).optional()?,
+                _ => floor,
             };
             Ok(Listed { entries, next })
         })

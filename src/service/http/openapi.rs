@@ -120,8 +120,14 @@ fn complete(api: &mut Value) {
         "encoding": { "job": { "contentType": "application/json" } },
         "example": { "job": { "kind": "stats", "file": { "$file": "scan" } }, "scan": "what is in the file" }
     });
+    api["components"]["schemas"]["ServerSentEvent"] = server_sent_event();
+    for path in ["/v1/events", "/v1/jobs/{id}/events"] {
+        let content = &mut api["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"];
+        content["schema"] = json!({ "$ref": "#/components/schemas/ServerSentEvent" });
+    }
     for (path, item) in api["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
+            operation["operationId"] = name_of(path, method).into();
             let more = more_answers(path, method, operation);
             if OPEN.contains(&path.as_str()) {
                 operation["security"] = json!([]);
@@ -133,9 +139,21 @@ fn complete(api: &mut Value) {
             }
             for (status, answer) in responses.iter_mut().filter(|(_, answer)| answer["$ref"].is_null()) {
                 add_headers(status, answer);
+                let usual =
+                    if status == "404" { "There is none of that name, or it is kept no longer" } else { "The answer" };
+                answer["description"] = answer["description"].as_str().unwrap_or(usual).into();
             }
         }
     }
+}
+
+/// What clients that are made of the description call an operation: `get_jobs_id_result`.
+fn name_of(path: &str, method: &str) -> String {
+    let parts = path.split('/').filter(|part| !part.is_empty() && *part != "v1");
+    parts.fold(method.to_owned(), |name, part| {
+        let part: String = part.chars().filter(|c| c.is_alphanumeric()).collect();
+        format!("{name}_{part}")
+    })
 }
 
 /// The statuses that an operation may answer with beside those that it tells of itself.
@@ -190,6 +208,23 @@ fn job_form() -> Value {
     })
 }
 
+fn server_sent_event() -> Value {
+    let of = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+    json!({
+        "type": "object",
+        "description": "An event of a stream: lines of a name and a text each, and an empty one behind them",
+        "required": ["event", "data"],
+        "properties": {
+            "id": { "type": "string", "description": "Its number: `Last-Event-ID` goes on after it" },
+            "event": { "type": "string", "enum": ["job", "missed"] },
+            "data": {
+                "type": "string", "description": "JSON: a `JobEvent`, or `Missed`",
+                "contentMediaType": "application/json", "contentSchema": { "oneOf": [of("JobEvent"), of("Missed")] }
+            }
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,11 +239,15 @@ mod tests {
             let pointer = &rest[..rest.find('"').unwrap()];
             assert!(api.pointer(pointer).is_some(), "{pointer}");
         }
+        let mut names = std::collections::BTreeSet::new();
         for (path, item) in api["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
+                assert!(names.insert(operation["operationId"].as_str().unwrap().to_owned()), "{method} {path}");
                 let answers = operation["responses"].as_object().unwrap();
                 let is_open = operation["security"] == json!([]);
                 assert_eq!(is_open, ["/healthz", "/readyz"].contains(&path.as_str()), "{method} {path}");
+                let said = |answer: &Value| answer["$ref"].is_string() || answer["description"].is_string();
+                assert!(answers.values().all(said), "{method} {path}");
                 assert_eq!(answers.contains_key("401"), !is_open, "{method} {path}");
                 assert!(answers.contains_key("403"), "{method} {path}");
                 let has_body = operation.get("requestBody").is_some();
