@@ -133,6 +133,15 @@ fn jobs_are_shown_as_they_happen_and_what_clients_write_is_text() {
            document.querySelector('#submit-chosen li:nth-child(2) input').value = 'the second'; }",
     );
     page.click("#submit-chosen li:nth-child(2) button.put");
+    // Behind the job, it becomes its file.
+    page.ask(
+        "{ const text = document.querySelector('#submit-text');
+           window.ofFiles = text.value; text.value = '{\"kind\":\"stats\"}'; }",
+    );
+    page.click("#submit-chosen li:nth-child(1) button.put");
+    let put = page.ask("JSON.parse(document.querySelector('#submit-text').value)");
+    assert_eq!(put, json!({"kind": "stats", "file": {"$file": "scan"}}));
+    page.ask("document.querySelector('#submit-text').value = window.ofFiles");
     page.ask("document.querySelector('#submit-done').replaceChildren()");
     page.click("#submit-button");
     page.wait("document.querySelector('#submit-done a')");

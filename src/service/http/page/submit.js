@@ -73,11 +73,18 @@ function chooseFiles() {
   showFiles();
 }
 
-// Puts the name where the job says which file is meant: over what is selected, or where the cursor is.
+// Puts the name where the job says which file is meant: over what is selected, or where the cursor is; behind the job, as its `file`.
 function putIntoJob(name) {
   const field = byId('submit-text');
+  const text = JSON.stringify({ $file: name });
+  const [from, to, end] = [field.selectionStart, field.selectionEnd, field.value.lastIndexOf('}')];
   field.focus();
-  field.setRangeText(JSON.stringify({ $file: name }), field.selectionStart, field.selectionEnd, 'end');
+  if (end < 0 || field.value.slice(from).trim()) {
+    field.setRangeText(text, from, to, 'end');
+    return;
+  }
+  const before = field.value.slice(0, end).trimEnd();
+  field.setRangeText(`${before.endsWith('{') ? ' ' : ', '}"file": ${text} `, before.length, end, 'end');
 }
 
 function showFiles() {
