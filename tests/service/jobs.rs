@@ -16,6 +16,10 @@ fn a_job_is_acknowledged_run_and_told_with_its_plan_its_times_and_what_came_with
     assert!(service.get(&format!("/v1/jobs/{id}")).body.contains(r#""metadata":{"who": [1.50]}"#), "as it came");
     let next = service.accepted(r#"{"kind":"primes","range":"0..1000000000","method":"sieve"}"#);
     assert_eq!(service.get(&format!("/v1/jobs/{next}/result?wait=60s")).body, r#"{"count":50847534}"#);
+    let long = service.run(r#"{"kind":"fibonacci","n":1500000}"#)["id"].as_str().unwrap().to_owned();
+    let long = service.get(&format!("/v1/jobs/{long}/result"));
+    assert_eq!(long.header("content-length"), Some(long.body.len().to_string().as_str()));
+    assert!(long.body.len() > 300_000 && long.json().is_object(), "{} bytes", long.body.len());
     let result = service.get(&format!("/v1/jobs/{id}/result"));
     assert_eq!((result.status, result.body.as_str()), (200, r#"{"count":168}"#));
 }

@@ -1,7 +1,7 @@
 //! What is known of the service itself: whether it is well, its devices, its model.
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 use super::App;
@@ -50,7 +50,7 @@ pub(super) async fn devices(State(app): State<App>) -> Result<Response, ApiError
             .extend(found.gpus.iter().map(|gpu| report(&*gpu.device, gpu.unusable.map(|why| why.note().to_owned()))));
         devices_json(&devices, found.diagnosis.as_deref())
     });
-    Ok(json(text.await?.map_err(|error| not_told(&error))?))
+    Ok(json(text.await?.map_err(|error| ApiError::internal(&error))?))
 }
 
 /// What the model has learned, as `tandem model show --json` tells it.
@@ -61,14 +61,9 @@ pub(super) async fn model(State(app): State<App>) -> Result<Response, ApiError> 
             app.runner().engine().with_store(|store| (store.model().rows(), store.model().memory_rows()));
         model_json("", &rows, &memory)
     });
-    Ok(json(text.await?.map_err(|error| not_told(&error))?))
+    Ok(json(text.await?.map_err(|error| ApiError::internal(&error))?))
 }
 
 fn json(text: String) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()
-}
-
-fn not_told(error: &serde_json::Error) -> ApiError {
-    tracing::error!(%error, "what is known cannot be written as JSON");
-    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this cannot be told: see the log")
 }

@@ -69,6 +69,13 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     }
 
+    /// A mistake of this program's.
+    pub fn internal(error: &dyn std::error::Error) -> Self {
+        tracing::error!(%error, "a request could not be answered");
+        let message = "the request could not be answered: see the log of the service";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    }
+
     /// There is no room for what the client sends.
     pub fn no_memory() -> Self {
         let message = "what others send takes all the memory that there is for it: try again in a moment";

@@ -169,7 +169,8 @@ pub(super) async fn get(
         }
     };
     let found = found.ok_or_else(|| ApiError::no_such_job(&id))?;
-    Ok(axum::Json(JobView::whole(app.tag(), found)).into_response())
+    let view = serde_json::to_string(&JobView::whole(app.tag(), found));
+    answer(&app, view.map_err(|error| ApiError::internal(&error))?).await
 }
 
 /// The result of a job, as its kind writes it. With `wait=10s`, once the job has ended, or after so long.
@@ -200,11 +201,19 @@ pub(super) async fn result(
     });
     match result.await?? {
         None => Err(ApiError::no_such_job(&id)),
-        Some(Ok(result)) => Ok(([(header::CONTENT_TYPE, "application/json")], result).into_response()),
+        Some(Ok(result)) => answer(&app, result).await,
         Some(Err(state)) => {
             Err(ApiError::conflict(format!("the job is {state}: only one that has succeeded has a result")))
         }
     }
+}
+
+/// JSON; a long one is held among the bodies until its client has taken it.
+async fn answer(app: &App, text: String) -> Result<Response, ApiError> {
+    let length = text.len();
+    let body = if length > LONG { app.memory.hold().answer(text).await? } else { text.into() };
+    let json = HeaderValue::from_static("application/json");
+    Ok(([(header::CONTENT_TYPE, json), (header::CONTENT_LENGTH, length.into())], body).into_response())
 }
 
 /// Cancels a job. To do so once more changes nothing.
@@ -281,10 +290,7 @@ pub(super) async fn reading<T: Send + 'static>(
 
 /// Runs what has to wait for disks where that holds nobody up.
 pub(super) async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-    tokio::task::spawn_blocking(run).await.map_err(|error| {
-        tracing::error!(%error, "a request could not be answered");
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request could not be answered: see the log")
-    })
+    tokio::task::spawn_blocking(run).await.map_err(|error| ApiError::internal(&error))
 }
 
 pub(super) fn text_of(body: &[u8]) -> Result<Arc<str>, ApiError> {

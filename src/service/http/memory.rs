@@ -1,10 +1,17 @@
-//! The memory that the bodies of all clients take together. Who finds no room waits a little, and is asked to come again.
+//! The memory that the bodies of all clients take together, and long answers. Who finds no room waits a little, and is asked to come again.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
+use tokio_stream::StreamExt;
+
 use super::error::ApiError;
+
+/// A long answer is given to its connection in pieces of so many bytes.
+const PIECE: usize = 256 << 10;
 
 /// Who finds no room looks again after this time, then after twice as long, as often as this: for two and a half seconds in all.
 const FIRST_WAIT: Duration = Duration::from_millis(10);
@@ -79,6 +86,21 @@ impl Held {
         self.bytes
     }
 
+    /// What a long answer takes until its client has taken it. One that is longer than there is memory takes half of it.
+    ///
+    /// # Errors
+    /// Where there is no room for it.
+    pub async fn answer(mut self, text: String) -> Result<Body, ApiError> {
+        self.grow(text.len().min(self.memory.most / 2)).await?;
+        let text = Bytes::from(text);
+        let pieces = (0..text.len()).step_by(PIECE).map(move |at| text.slice(at..text.len().min(at + PIECE)));
+        let pieces = tokio_stream::iter(pieces).map(move |piece| {
+            let _held = &self;
+            Ok::<_, Infallible>(piece)
+        });
+        Ok(Body::from_stream(pieces))
+    }
+
     /// Gives so many bytes back.
     pub fn shrink(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
@@ -119,6 +141,24 @@ mod tests {
         assert!(second.try_grow(600));
         drop(second);
         assert_eq!(memory.taken(), 0);
+    }
+
+    #[test]
+    fn an_answer_is_held_until_it_was_taken() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let memory = BodyMemory::new(3 * PIECE);
+            let text = "0123456789".repeat(PIECE / 5);
+            let mut body = memory.hold().answer(text.clone()).await.unwrap().into_data_stream();
+            assert_eq!(memory.taken(), 3 * PIECE / 2);
+            assert!(memory.hold().answer(text.clone()).await.is_ok());
+            let mut whole = Vec::new();
+            while let Some(piece) = body.next().await {
+                whole.extend_from_slice(&piece.unwrap());
+            }
+            drop(body);
+            assert_eq!((whole == text.as_bytes(), memory.taken()), (true, 0));
+        });
     }
 
     #[test]
