@@ -122,7 +122,8 @@ mod tests {
                 let error = Incoming::new(body(), Duration::from_secs(9)).whole(&mut held, text.len() - 1).await;
                 assert_eq!(error.unwrap_err().status, axum::http::StatusCode::PAYLOAD_TOO_LARGE);
             }
-            let empty = Incoming::new(Body::empty(), Duration::from_secs(9)).whole(&mut BodyMemory::new(0).hold(), 0);
+            let mut held = BodyMemory::new(0).hold();
+            let empty = Incoming::new(Body::empty(), Duration::from_secs(9)).whole(&mut held, 0);
             assert!(empty.await.unwrap().is_empty());
         });
     }

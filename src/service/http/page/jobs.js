@@ -75,7 +75,21 @@ function jobHappened({ id, state, at_ms: at }) {
   } else {
     delete job.ended_ms;
   }
-  showRow(job, true);
+  happened.add(id);
+  if (!happenedTimer) happenedTimer = setTimeout(showHappened, SHOW_MS);
+}
+
+// Rows are shown together, so that thousands of events a second cost no more than a few; where many change, none is made to stand out.
+const SHOW_MS = 150;
+const FRESH_MAX = 5;
+const happened = new Set();
+let happenedTimer = 0;
+
+function showHappened() {
+  happenedTimer = 0;
+  const isFew = happened.size <= FRESH_MAX;
+  for (const job of list.jobs) if (happened.has(job.id)) showRow(job, isFew);
+  happened.clear();
 }
 
 function showJobs() {
