@@ -151,11 +151,10 @@ fn a_service_whose_disk_takes_nothing_is_not_ready_until_it_does() {
     // No file may be written beyond its first page, as if the disk was at its end.
     let limit = |bytes: libc::rlim_t| {
         let limit = libc::rlimit { rlim_cur: bytes, rlim_max: libc::RLIM_INFINITY };
+        let pid = service.pid();
         // SAFETY: a plain system call that reads this struct; the child is ours and has not been waited for.
-        assert_eq!(
-            unsafe { libc::prlimit(service.pid(), libc::RLIMIT_FSIZE, &raw const limit, std::ptr::null_mut()) },
-            0
-        );
+        let done = unsafe { libc::prlimit(pid, libc::RLIMIT_FSIZE, &raw const limit, std::ptr::null_mut()) };
+        assert_eq!(done, 0);
     };
     limit(4096);
     let job = r#"{"kind":"factor","n":12}"#;

@@ -119,6 +119,8 @@ mod tests {
                 let mut held = memory.hold();
                 let whole = Incoming::new(body(), Duration::from_secs(9)).whole(&mut held, text.len()).await.unwrap();
                 assert_eq!((&*whole, memory.taken()), (&*text, COPIES * text.len()));
+                drop(held);
+                let mut held = memory.hold();
                 let error = Incoming::new(body(), Duration::from_secs(9)).whole(&mut held, text.len() - 1).await;
                 assert_eq!(error.unwrap_err().status, axum::http::StatusCode::PAYLOAD_TOO_LARGE);
             }
