@@ -93,8 +93,10 @@ def check(scan, window, result):
         lo, hi = center - 0.5 - (width - 1) / 2, center - 0.5 + (width - 1) / 2
         inside &= (lo <= values) & (values <= hi)
     seen = values[inside]
-    found = [result["count"], result["nan_count"], *(float(result[name]) for name in ["min", "max", "sum"])]
-    expected = [len(seen), len(values) - len(seen), min(seen), max(seen), math.fsum(seen)] if len(seen) else found[:1]
+    found, expected = [result["count"], result["nan_count"]], [len(seen), len(values) - len(seen)]
+    if len(seen):
+        found += [float(result[name]) for name in ["min", "max", "sum"]]
+        expected += [float(seen.min()), float(seen.max()), math.fsum(seen)]
     return None if found == expected else f"pydicom and numpy say {expected}, and not {found}"
 
 

@@ -3,7 +3,7 @@
 //! A file is a data set, elements each with a tag; what says how pixels lie and what they mean is read, and everything else
 //! passed over unread. Uncompressed pixels are decoded from where they lie by who asks for them; run lengths, and what was
 //! deflated as a whole, once at the beginning. A library of the field was weighed: it reads values as long as they say they are before
-//! it looks whether they are there, and brings some thirty more packages for what are a few hundred lines.
+//! it looks whether they are there, and brings some twenty more packages, one of them no longer kept up, for what are a few hundred lines.
 
 mod attributes;
 mod data_set;

@@ -260,7 +260,8 @@ impl Source for Pixels {
     }
 
     fn decoding_ns(&self) -> f64 {
-        0.5
+        // A window is another comparison or two.
+        if self.meaning.window().is_some() { 2.0 } else { 1.25 }
     }
 
     fn identity(&self) -> Option<u64> {
