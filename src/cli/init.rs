@@ -30,6 +30,7 @@ pub(super) fn run() -> Result<ExitCode, Stopped> {
     command.args(std::env::args_os().skip(1).filter(|arg| *arg != *own));
     // A terminal's Ctrl-C would reach it twice, and twice means at once.
     command.process_group(0);
+    end_with_parent(&mut command);
     let child = command.spawn().map_err(Stopped::failed)?;
     let child = child.id() as libc::pid_t;
     for signal in signals.forever() {
@@ -43,6 +44,20 @@ pub(super) fn run() -> Result<ExitCode, Stopped> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where this process is killed, the other one is asked to end: whoever starts the next finds its folder and its port free.
+fn end_with_parent(command: &mut Command) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: between fork and exec, a plain system call that sets one flag of the new process; it allocates nothing.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+            Ok(())
+        });
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = command;
 }
 
 /// Reaps every child that has ended; gives the exit code of `main`, where it is among them.

@@ -18,6 +18,15 @@ enum Ids {
     Many(Vec<String>),
 }
 
+/// So many names of other jobs stand in one at most.
+const NAMES_MAX: usize = 1000;
+
+/// What is taken of other jobs has so many bytes at most, together.
+const VALUES_BYTES_MAX: usize = 16 << 20;
+
+/// Outcomes are looked through for its values up to so many bytes, together.
+const SEARCHED_BYTES_MAX: usize = 1 << 30;
+
 /// A text that stands in place of a part of the job.
 pub(super) type Part = (std::ops::Range<usize>, String);
 
@@ -44,6 +53,11 @@ impl Awaited {
                 Ids::One(id) => vec![id],
                 Ids::Many(ids) => ids,
             };
+            if ids.len() > NAMES_MAX {
+                return Err(wrong(format!(
+                    "`after` names more than {NAMES_MAX} jobs: have one job wait for each part of them"
+                )));
+            }
             for id in &ids {
                 let number = beside.number(id).map_err(wrong)?;
                 let unknown = || wrong(format!("`after` names `{}`, but no job here has that id", shorten(id)));
@@ -67,6 +81,10 @@ impl Awaited {
                 return Err(Wrong { column: 1, message });
             }
             awaited.taken = found?;
+            if let Some(beyond) = awaited.taken.get(NAMES_MAX) {
+                let message = format!("more than {NAMES_MAX} values of other jobs: take a longer part of each");
+                return Err(Wrong { column: beyond.range.start + 1, message });
+            }
             for Taken { range, index, path, written } in &awaited.taken {
                 let id = beside.id(*index);
                 is_lasting &= written.strip_prefix(&id).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
@@ -88,17 +106,38 @@ impl Awaited {
     /// The values that it takes, each in its place; `None` where some are not there yet.
     pub fn values(&self, beside: &dyn Beside) -> Result<Option<Vec<Part>>, Wrong> {
         let mut parts = Vec::with_capacity(self.taken.len());
-        for Taken { range, index, path, written } in &self.taken {
+        let (mut bytes, mut searched_bytes) = (0, 0);
+        // Each outcome is read once, and no two of them are there at once.
+        let mut in_turn: Vec<&Taken> = self.taken.iter().collect();
+        in_turn.sort_by_key(|taken| taken.index);
+        let mut read: Option<(u64, String)> = None;
+        for Taken { range, index, path, written } in in_turn {
             let wrong = |what: &str| Wrong {
                 column: range.start + 1,
                 message: format!("`{RESULT}` of `{}`: {what}", shorten(written)),
             };
-            let Some(outcome) = beside.outcome(*index) else { return Ok(None) };
-            let outcome = outcome.map_err(|message| wrong(&message))?;
+            if read.as_ref().is_none_or(|(number, _)| number != index) {
+                drop(read.take());
+                let Some(outcome) = beside.outcome(*index) else { return Ok(None) };
+                read = Some((*index, outcome.map_err(|message| wrong(&message))?));
+            }
+            let outcome = read.as_ref().map_or("", |(_, outcome)| outcome);
+            searched_bytes += outcome.len();
+            if searched_bytes > SEARCHED_BYTES_MAX {
+                return Err(wrong(
+                    "there is too much to look through for so many values: take a longer part of the result at once",
+                ));
+            }
             let value = value_at(outcome.as_bytes(), path).map_err(|error| match error {
                 NoValue::NotThere(what) => wrong(&what),
                 NoValue::Unreadable(error) => wrong(&error.to_string()),
             })?;
+            bytes += value.len();
+            if bytes > VALUES_BYTES_MAX {
+                return Err(wrong(&format!(
+                    "what is taken has more than {VALUES_BYTES_MAX} bytes together: take a part of it"
+                )));
+            }
             parts.push((range.clone(), value));
         }
         Ok(Some(parts))

@@ -43,7 +43,7 @@ pub use integer::{IntegerError, parse_integer, parse_unsigned};
 pub use kind::{Aside, Asked, Kind, Sample, kind, kinds};
 pub use lines::MAX_LINE_BYTES;
 #[cfg(feature = "service")]
-pub(crate) use posted::{Beside, Misplaced, Posted, parse_posted, unknown_name};
+pub(crate) use posted::{Beside, LABEL_MAX, Misplaced, Posted, parse_posted, unknown_name};
 pub use reach::Reach;
 pub use shard::{Shard, Sharding, Torn};
 pub use size::parse_bytes;

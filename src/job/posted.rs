@@ -46,7 +46,7 @@ const TAKER_FIELDS: [&str; 3] = ["metadata", "deadline", AFTER];
 const COMMON_FIELDS: [&str; 3] = ["id", "kind", "device"];
 
 /// What a sender calls a job has so many bytes at most: lists repeat it.
-const LABEL_MAX: usize = 255;
+pub(crate) const LABEL_MAX: usize = 255;
 
 /// What is wrong with a job, and where in its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,8 @@ pub(crate) struct Posted {
     pub after: Vec<u64>,
     /// The same job with ids that hold for good, where it has others.
     pub lasting: Option<String>,
+    /// How many bytes it takes of the results of others.
+    pub taken_bytes: usize,
     /// By when it has to have ended, from now.
     pub deadline: Option<Duration>,
     /// The fields of its kind as an object, with paths in place of what they refer to.
@@ -124,6 +126,7 @@ fn parse(text: &str, kinds: Vec<&'static Kind>, beside: &dyn Beside) -> Result<P
     let awaited = Awaited::of(&line, &own, &members, beside)?;
     let values = awaited.values(beside)?;
     let is_whole = values.is_some();
+    let taken_bytes = values.iter().flatten().map(|(_, value)| value.len()).sum();
     let patched = with_paths(&own, &kinds, values.unwrap_or_default(), beside)?;
     let mut parser = Parser::of_kinds("job", kinds);
     let mut head = Head::default();
@@ -146,7 +149,8 @@ fn parse(text: &str, kinds: Vec<&'static Kind>, beside: &dyn Beside) -> Result<P
         });
     }
     let Awaited { numbers: after, lasting, .. } = awaited;
-    Ok(Posted { label: id, kind, device, terms, params, after, lasting, deadline, own: own_fields(&patched.text) })
+    let own = own_fields(&patched.text);
+    Ok(Posted { label: id, kind, device, terms, params, after, lasting, taken_bytes, deadline, own })
 }
 
 /// The byte, from 1, that serde means by a line and a column.
@@ -284,6 +288,13 @@ mod tests {
         assert!(whole.params.is_some());
         let wrong = parse_posted(text, kinds().collect(), &There(Some("{\"result\":{}}"))).unwrap_err();
         assert!(wrong.message.contains("`$result` of `ab-1.factors.0.prime`") && wrong.column == 47, "{wrong:?}");
+        let many = format!("{{\"result\":{}}}", serde_json::Value::from("x".repeat(9_000_000)));
+        let many: &'static str = many.leak();
+        let twice = r#"{"kind":"factor","n":[{"$result":"ab-1"},{"$result":"ab-1"}]}"#;
+        let wrong = parse_posted(twice, kinds().collect(), &There(Some(many))).unwrap_err();
+        assert!(wrong.message.contains("bytes together"), "{wrong:?}");
+        let names = format!(r#"{{"kind":"factor","n":12,"after":["ab-1"{}]}}"#, r#","ab-1""#.repeat(1000));
+        assert!(posted(&names).unwrap_err().message.contains("more than 1000 jobs"));
         let alone = posted(r#"{"kind":"factor","n":12,"after":"ab-1"}"#).unwrap();
         assert_eq!((&alone.after[..], alone.lasting, alone.params.is_some()), (&[1][..], None, true));
     }

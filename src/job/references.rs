@@ -23,7 +23,7 @@ pub(crate) struct Reference<'a> {
 /// Where other fields stand beside it.
 pub(crate) fn references<'a>(line: &'a str, name: &str) -> Result<Vec<Reference<'a>>, Wrong> {
     let quoted = format!("\"{name}\"");
-    let mut found = Vec::new();
+    let mut found: Vec<Reference<'_>> = Vec::new();
     for name_at in memchr::memmem::find_iter(line.as_bytes(), quoted.as_bytes()) {
         // A quote in a string has a backslash, so that this is a string of its own: a field's name or a value.
         let after = &line[name_at + quoted.len()..];
@@ -32,6 +32,11 @@ pub(crate) fn references<'a>(line: &'a str, name: &str) -> Result<Vec<Reference<
             column: name_at + 1,
             message: format!("beside `{name}` no other field can stand: the object is replaced as a whole"),
         };
+        // One in another is read to its end for each that it is in.
+        if found.last().is_some_and(|last| last.range.contains(&name_at)) {
+            let message = format!("a `{name}` stands in the value of another one: it takes a name");
+            return Err(Wrong { column: name_at + 1, message });
+        }
         let before = line[..name_at].trim_ascii_end();
         if !before.ends_with('{') {
             return Err(beside());
@@ -45,4 +50,17 @@ pub(crate) fn references<'a>(line: &'a str, name: &str) -> Result<Vec<Reference<
         found.push(Reference { range: before.len() - 1..line.len() - rest.len() + 1, name_at, value: json });
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_within_another_is_refused_and_many_take_no_longer_than_their_text() {
+        let found = references(r#"{"a":{"$file":"x"},"b":[{"$file":"y"}],"c":"$file"}"#, "$file").unwrap();
+        assert_eq!(found.iter().map(|found| found.value.get()).collect::<Vec<_>>(), ["\"x\"", "\"y\""]);
+        let deep = r#"{"$file":"#.repeat(100_000) + "1" + &"}".repeat(100_000);
+        assert!(references(&deep, "$file").unwrap_err().message.contains("in the value of another one"));
+    }
 }

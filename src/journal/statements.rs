@@ -1,5 +1,7 @@
 //! What is written, statement by statement, within a transaction of somebody else's.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use crate::journal::State;
@@ -103,22 +105,23 @@ pub(super) fn reopen(db: &Connection, seq: u64) -> Result<bool> {
     Ok(had_ended == 1)
 }
 
-/// Forgets some of the oldest that have ended: those before a time, and `beyond` of them in any case. Gives where the files of each
-/// lie.
+/// Forgets some of the oldest that have ended: those before a time, and `beyond` of them in any case, but for these. Gives where the files of
+/// each lie.
 pub(super) fn forget(
     db: &Connection,
     before_ms: Option<i64>,
     beyond: u64,
+    spared: &HashSet<u64>,
     next_seq: u64,
 ) -> Result<Vec<Option<String>>> {
     let mut oldest =
         db.prepare_cached("SELECT seq, ended_ms FROM jobs WHERE ended_ms IS NOT NULL ORDER BY seq LIMIT ?1")?;
-    let oldest = oldest.query_map([FORGET_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let oldest = oldest.query_map([FORGET_MAX + spared.len() as u64], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let oldest: Vec<(u64, i64)> = oldest.collect::<Result<_>>()?;
     let is_late = |ended_ms: i64| before_ms.is_some_and(|before_ms| ended_ms < before_ms);
     let seqs: Vec<u64> = (0..)
         .zip(oldest)
-        .filter(|&(place, (_, ended_ms))| place < beyond || is_late(ended_ms))
+        .filter(|&(place, (seq, ended_ms))| (place < beyond || is_late(ended_ms)) && !spared.contains(&seq))
         .map(|(_, (seq, _))| seq)
         .collect();
     if seqs.is_empty() {

@@ -102,7 +102,7 @@ fn a_key_makes_one_job_and_another_body_none() {
     assert_eq!(accept(&journal, job("{}")).unwrap(), Accepted::New(2));
     // What is forgotten is forgotten with its key, and its number is not given again.
     wait(|done| journal.end(vec![ended(1, State::Failed, 5), ended(2, State::Failed, 5)], done)).unwrap();
-    assert_eq!(wait(|done| journal.forget(None, 0, done)).unwrap(), [None, None]);
+    assert_eq!(wait(|done| journal.forget(None, 0, Default::default(), done)).unwrap(), [None, None]);
     drop(journal);
     let (journal, _) = open(&folder);
     assert_eq!(accept(&journal, with(2)).unwrap(), Accepted::New(3));
@@ -135,7 +135,7 @@ fn the_oldest_that_have_ended_are_forgotten_and_their_files_named() {
     }
     let ends = [2, 3, 4, 5].map(|seq| ended(seq, State::Succeeded, seq as i64 * 10)).to_vec();
     wait(|done| journal.end(ends, done)).unwrap();
-    let forget = |before_ms, keep| wait(|done| journal.forget(before_ms, keep, done)).unwrap();
+    let forget = |before_ms, keep| wait(|done| journal.forget(before_ms, keep, Default::default(), done)).unwrap();
     assert_eq!(forget(Some(20), 10).len(), 0);
     assert_eq!(forget(Some(21), 10), [Some("{\"a\":\"b\"}".to_owned())]);
     assert_eq!((forget(None, 2).len(), forget(None, 2).len(), journal.ended()), (1, 0, 2));

@@ -1,5 +1,6 @@
 //! The one thread that writes: whatever waits for it becomes one transaction.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -36,7 +37,7 @@ enum Op {
     End(Vec<Ended>, Done<()>),
     Release(Vec<u64>, State, Done<()>),
     Reopen(u64, Done<bool>),
-    Forget { before_ms: Option<i64>, keep: u64, done: Done<Vec<Option<String>>> },
+    Forget { before_ms: Option<i64>, keep: u64, spared: Arc<HashSet<u64>>, done: Done<Vec<Option<String>>> },
     Flush(Done<()>),
 }
 
@@ -152,10 +153,16 @@ impl Journal {
         self.send(Op::Reopen(seq, done));
     }
 
-    /// Forgets some of the oldest jobs that have ended: those that ended before a time, and as many as there are beyond `keep`. Gives
+    /// Forgets some of the oldest jobs that have ended: those that ended before a time, and as many as there are beyond `keep`; but none of `spared`. Gives
     /// where the files of each lie, as they came with it; an empty list where nothing is left to forget.
-    pub fn forget(&self, before_ms: Option<i64>, keep: u64, done: Done<Vec<Option<String>>>) {
-        self.send(Op::Forget { before_ms, keep, done });
+    pub fn forget(
+        &self,
+        before_ms: Option<i64>,
+        keep: u64,
+        spared: Arc<HashSet<u64>>,
+        done: Done<Vec<Option<String>>>,
+    ) {
+        self.send(Op::Forget { before_ms, keep, spared, done });
     }
 
     /// Calls back once everything that was asked for before is on disk.
@@ -296,9 +303,10 @@ impl Writer {
                     ended_more -= i64::from(had_ended);
                     Written::Reopened(had_ended)
                 }
-                Op::Forget { before_ms, keep, .. } => {
+                Op::Forget { before_ms, keep, spared, .. } => {
                     let there = self.ended.load(Ordering::Relaxed).saturating_add_signed(ended_more);
-                    let files = forget(&transaction, *before_ms, there.saturating_sub(*keep), seq).map_err(&said)?;
+                    let files =
+                        forget(&transaction, *before_ms, there.saturating_sub(*keep), spared, seq).map_err(&said)?;
                     ended_more -= files.len() as i64;
                     Written::Forgotten(files)
                 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::job::{Beside, DeviceChoice, JobParams, Kind, Misplaced, Posted, Terms, kinds, parse_posted, unknown_name};
+use crate::journal::JournalError;
 use crate::service::commands::Commands;
 use crate::service::reach::Allowed;
 use crate::service::uploads::Files;
 
 /// Why a job is not taken in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Refusal {
     /// It is no job; and where in its text.
     Malformed(Misplaced),
@@ -20,6 +21,8 @@ pub(super) enum Refusal {
     Forbidden(String),
     /// It needs more than there is.
     NeverFits(String),
+    /// The jobs that it names cannot be looked up just now.
+    Unreadable(JournalError),
 }
 
 impl Refusal {
@@ -28,6 +31,7 @@ impl Refusal {
         match self {
             Self::Malformed(misplaced) => &misplaced.message,
             Self::Forbidden(message) | Self::NeverFits(message) => message,
+            Self::Unreadable(_) => "the journal cannot be read just now",
         }
     }
 }
@@ -49,6 +53,8 @@ pub(super) struct Prepared {
     pub after: Vec<u64>,
     /// The same job with ids that hold for good, where it has others.
     pub lasting: Option<String>,
+    /// How many bytes it takes of the results of others.
+    pub taken_bytes: usize,
     /// `None` where it takes results that are not to be asked for yet.
     pub ready: Option<Ready>,
 }
@@ -159,7 +165,7 @@ impl Intake {
         let things = Things { files, dataset, earlier, referred: RefCell::default(), datasets: RefCell::default() };
         let posted = parse_posted(text, self.kinds.clone(), &things).map_err(Refusal::Malformed)?;
         let Things { referred, datasets, .. } = things;
-        let Posted { label, kind, device, terms, params, after, lasting, deadline, own } = posted;
+        let Posted { label, kind, device, terms, params, after, lasting, taken_bytes, deadline, own } = posted;
         let asked = terms.clone();
         let (params, terms, is_command) = match self.commands.bind(kind.name, own, asked) {
             Some((bound, terms)) => (params.map(|_| bound), terms, true),
@@ -180,6 +186,17 @@ impl Intake {
         let (priority, retries) = (terms.priority, terms.retries.unwrap_or(0));
         let ready = params.map(|params| Ready { kind: kind.name, device, terms, params, is_command });
         let datasets = datasets.into_inner();
-        Ok(Prepared { label, kind: kind.name, priority, retries, deadline, datasets, after, lasting, ready })
+        Ok(Prepared {
+            label,
+            kind: kind.name,
+            priority,
+            retries,
+            deadline,
+            datasets,
+            after,
+            lasting,
+            taken_bytes,
+            ready,
+        })
     }
 }

@@ -203,9 +203,11 @@ fn files_of_failed_jobs_make_room_for_others_and_what_is_needed_stays() {
     let first = fail();
     assert_eq!(retry(&first).status, 202, "its files are there");
     service.wait_for(&first, "failed");
-    fail();
+    let second = fail();
     let third = fail();
     let gone = retry(&first);
+    assert_eq!(retry(&second).status, 202, "no more was removed than had to be");
+    service.wait_for(&second, "failed");
     assert!(gone.status == 409 && gone.body.contains("--max-data"), "{gone:?}");
     assert_eq!(retry(&third).status, 202);
     service.wait_for(&third, "failed");

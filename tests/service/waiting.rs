@@ -84,7 +84,7 @@ fn what_a_job_waits_for_is_known_after_a_kill() {
     let lines = batch(
         &service,
         &[
-            r#"{"id":"long","kind":"command","argv":["sleep","1"]}"#,
+            r#"{"id":"long","kind":"command","argv":["sleep","3"]}"#,
             r#"{"id":"then","kind":"factor","n":12,"after":"long"}"#,
             r#"{"kind":"factor","n":{"$result":"then.factors.0.prime"}}"#,
         ],

@@ -172,6 +172,7 @@ impl From<Refusal> for ApiError {
                 error
             }
             Refusal::Forbidden(message) => Self::new(StatusCode::FORBIDDEN, "forbidden", message),
+            Refusal::Unreadable(error) => error.into(),
             Refusal::NeverFits(message) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "memory", message),
         }
     }

@@ -1,8 +1,8 @@
 //! Which path leads where.
 
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, Uri};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Router, middleware};
 
@@ -33,9 +33,18 @@ pub(super) fn router(app: App) -> Router {
         .fallback(nowhere)
         .method_not_allowed_fallback(other_method)
         .layer(middleware::from_fn_with_state(app.clone(), access::check))
+        .layer(middleware::map_response_with_state(app.clone(), make_room))
         // Each route has its own bound.
         .layer(DefaultBodyLimit::disable())
         .with_state(app)
+}
+
+/// Where a disk is full, whatever was to be written to it, files of failed jobs make room.
+async fn make_room(State(app): State<App>, response: Response) -> Response {
+    if response.status() == StatusCode::INSUFFICIENT_STORAGE {
+        app.disk_is_full();
+    }
+    response
 }
 
 async fn nowhere(uri: Uri) -> impl IntoResponse {

@@ -9,6 +9,8 @@ use crate::journal::{Ended, JournalError, State};
 use crate::report::{Detail, write_outcome};
 use crate::service::clock::wall_ms;
 use crate::service::events::Event;
+use crate::service::intake::{Prepared, Refusal};
+use crate::service::keeper::waiting::AGAIN;
 use crate::service::keeper::{Keeper, Named};
 use crate::service::live::{AfterFailure, Early};
 use crate::service::uploads;
@@ -86,15 +88,24 @@ impl Keeper {
 
     /// A job that is not parsed (any more) is made anew of what came, or has failed by this.
     pub(super) fn prepare_again(self: &Arc<Self>, seq: u64) {
-        let sent = self.live().get(seq).map(|job| (job.request.clone(), job.files.clone()));
-        let Some((request, files)) = sent else { return self.live().put_ready(seq, None) };
-        match self.prepare(&request, &uploads::files_of(files.as_deref()), Named::Ended) {
-            Ok(prepared) => {
-                self.live().put_ready(seq, prepared.ready);
+        let prepared = loop {
+            // It may have ended meanwhile, and even be here once more.
+            let sent = self.live().unprepared(seq).map(|job| (job.request.clone(), job.files.clone()));
+            let Some((request, files)) = sent else { return };
+            match self.prepare(&request, &uploads::files_of(files.as_deref()), Named::Ended) {
+                Err(Refusal::Unreadable(_)) if !self.is_over.load(Ordering::Acquire) => std::thread::sleep(AGAIN),
+                prepared => break prepared,
+            }
+        };
+        match prepared {
+            Ok(Prepared { ready, taken_bytes, .. }) => {
+                self.live().put_ready(seq, ready, taken_bytes);
                 self.feed();
             }
+            // At the next start, then.
+            Err(Refusal::Unreadable(_)) => {}
             Err(refusal) => {
-                self.live().put_ready(seq, None);
+                self.live().put_ready(seq, None, 0);
                 let error = JobError::bad_input(format!("it cannot be run: {}", refusal.message()));
                 self.end_unbegun(seq, State::Failed, error);
             }
@@ -118,6 +129,8 @@ impl Keeper {
         let outcome = failure_json(&self.id_of(seq), seq, kind, error).into();
         let (cause, ended_ms) = (Some(error.cause.name()), wall_ms());
         self.write_ends(vec![Ended { seq, state, cause, device: None, ended_ms, started_ms: None, outcome }]);
+        // Others may have waited for it to be over, or for its place.
+        self.wake_housekeeper();
     }
 
     /// Writes ends down, and tells of them once they are; what cannot be written is tried again later.

@@ -1,5 +1,6 @@
 //! What has its time: tries, deadlines, what is kept no longer, and ends that could not be written down.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -73,25 +74,27 @@ impl Keeper {
         }
         let keep = self.options.keep;
         let before_ms = keep.time.filter(|_| self.believes_the_clock()).map(|time| wall_ms() - after_ms(0, time));
-        self.forget(before_ms, keep.jobs);
+        let spared = Arc::new(self.live().named());
+        self.forget(before_ms, keep.jobs, spared);
     }
 
     fn believes_the_clock(&self) -> bool {
         self.belief.lock().unwrap_or_else(PoisonError::into_inner).is_believed(wall_ms(), self.now())
     }
 
-    fn forget(self: &Arc<Self>, before_ms: Option<i64>, keep: u64) {
+    fn forget(self: &Arc<Self>, before_ms: Option<i64>, keep: u64, spared: Arc<HashSet<u64>>) {
         let keeper = Arc::downgrade(self);
+        let again = spared.clone();
         let forgotten = move |forgotten: Result<Vec<Option<String>>, JournalError>| {
             let forgotten = forgotten.unwrap_or_default();
             let Some(keeper) = keeper.upgrade() else { return };
             forgotten.iter().flatten().for_each(|files| keeper.uploads.remove(&files_of(Some(files))));
             // There is only so much in one go.
             if !forgotten.is_empty() {
-                keeper.forget(before_ms, keep);
+                keeper.forget(before_ms, keep, again);
             }
         };
-        self.journal.forget(before_ms, keep, Box::new(forgotten));
+        self.journal.forget(before_ms, keep, spared, Box::new(forgotten));
     }
 }
 
@@ -110,7 +113,6 @@ fn keep_house(keeper: &Weak<Keeper>) {
         }
         keeper.wait_for_work(ROUND.saturating_sub(last.elapsed()).max(Duration::from_millis(10)));
         keeper.look_at_the_clock();
-        keeper.make_room();
         if last.elapsed() >= ROUND {
             last = Instant::now();
             keeper.round();

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use crate::engine::CancelFlag;
-use crate::job::{BindContext, JobSpec};
+use crate::engine::{CancelFlag, catch};
+use crate::job::{BindContext, Cause, JobError, JobSpec};
 use crate::journal::{Accepted, DataLock, Ended, IdempotencyKey, Journal, JournalError, NewJob, Reader, State};
 use crate::runner::Runner;
 use crate::service::clock::{Belief, after_ms, wall_ms};
@@ -33,6 +33,7 @@ use crate::service::space::Space;
 use crate::service::uploads::{Upload, Uploads, files_json, with_datasets};
 
 pub(super) use ending::Cancelled;
+use room::Removed;
 pub(super) use view::{Found, NotRetried, Outcomes};
 pub(super) use waiting::{Labels, Named, may_name_jobs};
 
@@ -54,6 +55,8 @@ enum Aside {
     Prepared(u64),
     /// It is looked how those are that a job waits for.
     Waits(u64),
+    /// Room is made for what clients send.
+    Room,
 }
 
 /// Why a job was not taken in.
@@ -88,10 +91,8 @@ pub(super) struct Keeper {
     pub listeners: Arc<Semaphore>,
     /// What clients send may take so much.
     pub space: Arc<Space>,
-    /// The files of failed jobs up to this number have made room for others.
-    dropped_to: AtomicU64,
     /// Held by who takes a job back with its files, and by who removes those of failed jobs.
-    files: Mutex<()>,
+    files: Mutex<Removed>,
     pub uploads: Uploads,
     pub datasets: Datasets,
     outputs: Outputs,
@@ -235,7 +236,13 @@ impl Keeper {
                         }
                         keeper.written_down(seq, job, begins);
                     }
-                    Ok(Accepted::Known(_)) | Err(_) => keeper.live().dismiss(bytes),
+                    Ok(Accepted::Known(_)) => keeper.live().dismiss(bytes),
+                    Err(ref error) => {
+                        keeper.live().dismiss(bytes);
+                        if error.is_full() {
+                            keeper.disk_is_full();
+                        }
+                    }
                 }
                 let _ = told.send(accepted);
             }),
@@ -317,9 +324,13 @@ impl Keeper {
     }
 
     fn do_aside(self: &Arc<Self>, what: Aside) {
-        match what {
+        let done = catch(|| match what {
             Aside::Prepared(seq) => self.prepare_again(seq),
             Aside::Waits(seq) => self.wait_for_others(seq),
+            Aside::Room => self.make_room(),
+        });
+        if let (Err(message), Aside::Prepared(seq) | Aside::Waits(seq)) = (done, what) {
+            self.end_unbegun(seq, State::Failed, JobError::new(Cause::Panic, message));
         }
     }
 

@@ -1,59 +1,70 @@
 //! Room on the disk for what clients send: the files of failed jobs, which are kept so that those can be tried again, make it.
 
-use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
-use crate::service::keeper::Keeper;
+use crate::service::keeper::{Aside, Keeper};
 use crate::service::uploads::files_of;
 
-/// So many jobs are looked at in one go.
+/// So many jobs are looked for in one go.
 const STEP: u32 = 64;
 
 /// Where the disk is full, so much is tried to be given back.
 const FULL_BYTES: u64 = 1 << 30;
 
+/// Those with lower numbers than others that failed before them are looked for so often.
+const ROUND: Duration = Duration::from_secs(60);
+
+/// How far files of failed jobs were removed.
+#[derive(Debug, Default)]
+pub(super) struct Removed {
+    /// Up to the job of this number.
+    to: u64,
+    /// When it was begun with the first.
+    since: Option<Duration>,
+}
+
 impl Keeper {
     /// Has room made for so many bytes, in a moment.
-    pub fn want_room(&self, bytes: u64) {
+    pub fn want_room(self: &Arc<Self>, bytes: u64) {
         self.space.want(bytes);
-        self.wake_housekeeper();
+        self.aside(Aside::Room);
     }
 
-    /// The disk is full.
-    pub fn disk_is_full(&self) {
+    /// The disk is full, whatever may be taken of it.
+    pub fn disk_is_full(self: &Arc<Self>) {
         self.space.lack(FULL_BYTES);
-        self.wake_housekeeper();
+        self.aside(Aside::Room);
     }
 
-    /// Makes room for those that wait for it.
+    /// Removes the files of the failed jobs that came first, until those have what they wait for who asked.
     pub(super) fn make_room(&self) {
-        self.give_up_files(self.space.missing_bytes());
-    }
-
-    /// Removes the files of the failed jobs that came first, until so many bytes are free.
-    fn give_up_files(&self, bytes: u64) {
-        let (mut freed, mut is_anew) = (0, false);
+        let bytes = self.space.missing_bytes();
+        if bytes == 0 {
+            return;
+        }
+        // None of them is taken back meanwhile.
+        let mut removed = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut freed = 0;
         while freed < bytes {
-            let after = self.dropped_to.load(Ordering::Relaxed);
-            let found = match self.read(|reader| reader.files_gone_wrong(after, STEP)) {
+            let found = match self.read(|reader| reader.files_gone_wrong(removed.to, STEP)) {
                 Ok(found) => found,
                 Err(error) => return tracing::error!(%error, "files of failed jobs cannot be looked for"),
             };
-            let Some((last, _)) = found.last() else {
-                // Others have failed since, with lower numbers: once more from the first on.
-                self.dropped_to.store(0, Ordering::Relaxed);
-                if after == 0 || is_anew {
+            if found.is_empty() {
+                // Others have failed since, with lower numbers.
+                if removed.to == 0 || removed.since.is_some_and(|since| self.now() - since < ROUND) {
                     break;
                 }
-                is_anew = true;
-                continue;
-            };
-            self.dropped_to.store(*last, Ordering::Relaxed);
-            // None of them is taken back meanwhile.
-            let _files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-            for (seq, files) in &found {
-                if self.live().get(*seq).is_none() {
-                    freed += self.uploads.remove_now(&files_of(Some(files)));
+                *removed = Removed { to: 0, since: Some(self.now()) };
+            }
+            for (seq, files) in found {
+                if freed >= bytes {
+                    break;
+                }
+                removed.to = seq;
+                if self.live().get(seq).is_none() {
+                    freed += self.uploads.remove_now(&files_of(Some(&files)));
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::time::Instant;
 
@@ -75,7 +75,6 @@ impl Keeper {
             listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
             events: Events::beginning_at(journal.tag(), u64::try_from(now_ms).unwrap_or(0) * 1000),
             space,
-            dropped_to: AtomicU64::new(0),
             files: Mutex::default(),
             uploads,
             datasets,

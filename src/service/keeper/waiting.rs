@@ -1,11 +1,12 @@
 //! Jobs that wait for others: how those are found by what they are called, and what becomes of who waits.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::job::{Cause, JobError};
+use crate::job::{Cause, JobError, LABEL_MAX};
 use crate::journal::{JournalError, State};
 use crate::service::ids::seq_of;
 use crate::service::intake::{Earlier, Prepared, Refusal};
@@ -13,7 +14,7 @@ use crate::service::keeper::Keeper;
 use crate::service::uploads::{Files, dataset_of};
 
 /// A job that is just about to be there again, or a journal that cannot be read, is looked at again after so long.
-const AGAIN: Duration = Duration::from_millis(20);
+pub(super) const AGAIN: Duration = Duration::from_millis(20);
 
 /// Jobs by what those who sent them call them.
 pub(in crate::service) type Labels = HashMap<Arc<str>, u64>;
@@ -30,35 +31,46 @@ pub(in crate::service) enum Named<'a> {
 }
 
 /// The jobs before one.
-struct JobsBefore<'a>(&'a Keeper, Named<'a>);
+struct JobsBefore<'a> {
+    keeper: &'a Keeper,
+    named: Named<'a>,
+    /// Why some could not be looked up.
+    failed: RefCell<Option<JournalError>>,
+}
+
+impl JobsBefore<'_> {
+    fn fail(&self, error: JournalError) -> String {
+        self.failed.replace(Some(error));
+        String::new()
+    }
+}
 
 impl Earlier for JobsBefore<'_> {
     fn number(&self, id: &str) -> Result<Option<u64>, String> {
-        let Self(keeper, named) = self;
+        let Self { keeper, named, .. } = self;
         let Named::New(labels) = named else { return Ok(seq_of(keeper.tag(), id)) };
+        // Nothing is called so, and to look it up would take the longer.
+        if id.len() > LABEL_MAX {
+            return Ok(None);
+        }
         if let Some(seq) = labels.get(id) {
             return Ok(Some(*seq));
         }
         let Some(seq) = seq_of(keeper.tag(), id) else { return Ok(None) };
-        let is_there = keeper.find_live(seq).is_some() || keeper.state_on_disk(seq).map_err(unreadable)?.is_some();
+        let is_live = keeper.live().get(seq).is_some();
+        let is_there = is_live || keeper.state_on_disk(seq).map_err(|error| self.fail(error))?.is_some();
         Ok(is_there.then_some(seq))
     }
 
     fn id(&self, number: u64) -> String {
-        self.0.id_of(number)
+        self.keeper.id_of(number)
     }
 
     fn outcome(&self, number: u64) -> Option<Result<String, String>> {
-        let Self(keeper, Named::Ended) = self else { return None };
-        let outcome = keeper.read(|reader| reader.outcome(number)).map_err(unreadable);
+        let Self { keeper, named: Named::Ended, .. } = self else { return None };
+        let outcome = keeper.read(|reader| reader.outcome(number)).map_err(|error| self.fail(error));
         Some(outcome.and_then(|outcome| outcome.ok_or_else(|| "its result is kept no longer".to_owned())))
     }
-}
-
-fn unreadable(error: JournalError) -> String {
-    // Which file it is is nobody's business outside.
-    tracing::error!(%error, "the jobs that another one names cannot be read");
-    "the journal cannot be read just now".to_owned()
 }
 
 /// Whether a text may name other jobs: to find those, the disk may have to be waited for.
@@ -70,7 +82,9 @@ impl Keeper {
     /// Makes a job of a text. It blocks where that names other jobs.
     pub fn prepare(&self, text: &str, files: &Files, named: Named<'_>) -> Result<Prepared, Refusal> {
         let dataset = |name: &str| dataset_of(files, name).or_else(|| self.datasets.path(name));
-        self.intake.prepare(text, files, &dataset, &JobsBefore(self, named))
+        let before = JobsBefore { keeper: self, named, failed: RefCell::default() };
+        let prepared = self.intake.prepare(text, files, &dataset, &before);
+        before.failed.into_inner().map_or(prepared, |error| Err(Refusal::Unreadable(error)))
     }
 
     fn state_on_disk(&self, seq: u64) -> Result<Option<State>, JournalError> {

@@ -21,7 +21,11 @@ pub(in crate::service) struct Job {
     pub files: Option<Arc<str>>,
     /// There until it is given to the engine, unless it waits in less memory.
     pub ready: Option<Ready>,
-    /// The jobs that have to succeed first, as far as it is not known that they have.
+    /// What it weighs where it is parsed: its bytes as they were sent, and those that it takes of others.
+    pub weight: usize,
+    /// The jobs that have to succeed first.
+    pub after: Vec<u64>,
+    /// Those of them of which it is not known that they have.
     pub awaits: BTreeSet<u64>,
     /// Whether it takes results of others, which are on disk.
     pub takes_results: bool,
@@ -53,6 +57,7 @@ impl Job {
             kind: prepared.kind,
             label: prepared.label,
             priority: prepared.priority,
+            weight: request.len(),
             request,
             files,
             state: State::Queued,
@@ -68,7 +73,8 @@ impl Job {
             ends_as: None,
             is_over: false,
             waiting: Vec::new(),
-            awaits: prepared.after.into_iter().collect(),
+            awaits: prepared.after.iter().copied().collect(),
+            after: prepared.after,
             takes_results: prepared.ready.is_none(),
             ready: prepared.ready,
         }

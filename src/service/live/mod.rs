@@ -1,7 +1,8 @@
 //! What is known of the jobs that have not ended: whose turn it is, who waits to be tried again, whose time is up. Pure.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::{AddAssign, SubAssign};
 use std::time::Duration;
 
@@ -86,7 +87,9 @@ pub(super) struct Live {
     retries: BTreeSet<(Duration, u64)>,
     deadlines: BTreeSet<(Duration, u64)>,
     /// Of jobs that others wait for, those.
-    dependents: HashMap<u64, Vec<u64>>,
+    dependents: HashMap<u64, BTreeSet<u64>>,
+    /// The jobs that those here were to come after, and of how many.
+    named: HashMap<u64, usize>,
     quarantine: Quarantine,
     /// Those with the engine, and those whose turn it is once they are parsed: these are in `unprepared`, too.
     given: Load,
@@ -200,6 +203,7 @@ impl Live {
             return given.map_or(Inserted::Queued, |given| Inserted::Given(Box::new(given)));
         }
         job.rest();
+        self.note_named(&job);
         let awaits = !job.awaits.is_empty();
         if !awaits {
             self.queue.insert((Reverse(job.priority), seq));
@@ -224,6 +228,7 @@ impl Live {
     /// A job of an earlier process.
     pub fn restore(&mut self, seq: u64, mut job: Job, is_suspect: bool) {
         self.bytes += job.request.len();
+        self.note_named(&job);
         if let Some(deadline) = job.deadline {
             self.deadlines.insert((deadline, seq));
         }
@@ -239,6 +244,15 @@ impl Live {
         self.jobs.insert(seq, job);
     }
 
+    fn note_named(&mut self, job: &Job) {
+        job.after.iter().for_each(|before| *self.named.entry(*before).or_default() += 1);
+    }
+
+    /// The jobs that those here were to come after: what is known of them is needed until then.
+    pub fn named(&self) -> HashSet<u64> {
+        self.named.keys().copied().collect()
+    }
+
     /// Those that a job waits for, and of which it has to be looked how they are.
     pub fn awaited_by(&self, seq: u64) -> Vec<u64> {
         self.jobs.get(&seq).map(|job| job.awaits.iter().copied().collect()).unwrap_or_default()
@@ -248,7 +262,7 @@ impl Live {
     pub fn tell_of_end(&mut self, seq: u64, awaited: u64) -> bool {
         let is_there = self.jobs.contains_key(&awaited);
         if is_there {
-            self.dependents.entry(awaited).or_default().push(seq);
+            self.dependents.entry(awaited).or_default().insert(seq);
         }
         is_there
     }
@@ -289,7 +303,7 @@ impl Live {
             }
         }
         while others && let Some((_, seq)) = self.queue.first().copied() {
-            let bytes = self.jobs.get(&seq).map_or(0, |job| job.request.len());
+            let bytes = self.jobs.get(&seq).map_or(0, |job| job.weight);
             if !self.engine_takes(bytes) {
                 break;
             }
@@ -303,7 +317,7 @@ impl Live {
         let Some(job) = self.jobs.get_mut(&seq).filter(|job| !job.is_over) else {
             return self.quarantine.ended(seq);
         };
-        let load = Load::of(job.request.len());
+        let load = Load::of(job.weight);
         self.given += load;
         match Given::of(seq, job) {
             Some(given) => {
@@ -330,7 +344,7 @@ impl Live {
                 cancelled.push(given);
                 continue;
             }
-            self.given -= Load::of(job.request.len());
+            self.given -= Load::of(job.weight);
             job.state = State::Queued;
             job.attempts -= 1;
             job.ready = Some(given.ready);
@@ -352,13 +366,18 @@ impl Live {
         }
     }
 
-    /// A job can be run with this: it is its turn once more. Nothing, where it cannot be run.
-    pub fn put_ready(&mut self, seq: u64, ready: Option<Ready>) {
-        if let Some(load) = self.unprepared.remove(&seq) {
-            self.given -= load;
-        }
+    /// A job, where it is to be prepared.
+    pub fn unprepared(&self, seq: u64) -> Option<&Job> {
+        self.jobs.get(&seq).filter(|_| self.unprepared.contains_key(&seq))
+    }
+
+    /// A job can be run with this, and takes so much of others: it is its turn once more. Nothing, where it cannot be run.
+    pub fn put_ready(&mut self, seq: u64, ready: Option<Ready>, taken_bytes: usize) {
+        let Some(load) = self.unprepared.remove(&seq) else { return };
+        self.given -= load;
         if let Some(job) = self.jobs.get_mut(&seq).filter(|job| !job.is_over && ready.is_some()) {
             job.ready = ready;
+            job.weight = job.request.len() + taken_bytes;
             if self.quarantine.is_under_way(seq) {
                 self.quarantine.put_back(vec![seq]);
             } else {
@@ -373,7 +392,7 @@ impl Live {
         self.quarantine.ended(seq);
         let (is_draining, is_releasing) = (self.is_draining, self.is_releasing);
         let Some(job) = self.jobs.get_mut(&seq) else { return AfterFailure::Ends(State::Failed) };
-        self.given -= Load::of(job.request.len());
+        self.given -= Load::of(job.weight);
         let can_pass = matches!(cause, Cause::DeviceLost | Cause::Timeout);
         let is_ended = can_pass || matches!(cause, Cause::Cancelled | Cause::NotStarted);
         if let Some(state) = job.ends_as.filter(|_| is_ended) {
@@ -406,7 +425,7 @@ impl Live {
     pub fn succeeded(&mut self, seq: u64) {
         self.quarantine.ended(seq);
         if let Some(job) = self.jobs.get_mut(&seq) {
-            self.given -= Load::of(job.request.len());
+            self.given -= Load::of(job.weight);
             job.is_over = true;
             job.ends_as = None;
         }
@@ -421,6 +440,9 @@ impl Live {
             return Some(Early::Asked(job.cancel.clone()));
         }
         job.is_over = true;
+        if let Some(load) = self.unprepared.remove(&seq) {
+            self.given -= load;
+        }
         self.queue.remove(&(Reverse(job.priority), seq));
         self.retries.remove(&(job.due, seq));
         self.quarantine.ended(seq);
@@ -428,12 +450,26 @@ impl Live {
     }
 
     /// It has ended, and that is written down. Gives those, too, that were to be told.
-    pub fn remove(&mut self, seq: u64) -> Option<(Job, Vec<u64>)> {
+    pub fn remove(&mut self, seq: u64) -> Option<(Job, BTreeSet<u64>)> {
         let job = self.jobs.remove(&seq)?;
         self.bytes -= job.request.len();
         self.begun -= usize::from(job.has_begun);
         if let Some(deadline) = job.deadline {
             self.deadlines.remove(&(deadline, seq));
+        }
+        for before in &job.after {
+            if let Entry::Occupied(mut count) = self.named.entry(*before) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
+            if let Entry::Occupied(mut told) = self.dependents.entry(*before) {
+                told.get_mut().remove(&seq);
+                if told.get().is_empty() {
+                    told.remove();
+                }
+            }
         }
         Some((job, self.dependents.remove(&seq).unwrap_or_default()))
     }
@@ -461,6 +497,10 @@ impl Live {
 
     /// When the clock has to be looked at again.
     pub fn due(&self) -> Option<Duration> {
+        // Nothing is begun any more, and for the rest once a second will do.
+        if self.is_draining {
+            return None;
+        }
         let first = |set: &BTreeSet<(Duration, u64)>| set.first().map(|(due, _)| *due);
         [first(&self.retries), first(&self.deadlines), self.quarantine.due(), self.held_until]
             .into_iter()

@@ -20,6 +20,7 @@ fn prepared(priority: i32, retries: u32) -> Prepared {
         datasets: Default::default(),
         after: Vec::new(),
         lasting: None,
+        taken_bytes: 0,
         ready: Some(ready(priority, retries)),
     }
 }
@@ -88,7 +89,7 @@ fn what_can_pass_is_tried_again_after_ever_longer_waits_and_then_fails() {
         live.retry_due(due);
         now = due;
         assert_eq!(live.take_turns(now, 7).unprepared, [fast(1)], "what it was run with is used up");
-        live.put_ready(1, Some(ready(0, 2)));
+        live.put_ready(1, Some(ready(0, 2)), 0);
     }
     assert_eq!(turns(&mut live, now), [1]);
     assert_eq!(live.failed(1, Cause::Timeout, now), AfterFailure::Ends(State::Failed));
@@ -199,7 +200,7 @@ fn long_jobs_wait_unparsed_and_only_so_many_are_parsed_at_once() {
     let long: std::sync::Arc<str> = "x".repeat(GIVEN_BYTES_MAX / 2 + 1).into();
     for seq in 1..=3 {
         let mut job = job(0, 0);
-        job.request = long.clone();
+        (job.request, job.weight) = (long.clone(), long.len());
         live.admit(long.len()).unwrap();
         live.insert(seq, job, false);
         assert!(live.get(seq).unwrap().ready.is_none());
@@ -208,11 +209,11 @@ fn long_jobs_wait_unparsed_and_only_so_many_are_parsed_at_once() {
     assert!(live.take_turns(NOW, 7).unprepared.is_empty(), "there is no room for another one");
     assert!(live.admit(long.len()).is_ok_and(|at_once| !at_once));
     live.dismiss(long.len());
-    live.put_ready(1, Some(ready(0, 0)));
+    live.put_ready(1, Some(ready(0, 0)), 0);
     assert_eq!((turns(&mut live, NOW), live.given()), (vec![1], 1));
     live.succeeded(1);
     assert_eq!(live.take_turns(NOW, 7).unprepared, [slow(2)]);
-    live.put_ready(2, None);
+    live.put_ready(2, None, 0);
     assert_eq!(live.take_turns(NOW, 7).unprepared, [slow(3)], "one that cannot be parsed holds no room");
 }
 
@@ -248,7 +249,7 @@ fn a_job_waits_for_others_and_is_told_of_their_ends_whenever_these_come() {
     live.succeeded(1);
     assert_eq!(turns(&mut live, NOW), [0_u64; 0], "the end of the first is not written down");
     let (_, told) = live.remove(1).unwrap();
-    assert_eq!((told, live.tell_of_end(2, 1)), (vec![2], false));
+    assert_eq!((told, live.tell_of_end(2, 1)), ([2].into(), false));
     live.has_come(2, 1);
     live.has_come(2, 1);
     assert_eq!((turns(&mut live, NOW), turns(&mut live, NOW)), (vec![2], vec![]));
@@ -271,6 +272,45 @@ fn a_suspect_that_takes_results_is_begun_apart_all_the_same_and_waits_for_nobody
     live.set_suspects([(1, 2)]);
     assert_eq!(live.take_turns(NOW, 7).unprepared, [slow(1)]);
     assert_eq!(turns(&mut live, NOW), [0_u64; 0]);
-    live.put_ready(1, Some(ready(0, 0)));
+    live.put_ready(1, Some(ready(0, 0)), 0);
     assert_eq!((turns(&mut live, NOW), turns(&mut live, NOW)), (vec![1], vec![]));
+}
+
+#[test]
+fn a_job_that_was_cancelled_while_it_was_parsed_and_is_tried_again_runs_once() {
+    let mut live = Live::new(10, 1);
+    let unready = || Job { ready: None, takes_results: true, ..job(0, 0) };
+    live.restore(1, unready(), false);
+    assert_eq!(live.take_turns(NOW, 7).unprepared, [slow(1)]);
+    assert!(matches!(live.end_early(1, State::Cancelled), Some(Early::Over)));
+    assert!(live.unprepared(1).is_none());
+    live.remove(1);
+    live.restore(1, unready(), false);
+    live.put_ready(1, Some(ready(0, 0)), 0);
+    assert_eq!(
+        live.take_turns(NOW, 7).unprepared,
+        [slow(1)],
+        "what was made for the first one is not the second one's"
+    );
+    live.put_ready(1, Some(ready(0, 0)), 5);
+    live.put_ready(1, Some(ready(0, 0)), 5);
+    assert_eq!((turns(&mut live, NOW), turns(&mut live, NOW), live.given()), (vec![1], vec![], 1));
+    live.succeeded(1);
+    assert!(live.remove(1).is_some() && live.given() == 0);
+}
+
+#[test]
+fn what_others_come_after_is_named_until_the_last_of_them_has_ended() {
+    let mut live = Live::new(10, 1);
+    for seq in [5, 6] {
+        let (after, awaits) = (vec![1, 2], [1].into());
+        live.restore(seq, Job { after, awaits, ..job(0, 0) }, false);
+    }
+    assert_eq!(live.named(), [1, 2].into());
+    queued(&mut live, 7, job(0, 0));
+    assert!(live.tell_of_end(5, 7) && !live.tell_of_end(5, 1));
+    live.remove(5);
+    assert_eq!(live.named(), [1, 2].into());
+    live.remove(6);
+    assert!(live.named().is_empty());
 }
