@@ -287,7 +287,7 @@ mod tests {
         assert_eq!((whole.own.as_str(), whole.lasting), (r#"{"n":"18446744073709551629"}"#, None));
         assert!(whole.params.is_some());
         let wrong = parse_posted(text, kinds().collect(), &There(Some("{\"result\":{}}"))).unwrap_err();
-        assert!(wrong.message.contains("`$result` of `ab-1.factors.0.prime`") && wrong.column == 47, "{wrong:?}");
+        assert!(wrong.message.contains("`$result` of `ab-1.factors.0.prime`") && wrong.column == 46, "{wrong:?}");
         let many = format!("{{\"result\":{}}}", serde_json::Value::from("x".repeat(9_000_000)));
         let many: &'static str = many.leak();
         let twice = r#"{"kind":"factor","n":[{"$result":"ab-1"},{"$result":"ab-1"}]}"#;
