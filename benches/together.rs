@@ -87,9 +87,8 @@ impl Kernel for Sums {
         let sums = jobs.map(|job| (job, self.jobs[job].clone().sum())).collect();
         if !ON_GPU.get() {
             let takes = Duration::from_secs_f64((units.end - units.start) as f64 * NS_PER_UNIT / 1e9);
-            while begun.elapsed() < takes {
-                std::hint::spin_loop();
-            }
+            // Asleep, so that a busy machine does not make a slow CPU of it.
+            std::thread::sleep(takes.saturating_sub(begun.elapsed()));
         }
         Ok(sums)
     }
