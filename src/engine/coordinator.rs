@@ -204,6 +204,7 @@ impl Coordinator {
                 self.short.batch_took(elapsed);
                 self.shared.ended(leftover.ended);
                 self.queue.take_back(leftover.rest);
+                self.pools.look_again();
                 self.short_ended(lane, elapsed);
                 for bound in leftover.bound {
                     self.admit_bound(bound);
@@ -215,6 +216,7 @@ impl Coordinator {
             Message::BoundEnded { lane, elapsed, ended } => {
                 self.batches -= 1;
                 self.shared.ended(ended);
+                self.pools.look_again();
                 self.short_ended(lane, elapsed);
             }
             Message::Staged(staged) => self.admit_stage(*staged),
@@ -301,6 +303,7 @@ impl Coordinator {
                             self.large[class as usize] -= 1;
                             self.end(*large, result, &report);
                             self.admit_waiting(class);
+                            self.pools.look_again();
                         }
                         Some(Item::Fused(fused)) => self.end_fused(*fused, result, &report),
                         Some(Item::OnGpu(staged)) => self.end_on_gpu(*staged, result),

@@ -3,6 +3,7 @@
 //! Jobs gather in a pool by what they have in common. `coordinator/fused.rs` asks [`plan`](crate::plan) what is best for those of a pool:
 //! to run as one, to wait for others, or each by itself, on the CPU's lanes or planned alone.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -176,6 +177,18 @@ impl Pools {
         }
         pool.has_changed = true;
         pool.jobs.push(bound);
+    }
+
+    /// A lane is free, or dispatch has room: those that wait are to be looked at.
+    pub fn look_again(&mut self) {
+        self.all.iter_mut().for_each(|pool| pool.has_changed = !pool.jobs.is_empty());
+    }
+
+    /// The places of all pools, those of higher priority first.
+    pub fn by_priority(&self) -> Vec<usize> {
+        let mut places: Vec<usize> = (0..self.all.len()).filter(|&at| !self.all[at].jobs.is_empty()).collect();
+        places.sort_by_key(|&at| Reverse(self.all[at].likeness.as_ref().map_or(0, |likeness| likeness.priority)));
+        places
     }
 
     /// The pool of jobs with this in common.

@@ -11,6 +11,7 @@ use crate::engine::fused::{BINDING_MAX, Fused, HELD_MAX, JOBS_MAX, Pool, RUN_MS_
 use crate::engine::message::Item;
 use crate::engine::order::rough_ms;
 use crate::engine::panics;
+use crate::engine::queue::Class;
 use crate::engine::running::Running;
 use crate::engine::ticket::deliver;
 use crate::job::{DeviceChoice, JobError};
@@ -42,7 +43,8 @@ impl Coordinator {
             return Gathers::Nothing;
         }
         let others = self.batches.saturating_sub(1);
-        let crowd = jobs + self.queue.quick() + others + self.pools.waiting();
+        let bound = self.bound[Class::Cpu as usize].len();
+        let crowd = jobs + self.queue.quick() + others + self.pools.waiting() + bound;
         if crowd < 2 || !self.pools.are_worth_it(crowd, Instant::now()) {
             return Gathers::Nothing;
         }
@@ -64,7 +66,7 @@ impl Coordinator {
             return;
         }
         self.add_gpus();
-        for at in 0..self.pools.all.len() {
+        for at in self.pools.by_priority() {
             while self.settle(at) {}
         }
     }
@@ -87,15 +89,24 @@ impl Coordinator {
                 false
             }
             Verdict::Apart(count) => {
-                let jobs = self.pools.all[at].take(count);
-                self.pools.refuse(jobs.len(), now);
+                // Those that there is no lane for yet may still run as one later, when more have come or the GPU is free.
+                let room = self.room_apart(&self.pools.all[at].jobs[..count]);
+                let pool = &mut self.pools.all[at];
+                let jobs = pool.take(room);
+                if pool.jobs.is_empty() {
+                    self.pools.refuse(jobs.len(), now);
+                } else {
+                    pool.has_changed = false;
+                    pool.look_at = Some(now + HELD_MAX);
+                }
                 self.admit_apart(jobs);
-                true
+                false
             }
             Verdict::Fuse(count, mut fusion) => {
                 // Reasons cost more than the choice, and are read of what is done only.
                 if self.shared.settings.explain
                     && let (_, Some(explained)) = self.weigh(&self.pools.all[at], count, true)
+                    && explained.pays
                 {
                     *fusion = explained;
                 }
@@ -187,6 +198,21 @@ impl Coordinator {
             Fused { running, likeness, jobs, work, fusion, begun: false, admitted: Instant::now(), answer: None };
         self.items.insert(job, Item::Fused(Box::new(fused)));
         self.tell(Event::Admitted(admission));
+    }
+
+    /// For how many of these, from the first on, there is room if each runs by itself.
+    fn room_apart(&self, jobs: &[Bound]) -> usize {
+        let lanes = self.threads() as usize;
+        let pieces = (lanes * 2).saturating_sub(self.batches);
+        let fair = jobs.len().div_ceil(lanes * 2).clamp(1, APART_MAX);
+        let (mut small, mut large) = (pieces * fair, self.room_for_large(Class::Cpu));
+        let has_room = |job: &&Bound| {
+            let room = if job.small.is_some() { &mut small } else { &mut large };
+            let has_room = *room > 0;
+            *room = room.saturating_sub(1);
+            has_room
+        };
+        jobs.iter().take_while(has_room).count()
     }
 
     /// Lets jobs run each by itself, whatever it is best for each.

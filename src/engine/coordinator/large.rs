@@ -66,7 +66,12 @@ impl Coordinator {
     }
 
     pub(super) fn may_admit(&self, class: Class) -> bool {
-        self.large[class as usize] < self.threads() as usize * OPEN_PER_LANE
+        self.room_for_large(class) > 0
+    }
+
+    /// How many large jobs more dispatch is to know of.
+    pub(super) fn room_for_large(&self, class: Class) -> usize {
+        (self.threads() as usize * OPEN_PER_LANE).saturating_sub(self.large[class as usize])
     }
 
     /// Gives dispatch the large jobs that there is room for.
