@@ -128,17 +128,21 @@ impl<'b> DataSet<'b> {
                 Some(_) => Some(self.end_of(&item)?),
                 None => None,
             };
+            // Else what follows it would be read again, by each sequence around it.
+            if end.zip(item_end).is_some_and(|(end, item_end)| item_end > end) {
+                return self.fault(format!("an item of {} is longer than the sequence", sequence.tag));
+            }
             visit(self, index, item_end)?;
             if let Some(item_end) = item_end {
                 self.at = item_end;
             }
             index += 1;
         }
+        if end.is_some_and(|end| self.at > end) {
+            return self.fault(format!("the items of {} are longer than the sequence", sequence.tag));
+        }
         self.encoding = encoding;
         self.depth -= 1;
-        if let Some(end) = end {
-            self.at = end;
-        }
         Ok(())
     }
 

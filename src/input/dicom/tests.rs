@@ -233,6 +233,29 @@ fn sequences_nested_without_end_are_refused() {
     }
 }
 
+#[test]
+fn items_that_reach_beyond_their_sequence_are_refused() {
+    let group = |tag: [u8; 4], len: u32, item_len: u32| {
+        let sequence = [&tag[..], b"SQ\0\0", &len.to_le_bytes()].concat();
+        [&sequence[..], b"\xfe\xff\0\xe0", &item_len.to_le_bytes()].concat()
+    };
+    let (shared, window) = ([0, 0x52, 0x29, 0x92], [0x28, 0, 0x32, 0x91]);
+    let file = |rest: &[u8]| [&fixture("no_pixels.dcm")[..], rest].concat();
+    // Each item says that it is all of what follows, and each sequence that it ends at once: read again for each, that takes long.
+    let levels = 400;
+    let mut rest = Vec::new();
+    for level in 0..levels {
+        let after = (levels - 1 - level) * 40;
+        rest.extend([group(shared, 8, after + 20), group(window, 8, after)].concat());
+    }
+    let error = open_bytes(&file(&rest), None).map(|_| ()).unwrap_err().message;
+    assert!(error.contains("an item of (5200,9229) is longer than the sequence"), "{error}");
+    // So does one without a length, whose end is marked.
+    let open = [group(shared, 8, u32::MAX), b"\xfe\xff\x0d\xe0\0\0\0\0".to_vec()].concat();
+    let error = open_bytes(&file(&open), None).map(|_| ()).unwrap_err().message;
+    assert!(error.contains("the items of (5200,9229) are longer than the sequence"), "{error}");
+}
+
 /// Every file that holds an image.
 fn images() -> Vec<(String, Vec<u8>)> {
     expected()
