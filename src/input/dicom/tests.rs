@@ -194,6 +194,15 @@ fn what_cannot_be_read_says_what_and_where_and_what_to_do() {
         // A value that claims four gigabytes makes no room for them.
         (patched("ct.dcm", b"OW\0\0\x1e\0\0\0", b"OW\0\0\xfe\xff\xff\xff"), Cause::BadInput, &["cut short", "byte"]),
         (patched("rle.dcm", &word(0x10, 0, 3), &word(0x10, 0, 65535)), Cause::BadInput, &["frame 0", "cannot be"]),
+        (
+            patched(
+                "rle.dcm",
+                &[word(0x10, 0, 3), word(0x11, 0, 5)].concat(),
+                &[word(0x10, 0, 4097), word(0x11, 0, 65535)].concat(),
+            ),
+            Cause::Unsupported,
+            &["a frame is of 536993790 bytes: up to 134217728"],
+        ),
         (patched("rle.dcm", b"IS\x02\x003 ", b"IS\x02\x004 "), Cause::BadInput, &["3 fragments", "4 frames"]),
         (patched("rle.dcm", b"IS\x02\x003 ", b"IS\x02\x002 "), Cause::BadInput, &["more fragments", "2 frames"]),
     ];
@@ -208,6 +217,29 @@ fn what_cannot_be_read_says_what_and_where_and_what_to_do() {
         error.cause == Cause::Unsupported && error.message.contains("half the resolution (YBR_FULL_422"),
         "{error}"
     );
+}
+
+#[test]
+fn values_of_unknown_kind_are_little_endian_in_big_endian_files_too() {
+    let (_, _, numbers) = expected().into_iter().find(|(name, ..)| name == "big_endian.dcm").unwrap();
+    let mut file = patched("big_endian.dcm", b"\0\x28\0\x10US\0\x02\0\x03", b"\0\x28\0\x10UN\0\0\0\0\0\x02\x03\0");
+    let pixels = file.len() - 30;
+    file[pixels - 8..pixels - 6].copy_from_slice(b"UN");
+    file[pixels..].as_chunks_mut::<2>().0.iter_mut().for_each(|word| word.reverse());
+    assert_eq!(bits(&values(&open_bytes(&file, None).unwrap())), bits(&numbers));
+}
+
+#[test]
+fn a_value_is_looked_at_up_to_a_length() {
+    let of_file = Some((Voi::OfFile, Outside::LeaveOut));
+    let file = |len: usize| {
+        let text = [b"40\\300\\", &b" ".repeat(len - 7)[..]].concat();
+        let put = [b"\x50\x10DS", &(len as u16).to_le_bytes()[..], &text].concat();
+        patched("ct.dcm", b"\x50\x10DS\x06\x0040\\300", &put)
+    };
+    assert_eq!(open_bytes(&file(1024), of_file).unwrap().window, Some((-160.0, 239.0)));
+    let error = open_bytes(&file(1026), of_file).map(|_| ()).unwrap_err().message;
+    assert!(error.contains("(0028,1050) is 1026 bytes long: up to 1024 are supported"), "{error}");
 }
 
 #[test]
