@@ -32,11 +32,16 @@ def request(options, path, body=None, headers={}):
         return reply.read()
 
 
-def post(options, job, name, scan):
+def name_sent(scan):
+    """What a file is called on its way: names of files and folders are often those of patients, and stay here."""
+    return f"{hashlib.sha256(scan).hexdigest()[:16]}.dcm"
+
+
+def post(options, job, scan):
     """Posts a job with its file; gives its id. Sent again, the same job is not run again: the key says that it is the same."""
     job = json.dumps(job)
     key = hashlib.sha256(job.encode() + scan).hexdigest()
-    parts = [b'name="job"\r\n\r\n' + job.encode(), b'name="scan"; filename="%s"\r\n\r\n' % name.encode() + scan]
+    parts = [b'name="job"\r\n\r\n' + job.encode(), b'name="scan"; filename="%s"\r\n\r\n' % name_sent(scan).encode() + scan]
     body = b"".join(b"--%s\r\nContent-Disposition: form-data; %s\r\n" % (key.encode(), part) for part in parts)
     headers = {"Content-Type": f"multipart/form-data; boundary={key}", "Idempotency-Key": key}
     return json.loads(request(options, "/v1/jobs", body + b"--%s--\r\n" % key.encode(), headers))["id"]
@@ -50,7 +55,7 @@ def wait(options, job):
             return outcome
 
 
-def send(options, name, scan):
+def send(options, scan):
     """The outcomes of one file: statistics on each device asked for, the bytes of their results, and the prediction."""
     try:
         read = pydicom.dcmread(pydicom.filebase.DicomBytesIO(scan), stop_before_pixels=True)
@@ -58,12 +63,12 @@ def send(options, name, scan):
         window = "file" if read.get("WindowCenter") is not None else None
     except Exception:
         metadata, window = {}, None
-    metadata = {"file": name, **metadata}
+    metadata = {"file": name_sent(scan), **metadata}
     stats = {"kind": "stats", "file": {"$file": "scan"}, "format": "dicom", "histogram": {"bins": 16}, "metadata": metadata}
     if window:
         stats["window"] = window
-    jobs = [post(options, {**stats, "device": device}, name, scan) for device in options.devices]
-    prediction = post(options, {"kind": "predict", "scan": {"$file": "scan"}, "metadata": metadata}, name, scan)
+    jobs = [post(options, {**stats, "device": device}, scan) for device in options.devices]
+    prediction = post(options, {"kind": "predict", "scan": {"$file": "scan"}, "metadata": metadata}, scan)
     outcomes = [wait(options, job) for job in jobs]
     results = [request(options, f"/v1/jobs/{job}/result") for job, o in zip(jobs, outcomes) if o["state"] == "succeeded"]
     return outcomes, results, wait(options, prediction), window
@@ -121,7 +126,7 @@ def main():
     found = files(options.folder)
     try:
         with ThreadPoolExecutor(8) as pool:
-            sent = list(pool.map(lambda name: send(options, name, found[name]), found))
+            sent = list(pool.map(lambda name: send(options, found[name]), found))
     except urllib.error.HTTPError as error:
         sys.exit(f"{options.url}: {error}: {error.read().decode()}")
     except OSError as error:
@@ -135,6 +140,7 @@ def main():
         answer = (prediction.get("result") or {}).get("answer", {})
         failed, ran = failed + (result is None), ran + (result is not None)
         message = (first.get("error") or prediction.get("error") or {}).get("message") or answer.get("error", "")
+        message = message.replace(name_sent(found[name]), Path(name).name)
         shown = [f"{Path(name).name[:38]:38}", f"{first['metadata'].get('Modality', '')[:8]:8}"]
         numbers = (first["device"], result["count"], result["nan_count"], result["mean"]) if result else None
         shown += ["{:6} {:8} {:8} {:12.5g}".format(*numbers) if result and result["count"] else f"{'':37}"]

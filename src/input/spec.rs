@@ -312,12 +312,21 @@ mod tests {
                 } else {
                     let message = checked.expect_err("refused").message;
                     assert!(message.starts_with("t: ") && message.contains(format.name()), "{message}");
-                    assert!(
-                        message.contains("`dtype`") || message.contains(&format!("`{option}`")) || option == "outside",
-                        "{message}"
-                    );
+                    let named = match (option, format) {
+                        // Allowed here, but not without a type.
+                        ("offset", Format::Raw) => "dtype",
+                        // It comes with a window, which is told of first.
+                        ("outside", _) => "window",
+                        _ => option,
+                    };
+                    assert!(message.contains(&format!("`{named}`")), "{option} with {format}: {message}");
                 }
             }
+        }
+        let alone = spec(|s| s.outside = Some(Outside::Clip));
+        for format in Format::ALL {
+            let message = check_options(&alone, format).expect_err("refused").message;
+            assert!(message.contains("`outside`"), "{format}: {message}");
         }
     }
 

@@ -23,7 +23,8 @@ pub struct VoiWindow {
 /// How center and width give the limits of a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum VoiFunction {
-    /// `LINEAR`, which counts whole values: as many of them lie in a window as it is wide.
+    /// `LINEAR`, which counts whole values: as many of them lie in a window of even width around a whole center as it is wide. Around such
+    /// a center limits of an odd width lie between whole values, which are one less; a width of 1 holds none.
     #[default]
     Linear,
     /// `LINEAR_EXACT`, of continuous values.
@@ -123,12 +124,18 @@ mod tests {
     }
 
     #[test]
-    fn a_window_of_whole_values_holds_as_many_as_it_is_wide() {
+    fn a_window_of_even_width_holds_as_many_whole_values_as_it_is_wide_and_one_of_odd_width_one_less() {
         // The examples of PS3.3, C.11.2.1.2.1.
         assert_eq!(limits(2048.0, 4096.0, VoiFunction::Linear), (0.0, 4095.0));
         assert_eq!(limits(2048.0, 1.0, VoiFunction::Linear), (2047.5, 2047.5));
         assert_eq!(limits(0.0, 100.0, VoiFunction::Linear), (-50.0, 49.0));
         assert_eq!(limits(40.0, 400.0, VoiFunction::Linear), (-160.0, 239.0));
+        assert_eq!(limits(40.0, 401.0, VoiFunction::Linear), (-160.5, 239.5));
+        let wholes = |width: u32| {
+            let (lo, hi) = limits(40.0, width.into(), VoiFunction::Linear);
+            (-500..500).filter(|whole| (lo..=hi).contains(&f64::from(*whole))).count()
+        };
+        assert_eq!([1, 2, 3, 400, 401].map(wholes), [0, 2, 2, 400, 400]);
         assert_eq!(limits(40.0, 400.0, VoiFunction::LinearExact), (-160.0, 240.0));
         assert_eq!(limits(0.5, 0.5, VoiFunction::LinearExact), (0.25, 0.75));
     }

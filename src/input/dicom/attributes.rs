@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::input::dicom::data_set::{DataSet, Element, Next, Tag};
-use crate::input::dicom::syntax::Encoding;
+use crate::input::dicom::data_set::{DataSet, Element, Next, Tag, VALUE_BYTES_MAX};
 use crate::input::excerpt::excerpt;
 use crate::job::JobError;
 
@@ -62,6 +61,9 @@ const OF_IMAGE: [Tag; 16] = [
 
 /// What a frame may have of its own.
 const OF_FRAME: [Tag; 5] = [WINDOW_CENTER, WINDOW_WIDTH, RESCALE_INTERCEPT, RESCALE_SLOPE, VOI_LUT_FUNCTION];
+
+/// A table has up to 2^16 entries of 16 bits.
+const LUT_BYTES_MAX: u64 = 1 << 17;
 
 /// Attributes and their values, as they are written.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -167,10 +169,11 @@ impl Attributes {
     }
 
     fn keep(&mut self, data_set: &mut DataSet<'_>, element: &Element) -> Result<(), JobError> {
-        let bytes = data_set.value(element)?;
+        let bytes_max = if element.tag == LUT_DATA { LUT_BYTES_MAX } else { VALUE_BYTES_MAX };
+        let bytes = data_set.value(element, bytes_max)?;
         // What is empty says nothing.
         if !bytes.is_empty() {
-            let Encoding { is_big_endian, .. } = data_set.encoding;
+            let is_big_endian = element.is_big_endian(data_set.encoding);
             self.values.insert(element.tag, Value { bytes, is_big_endian });
         }
         Ok(())

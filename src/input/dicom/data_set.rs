@@ -30,6 +30,14 @@ pub(super) struct Element {
     pub(super) len: Option<u64>,
 }
 
+impl Element {
+    /// Whether its value is written as in big-endian files: not where its kind was unknown, which was passed on as it came in the default
+    /// encoding (PS3.5, 6.2.2, note 2).
+    pub(super) fn is_big_endian(&self, encoding: Encoding) -> bool {
+        encoding.is_big_endian && self.vr != Some(*b"UN")
+    }
+}
+
 /// What follows for an element that was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -47,8 +55,8 @@ type OnItem<'v, 'b> = &'v mut dyn FnMut(&mut DataSet<'b>, u64, Option<u64>) -> R
 /// No sequences that mean something are nested nearly as deep.
 const DEPTH_MAX: u32 = 32;
 
-/// No value that is looked at is nearly as long.
-const VALUE_BYTES_MAX: u64 = 1 << 18;
+/// No value that is looked at is nearly as long: numbers, or a few of them as text.
+pub(super) const VALUE_BYTES_MAX: u64 = 1 << 10;
 
 /// Reads elements from bytes.
 #[derive(Debug)]
@@ -128,17 +136,21 @@ impl<'b> DataSet<'b> {
                 Some(_) => Some(self.end_of(&item)?),
                 None => None,
             };
+            // Else what follows it would be read again, by each sequence around it.
+            if end.zip(item_end).is_some_and(|(end, item_end)| item_end > end) {
+                return self.fault(format!("an item of {} is longer than the sequence", sequence.tag));
+            }
             visit(self, index, item_end)?;
             if let Some(item_end) = item_end {
                 self.at = item_end;
             }
             index += 1;
         }
+        if end.is_some_and(|end| self.at > end) {
+            return self.fault(format!("the items of {} are longer than the sequence", sequence.tag));
+        }
         self.encoding = encoding;
         self.depth -= 1;
-        if let Some(end) = end {
-            self.at = end;
-        }
         Ok(())
     }
 
@@ -154,13 +166,13 @@ impl<'b> DataSet<'b> {
         })
     }
 
-    /// The value of an element.
-    pub(super) fn value(&mut self, element: &Element) -> Result<Vec<u8>, JobError> {
+    /// The value of an element, of `bytes_max` bytes at most.
+    pub(super) fn value(&mut self, element: &Element, bytes_max: u64) -> Result<Vec<u8>, JobError> {
         let Some(len) = element.len else {
             return self.fault(format!("{} is a sequence, where a value should be", element.tag));
         };
-        if len > VALUE_BYTES_MAX {
-            return self.fault(format!("{} is {len} bytes long: {VALUE_BYTES_MAX} are supported", element.tag));
+        if len > bytes_max {
+            return self.fault(format!("{} is {len} bytes long: up to {bytes_max} are supported", element.tag));
         }
         self.at = element.at;
         Ok(self.take(len, Some(element.tag))?.to_vec())

@@ -97,8 +97,8 @@ impl Image {
             ));
         }
         let frames = attributes.number_of_frames(name)?;
-        let swapped =
-            |dtype| Sample::Float { dtype, swapped: syntax.encoding.is_big_endian != cfg!(target_endian = "big") };
+        let is_big_endian = described.pixels.is_big_endian(syntax.encoding);
+        let swapped = |dtype| Sample::Float { dtype, swapped: is_big_endian != cfg!(target_endian = "big") };
         let sample = match described.pixels.tag {
             FLOAT_PIXEL_DATA => swapped(DType::F32),
             DOUBLE_FLOAT_PIXEL_DATA => swapped(DType::F64),
@@ -183,7 +183,7 @@ fn cell(name: &str, described: &Described, syntax: TransferSyntax, samples: u64)
              {allocated}: they do not fit"
         )));
     }
-    let is_big_endian = syntax.encoding.is_big_endian;
+    let is_big_endian = described.pixels.is_big_endian(syntax.encoding);
     Ok(Cell {
         allocated,
         stored,

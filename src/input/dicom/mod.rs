@@ -24,7 +24,7 @@ use crate::input::{DType, Dataset, NamedColumn, Outside, Source, Voi};
 use crate::job::JobError;
 
 use attributes::{Described, TRANSFER_SYNTAX_UID};
-use data_set::DataSet;
+use data_set::{DataSet, VALUE_BYTES_MAX};
 use image::{Image, Sample};
 use rle::Frames;
 use source::{Pixels, Place};
@@ -120,7 +120,7 @@ fn meta_information(name: &str, bytes: &Bytes) -> Result<(TransferSyntax, u64), 
     while !meta.is_at_end() && meta.next_group()? == META_GROUP {
         let element = meta.header()?;
         if element.tag == TRANSFER_SYNTAX_UID {
-            uid = Some(meta.value(&element)?);
+            uid = Some(meta.value(&element, VALUE_BYTES_MAX)?);
         } else {
             meta.skip(&element)?;
         }

@@ -14,11 +14,32 @@ struct Fragment {
     len: u64,
 }
 
-/// No frame is nearly as large once it is decoded.
-const FRAME_BYTES_MAX: u64 = 1 << 30;
+impl Fragment {
+    /// Refuses what cannot be a frame of so many bytes.
+    fn check(&self, name: &str, frame: u64, frame_bytes: u64) -> Result<(), JobError> {
+        let len = self.len;
+        let why = match () {
+            () if frame_bytes > len.saturating_mul(EXPANSION_MAX) => "was cut short or is of another shape",
+            () if len > frame_bytes.saturating_mul(STORED_MAX) + STORED_BESIDES_MAX => "is of another shape",
+            () => return Ok(()),
+        };
+        Err(JobError::bad_input(format!(
+            "{name}: frame {frame}, at byte {}: {len} bytes of run lengths cannot be {frame_bytes} of pixels: it {why}, write it again",
+            self.at
+        )))
+    }
+}
 
-/// A byte of run lengths stands for so many at most.
+/// What a frame takes once it is decoded: a frame is held whole, and the memory budget knows nothing of it. That is 8192 by 8192
+/// pixels of 16 bits.
+const FRAME_BYTES_MAX: u64 = 128 << 20;
+
+/// A byte of run lengths stands for so many at most, so that what is decoded is at most so many times the file.
 const EXPANSION_MAX: u64 = 64;
+
+/// A byte takes so many at most as a run length, and a fragment a header of 64 and what its segments are filled up with.
+const STORED_MAX: u64 = 2;
+const STORED_BESIDES_MAX: u64 = 1 << 10;
 
 /// The cells of all frames, little-endian, the samples of a pixel one after the other.
 #[derive(Debug)]
@@ -80,6 +101,10 @@ impl<'b> Frames<'b> {
                 ),
             ));
         }
+        // Before anything is written or room is made.
+        for (frame, fragment) in fragments.iter().enumerate() {
+            fragment.check(name, frame as u64, frame_bytes)?;
+        }
         Ok(Self {
             name,
             bytes,
@@ -106,12 +131,15 @@ impl<'b> Frames<'b> {
             |what: String| JobError::bad_input(format!("{name}: frame {frame}, at byte {}: {what}", fragment.at));
         let planes = self.samples * self.cell_bytes;
         let frame_bytes = self.cells * planes as u64;
-        if frame_bytes > fragment.len.saturating_mul(EXPANSION_MAX) {
-            return Err(wrong(format!("{} bytes of run lengths cannot be {frame_bytes} of pixels", fragment.len)));
-        }
-        self.stored.resize(fragment.len as usize, 0);
-        self.bytes.read_at(fragment.at, &mut self.stored, name)?;
-        let Some((header, _)) = self.stored.split_first_chunk::<64>() else {
+        let stored = match self.bytes.in_memory() {
+            Some(bytes) => &bytes[fragment.at as usize..(fragment.at + fragment.len) as usize],
+            None => {
+                self.stored.resize(fragment.len as usize, 0);
+                self.bytes.read_at(fragment.at, &mut self.stored, name)?;
+                self.stored.as_slice()
+            }
+        };
+        let Some((header, _)) = stored.split_first_chunk::<64>() else {
             return Err(wrong(format!("{} bytes are no header of run lengths: it has 64", fragment.len)));
         };
         let words: Vec<usize> =
@@ -126,8 +154,8 @@ impl<'b> Frames<'b> {
             // The most significant byte of each sample comes first.
             let first = sample * self.cell_bytes + self.cell_bytes - 1 - place;
             let start = offsets[plane];
-            let end = if plane + 1 < planes { offsets[plane + 1] } else { self.stored.len() };
-            let Some(segment) = self.stored.get(start..end).filter(|_| start >= 64) else {
+            let end = if plane + 1 < planes { offsets[plane + 1] } else { stored.len() };
+            let Some(segment) = stored.get(start..end).filter(|_| start >= 64) else {
                 return Err(wrong(format!(
                     "segment {plane} from byte {start} to {end} is not inside its {}",
                     fragment.len
@@ -195,7 +223,7 @@ impl Read for Frames<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::unpack;
+    use super::{Fragment, unpack};
 
     fn unpacked(segment: &[u8], len: usize) -> (u64, Vec<u8>) {
         let mut room = vec![0; len];
@@ -208,6 +236,19 @@ mod tests {
         assert_eq!(unpacked(&[2, 1, 2, 3, 128, 254, 9], 6), (6, vec![1, 2, 3, 9, 9, 9]));
         assert_eq!(unpacked(&[129, 7], 128), (128, vec![7; 128]));
         assert_eq!(unpacked(&[255, 7, 0, 8], 3), (3, vec![7, 7, 8]));
+    }
+
+    #[test]
+    fn a_fragment_is_neither_too_short_nor_too_long_for_its_frame() {
+        let check =
+            |len, frame_bytes| Fragment { at: 9, len }.check("t", 3, frame_bytes).map_err(|error| error.message);
+        for (len, frame_bytes) in [(64 + 16, 64 * 80), (2 * 5000 + 1024, 5000), (1024, 0)] {
+            assert_eq!(check(len, frame_bytes), Ok(()), "{len} {frame_bytes}");
+        }
+        for (len, frame_bytes) in [(80, 64 * 80 + 1), (2 * 5000 + 1025, 5000), (u64::MAX, 1 << 20), (0, u64::MAX)] {
+            let error = check(len, frame_bytes).unwrap_err();
+            assert!(error.starts_with("t: frame 3, at byte 9: ") && error.contains("cannot be"), "{error}");
+        }
     }
 
     #[test]

@@ -194,6 +194,15 @@ fn what_cannot_be_read_says_what_and_where_and_what_to_do() {
         // A value that claims four gigabytes makes no room for them.
         (patched("ct.dcm", b"OW\0\0\x1e\0\0\0", b"OW\0\0\xfe\xff\xff\xff"), Cause::BadInput, &["cut short", "byte"]),
         (patched("rle.dcm", &word(0x10, 0, 3), &word(0x10, 0, 65535)), Cause::BadInput, &["frame 0", "cannot be"]),
+        (
+            patched(
+                "rle.dcm",
+                &[word(0x10, 0, 3), word(0x11, 0, 5)].concat(),
+                &[word(0x10, 0, 4097), word(0x11, 0, 65535)].concat(),
+            ),
+            Cause::Unsupported,
+            &["a frame is of 536993790 bytes: up to 134217728"],
+        ),
         (patched("rle.dcm", b"IS\x02\x003 ", b"IS\x02\x004 "), Cause::BadInput, &["3 fragments", "4 frames"]),
         (patched("rle.dcm", b"IS\x02\x003 ", b"IS\x02\x002 "), Cause::BadInput, &["more fragments", "2 frames"]),
     ];
@@ -208,6 +217,29 @@ fn what_cannot_be_read_says_what_and_where_and_what_to_do() {
         error.cause == Cause::Unsupported && error.message.contains("half the resolution (YBR_FULL_422"),
         "{error}"
     );
+}
+
+#[test]
+fn values_of_unknown_kind_are_little_endian_in_big_endian_files_too() {
+    let (_, _, numbers) = expected().into_iter().find(|(name, ..)| name == "big_endian.dcm").unwrap();
+    let mut file = patched("big_endian.dcm", b"\0\x28\0\x10US\0\x02\0\x03", b"\0\x28\0\x10UN\0\0\0\0\0\x02\x03\0");
+    let pixels = file.len() - 30;
+    file[pixels - 8..pixels - 6].copy_from_slice(b"UN");
+    file[pixels..].as_chunks_mut::<2>().0.iter_mut().for_each(|word| word.reverse());
+    assert_eq!(bits(&values(&open_bytes(&file, None).unwrap())), bits(&numbers));
+}
+
+#[test]
+fn a_value_is_looked_at_up_to_a_length() {
+    let of_file = Some((Voi::OfFile, Outside::LeaveOut));
+    let file = |len: usize| {
+        let text = [b"40\\300\\", &b" ".repeat(len - 7)[..]].concat();
+        let put = [b"\x50\x10DS", &(len as u16).to_le_bytes()[..], &text].concat();
+        patched("ct.dcm", b"\x50\x10DS\x06\x0040\\300", &put)
+    };
+    assert_eq!(open_bytes(&file(1024), of_file).unwrap().window, Some((-160.0, 239.0)));
+    let error = open_bytes(&file(1026), of_file).map(|_| ()).unwrap_err().message;
+    assert!(error.contains("(0028,1050) is 1026 bytes long: up to 1024 are supported"), "{error}");
 }
 
 #[test]
@@ -231,6 +263,29 @@ fn sequences_nested_without_end_are_refused() {
         let error = open_bytes(&file, None).map(|_| ()).unwrap_err().message;
         assert!(error.contains(says), "{depth}: {error}");
     }
+}
+
+#[test]
+fn items_that_reach_beyond_their_sequence_are_refused() {
+    let group = |tag: [u8; 4], len: u32, item_len: u32| {
+        let sequence = [&tag[..], b"SQ\0\0", &len.to_le_bytes()].concat();
+        [&sequence[..], b"\xfe\xff\0\xe0", &item_len.to_le_bytes()].concat()
+    };
+    let (shared, window) = ([0, 0x52, 0x29, 0x92], [0x28, 0, 0x32, 0x91]);
+    let file = |rest: &[u8]| [&fixture("no_pixels.dcm")[..], rest].concat();
+    // Each item says that it is all of what follows, and each sequence that it ends at once: read again for each, that takes long.
+    let levels = 400;
+    let mut rest = Vec::new();
+    for level in 0..levels {
+        let after = (levels - 1 - level) * 40;
+        rest.extend([group(shared, 8, after + 20), group(window, 8, after)].concat());
+    }
+    let error = open_bytes(&file(&rest), None).map(|_| ()).unwrap_err().message;
+    assert!(error.contains("an item of (5200,9229) is longer than the sequence"), "{error}");
+    // So does one without a length, whose end is marked.
+    let open = [group(shared, 8, u32::MAX), b"\xfe\xff\x0d\xe0\0\0\0\0".to_vec()].concat();
+    let error = open_bytes(&file(&open), None).map(|_| ()).unwrap_err().message;
+    assert!(error.contains("the items of (5200,9229) are longer than the sequence"), "{error}");
 }
 
 /// Every file that holds an image.

@@ -1,5 +1,6 @@
 //! What a stored number means: modality units (PS3.3, C.11.1), what is missing (C.7.5.1.1.2), what lies outside a window.
 
+use std::cell::LazyCell;
 use std::sync::Arc;
 
 use crate::input::dicom::attributes::{
@@ -74,26 +75,29 @@ impl Meaning {
             (Some(table), Sample::Integer(cell)) => Some(modality_table(name, table, &cell)?),
             _ => None,
         };
+        let rescales = |of: &Attributes| of.text(RESCALE_SLOPE).or(of.text(RESCALE_INTERCEPT)).is_some();
+        let has_window = |of: &Attributes| of.text(WINDOW_CENTER).is_some();
+        // What is said of all frames is read once at most, and not for each.
+        let of_all = [&described.shared, &described.image];
+        let modality_of_all = LazyCell::new(|| match (&table, of_all.into_iter().find(|of| rescales(of))) {
+            (Some(table), _) => Ok(table.clone()),
+            (None, Some(of)) => rescale_of(name, of),
+            (None, None) => Ok(IDENTITY),
+        });
+        let window_of_all = LazyCell::new(|| window_of(name, of_all.into_iter().find(|of| has_window(of))));
         let of_frame = |own: Option<&Attributes>| -> Result<OfFrame, JobError> {
             // What a frame says of itself comes before what is said of all.
-            let levels = [own, Some(&described.shared), Some(&described.image)];
-            let levels = levels.into_iter().flatten();
-            let rescale = levels.clone().find(|of| of.text(RESCALE_SLOPE).or(of.text(RESCALE_INTERCEPT)).is_some());
-            let modality = match (&table, rescale) {
-                (Some(table), _) => table.clone(),
-                (None, Some(of)) => Modality::Rescale {
-                    slope: of.decimal(name, RESCALE_SLOPE)?.unwrap_or(1.0),
-                    intercept: of.decimal(name, RESCALE_INTERCEPT)?.unwrap_or(0.0),
-                },
-                (None, None) => IDENTITY,
+            let modality = match own.filter(|own| table.is_none() && rescales(own)) {
+                Some(own) => rescale_of(name, own)?,
+                None => modality_of_all.clone()?,
             };
             let window = match asked {
                 None => None,
                 Some((Voi::Given(window), _)) => Some(window.limits()),
-                Some((Voi::OfFile, _)) => {
-                    let of = levels.clone().find(|of| of.text(WINDOW_CENTER).is_some());
-                    Some(window_of(name, of)?)
-                }
+                Some((Voi::OfFile, _)) => Some(match own.filter(|own| has_window(own)) {
+                    Some(own) => window_of(name, Some(own))?,
+                    None => window_of_all.clone()?,
+                }),
             };
             Ok(OfFrame { modality, window })
         };
@@ -216,6 +220,13 @@ fn modality_table(name: &str, table: &Attributes, cell: &Cell) -> Result<Modalit
         return Err(wrong(format!("has {} of its {len} entries: it was cut short", entries.len())));
     }
     Ok(Modality::Table { first, entries: entries.into() })
+}
+
+/// The slope and intercept that these attributes name; where one is missing, the one that changes nothing.
+fn rescale_of(name: &str, of: &Attributes) -> Result<Modality, JobError> {
+    let slope = of.decimal(name, RESCALE_SLOPE)?.unwrap_or(1.0);
+    let intercept = of.decimal(name, RESCALE_INTERCEPT)?.unwrap_or(0.0);
+    Ok(Modality::Rescale { slope, intercept })
 }
 
 /// The limits of the first window that these attributes name.
