@@ -118,6 +118,8 @@ pub(super) struct News {
     pub is_behind: bool,
     /// Whether the one job that he listens to has ended.
     pub has_ended: bool,
+    /// Whether some were forgotten before he was told of them: the end of that job may be one.
+    pub has_missed: bool,
 }
 
 /// What is remembered, from some event on.
@@ -262,6 +264,7 @@ impl Events {
         let view = self.view(from, max);
         let mut news = News { next: view.end, is_behind: view.end < view.next, ..News::default() };
         if view.begin > view.from {
+            news.has_missed = true;
             news.pieces.push(format!("event: missed\ndata: {{\"count\":{}}}\n\n", view.begin - view.from).into());
         }
         for segment in &view.segments {

@@ -1,4 +1,8 @@
-use crate::program::Service;
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::program::{Service, read_reply};
 
 #[test]
 fn a_batch_tells_of_each_line_and_a_wrong_one_leaves_the_others_alone() {
@@ -43,4 +47,54 @@ fn a_batch_that_is_larger_than_the_queue_waits_for_room() {
     assert!(!reply.body.contains("error"), "{}", reply.body);
     let last: serde_json::Value = serde_json::from_str(reply.body.lines().last().unwrap()).unwrap();
     service.wait_for(last["id"].as_str().unwrap(), "succeeded");
+}
+
+#[test]
+fn of_a_batch_of_one_job_too_many_that_one_is_refused() {
+    let service = Service::start(&[]);
+    for end in ["\n", "", "\n\n"] {
+        let body = "1\n".repeat(99_999) + "{\"kind\":\"factor\",\"n\":12}\n{\"kind\":\"factor\",\"n\":13}" + end;
+        let reply = service.request("POST", "/v1/batches", "", body.as_bytes());
+        let mut last = reply.body.lines().rev().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let (refused, accepted) = (last.next().unwrap(), last.next().unwrap());
+        assert_eq!((&refused["line"], &refused["error"]["code"]), (&100_001.into(), &"too_large".into()), "{refused}");
+        assert_eq!(accepted["line"], 100_000);
+        service.wait_for(accepted["id"].as_str().unwrap(), "succeeded");
+        assert_eq!(reply.body.lines().count(), 100_001);
+    }
+    let most = service.request("POST", "/v1/batches", "", ("1\n".repeat(100_000) + "\n \n").as_bytes());
+    assert_eq!(
+        (most.body.lines().count(), most.body.contains("too_large")),
+        (100_000, false),
+        "empty lines are no jobs"
+    );
+}
+
+#[test]
+fn what_became_of_a_batch_is_held_until_it_was_taken() {
+    let service = Service::start(&["--client-timeout", "60s"]);
+    let taken = || -> usize {
+        let metrics = service.get("/metrics").body;
+        metrics.lines().find_map(|line| line.strip_prefix("tandem_memory_bodies_bytes ")).unwrap().parse().unwrap()
+    };
+    let body = "1\n".repeat(100_000);
+    let mut stream = TcpStream::connect(&service.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let head = format!(
+        "POST /v1/batches HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        service.address,
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // It is there once the answer has begun.
+    stream.peek(&mut [0]).unwrap();
+    let held = taken();
+    let reply = read_reply(stream);
+    assert_eq!((reply.status, reply.body.lines().count()), (200, 100_000));
+    assert_eq!(held, reply.body.len(), "once, to the end");
+    let until = Instant::now() + Duration::from_secs(30);
+    while taken() > 0 {
+        assert!(Instant::now() < until, "{} bytes are held", taken());
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

@@ -175,6 +175,26 @@ fn a_job_that_cannot_be_made_anew_ends_and_one_that_can_reads_what_it_read_befor
 }
 
 #[test]
+fn a_dataset_that_was_removed_does_not_come_back_and_the_jobs_before_read_it() {
+    let service = Service::start(&["--threads", "1"]);
+    let put = service.request("PUT", "/v1/datasets/t", "Content-Type: text/csv\r\n", b"x\n1\n");
+    assert_eq!(put.status, 201, "{put:?}");
+    let long = service.accepted(LONG);
+    service.wait_for(&long, "running");
+    let job = service.accepted(r#"{"kind":"stats","dataset":"t","column":"x","priority":-1}"#);
+    assert_eq!(service.request("DELETE", "/v1/datasets/t", "", b"").status, 204);
+    let data = service.kill();
+    let service = Service::start_in(data, &[]);
+    assert_eq!(service.get("/v1/datasets").json()["datasets"], serde_json::json!([]));
+    assert_eq!(service.request("DELETE", &format!("/v1/jobs/{long}"), "", b"").status, 202);
+    assert_eq!(service.wait_for(&job, "succeeded")["result"]["mean"], 1.0);
+    let service = Service::start_in(service.kill(), &[]);
+    assert_eq!(service.request("DELETE", "/v1/datasets/t", "", b"").status, 404);
+    let left = std::fs::read_dir(service.data.path().join("datasets")).unwrap().count();
+    assert_eq!(left, 0, "nobody reads it any more");
+}
+
+#[test]
 fn the_head_of_a_part_that_never_ends_is_not_read_for_ever() {
     let service = Service::start(&[]);
     let mut body = b"--B\r\nContent-Disposition: form-data; name=\"".to_vec();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
@@ -18,7 +18,7 @@ use tokio_stream::StreamExt;
 use super::App;
 use super::error::{ApiError, Failure};
 use super::incoming::Incoming;
-use super::jobs::{LONG, blocking};
+use super::jobs::{LONG, writing};
 use super::memory::Held;
 use crate::journal::{Accepted, JournalError};
 use crate::service::keeper::{Labels, Named, Unaccepted, may_name_jobs};
@@ -99,7 +99,7 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
     let (mut held, mut rest, mut number) = (app.memory.hold(), Vec::new(), 0_usize);
     // Why no more lines are taken.
     let mut stopped = None;
-    while let Some(piece) = body.next().await {
+    'pieces: while let Some(piece) = body.next().await {
         let piece = match piece {
             Ok(piece) => piece,
             Err(broken) => {
@@ -114,8 +114,11 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
         }
         let mut from = 0;
         while let Some(end) = memchr::memchr(b'\n', &rest[from..]) {
+            if let Err(full) = answer.take(number + 1, &rest[from..from + end]).await {
+                stopped = Some(full);
+                break 'pieces;
+            }
             number += 1;
-            answer.take(number, &rest[from..from + end]).await;
             from += end + 1;
         }
         rest.drain(..from);
@@ -125,22 +128,24 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
                 Some(ApiError::too_large(format!("the line is longer than {max} bytes: send long data as a file")));
             break;
         }
-        if answer.lines > LINES_MAX {
-            let message =
-                format!("more than {LINES_MAX} jobs: send the lines from this one on in a batch of their own");
-            stopped = Some(ApiError::too_large(message));
-            break;
-        }
     }
+    if stopped.is_none() {
+        stopped = answer.take(number + 1, &rest).await.err();
+    }
+    drop(rest);
     match stopped {
         // Nothing was taken in: all of it can be sent again.
         Some(error) if answer.lines == 0 => return Err(error),
         Some(error) => answer.refuse(number + 1, error.failure),
-        None if !rest.is_empty() => answer.take(number + 1, &rest).await,
         None => {}
     }
     answer.settle(0).await;
-    Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/x-ndjson")], answer.text).into_response())
+    let text = std::mem::take(&mut answer.text);
+    let length = text.len();
+    // The jobs are taken in: it is told in any case.
+    let body = if length > LONG { held.keep(text) } else { text.into() };
+    let lines = HeaderValue::from_static("application/x-ndjson");
+    Ok(([(header::CONTENT_TYPE, lines), (header::CONTENT_LENGTH, length.into())], body).into_response())
 }
 
 impl Answer<'_> {
@@ -151,10 +156,18 @@ impl Answer<'_> {
         held.grow(wanted - held.bytes()).await
     }
 
-    /// Takes a line in.
-    async fn take(&mut self, number: usize, bytes: &[u8]) {
+    /// Takes a line in, or refuses it.
+    ///
+    /// # Errors
+    /// Where there were as many as may be: neither was done.
+    async fn take(&mut self, number: usize, bytes: &[u8]) -> Result<(), ApiError> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
-            return;
+            return Ok(());
+        }
+        if self.lines >= LINES_MAX {
+            let message =
+                format!("more than {LINES_MAX} jobs: send the lines from this one on in a batch of their own");
+            return Err(ApiError::too_large(message));
         }
         let app = self.app;
         let names_jobs = may_name_jobs(bytes);
@@ -166,7 +179,7 @@ impl Answer<'_> {
             }
             let taken = if bytes.len() > LONG || names_jobs {
                 let (keeper, text, labels) = (app.clone(), bytes.to_vec(), std::mem::take(&mut self.labels));
-                match blocking(move || (accept(&keeper, &text, &labels), labels)).await {
+                match writing(app, move || (accept(&keeper, &text, &labels), labels)).await {
                     Ok((taken, labels)) => {
                         self.labels = labels;
                         taken
@@ -188,12 +201,14 @@ impl Answer<'_> {
                 Ok((label, written)) => {
                     self.lines += 1;
                     self.pending.push_back((number, Line::Waiting(label, written)));
-                    return self.settle(PENDING_MAX).await;
+                    self.settle(PENDING_MAX).await;
+                    return Ok(());
                 }
             }
         };
         self.refuse(number, refusal.failure);
         self.settle(PENDING_MAX).await;
+        Ok(())
     }
 
     fn refuse(&mut self, number: usize, mut failure: Failure) {

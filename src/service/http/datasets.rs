@@ -13,7 +13,7 @@ use super::App;
 use super::error::{ApiError, ErrorBody};
 use super::extract::{Path, Query};
 use super::incoming::Incoming;
-use super::jobs::blocking;
+use super::jobs::{blocking, writing};
 use super::room::take_room;
 use crate::input::Format;
 use crate::service::datasets::{Dataset, check_name};
@@ -125,10 +125,16 @@ pub(super) async fn list(State(app): State<App>) -> Json<DatasetList> {
     path = "/v1/datasets/{name}",
     tag = "datasets",
     params(("name" = String, Path)),
-    responses((status = 204, description = "It is gone"), (status = 404, body = ErrorBody))
+    responses(
+        (status = 204, description = "It is gone, and stays so"),
+        (status = 404, body = ErrorBody),
+        (status = 507, description = "That it is gone cannot be written down: it is still there", body = ErrorBody)
+    )
 )]
 pub(super) async fn remove(State(app): State<App>, Path(name): Path<String>) -> Result<StatusCode, ApiError> {
-    if app.datasets.remove(&name) {
+    let (keeper, named) = (app.clone(), name.clone());
+    let removed = writing(&app, move || keeper.datasets.remove(&named)).await?;
+    if removed.map_err(|error| ApiError::no_room(&error))? {
         return Ok(StatusCode::NO_CONTENT);
     }
     let name = crate::job::shorten(&name);

@@ -60,16 +60,13 @@ pub(super) async fn of_job(
     let seq = seq_of(app.tag(), &id).ok_or_else(|| ApiError::no_such_job(&id))?;
     // What happens from here on is told from the events, so that nothing falls between.
     let from = app.events.next();
-    let keeper = app.clone();
-    let found = reading(&app, move || keeper.find(seq)).await??.ok_or_else(|| ApiError::no_such_job(&id))?;
-    let entry = found.entry;
-    let at_ms = entry.ended_ms.or(entry.started_ms).unwrap_or(entry.accepted_ms);
+    let event = now(&app, seq).await?.ok_or_else(|| ApiError::no_such_job(&id))?;
     // Its number is that of the event before, so that who comes back with it misses nothing.
-    let begin = app.events.written(from.saturating_sub(1), Event { seq, state: entry.state, at_ms });
+    let begin = app.events.written(from.saturating_sub(1), event);
     let last = last_seen(&headers);
-    if entry.state.is_terminal() {
+    if event.state.is_terminal() {
         // A browser comes back whenever an answer ends, unless it is told that there is nothing more to come.
-        let knows = last.is_some_and(|last| app.events.knows_end(last, seq, at_ms));
+        let knows = last.is_some_and(|last| app.events.knows_end(last, seq, event.at_ms));
         return Ok(if knows { StatusCode::NO_CONTENT.into_response() } else { response(Body::from(begin)) });
     }
     match last {
@@ -77,6 +74,22 @@ pub(super) async fn of_job(
         Some(last) => stream(app, last.saturating_add(1), Some(seq), String::new()),
         None => stream(app, from, Some(seq), begin),
     }
+}
+
+/// How far a job has come, as if that happened just now.
+async fn now(app: &App, seq: u64) -> Result<Option<Event>, ApiError> {
+    let entry = match app.find_live(seq) {
+        Some(found) => Some(found.entry),
+        None => {
+            let keeper = app.clone();
+            reading(app, move || keeper.read(|reader| reader.job(seq))).await??
+        }
+    };
+    Ok(entry.map(|entry| Event {
+        seq,
+        state: entry.state,
+        at_ms: entry.ended_ms.or(entry.started_ms).unwrap_or(entry.accepted_ms),
+    }))
 }
 
 fn last_seen(headers: &HeaderMap) -> Option<u64> {
@@ -110,11 +123,14 @@ async fn feed(app: App, mut from: u64, only: Option<u64>, begin: String, sender:
     if !begin.is_empty() && sender.send(Ok(begin.into())).await.is_err() {
         return;
     }
+    // Whether the end of the one job may be among what he missed.
+    let mut is_unsure = false;
     loop {
         // What comes from here on wakes him again.
         more.mark_unchanged();
-        let News { pieces, next, is_behind, has_ended } = app.events.since(from, PIECE, only);
+        let News { pieces, next, is_behind, has_ended, has_missed } = app.events.since(from, PIECE, only);
         from = next;
+        is_unsure |= has_missed;
         for piece in pieces {
             if sender.send(Ok(piece)).await.is_err() {
                 return;
@@ -126,11 +142,120 @@ async fn feed(app: App, mut from: u64, only: Option<u64>, begin: String, sender:
         if is_behind {
             continue;
         }
+        if let Some(seq) = only.filter(|_| is_unsure) {
+            match now(&app, seq).await {
+                Ok(Some(event)) => {
+                    let text = app.events.written(from.saturating_sub(1), event);
+                    if sender.send(Ok(text.into())).await.is_err() || event.state.is_terminal() {
+                        return;
+                    }
+                    is_unsure = false;
+                }
+                // It has ended, and is kept no longer.
+                Ok(None) => return,
+                // The journal cannot be read just now: he may have more luck later.
+                Err(_) => {}
+            }
+        }
         tokio::select! {
             changed = more.changed() => if changed.is_err() { return },
             () = sender.closed() => return,
             () = app.stopping() => return,
             () = tokio::time::sleep(ALIVE) => if sender.send(Ok(Bytes::from_static(b":\n\n"))).await.is_err() { return },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::Front;
+    use super::*;
+    use crate::journal::{Accepted, State as JobState};
+    use crate::model::Location;
+    use crate::runner::Runner;
+    use crate::service::commands::Commands;
+    use crate::service::intake::Intake;
+    use crate::service::keeper::{Keeper, Labels, Named};
+    use crate::service::options::{Keep, ServeOptions};
+    use crate::service::reach::Allowed;
+    use crate::service::uploads::Files;
+
+    /// A job that takes some seconds, and can be cancelled.
+    const LONG: &str =
+        r#"{"kind":"primes","range":"1000000000000000..1000300000000000","method":"sieve","device":"cpu"}"#;
+
+    fn app(data: &std::path::Path) -> App {
+        let runner = Runner::builder().threads(1).model(Location::Nowhere).gpus(Vec::new()).build().unwrap();
+        let intake = Intake::new(Commands::default(), Allowed::default(), 1 << 30);
+        let options = ServeOptions {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            data: data.to_owned(),
+            token: None,
+            allow_paths: Vec::new(),
+            allow_commands: false,
+            allow_fetch: false,
+            queue: 100,
+            keep: Keep::default(),
+            drain: Duration::ZERO,
+            device_rest: Duration::from_secs(1),
+            max_body_bytes: 1 << 20,
+            body_memory_bytes: 8 << 20,
+            client_timeout: Duration::from_secs(10),
+            max_upload_bytes: 1 << 20,
+            max_data_bytes: 1 << 20,
+            max_connections: 10,
+            memory_bytes: 1 << 30,
+        };
+        Arc::new(Front::new(Keeper::start(runner, intake, options).unwrap()))
+    }
+
+    async fn accepted(app: &App, job: &str) -> u64 {
+        let prepared = app.prepare(job, &Files::new(), Named::New(&Labels::default())).unwrap();
+        match app.accept(job.into(), prepared, None, None).unwrap().await.unwrap().unwrap() {
+            Accepted::New(seq) | Accepted::Known(seq) => seq,
+        }
+    }
+
+    /// So much happens to others that what happened before is forgotten.
+    fn forget(app: &App) {
+        app.events.publish(&vec![Event { seq: 99, state: JobState::Queued, at_ms: 1 }; 20_000]);
+    }
+
+    #[test]
+    fn who_missed_the_end_of_his_job_is_told_of_it_and_who_missed_its_begin_goes_on() {
+        let data = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let app = app(data.path());
+        runtime.block_on(async {
+            let teller = app.clone();
+            tokio::spawn(async move { teller.events.tell().await });
+            let from = app.events.next();
+            let short = accepted(&app, r#"{"kind":"factor","n":12}"#).await;
+            if let Some(ended) = app.ended(short) {
+                ended.await.unwrap();
+            }
+            let long = accepted(&app, LONG).await;
+            forget(&app);
+            for (seq, end) in [(short, "succeeded"), (long, "cancelled")] {
+                let (sender, mut pieces) = mpsc::channel(1);
+                tokio::spawn(feed(app.clone(), from, Some(seq), String::new(), sender));
+                let mut heard = String::new();
+                let listening = async {
+                    while let Some(Ok(piece)) = pieces.recv().await {
+                        heard.push_str(std::str::from_utf8(&piece).unwrap());
+                        // It is told how far its job has come, and hears of the end once that has one.
+                        if heard.contains("event: job") && !heard.contains(end) {
+                            app.cancel(seq);
+                        }
+                    }
+                };
+                tokio::time::timeout(Duration::from_secs(60), listening).await.expect("the stream ends");
+                assert!(heard.starts_with("event: missed\n"), "{heard}");
+                assert_eq!(heard.matches(end).count(), 1, "{heard}");
+            }
+        });
+        app.stop(Duration::ZERO, &|| true);
     }
 }

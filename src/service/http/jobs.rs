@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use super::App;
 use super::error::{ApiError, ErrorBody};
@@ -19,7 +20,7 @@ use super::schema::{Acknowledged, JobRequest, JobView};
 use crate::job::parse_duration;
 use crate::journal::{Accepted, IdempotencyKey, State as JobState};
 use crate::service::ids::seq_of;
-use crate::service::keeper::{Cancelled, Keeper, Labels, Named, Outcomes, Unaccepted, may_name_jobs};
+use crate::service::keeper::{Cancelled, Found, Keeper, Labels, Named, Outcomes, Unaccepted, may_name_jobs};
 use crate::service::uploads::{Files, Upload};
 
 /// A job that is longer is parsed where waiting is allowed.
@@ -83,7 +84,7 @@ async fn take_in(
     // What is known already comes back also where nothing new is taken in, and where what it was made of is gone.
     if let Some(key) = key.clone() {
         let keeper = app.clone();
-        if let Some(seq) = blocking(move || keeper.known(&key)).await?? {
+        if let Some(seq) = reading(&app, move || keeper.known(&key)).await?? {
             let state = state_of(&app, seq).await?;
             return Ok(acknowledged(&app, seq, state, true));
         }
@@ -96,7 +97,7 @@ async fn take_in(
         let prepared = keeper.prepare(&job, upload.as_ref().map_or(&nothing, Upload::files), Named::New(&labels));
         keeper.accept(job, prepared.map_err(Unaccepted::Refused)?, upload, key)
     };
-    let written = if may_wait { blocking(accept).await? } else { accept() };
+    let written = if may_wait { writing(&app, accept).await? } else { accept() };
     let written = written.inspect_err(|_| app.count_refusal())?;
     match written.await.map_err(|_| ApiError::draining())?? {
         Accepted::New(seq) => Ok(acknowledged(&app, seq, JobState::Queued, false)),
@@ -170,16 +171,23 @@ pub(super) async fn get(
 ) -> Result<Response, ApiError> {
     let seq = seq_of(app.tag(), &id).ok_or_else(|| ApiError::no_such_job(&id))?;
     wait.until_ended(&app, seq).await?;
-    let found = match app.find_live(seq) {
-        Some(found) => Some(found),
+    let view = match app.find_live(seq).filter(|found| found.request.len() <= LONG) {
+        Some(found) => Some(written(app.tag(), found)?),
+        // To take a long one apart takes a while, as reading it does.
         None => {
             let keeper = app.clone();
-            reading(&app, move || keeper.find(seq)).await??
+            reading(&app, move || -> Result<Option<String>, ApiError> {
+                keeper.find(seq)?.map(|found| written(keeper.tag(), found)).transpose()
+            })
+            .await??
         }
     };
-    let found = found.ok_or_else(|| ApiError::no_such_job(&id))?;
-    let view = serde_json::to_string(&JobView::whole(app.tag(), found));
-    answer(&app, view.map_err(|error| ApiError::internal(&error))?).await
+    answer(&app, view.ok_or_else(|| ApiError::no_such_job(&id))?).await
+}
+
+/// All that is known of a job, as clients get it.
+fn written(tag: &str, found: Found) -> Result<String, ApiError> {
+    serde_json::to_string(&JobView::whole(tag, found)).map_err(|error| ApiError::internal(&error))
 }
 
 /// The result of a job, as its kind writes it. With `wait=10s`, once the job has ended, or after so long.
@@ -276,7 +284,7 @@ pub(super) async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Re
 pub(super) async fn retry(State(app): State<App>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let seq = seq_of(app.tag(), &id).ok_or_else(|| ApiError::no_such_job(&id))?;
     let keeper = app.clone();
-    match blocking(move || keeper.retry(seq)).await?? {
+    match writing(&app, move || keeper.retry(seq)).await?? {
         None => Err(ApiError::no_such_job(&id)),
         Some(true) => Ok(acknowledged(&app, seq, JobState::Queued, false)),
         Some(false) => Err(ApiError::conflict("only a job that has ended without success can be tried again")),
@@ -288,11 +296,27 @@ pub(super) async fn reading<T: Send + 'static>(
     app: &App,
     read: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {
-    // It is never closed.
-    let place = app.readers.clone().acquire_owned().await.map_err(|_| ApiError::draining())?;
+    in_place(&app.readers, read).await
+}
+
+/// Runs what waits until something is written, or makes a job that takes its time. So many do at once, as with those who read.
+pub(super) async fn writing<T: Send + 'static>(
+    app: &App,
+    write: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    in_place(&app.writers, write).await
+}
+
+/// Runs it once there is a place for it, which it has until it has run: also where nobody waits for it any more.
+async fn in_place<T: Send + 'static>(
+    places: &Arc<Semaphore>,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    // They are never closed.
+    let place = places.clone().acquire_owned().await.map_err(|_| ApiError::draining())?;
     blocking(move || {
         let _place = place;
-        read()
+        run()
     })
     .await
 }

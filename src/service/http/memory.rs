@@ -92,13 +92,26 @@ impl Held {
     /// Where there is no room for it.
     pub async fn answer(mut self, text: String) -> Result<Body, ApiError> {
         self.grow(text.len().min(self.memory.most / 2)).await?;
+        Ok(self.until_taken(text))
+    }
+
+    /// The same of an answer that must be given, whatever others have taken: this holds what that takes from now on, no more and no less.
+    pub fn keep(mut self, text: String) -> Body {
+        let more = text.len().saturating_sub(self.bytes);
+        self.memory.taken.fetch_add(more, Ordering::Relaxed);
+        self.bytes += more;
+        self.shrink(self.bytes - text.len());
+        self.until_taken(text)
+    }
+
+    fn until_taken(self, text: String) -> Body {
         let text = Bytes::from(text);
         let pieces = (0..text.len()).step_by(PIECE).map(move |at| text.slice(at..text.len().min(at + PIECE)));
         let pieces = tokio_stream::iter(pieces).map(move |piece| {
             let _held = &self;
             Ok::<_, Infallible>(piece)
         });
-        Ok(Body::from_stream(pieces))
+        Body::from_stream(pieces)
     }
 
     /// Gives so many bytes back.
@@ -158,6 +171,26 @@ mod tests {
             }
             drop(body);
             assert_eq!((whole == text.as_bytes(), memory.taken()), (true, 0));
+        });
+    }
+
+    #[test]
+    fn an_answer_that_must_be_given_is_held_whatever_others_have() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let memory = BodyMemory::new(1000);
+            for (before, length) in [(10, 2000), (600, 500), (0, 1), (0, 0)] {
+                let mut held = memory.hold();
+                assert!(held.try_grow(before));
+                let mut body = held.keep("x".repeat(length)).into_data_stream();
+                assert_eq!((memory.taken(), memory.hold().try_grow(1)), (length, length < 1000), "counted once");
+                let mut taken = 0;
+                while let Some(piece) = body.next().await {
+                    taken += piece.unwrap().len();
+                }
+                drop(body);
+                assert_eq!((taken, memory.taken()), (length, 0));
+            }
         });
     }
 

@@ -38,18 +38,24 @@ type App = Arc<Front>;
 /// So many read from the journal at once.
 const READERS: usize = 8;
 
+/// So many have something written that they wait for, or make a job that takes its time.
+const WRITERS: usize = 32;
+
 /// The keeper, and what is bounded before a request gets to it.
 struct Front {
     keeper: Arc<Keeper>,
     memory: Arc<BodyMemory>,
     /// Places for those who read from the journal.
     readers: Arc<Semaphore>,
+    /// And for those whose jobs take their time to be made, or who wait until something is written.
+    writers: Arc<Semaphore>,
 }
 
 impl Front {
     fn new(keeper: Arc<Keeper>) -> Self {
         let memory = BodyMemory::new(keeper.options.body_memory_bytes);
-        Self { keeper, memory, readers: Arc::new(Semaphore::new(READERS)) }
+        let [readers, writers] = [READERS, WRITERS].map(|places| Arc::new(Semaphore::new(places)));
+        Self { keeper, memory, readers, writers }
     }
 }
 

@@ -1,7 +1,13 @@
 //! Inputs that clients put here once and many jobs name. Each is a file, opened as any other: what jobs have opened stays open, decoded
 //! and on the GPU while there is room ([`input`](crate::input), [`device`](crate::device)).
 //!
-//! What is replaced or removed stays until the jobs that were accepted before have ended: they read what was there when they came.
+//! What is replaced or removed stays until the jobs that were accepted before have ended: they read what was there when they came. A
+//! version lies in `NAME/VERSION.npy`, and `NAME/VERSION.removed` says that this one and those before are no dataset any more.
+
+mod versions;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -11,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::service::clock::wall_ms;
 use crate::service::space::Space;
+use versions::{REMOVED, Versions};
 
 /// A dataset as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +53,12 @@ const SETTLED: Duration = Duration::from_secs(30);
 pub(super) struct Datasets {
     folder: PathBuf,
     settled: Duration,
+    /// How the entries of a folder get to the disk.
+    sync: fn(&Path) -> io::Result<()>,
     space: Arc<Space>,
+    /// Held by who changes what is in the folder, which may take as long as the disk does. Taken before the lock of what is known.
+    changing: Mutex<()>,
+    /// Asked by those who must not wait: nothing is done to the disk under its lock.
     known: Mutex<Known>,
 }
 
@@ -98,48 +110,50 @@ impl Datasets {
         let folder = data.join("datasets");
         std::fs::create_dir_all(&folder)?;
         let mut known = Known { next: 1, ..Known::default() };
-        let mut versions: BTreeMap<String, (u64, PathBuf)> = BTreeMap::new();
-        let mut older = Vec::new();
+        let mut folders = Vec::new();
         for entry in std::fs::read_dir(&folder)? {
             let path = entry?.path();
             // `NAME/VERSION.npy`, where a dot may be in the name and none in the version.
-            let named = path.file_name().and_then(|name| name.to_str()).filter(|name| check_name(name).is_ok());
-            let Some(name) = named.filter(|_| path.is_dir()) else {
+            let name = path.file_name().and_then(|name| name.to_str()).filter(|name| check_name(name).is_ok());
+            let Some(name) = name.filter(|_| path.is_dir()) else {
                 std::fs::remove_file(&path)?;
                 continue;
             };
-            for entry in std::fs::read_dir(&path)? {
-                let file = entry?.path();
-                let version = file.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
-                let is_newest =
-                    version.is_some_and(|version| versions.get(name).is_none_or(|(other, _)| *other < version));
-                match version {
-                    Some(version) if is_newest => {
-                        older.extend(versions.insert(name.to_owned(), (version, file)).map(|(_, older)| older));
-                    }
-                    _ => older.push(file),
+            let mut versions = Versions::in_folder(&path)?;
+            known.next = known.next.max(versions.last() + 1);
+            if let Some(newest) = versions.take_newest() {
+                let dataset = Dataset::at(name.to_owned(), newest)?;
+                space.add(dataset.bytes);
+                known.datasets.insert(name.to_owned(), dataset);
+            }
+            for file in versions.files.into_values().chain(versions.strays) {
+                if named.contains(&file) {
+                    space.add(file.metadata()?.len());
+                    known.replaced.push(Replaced::now(file));
+                } else {
+                    std::fs::remove_file(file)?;
                 }
             }
+            folders.push(path);
         }
-        for file in older {
-            if named.contains(&file) {
-                space.add(file.metadata()?.len());
-                known.replaced.push(Replaced::now(file));
-            } else {
-                std::fs::remove_file(file)?;
-            }
-        }
-        for (name, (version, path)) in versions {
-            known.next = known.next.max(version + 1);
-            let dataset = Dataset::at(name.clone(), path)?;
-            space.add(dataset.bytes);
-            known.datasets.insert(name, dataset);
-        }
-        Ok(Self { folder, settled: SETTLED, space, known: Mutex::new(known) })
+        let datasets = Self {
+            folder,
+            settled: SETTLED,
+            sync: sync_folder,
+            space,
+            changing: Mutex::default(),
+            known: Mutex::new(known),
+        };
+        folders.iter().for_each(|folder| datasets.tidy_folder(folder));
+        Ok(datasets)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the dataset of this name lies.
@@ -166,32 +180,54 @@ impl Datasets {
     /// A dataset is whole, and on disk, and is called this from now on; `ending` tells what is in it. Whether it replaces another one.
     pub fn finish(&self, mut put: Put, name: &str, ending: Option<&str>) -> io::Result<bool> {
         put.file.as_file().sync_all()?;
+        let _changing = self.change();
         let folder = self.folder.join(name);
         std::fs::create_dir_all(&folder)?;
-        let mut known = self.lock();
-        let version = known.next;
-        known.next += 1;
+        let version = {
+            let mut known = self.lock();
+            known.next += 1;
+            known.next - 1
+        };
         let ending = ending.map(|ending| format!(".{ending}")).unwrap_or_default();
         let path = folder.join(format!("{version}{ending}"));
         put.file.persist(&path).map_err(|error| error.error)?;
-        for folder in [&folder, &self.folder] {
-            std::fs::File::open(folder)?.sync_all()?;
-        }
+        let synced = (self.sync)(&folder).and_then(|()| (self.sync)(&self.folder));
+        let dataset = match synced.and_then(|()| Dataset::at(name.to_owned(), path.clone())) {
+            Ok(dataset) => dataset,
+            Err(error) => {
+                // The next start would take it for the dataset, and its client is told that it is none.
+                if let Err(left) = std::fs::remove_file(&path) {
+                    tracing::error!(error = %left, path = %path.display(), "a dataset that was refused cannot be removed");
+                }
+                let _ = std::fs::remove_dir(&folder);
+                return Err(error);
+            }
+        };
         // From here on it goes with the file.
         put.taken.bytes = 0;
-        let dataset = Dataset::at(name.to_owned(), path)?;
+        let mut known = self.lock();
         let replaced = known.datasets.insert(name.to_owned(), dataset);
         let has_replaced = replaced.is_some();
         known.replaced.extend(replaced.map(|old| Replaced::now(old.path)));
         Ok(has_replaced)
     }
 
-    /// Removes one; whether it was there.
-    pub fn remove(&self, name: &str) -> bool {
+    /// Removes one, for good once this returns; whether it was there.
+    pub fn remove(&self, name: &str) -> io::Result<bool> {
+        let _changing = self.change();
+        let Some(path) = self.path(name) else { return Ok(false) };
+        // Jobs may read the file where it is, also those that are taken up at the next start: beside it, it says so.
+        let marker = path.with_extension(REMOVED);
+        let folder = self.folder.join(name);
+        let marked = std::fs::File::create(&marker).and_then(|file| file.sync_all());
+        if let Err(error) = marked.and_then(|()| (self.sync)(&folder)) {
+            let _ = std::fs::remove_file(&marker);
+            return Err(error);
+        }
         let mut known = self.lock();
-        let Some(old) = known.datasets.remove(name) else { return false };
-        known.replaced.push(Replaced::now(old.path));
-        true
+        known.datasets.remove(name);
+        known.replaced.push(Replaced::now(path));
+        Ok(true)
     }
 
     /// Whether files wait to be removed.
@@ -201,24 +237,45 @@ impl Datasets {
 
     /// Removes what no job can read any more, where `first_seq` is the first that has not ended, and `next_seq` comes after all.
     pub fn tidy(&self, first_seq: u64, next_seq: u64) {
-        let mut known = self.lock();
-        known.replaced.retain_mut(|replaced| {
-            if replaced.before_seq.is_none() && replaced.since.elapsed() >= self.settled {
-                replaced.before_seq = Some(next_seq);
+        let unread: Vec<Replaced> = {
+            let mut known = self.lock();
+            for replaced in &mut known.replaced {
+                if replaced.before_seq.is_none() && replaced.since.elapsed() >= self.settled {
+                    replaced.before_seq = Some(next_seq);
+                }
             }
-            if replaced.before_seq.is_none_or(|before| before > first_seq) {
-                return true;
-            }
+            let is_unread = |replaced: &mut Replaced| replaced.before_seq.is_some_and(|before| before <= first_seq);
+            known.replaced.extract_if(.., is_unread).collect()
+        };
+        // To remove gigabytes takes a while.
+        for Replaced { path, .. } in &unread {
             // What cannot be removed now is at the next start.
-            let bytes = replaced.path.metadata().map_or(0, |found| found.len());
-            if std::fs::remove_file(&replaced.path).is_ok() {
+            let bytes = path.metadata().map_or(0, |found| found.len());
+            if std::fs::remove_file(path).is_ok() {
                 self.space.give_back(bytes);
             }
-            // The folder goes with the last version, and only then.
-            let _ = replaced.path.parent().map(std::fs::remove_dir);
-            false
-        });
+        }
+        let folders: HashSet<&Path> = unread.iter().filter_map(|replaced| replaced.path.parent()).collect();
+        folders.into_iter().for_each(|folder| self.tidy_folder(folder));
     }
+
+    /// Removes what says that versions are removed, once none of them is there; the folder goes with the last file, and only then.
+    fn tidy_folder(&self, folder: &Path) {
+        let _changing = self.change();
+        let Ok(Versions { files, markers, .. }) = Versions::in_folder(folder) else { return };
+        let oldest = files.first_key_value().map_or(u64::MAX, |(version, _)| *version);
+        let needless: Vec<PathBuf> =
+            markers.into_iter().filter(|(last, _)| *last < oldest).map(|(_, path)| path).collect();
+        // Were they gone from the disk sooner than the versions, those would be datasets again.
+        if !needless.is_empty() && (self.sync)(folder).is_ok() {
+            needless.iter().for_each(|marker| _ = std::fs::remove_file(marker));
+        }
+        let _ = std::fs::remove_dir(folder);
+    }
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    std::fs::File::open(folder)?.sync_all()
 }
 
 impl Replaced {
@@ -238,68 +295,5 @@ impl Dataset {
     /// What is in it, as far as it was said: `npy`, `csv`.
     pub fn format(&self) -> Option<&str> {
         self.path.extension().and_then(|ending| ending.to_str())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn space() -> Arc<Space> {
-        Arc::new(Space::new(u64::MAX))
-    }
-
-    fn put(datasets: &Datasets, name: &str, text: &str) -> bool {
-        let put = datasets.begin().unwrap();
-        std::fs::write(put.path(), text).unwrap();
-        datasets.finish(put, name, Some("csv")).unwrap()
-    }
-
-    #[test]
-    fn what_is_replaced_stays_until_the_jobs_before_have_ended() {
-        let data = tempfile::tempdir().unwrap();
-        let mut datasets = Datasets::open(data.path(), &HashSet::new(), space()).unwrap();
-        assert!(!put(&datasets, "a.b", "one"));
-        let first = datasets.path("a.b").unwrap();
-        assert!(put(&datasets, "a.b", "two"));
-        datasets.tidy(7, 7);
-        assert!(first.exists(), "a job may be on its way");
-        datasets.settled = Duration::ZERO;
-        datasets.tidy(6, 7);
-        datasets.tidy(6, 9);
-        assert_eq!(std::fs::read_to_string(&first).unwrap(), "one", "job 6 reads it");
-        datasets.tidy(7, 9);
-        assert!(!first.exists() && !datasets.has_replaced());
-        assert!(datasets.remove("a.b") && !datasets.remove("a.b") && datasets.path("a.b").is_none());
-        datasets.tidy(9, 9);
-        assert_eq!(std::fs::read_dir(data.path().join("datasets")).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn the_newest_versions_are_there_at_the_next_start_and_halves_are_not() {
-        let data = tempfile::tempdir().unwrap();
-        let datasets = Datasets::open(data.path(), &HashSet::new(), space()).unwrap();
-        for text in ["one", "two", "three"] {
-            put(&datasets, "t", text);
-        }
-        std::fs::write(data.path().join("datasets/.tmpabc"), "half").unwrap();
-        let again = Datasets::open(data.path(), &HashSet::new(), space()).unwrap();
-        assert_eq!(std::fs::read_to_string(again.path("t").unwrap()).unwrap(), "three");
-        let listed: Vec<_> =
-            again.list().iter().map(|set| (set.name.clone(), set.bytes, set.format().map(str::to_owned))).collect();
-        assert_eq!(listed, [("t".to_owned(), 5, Some("csv".to_owned()))]);
-        assert_eq!(std::fs::read_dir(data.path().join("datasets/t")).unwrap().count(), 1);
-        let third = again.path("t").unwrap();
-        put(&again, "t", "four");
-        let read = Datasets::open(data.path(), &HashSet::from([third.clone()]), space()).unwrap();
-        assert!(third.exists() && read.has_replaced(), "a job that has not ended reads it");
-        assert_eq!(std::fs::read_to_string(again.path("t").unwrap()).unwrap(), "four");
-    }
-
-    #[test]
-    fn names_lead_nowhere_else() {
-        assert!(["a", "scan-17", "A_b.c", &"x".repeat(64)].iter().all(|name| check_name(name).is_ok()));
-        let wrong = ["", ".", "..", ".a", "a/b", "a\\b", "é", "a b", &"x".repeat(65)];
-        assert!(wrong.iter().all(|name| check_name(name).is_err()));
     }
 }
