@@ -129,7 +129,8 @@ impl Pool {
     pub fn take(&mut self, count: usize) -> Vec<Bound> {
         let rest = self.jobs.split_off(count.min(self.jobs.len()));
         let taken = std::mem::replace(&mut self.jobs, rest);
-        (self.look_at, self.wait_until) = (None, None);
+        // The rest begin to wait anew.
+        (self.since, self.look_at, self.wait_until) = (Some(Instant::now()), None, None);
         self.has_changed = !self.jobs.is_empty();
         taken
     }

@@ -79,7 +79,7 @@ pub(crate) fn fusion(request: &PlanRequest<'_>, jobs: u64, small: bool) -> Resul
     let is_worth_it = small || fixed_ms >= job_ms;
     (fusion.fixed_ms, fusion.job_ms, fusion.opens) = (fixed_ms, job_ms, opens);
     // A GPU that is closed is opened for those behind as well, which the plan has weighed.
-    fusion.pays = is_worth_it && (gains || opens);
+    fusion.pays = jobs > 1 && is_worth_it && (gains || opens);
     Ok(fusion)
 }
 

@@ -42,14 +42,17 @@ impl Coordinator {
         if self.shared.usable_gpus() == 0 {
             return Gathers::Nothing;
         }
-        let others = self.batches.saturating_sub(1);
-        let bound = self.bound[Class::Cpu as usize].len();
-        let crowd = jobs + self.queue.quick() + others + self.pools.waiting() + bound;
+        let crowd = jobs + self.batches.saturating_sub(1) + self.crowd();
         if crowd < 2 || !self.pools.are_worth_it(crowd, Instant::now()) {
             return Gathers::Nothing;
         }
         // Where each has a lane to itself, a small one is over before anything else could begin.
         if crowd > self.threads() as usize { Gathers::Small } else { Gathers::Large }
+    }
+
+    /// How many wait that may run as one, as far as that is known, beside those that are being bound.
+    fn crowd(&self) -> usize {
+        self.queue.quick() + self.pools.waiting() + self.bound[Class::Cpu as usize].len()
     }
 
     /// Takes what a batch has bound and not run.
@@ -91,10 +94,11 @@ impl Coordinator {
             Verdict::Apart(count) => {
                 // Those that there is no lane for yet may still run as one later, when more have come or the GPU is free.
                 let room = self.room_apart(&self.pools.all[at].jobs[..count]);
+                let crowd = self.crowd();
                 let pool = &mut self.pools.all[at];
                 let jobs = pool.take(room);
                 if pool.jobs.is_empty() {
-                    self.pools.refuse(jobs.len(), now);
+                    self.pools.refuse(crowd, now);
                 } else {
                     pool.has_changed = false;
                     pool.look_at = Some(now + HELD_MAX);
@@ -121,7 +125,9 @@ impl Coordinator {
         let pool = &self.pools.all[at];
         let is_full = pool.jobs.len() >= JOBS_MAX;
         let since = pool.since.unwrap_or(now);
-        if !is_full && self.unbound > 0 && now < since + BINDING_MAX {
+        // Where a lane is idle, nobody waits for who may turn out to be another's.
+        let is_busy = self.batches >= self.threads() as usize;
+        if !is_full && is_busy && self.unbound > 0 && now < since + BINDING_MAX {
             return Verdict::Wait { until: since + BINDING_MAX, bought: false };
         }
         let (mut count, mut fusion) = (JOBS_MAX, None);
