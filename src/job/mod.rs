@@ -1,5 +1,6 @@
 //! From what was asked for (a [`JobSpec`], syntax only) to what can run (a bound kernel): ids, indices, the job file.
 
+#[cfg(feature = "service")]
 mod awaited;
 mod blank;
 mod chains;

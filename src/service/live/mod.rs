@@ -1,18 +1,20 @@
 //! What is known of the jobs that have not ended: whose turn it is, who waits to be tried again, whose time is up. Pure.
 
 use std::cmp::Reverse;
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{AddAssign, SubAssign};
 use std::time::Duration;
 
 use crate::engine::CancelFlag;
 use crate::job::Cause;
 use crate::journal::State;
-use crate::service::intake::Ready;
-use crate::service::quarantine::{Permitted, Quarantine};
+use crate::service::quarantine::Quarantine;
 
+mod awaiting;
 mod job;
+#[cfg(test)]
+mod tests;
+mod turns;
 
 pub(super) use job::{Given, Job, Turns, Unprepared};
 
@@ -244,148 +246,6 @@ impl Live {
         self.jobs.insert(seq, job);
     }
 
-    fn note_named(&mut self, job: &Job) {
-        job.after.iter().for_each(|before| *self.named.entry(*before).or_default() += 1);
-    }
-
-    /// The jobs that those here were to come after: what is known of them is needed until then.
-    pub fn named(&self) -> HashSet<u64> {
-        self.named.keys().copied().collect()
-    }
-
-    /// Those that a job waits for, and of which it has to be looked how they are.
-    pub fn awaited_by(&self, seq: u64) -> Vec<u64> {
-        self.jobs.get(&seq).map(|job| job.awaits.iter().copied().collect()).unwrap_or_default()
-    }
-
-    /// Has a job told of the end of another one, where that has not come.
-    pub fn tell_of_end(&mut self, seq: u64, awaited: u64) -> bool {
-        let is_there = self.jobs.contains_key(&awaited);
-        if is_there {
-            self.dependents.entry(awaited).or_default().insert(seq);
-        }
-        is_there
-    }
-
-    /// One that it waits for has succeeded: if it was the last, it is queued.
-    pub fn has_come(&mut self, seq: u64, awaited: u64) {
-        if let Some(job) = self.jobs.get_mut(&seq).filter(|job| !job.is_over)
-            && job.awaits.remove(&awaited)
-            && job.awaits.is_empty()
-        {
-            self.queue.insert((Reverse(job.priority), seq));
-        }
-    }
-
-    /// Those whose turn it is now. Their attempts have to be written down before the engine gets them; those that are not parsed (any
-    /// more) have to be, and are asked for again then.
-    pub fn take_turns(&mut self, now: Duration, now_ms: i64) -> Turns {
-        let mut turns = Turns::default();
-        if self.is_draining || self.held_until.is_some_and(|until| now < until) {
-            return turns;
-        }
-        self.held_until = None;
-        let mut others = true;
-        loop {
-            match self.quarantine.next(now) {
-                Permitted::Suspects { jobs, others: are_free } => {
-                    others = are_free;
-                    jobs.iter().for_each(|seq| self.take_turn(*seq, now_ms, &mut turns));
-                    if !turns.given.is_empty() || !turns.unprepared.is_empty() {
-                        break;
-                    }
-                }
-                Permitted::Nobody => {
-                    others = false;
-                    break;
-                }
-                Permitted::Others => break,
-            }
-        }
-        while others && let Some((_, seq)) = self.queue.first().copied() {
-            let bytes = self.jobs.get(&seq).map_or(0, |job| job.weight);
-            if !self.engine_takes(bytes) {
-                break;
-            }
-            self.queue.pop_first();
-            self.take_turn(seq, now_ms, &mut turns);
-        }
-        turns
-    }
-
-    fn take_turn(&mut self, seq: u64, now_ms: i64, turns: &mut Turns) {
-        let Some(job) = self.jobs.get_mut(&seq).filter(|job| !job.is_over) else {
-            return self.quarantine.ended(seq);
-        };
-        let load = Load::of(job.weight);
-        self.given += load;
-        match Given::of(seq, job) {
-            Some(given) => {
-                (job.state, job.started_ms) = (State::Running, Some(now_ms));
-                job.attempts += 1;
-                turns.given.push(given);
-            }
-            None => {
-                self.unprepared.insert(seq, load);
-                turns.unprepared.push(Unprepared { seq, is_slow: load.bytes > LONG || job.takes_results });
-            }
-        }
-    }
-
-    /// Their attempts could not be written down: they wait until then, and the others with them. Gives those that somebody has cancelled
-    /// meanwhile: the engine ends them without running them.
-    pub fn put_back(&mut self, given: Vec<Given>, until: Duration) -> Vec<Given> {
-        self.held_until = Some(until);
-        let mut cancelled = Vec::new();
-        let mut suspects = Vec::new();
-        for given in given {
-            let Some(job) = self.jobs.get_mut(&given.seq) else { continue };
-            if job.ends_as.is_some() {
-                cancelled.push(given);
-                continue;
-            }
-            self.given -= Load::of(job.weight);
-            job.state = State::Queued;
-            job.attempts -= 1;
-            job.ready = Some(given.ready);
-            if self.quarantine.is_under_way(given.seq) {
-                suspects.push(given.seq);
-            } else {
-                self.queue.insert((Reverse(job.priority), given.seq));
-            }
-        }
-        self.quarantine.put_back(suspects);
-        cancelled
-    }
-
-    /// The engine says that it runs it.
-    pub fn began(&mut self, seq: u64, at_ms: i64) {
-        if let Some(job) = self.jobs.get_mut(&seq) {
-            self.begun += usize::from(!job.has_begun);
-            (job.has_begun, job.started_ms) = (true, Some(at_ms));
-        }
-    }
-
-    /// A job, where it is to be prepared.
-    pub fn unprepared(&self, seq: u64) -> Option<&Job> {
-        self.jobs.get(&seq).filter(|_| self.unprepared.contains_key(&seq))
-    }
-
-    /// A job can be run with this, and takes so much of others: it is its turn once more. Nothing, where it cannot be run.
-    pub fn put_ready(&mut self, seq: u64, ready: Option<Ready>, taken_bytes: usize) {
-        let Some(load) = self.unprepared.remove(&seq) else { return };
-        self.given -= load;
-        if let Some(job) = self.jobs.get_mut(&seq).filter(|job| !job.is_over && ready.is_some()) {
-            job.ready = ready;
-            job.weight = job.request.len() + taken_bytes;
-            if self.quarantine.is_under_way(seq) {
-                self.quarantine.put_back(vec![seq]);
-            } else {
-                self.queue.insert((Reverse(job.priority), seq));
-            }
-        }
-    }
-
     /// The engine is done with it, and it has not succeeded. Where it goes back to the queue or is tried again, it has to be prepared
     /// anew.
     pub fn failed(&mut self, seq: u64, cause: Cause, now: Duration) -> AfterFailure {
@@ -457,20 +317,7 @@ impl Live {
         if let Some(deadline) = job.deadline {
             self.deadlines.remove(&(deadline, seq));
         }
-        for before in &job.after {
-            if let Entry::Occupied(mut count) = self.named.entry(*before) {
-                *count.get_mut() -= 1;
-                if *count.get() == 0 {
-                    count.remove();
-                }
-            }
-            if let Entry::Occupied(mut told) = self.dependents.entry(*before) {
-                told.get_mut().remove(&seq);
-                if told.get().is_empty() {
-                    told.remove();
-                }
-            }
-        }
+        self.forget_named(seq, &job);
         Some((job, self.dependents.remove(&seq).unwrap_or_default()))
     }
 
@@ -536,6 +383,3 @@ pub(super) enum Inserted {
     /// It waits, though its first attempt is written down: the service is about to end.
     Released,
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::job::kind;
-use crate::service::intake::Prepared;
+use crate::service::intake::{Prepared, Ready};
 
 const NOW: Duration = Duration::from_secs(100);
 
