@@ -206,7 +206,7 @@ fn main() {
     println!(
         "jobs of {JOB_MS} ms of a thread, {THREADS} threads; a double of a GPU of {FIXED:?} a chunk, {TIMES} times a thread; medians of {RUNS} runs"
     );
-    println!("  {:<34} {:<12} {:>9} {:>9} {:>9} {:>9} {:>8}", "", "", "jobs/s", "p50", "p95", "p99", "on cpu");
+    println!("  {:<21} {:<10} {:>9} {:>9} {:>9} {:>9} {:>8}", "", "", "jobs/s", "p50", "p95", "p99", "on cpu");
     let arrivals = [
         ("2,000 at once", 2000, Duration::ZERO),
         ("1,000 a second", 2000, Duration::from_micros(1000)),
@@ -227,7 +227,7 @@ fn main() {
             let Ran { took, latencies, on_cpu, as_one } = &runs[RUNS / 2];
             let at = |part: f64| latencies[((latencies.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
             println!(
-                "  {name:<34} {what:<12} {:>9.0} {:>7.2} ms {:>7.2} ms {:>7.2} ms {:>5.0} % {:>5.0} %",
+                "  {name:<21} {what:<10} {:>9.0} {:>7.2} ms {:>7.2} ms {:>7.2} ms {:>5.0} % {:>5.0} %",
                 jobs as f64 / took.as_secs_f64(),
                 at(0.5),
                 at(0.95),
