@@ -27,6 +27,8 @@ mod sigbus;
 mod source;
 mod spec;
 mod spool;
+#[cfg(all(test, any(feature = "dicom", feature = "netcdf")))]
+mod testing;
 mod text;
 mod version;
 mod voi;

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::*;
-use crate::input::{Scratch, Values, VoiFunction, VoiWindow};
+use crate::input::testing::{damaged, read_as_f64};
+use crate::input::{Scratch, VoiFunction, VoiWindow};
 use crate::job::Cause;
-use crate::random::SplitMix64;
 
 type Window = Option<(Voi, Outside)>;
 
@@ -34,20 +34,6 @@ fn expected() -> Vec<(String, Vec<u64>, Vec<f64>)> {
         .collect()
 }
 
-fn read(source: &dyn Source, range: std::ops::Range<u64>) -> Vec<f64> {
-    let mut scratch = Scratch::default();
-    let found: Vec<f64> = match source.read(range.clone(), &mut scratch).unwrap() {
-        Values::F32(values) => values.iter().map(|value| f64::from(*value)).collect(),
-        Values::F64(values) => values.to_vec(),
-        Values::I32(values) => values.iter().map(|value| f64::from(*value)).collect(),
-        Values::U32(values) => values.iter().map(|value| f64::from(*value)).collect(),
-        Values::I64(values) => values.iter().map(|value| *value as f64).collect(),
-        other => panic!("{}", other.dtype()),
-    };
-    assert_eq!(found.len() as u64, range.end - range.start);
-    found
-}
-
 fn bits(values: &[f64]) -> Vec<u64> {
     values.iter().map(|value| value.to_bits()).collect()
 }
@@ -55,10 +41,14 @@ fn bits(values: &[f64]) -> Vec<u64> {
 /// All values, the same in whatever parts they are read.
 fn values(dataset: &Dataset) -> Vec<f64> {
     let source = &*dataset.columns[0].source;
-    let whole = read(source, 0..source.len());
+    let whole = read_as_f64(source, 0..source.len());
     for start in 0..=source.len() {
         for end in start..=source.len() {
-            assert_eq!(bits(&read(source, start..end)), bits(&whole[start as usize..end as usize]), "{start}..{end}");
+            assert_eq!(
+                bits(&read_as_f64(source, start..end)),
+                bits(&whole[start as usize..end as usize]),
+                "{start}..{end}"
+            );
         }
     }
     whole
@@ -300,7 +290,7 @@ fn images() -> Vec<(String, Vec<u8>)> {
 #[test]
 fn files_cut_short_at_every_byte_are_refused_or_hold_the_same_values() {
     for (name, file) in images() {
-        let whole = read(&*open_bytes(&file, None).unwrap().columns[0].source, 0..15);
+        let whole = read_as_f64(&*open_bytes(&file, None).unwrap().columns[0].source, 0..15);
         let mut refused = 0;
         for len in 0..file.len() {
             match open_bytes(&file[..len], None) {
@@ -309,7 +299,7 @@ fn files_cut_short_at_every_byte_are_refused_or_hold_the_same_values() {
                     refused += 1;
                 }
                 Ok(dataset) => {
-                    assert_eq!(bits(&read(&*dataset.columns[0].source, 0..15)), bits(&whole), "{name}, {len}")
+                    assert_eq!(bits(&read_as_f64(&*dataset.columns[0].source, 0..15)), bits(&whole), "{name}, {len}")
                 }
             }
         }
@@ -322,23 +312,9 @@ fn files_cut_short_at_every_byte_are_refused_or_hold_the_same_values() {
 fn damaged_files_are_errors_or_other_numbers_and_never_a_panic() {
     for (name, file) in images() {
         let seed = 20_250_301;
-        let mut random = SplitMix64(seed);
-        let mut below = |limit: u64| random.next_u64() % limit;
         let (mut opened, mut refused) = (0, 0);
-        for round in 0..600 {
-            let mut damaged = file.clone();
-            for _ in 0..1 + round % 4 {
-                // What comes before byte 128 says nothing.
-                let at = 128 + below(damaged.len() as u64 - 128) as usize;
-                damaged[at] = match below(3) {
-                    0 => 0xff,
-                    1 => 0,
-                    _ => damaged[at] ^ 1 << below(8),
-                };
-            }
-            if round % 10 == 0 {
-                damaged.truncate(below(damaged.len() as u64) as usize);
-            }
+        // What comes before byte 128 says nothing.
+        for (round, damaged) in damaged(&file, 128, seed, 600).enumerate() {
             let window = match round % 3 {
                 0 => None,
                 1 => Some((Voi::OfFile, Outside::Clip)),

@@ -1,9 +1,9 @@
 //! Whole files: of the classic format made here, of HDF5 as `tests/data/netcdf/make.py` makes them.
 
 use super::*;
-use crate::input::{DType, Scratch, Values};
+use crate::input::testing::{damaged, read_as_f64};
+use crate::input::{DType, Scratch};
 use crate::job::Cause;
-use crate::random::SplitMix64;
 
 /// A variable of a classic file: name, dimensions, attributes as they are written, type code, values as they are written.
 struct Var {
@@ -90,8 +90,8 @@ fn open_bytes(file: &[u8], var: Option<&str>) -> Result<Dataset, JobError> {
 fn values(dataset: &Dataset) -> (Vec<u64>, DType, Vec<f64>) {
     let source = &dataset.columns[0].source;
     let shape = dataset.shape.clone().unwrap().axes;
-    let whole = read(&**source, 0..source.len());
-    let stored = source.as_stored().map(|source| (read(&*source, 0..source.len()), source));
+    let whole = read_as_f64(&**source, 0..source.len());
+    let stored = source.as_stored().map(|source| (read_as_f64(&*source, 0..source.len()), source));
     let key = |value: &f64| value.to_bits();
     let mut sorted = whole.clone();
     sorted.sort_unstable_by_key(key);
@@ -104,27 +104,13 @@ fn values(dataset: &Dataset) -> (Vec<u64>, DType, Vec<f64>) {
         for end in [start, start + 1, start + 7, start + 40, source.len()] {
             let end = end.clamp(start, source.len());
             let part = start as usize..end as usize;
-            assert!(read(&**source, start..end).iter().map(key).eq(whole[part.clone()].iter().map(key)));
+            assert!(read_as_f64(&**source, start..end).iter().map(key).eq(whole[part.clone()].iter().map(key)));
             if let Some((stored, source)) = &stored {
-                assert!(read(&**source, start..end).iter().map(key).eq(stored[part].iter().map(key)));
+                assert!(read_as_f64(&**source, start..end).iter().map(key).eq(stored[part].iter().map(key)));
             }
         }
     }
     (shape, source.dtype(), whole)
-}
-
-fn read(source: &dyn Source, range: std::ops::Range<u64>) -> Vec<f64> {
-    let mut scratch = Scratch::default();
-    let found: Vec<f64> = match source.read(range.clone(), &mut scratch).unwrap() {
-        Values::F32(values) => values.iter().map(|value| f64::from(*value)).collect(),
-        Values::F64(values) => values.to_vec(),
-        Values::I32(values) => values.iter().map(|value| f64::from(*value)).collect(),
-        Values::U32(values) => values.iter().map(|value| f64::from(*value)).collect(),
-        Values::I64(values) => values.iter().map(|value| *value as f64).collect(),
-        other => panic!("{}", other.dtype()),
-    };
-    assert_eq!(found.len() as u64, range.end - range.start);
-    found
 }
 
 fn same(found: (Vec<u64>, DType, Vec<f64>), shape: &[u64], dtype: DType, expected: &[f64]) {
@@ -297,22 +283,8 @@ fn damaged_files_are_errors_or_other_numbers_and_never_a_panic() {
     ];
     for (file, vars) in classics.into_iter().chain(of_hdf5) {
         let seed = 20_230_601;
-        let mut random = SplitMix64(seed);
-        let mut below = |limit: u64| random.next_u64() % limit;
         let (mut opened, mut refused) = (0, 0);
-        for round in 0..400 {
-            let mut damaged = file.clone();
-            for _ in 0..1 + round % 4 {
-                let at = below(damaged.len() as u64) as usize;
-                damaged[at] = match below(3) {
-                    0 => 0xff,
-                    1 => 0,
-                    _ => damaged[at] ^ 1 << below(8),
-                };
-            }
-            if round % 10 == 0 {
-                damaged.truncate(below(damaged.len() as u64) as usize);
-            }
+        for (round, damaged) in damaged(&file, 0, seed, 400).enumerate() {
             let var = vars[round % vars.len()];
             match open_bytes(&damaged, Some(var)) {
                 Err(error) => {

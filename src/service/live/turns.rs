@@ -92,7 +92,8 @@ impl Live {
 
     /// The engine says that it runs it.
     pub fn began(&mut self, seq: u64, at_ms: i64) {
-        if let Some(job) = self.jobs.get_mut(&seq) {
+        // Told too late, it would be counted twice.
+        if let Some(job) = self.jobs.get_mut(&seq).filter(|job| job.state == State::Running && !job.is_over) {
             self.begun += usize::from(!job.has_begun);
             (job.has_begun, job.started_ms) = (true, Some(at_ms));
         }
