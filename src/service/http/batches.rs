@@ -66,8 +66,7 @@ struct Answer<'a> {
 /// Takes jobs in, JSON Lines, as they come. The answer has a line for each, in their order: `{"line":1,"id":"kqtz-17"}`, or
 /// `{"line":2,"error":{…}}` for one that is no job, which leaves the others alone; of more than a thousand errors, messages are left out.
 /// `after` and `$result` may name jobs of lines before by their own `id`, of several of one name the last. Where as many wait as may, the
-/// next is read once there
-/// is room.
+/// next is read once there is room.
 #[utoipa::path(
     post,
     path = "/v1/batches",

@@ -86,7 +86,7 @@ impl ApiError {
     pub fn no_room(error: &std::io::Error) -> Self {
         tracing::error!(%error, "what a client sent cannot be written");
         let message = "this cannot be written: the disk of the service is full, or cannot be used";
-        Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", message).retry_after(10)
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, DISK_FULL, message).retry_after(10)
     }
 
     /// What clients send takes as much as it may.
@@ -104,14 +104,25 @@ impl ApiError {
     }
 }
 
+/// Goes with an answer that says that the disk is full, for those behind it who can do something about that.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DiskFull;
+
+/// The code of such an answer.
+const DISK_FULL: &str = "disk_full";
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let is_disk_full = self.failure.code == DISK_FULL;
         let mut response = (self.status, Json(ErrorBody { error: self.failure })).into_response();
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.status == StatusCode::REQUEST_TIMEOUT {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if is_disk_full {
+            response.extensions_mut().insert(DiskFull);
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -126,7 +137,7 @@ impl From<JournalError> for ApiError {
             JournalError::KeyUsed => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "key_used", error.to_string()),
             error if error.is_full() => {
                 tracing::error!(%error, "a job could not be written down");
-                Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", "no room is left on the disk of the service")
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, DISK_FULL, "no room is left on the disk of the service")
                     .retry_after(10)
             }
             JournalError::Closed => Self::draining(),

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Router, middleware};
 
-use super::error::ApiError;
+use super::error::{ApiError, DiskFull};
 use super::{App, about, access, batches, datasets, events, jobs, listing, metrics, openapi, page, status};
 
 /// All routes, behind who may come in.
@@ -41,7 +41,7 @@ pub(super) fn router(app: App) -> Router {
 
 /// Where a disk is full, whatever was to be written to it, files of failed jobs make room.
 async fn make_room(State(app): State<App>, response: Response) -> Response {
-    if response.status() == StatusCode::INSUFFICIENT_STORAGE {
+    if response.extensions().get::<DiskFull>().is_some() {
         app.disk_is_full();
     }
     response
