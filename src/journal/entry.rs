@@ -103,6 +103,8 @@ pub struct Unfinished {
     pub entry: Entry,
     /// How often the process has ended under it.
     pub crashes: u32,
+    /// How often it failed and was to be tried again.
+    pub retries: u32,
     /// The job as it came.
     pub request: Arc<str>,
     /// Where its files lie.

@@ -187,14 +187,15 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
 /// The jobs that have not ended, in the order in which they came.
 pub(super) fn unfinished(db: &Connection) -> rusqlite::Result<Vec<Unfinished>> {
     let text = format!(
-        "SELECT {COLUMNS}, crashes, request, files FROM jobs JOIN requests USING (seq) WHERE ended_ms IS NULL ORDER BY seq"
+        "SELECT {COLUMNS}, crashes, retries, request, files FROM jobs JOIN requests USING (seq) WHERE ended_ms IS NULL ORDER BY seq"
     );
     let mut left = db.prepare(&text)?;
     let left = left.query_map([], |row| {
-        let (request, files): (String, Option<String>) = (row.get(13)?, row.get(14)?);
+        let (request, files): (String, Option<String>) = (row.get(14)?, row.get(15)?);
         Ok(Unfinished {
             entry: entry(row)?,
             crashes: row.get(12)?,
+            retries: row.get(13)?,
             request: request.into(),
             files: files.map(Arc::from),
         })

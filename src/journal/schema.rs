@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::journal::{JournalError, Trouble};
 
 /// The format of the file.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// The jobs by number, what came and what became of it apart, since what is read often is short.
 const TABLES: &str = "
@@ -19,6 +19,7 @@ CREATE TABLE jobs (
   priority INTEGER NOT NULL,
   attempts INTEGER NOT NULL,
   crashes INTEGER NOT NULL DEFAULT 0,
+  retries INTEGER NOT NULL DEFAULT 0,
   accepted_ms INTEGER NOT NULL,
   started_ms INTEGER,
   ended_ms INTEGER,
@@ -34,6 +35,9 @@ CREATE TABLE keys (key TEXT PRIMARY KEY, digest BLOB NOT NULL, seq INTEGER NOT N
 CREATE INDEX keys_of_jobs ON keys (seq);
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 ";
+
+/// What a file of format 1 lacks.
+const SINCE_1: &str = "ALTER TABLE jobs ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;";
 
 /// What a database says, of this file.
 pub(super) fn said(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError + '_ {
@@ -70,6 +74,10 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, JournalError> {
                 "BEGIN; {TABLES} INSERT INTO about VALUES ('tag', '{tag}'); PRAGMA user_version = {VERSION}; COMMIT;"
             );
             db.execute_batch(&make).map_err(&said)?;
+        }
+        1 => {
+            let bring = format!("BEGIN; {SINCE_1} PRAGMA user_version = {VERSION}; COMMIT;");
+            db.execute_batch(&bring).map_err(&said)?;
         }
         VERSION => {}
         newer => return Err(JournalError::Newer { path: path.to_owned(), found: newer, known: VERSION }),

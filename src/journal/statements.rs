@@ -87,17 +87,20 @@ pub(super) fn end(db: &Connection, ended: &[Ended]) -> Result<usize> {
     Ok(count)
 }
 
-/// Notes that jobs have not ended and do not run.
+/// Notes that jobs have not ended and do not run; those that wait to be tried again have used up one of their retries.
 pub(super) fn release(db: &Connection, seqs: &[u64], state: State) -> Result<()> {
-    let mut release = db.prepare_cached("UPDATE jobs SET state = ?2 WHERE seq = ?1 AND ended_ms IS NULL")?;
-    seqs.iter().try_for_each(|seq| release.execute(params![seq, state.name()]).map(|_| ()))
+    let mut release =
+        db.prepare_cached("UPDATE jobs SET state = ?2, retries = retries + ?3 WHERE seq = ?1 AND ended_ms IS NULL")?;
+    let retries = u32::from(state == State::RetryWait);
+    seqs.iter().try_for_each(|seq| release.execute(params![seq, state.name(), retries]).map(|_| ()))
 }
 
 /// Takes a job's end back; gives whether it had ended.
 pub(super) fn reopen(db: &Connection, seq: u64) -> Result<bool> {
     let had_ended = db
         .prepare_cached(
-            "UPDATE jobs SET state = 'queued', cause = NULL, device = NULL, ended_ms = NULL, deadline_ms = NULL, crashes = 0
+            "UPDATE jobs SET state = 'queued', cause = NULL, device = NULL, ended_ms = NULL, deadline_ms = NULL, crashes = 0,
+             retries = 0
              WHERE seq = ?1 AND ended_ms IS NOT NULL",
         )?
         .execute([seq])?;

@@ -62,7 +62,7 @@ fn what_was_acknowledged_is_there_when_it_is_opened_again() {
     drop(journal);
     let (journal, left) = open(&folder);
     assert_eq!((journal.tag(), journal.ended(), left.len()), (tag.as_str(), 1, 1));
-    let Unfinished { entry, crashes, request, files } = &left[0];
+    let Unfinished { entry, crashes, request, files, .. } = &left[0];
     assert_eq!((entry.seq, entry.state, entry.priority, *crashes), (1, State::Queued, -3, 0));
     assert_eq!((entry.label.as_deref(), entry.deadline_ms), (Some("é\""), Some(9)));
     assert_eq!((&**request, files.as_deref()), ("{1}", Some("{}")));
@@ -89,6 +89,40 @@ fn a_job_that_ran_when_the_process_ended_is_counted_as_a_suspect_and_a_released_
     let (_journal, left) = open(&folder);
     let told: Vec<_> = left.iter().map(|job| (job.entry.attempts, job.crashes, job.entry.state)).collect();
     assert_eq!(told, [(4, 3, State::Queued), (3, 0, State::Queued)]);
+}
+
+#[test]
+fn retries_that_are_used_up_stay_so_until_the_job_is_taken_up_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(&folder);
+    accept(&journal, NewJob { begins: true, ..job("{}") }).unwrap();
+    wait(|done| journal.release(vec![1], State::RetryWait, done)).unwrap();
+    wait(|done| journal.begin(vec![1], 7, done)).unwrap();
+    wait(|done| journal.release(vec![1], State::Queued, done)).unwrap();
+    drop(journal);
+    let (journal, left) = open(&folder);
+    assert_eq!((left[0].retries, left[0].entry.attempts), (1, 2));
+    wait(|done| journal.end(vec![ended(1, State::Failed, 5)], done)).unwrap();
+    assert!(wait(|done| journal.reopen(1, done)).unwrap());
+    drop(journal);
+    assert_eq!(open(&folder).1[0].retries, 0);
+}
+
+#[test]
+fn a_file_of_the_first_format_is_brought_to_this_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(&folder);
+    accept(&journal, job("{1}")).unwrap();
+    let path = journal.path().to_owned();
+    drop(journal);
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch("ALTER TABLE jobs DROP COLUMN retries; PRAGMA user_version = 1;").unwrap();
+    drop(db);
+    let (journal, left) = open(&folder);
+    assert_eq!((&*left[0].request, left[0].retries), ("{1}", 0));
+    wait(|done| journal.release(vec![1], State::RetryWait, done)).unwrap();
+    drop(journal);
+    assert_eq!(open(&folder).1[0].retries, 1);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Devices, the model, completions.
 
+use std::collections::BTreeSet;
+
 use crate::program::{file, tandem, tandem_with};
 
 /// Whether this machine has a GPU that is used without being asked to allow software.
@@ -46,11 +48,17 @@ fn calibrate_teaches_the_model() {
     let (folder, _) = file("unused", "");
     let path = folder.path().join("model.json");
     let kept = [("TANDEM_MODEL", path.to_str().unwrap())];
-    tandem_with(&["calibrate", "--budget", "2"], &kept).expect(0);
-    let shown = &tandem_with(&["model", "show", "--json"], &kept).expect(0).json()[0];
-    let kernels: std::collections::BTreeSet<_> =
-        shown["rows"].as_array().unwrap().iter().map(|row| row["kernel"].as_str().unwrap()).collect();
-    assert!(kernels.contains("primes") && kernels.contains("stats"), "{kernels:?}");
+    let mut kernels = BTreeSet::new();
+    // How much fits into a second depends on who else is at work.
+    for budget in ["2", "8", "32"] {
+        tandem_with(&["calibrate", "--budget", budget], &kept).expect(0);
+        let shown = &tandem_with(&["model", "show", "--json"], &kept).expect(0).json()[0];
+        kernels.extend(shown["rows"].as_array().unwrap().iter().map(|row| row["kernel"].as_str().unwrap().to_owned()));
+        if kernels.contains("primes") && kernels.contains("stats") {
+            return;
+        }
+    }
+    panic!("{kernels:?}");
 }
 
 #[test]

@@ -127,6 +127,18 @@ fn a_service_that_is_asked_to_end_lets_go_of_what_takes_too_long_and_goes_on_wit
 }
 
 #[test]
+fn a_service_that_is_started_anew_tries_a_job_no_more_often_than_it_asked() {
+    let service = Service::start(&[]);
+    let id = service.accepted(&format!("{{\"timeout\":\"100ms\",\"retries\":1,{}", &LONG[1..]));
+    service.wait_for(&id, "retry_wait");
+    let (code, data, log) = service.end();
+    assert_eq!(code, Some(0), "{log}");
+    let service = Service::start_in(data, &[]);
+    let job = service.wait_for(&id, "failed");
+    assert_eq!((&job["attempts"], &job["cause"]), (&2.into(), &"timeout".into()), "{job}");
+}
+
+#[test]
 fn an_end_that_was_asked_for_under_load_is_no_crash() {
     let mut data = tempfile::tempdir().unwrap();
     for _ in 0..4 {

@@ -143,7 +143,7 @@ impl Keeper {
 
     /// A job as it was written down; or how it has ended meanwhile.
     fn job_of(&self, unfinished: &Unfinished, now_ms: i64) -> Result<Job, (State, JobError)> {
-        let Unfinished { entry, crashes, request, files } = unfinished;
+        let Unfinished { entry, crashes, retries, request, files } = unfinished;
         if *crashes >= CRASHES_MAX {
             let message =
                 format!("the process has ended under this job {crashes} times: it is not tried again by itself");
@@ -157,6 +157,7 @@ impl Keeper {
         let mut job = Job::new(prepared, request.clone(), files.clone(), entry.accepted_ms);
         job.cancel = self.run.child();
         job.attempts = entry.attempts;
+        job.retries_left = job.retries_left.saturating_sub(*retries);
         job.started_ms = entry.started_ms;
         job.deadline_ms = entry.deadline_ms;
         job.deadline = entry.deadline_ms.map(|deadline_ms| self.now() + until(now_ms, deadline_ms));
