@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tandem::job::{BindContext, JobParams, Sample};
+use tandem::job::Sample;
 use tandem::kernels::primes::{
     NumberRange, Numbers, NumbersKernel, NumbersMode, PrimesParams, PrimesPartial, RangeKernel, RangeMode,
 };
@@ -15,6 +15,7 @@ use crate::faulty::{FaultyOnGpu, GpuFault, Tampered};
 use crate::gpus::gpu_forms;
 use crate::random::{Random, base_seed};
 use crate::run::{Cut, Mischief, Tally, Way, answer, result_json};
+use crate::samples::bound;
 use crate::stats;
 use crate::sweep::{Case, Expected, check, cpus, ways};
 
@@ -202,14 +203,7 @@ fn samples(units: u64) -> Vec<(String, Arc<dyn DynKernel>)> {
     variants
         .map(|(kind, variant)| {
             let params = (kind.sample)(&Sample { variant, units, seed: 3 });
-            (
-                format!("{} {variant}", kind.name),
-                params
-                    .bind(&BindContext::default())
-                    .expect("a sample is a valid job")
-                    .kernel()
-                    .expect("it is a kernel's"),
-            )
+            (format!("{} {variant}", kind.name), bound(&*params))
         })
         .collect()
 }
@@ -249,7 +243,7 @@ fn numbers_for_every_dispatch(units: u64) -> Arc<dyn DynKernel> {
     let numbers = (0..units).map(|i| if i % 16 == 5 { 3_825_123_056_546_413_051 } else { (1 << 40) + 2 * i + 1 });
     let numbers: Vec<u64> = numbers.collect();
     let params = PrimesParams::Numbers(numbers.into(), NumbersMode::Each);
-    params.bind(&BindContext::default()).expect("a list is a valid job").kernel().expect("it is a kernel's")
+    bound(&params)
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use tandem::job::{BindContext, Sample};
+use tandem::job::Sample;
 use tandem::kernels::{Answer, Answers, DynKernel, KERNELS};
 use tandem::runner::Job;
 
@@ -11,6 +11,7 @@ use crate::compare;
 use crate::gpus::gpu_forms;
 use crate::random::{Random, base_seed};
 use crate::run::{Cut, Mischief, Tally, Way, answer, json_of};
+use crate::samples::bound;
 use crate::sweep::{cpus, ways};
 
 fn alone(kernel: &dyn DynKernel) -> String {
@@ -55,7 +56,7 @@ fn list(random: &mut Random) -> Arc<dyn DynKernel> {
     let asked = random.pick(&["", r#","count":true"#, r#","list":true"#]);
     let line = format!(r#"{{"kind":"primes","numbers":[{}]{asked}}}"#, numbers.join(","));
     let job = Job::parse(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    job.params().bind(&BindContext::default()).expect("a valid job").kernel().expect("it is a kernel's")
+    bound(job.params())
 }
 
 #[test]
@@ -80,7 +81,7 @@ fn whatever_registered_kernel_fuses_gives_the_same_bytes_as_alone() {
             let units = [3000, 1, 2500];
             let sample = |(seed, units)| {
                 let params = (kind.sample)(&Sample { variant, units, seed: base_seed() + seed });
-                params.bind(&BindContext::default()).expect("a valid job").kernel().expect("it is a kernel's")
+                bound(&*params)
             };
             let jobs: Vec<_> = (0..).zip(units).map(sample).collect();
             if jobs.iter().all(|job| job.fuses()) {
@@ -98,7 +99,7 @@ fn whatever_registered_kernel_fuses_gives_the_same_bytes_as_alone() {
 fn jobs_of_different_kernels_are_not_one() {
     let mut random = Random::new(base_seed());
     let (list, range) = (list(&mut random), Job::parse(r#"{"kind":"primes","range":[0,1000]}"#).expect("a valid job"));
-    let range = range.params().bind(&BindContext::default()).expect("valid").kernel().expect("it is a kernel's");
+    let range = bound(range.params());
     assert!(list.fuse(&[list.clone(), range.clone()]).is_none());
     assert!(range.fuse(&[list.clone(), list]).is_none());
 }
@@ -108,7 +109,7 @@ fn answers_that_went_to_the_wrong_job_would_be_noticed() {
     let job = |numbers: &str| {
         let line = format!(r#"{{"kind":"primes","numbers":[{numbers}]}}"#);
         let params = Job::parse(&line).expect("a valid job");
-        params.params().bind(&BindContext::default()).expect("valid").kernel().expect("it is a kernel's")
+        bound(params.params())
     };
     let jobs = [job("2,4"), job("4,2")];
     let fused = jobs[1].fuse(&[jobs[1].clone(), jobs[0].clone()]).expect("lists fuse");

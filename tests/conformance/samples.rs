@@ -3,13 +3,30 @@
 
 use std::sync::Arc;
 
-use tandem::job::{BindContext, Sample};
-use tandem::kernels::{GpuCaps, Integers, KERNELS};
+use tandem::job::{BindContext, JobParams, Sample};
+use tandem::kernels::{DynKernel, GpuCaps, Integers, KERNELS};
 
 use crate::gpus::gpu_forms;
 use crate::random::{Random, base_seed};
 use crate::run::{Tally, result_json};
 use crate::sweep::{Case, Expected, check, ways};
+
+/// A software adapter takes up to a thousand times as long, in each of many ways.
+const ONE_THREAD_MS: f64 = 0.2;
+/// A size with edges within it: of a workgroup, of a chunk.
+const UNITS_MIN: u64 = 4097;
+
+/// A kernel, bound from what its sample makes up.
+pub fn bound(params: &dyn JobParams) -> Arc<dyn DynKernel> {
+    let bound = params.bind(&BindContext::default()).expect("a sample is a valid job");
+    bound.kernel().expect("it is a kernel's")
+}
+
+/// So many units, or as many as a test has time for where each of them is much work: the products of many columns, say.
+pub fn affordable(sample: impl Fn(u64) -> Arc<dyn DynKernel>, units: u64) -> u64 {
+    let ms = sample(UNITS_MIN).work().prior_ms() / UNITS_MIN as f64;
+    units.min(UNITS_MIN.max((ONE_THREAD_MS / ms) as u64))
+}
 
 #[test]
 fn samples_of_every_registered_kernel_come_to_the_same_bytes_everywhere() {
@@ -18,14 +35,10 @@ fn samples_of_every_registered_kernel_come_to_the_same_bytes_everywhere() {
         for variant in kind.variants {
             let mut random = Random::named(base_seed(), &format!("{} {variant} sample", kind.name));
             let mut results = Vec::new();
-            for units in [0, 1, 1000, 4097, 30_011] {
+            let sample = |units, seed| bound(&*(kind.sample)(&Sample { variant, units, seed }));
+            for units in [0, 1, 1000, 4097, affordable(|units| sample(units, 1), 30_011)] {
                 for seed in [1, 2] {
-                    let params = (kind.sample)(&Sample { variant, units, seed });
-                    let kernel = params
-                        .bind(&BindContext::default())
-                        .expect("a sample is a valid job")
-                        .kernel()
-                        .expect("it is a kernel's");
+                    let kernel = sample(units, seed);
                     assert_eq!(kernel.work().variant, *variant);
                     let name = format!("sample of {} {variant}, {units} units, seed {seed}", kind.name);
                     let case = Case { name, kernel, expected: Expected::Agreement };
@@ -58,8 +71,7 @@ fn kernels_go_through_their_input_in_pieces_and_in_order() {
     for kind in KERNELS {
         for variant in kind.variants {
             let sample = Sample { variant, units: 70_001, seed: 3 };
-            let kernel = (kind.sample)(&sample).bind(&BindContext::default()).expect("a sample is a valid job");
-            let kernel = kernel.kernel().expect("it is a kernel's");
+            let kernel = bound(&*(kind.sample)(&sample));
             if !kernel.work().gpu {
                 continue;
             }
@@ -91,15 +103,10 @@ fn kernels_go_through_their_input_in_pieces_and_in_order() {
 fn kernels_that_claim_a_gpu_side_have_shaders_and_the_others_have_none() {
     let mut claims = 0;
     for kind in KERNELS {
-        let claimed = kind.variants.iter().filter(|variant| {
-            let kernel = (kind.sample)(&Sample { variant, units: 1000, seed: 1 });
-            let kernel: Arc<_> = kernel
-                .bind(&BindContext::default())
-                .expect("a sample is a valid job")
-                .kernel()
-                .expect("it is a kernel's");
-            kernel.work().gpu
-        });
+        let claimed = kind
+            .variants
+            .iter()
+            .filter(|variant| bound(&*(kind.sample)(&Sample { variant, units: 1000, seed: 1 })).work().gpu);
         let claimed = claimed.count();
         assert_eq!(claimed > 0, !(kind.shaders)().is_empty(), "{}: {claimed} variants claim a GPU side", kind.name);
         claims += claimed;

@@ -15,6 +15,7 @@ use crate::faulty::{FaultyOnGpu, GpuFault};
 use crate::gpus::gpu_forms;
 use crate::random::{Random, base_seed};
 use crate::run::{Cut, Tally, Way, json_of, result_json};
+use crate::samples::{affordable, bound};
 use crate::sweep::cpus;
 
 /// A device under another number, so that the forms of one GPU can stand side by side.
@@ -87,14 +88,9 @@ fn samples() -> Vec<(&'static str, String, Arc<dyn DynKernel>)> {
     let mut samples = Vec::new();
     for kind in KERNELS {
         for variant in kind.variants {
-            for units in [1, 70_001] {
-                let params = (kind.sample)(&Sample { variant, units, seed: base_seed() });
-                let kernel = params
-                    .bind(&BindContext::default())
-                    .expect("a sample is a valid job")
-                    .kernel()
-                    .expect("it is a kernel's");
-                samples.push((kind.name, format!("{} {variant}, {units} units", kind.name), kernel));
+            let sample = |units| bound(&*(kind.sample)(&Sample { variant, units, seed: base_seed() }));
+            for units in [1, affordable(sample, 70_001)] {
+                samples.push((kind.name, format!("{} {variant}, {units} units", kind.name), sample(units)));
             }
         }
     }
