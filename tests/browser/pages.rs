@@ -84,6 +84,10 @@ fn jobs_are_shown_as_they_happen_and_what_clients_write_is_text() {
     }
     page.wait("document.querySelector('#now').innerText.includes('accepted\\n3')");
     page.wait("document.querySelector('#devices').innerText.includes('% busy')");
+    // What is known of GPUs is text of several lines, where none is usable.
+    let diagnosis = "document.querySelector('#diagnosis')";
+    assert_eq!(page.ask(&format!("{diagnosis}.innerText.includes('u{{a}}')")), false);
+    assert_eq!(page.ask(&format!("{diagnosis}.hidden || {diagnosis}.innerText.split('\\n').length > 2")), true);
     page.wait("document.querySelector('#memory-words').textContent.includes('of 1.00 GiB')");
 
     // What happens is seen as it happens: a new job, one that is cancelled here, one that is tried again.

@@ -44,7 +44,7 @@ const isNewDevice = () => status.devices.some((load) => !devices.some((device) =
 
 function showDiagnosis(diagnosis) {
   byId('diagnosis').hidden = !diagnosis;
-  setText(byId('diagnosis'), visible(diagnosis || ''));
+  setText(byId('diagnosis'), visibleLines(diagnosis || ''));
 }
 
 // Names and their values; those that are there already only change their text.
