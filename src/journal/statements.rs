@@ -95,16 +95,18 @@ pub(super) fn release(db: &Connection, seqs: &[u64], state: State) -> Result<()>
     seqs.iter().try_for_each(|seq| release.execute(params![seq, state.name(), retries]).map(|_| ()))
 }
 
-/// Takes a job's end back; gives whether it had ended.
+/// Takes the end of a job back that has not succeeded; gives whether it had ended so.
 pub(super) fn reopen(db: &Connection, seq: u64) -> Result<bool> {
     let had_ended = db
         .prepare_cached(
             "UPDATE jobs SET state = 'queued', cause = NULL, device = NULL, ended_ms = NULL, deadline_ms = NULL, crashes = 0,
              retries = 0
-             WHERE seq = ?1 AND ended_ms IS NOT NULL",
+             WHERE seq = ?1 AND ended_ms IS NOT NULL AND state <> 'succeeded'",
         )?
         .execute([seq])?;
-    db.prepare_cached("DELETE FROM outcomes WHERE seq = ?1")?.execute([seq])?;
+    if had_ended == 1 {
+        db.prepare_cached("DELETE FROM outcomes WHERE seq = ?1")?.execute([seq])?;
+    }
     Ok(had_ended == 1)
 }
 

@@ -110,16 +110,30 @@ fn retries_that_are_used_up_stay_so_until_the_job_is_taken_up_again() {
 
 #[test]
 fn a_file_of_the_first_format_is_brought_to_this_one() {
+    const FORMAT_1: &str = "
+        CREATE TABLE jobs (
+          seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, label TEXT, state TEXT NOT NULL, priority INTEGER NOT NULL,
+          attempts INTEGER NOT NULL, crashes INTEGER NOT NULL DEFAULT 0, accepted_ms INTEGER NOT NULL, started_ms INTEGER,
+          ended_ms INTEGER, deadline_ms INTEGER, cause TEXT, device TEXT
+        ) STRICT;
+        CREATE INDEX jobs_gone_wrong ON jobs (state, seq) WHERE state IN ('failed', 'cancelled', 'expired', 'dead');
+        CREATE TABLE requests (seq INTEGER PRIMARY KEY, request TEXT NOT NULL, files TEXT) STRICT;
+        CREATE TABLE outcomes (seq INTEGER PRIMARY KEY, outcome TEXT NOT NULL) STRICT;
+        CREATE TABLE keys (key TEXT PRIMARY KEY, digest BLOB NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE INDEX keys_of_jobs ON keys (seq);
+        CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+        INSERT INTO about VALUES ('tag', 'abcd');
+        INSERT INTO jobs (seq, kind, state, priority, attempts, accepted_ms) VALUES (1, 'factor', 'retry_wait', 3, 2, 5);
+        INSERT INTO requests VALUES (1, '{1}', NULL);
+        PRAGMA user_version = 1;";
     let folder = tempfile::tempdir().unwrap();
-    let (journal, _) = open(&folder);
-    accept(&journal, job("{1}")).unwrap();
-    let path = journal.path().to_owned();
-    drop(journal);
-    let db = rusqlite::Connection::open(&path).unwrap();
-    db.execute_batch("ALTER TABLE jobs DROP COLUMN retries; PRAGMA user_version = 1;").unwrap();
+    let db = rusqlite::Connection::open(folder.path().join("jobs.sqlite")).unwrap();
+    db.execute_batch(FORMAT_1).unwrap();
     drop(db);
     let (journal, left) = open(&folder);
-    assert_eq!((&*left[0].request, left[0].retries), ("{1}", 0));
+    let Unfinished { entry, crashes, retries, request, files } = &left[0];
+    assert_eq!((&**request, files.is_none(), *retries, *crashes), ("{1}", true, 0, 0));
+    assert_eq!((entry.state, entry.priority, entry.attempts, journal.tag()), (State::RetryWait, 3, 2, "abcd"));
     wait(|done| journal.release(vec![1], State::RetryWait, done)).unwrap();
     drop(journal);
     assert_eq!(open(&folder).1[0].retries, 1);
@@ -157,6 +171,8 @@ fn a_job_ends_once_and_can_be_run_again() {
     assert_eq!((reader.job(1).unwrap().unwrap().state, journal.ended()), (State::Queued, 0));
     wait(|done| journal.end(vec![ended(1, State::Succeeded, 7)], done)).unwrap();
     assert_eq!(reader.job(1).unwrap().unwrap().ended_ms, Some(7));
+    assert!(!wait(|done| journal.reopen(1, done)).unwrap(), "it has succeeded");
+    assert!(reader.outcome(1).unwrap().is_some());
 }
 
 #[test]

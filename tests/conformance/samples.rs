@@ -11,10 +11,8 @@ use crate::random::{Random, base_seed};
 use crate::run::{Tally, result_json};
 use crate::sweep::{Case, Expected, check, ways};
 
-/// A software adapter takes up to a thousand times as long, in each of many ways.
-const ONE_THREAD_MS: f64 = 0.2;
-/// A size with edges within it: of a workgroup, of a chunk.
-const UNITS_MIN: u64 = 4097;
+/// More than this in columns that are all multiplied with each other takes a software adapter seconds, in each of many ways.
+const SAMPLE_BYTES_MAX: f64 = 1e6;
 
 /// A kernel, bound from what its sample makes up.
 pub fn bound(params: &dyn JobParams) -> Arc<dyn DynKernel> {
@@ -22,10 +20,10 @@ pub fn bound(params: &dyn JobParams) -> Arc<dyn DynKernel> {
     bound.kernel().expect("it is a kernel's")
 }
 
-/// So many units, or as many as a test has time for where each of them is much work: the products of many columns, say.
+/// So many units, or as many as a test has time for where each of them is a row of many columns.
 pub fn affordable(sample: impl Fn(u64) -> Arc<dyn DynKernel>, units: u64) -> u64 {
-    let ms = sample(UNITS_MIN).work().prior_ms() / UNITS_MIN as f64;
-    units.min(UNITS_MIN.max((ONE_THREAD_MS / ms) as u64))
+    let bytes_per_unit = sample(1).work().bytes_per_unit;
+    units.min((SAMPLE_BYTES_MAX / bytes_per_unit.max(1.0)) as u64)
 }
 
 #[test]

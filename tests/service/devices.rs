@@ -46,17 +46,20 @@ fn a_gpu_that_is_lost_under_load_costs_no_job_and_is_tried_again_later() {
         let metrics = request(&address, "GET", "/metrics", "", b"").body;
         metrics.lines().find_map(|line| line.strip_prefix("tandem_devices_set_aside ")).unwrap() == "1"
     };
-    let run = |place: u32| {
-        let id =
-            request(&address, "POST", "/v1/jobs", "", job(place).as_bytes()).json()["id"].as_str().unwrap().to_owned();
-        request(&address, "GET", &format!("/v1/jobs/{id}?wait=60s"), "", b"").json()
+    let post = |place: u32| {
+        let posted = request(&address, "POST", "/v1/jobs", "", job(place).as_bytes()).json();
+        posted["id"].as_str().unwrap().to_owned()
     };
-    let is_lost = (1..20).any(|place| {
-        let job = run(place);
+    let ended = |id: String| request(&address, "GET", &format!("/v1/jobs/{id}?wait=60s"), "", b"").json();
+    let run = |place: u32| ended(post(place));
+    // It is lost while all of them wait.
+    let posted: Vec<String> = (1..20).map(post).collect();
+    let was_aside = posted.into_iter().map(|id| {
+        let job = ended(id);
         assert_eq!(job["state"], "succeeded", "{job}");
         aside()
     });
-    assert!(is_lost, "it was never used");
+    assert!(was_aside.collect::<Vec<_>>().contains(&true), "it was never used");
     let until = Instant::now() + Duration::from_secs(30);
     while aside() {
         assert!(Instant::now() < until, "it is never tried again");

@@ -43,7 +43,9 @@ fn what_is_no_job_is_told_with_its_place() {
         assert_eq!(error["line"], line, "{body}: {error}");
         assert!(error["column"].as_i64().unwrap().abs_diff(column) <= 1, "{body}: {error}");
     }
-    assert_eq!(service.request("POST", "/v1/jobs", "", b"\xff\xfe{}").status, 400);
+    let reply = service.request("POST", "/v1/jobs", "", b"{\n \xff\xfe}");
+    let error = &reply.json()["error"];
+    assert_eq!((reply.status, &error["line"], &error["column"]), (400, &2.into(), &2.into()), "{reply:?}");
     let failed = service.run(r#"{"kind":"primes","numbers":[7],"device":"gpu:7"}"#);
     assert_eq!((&failed["state"], &failed["cause"]), (&"failed".into(), &"no_device".into()), "{failed}");
 }

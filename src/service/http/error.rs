@@ -52,6 +52,16 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "bad_input", message)
     }
 
+    /// A body that is text up to this byte.
+    pub fn not_utf8(body: &[u8], valid_up_to: usize) -> Self {
+        let mut error = Self::bad_input(format!("the job is not UTF-8: byte {} is wrong", valid_up_to + 1));
+        let before = &body[..valid_up_to];
+        let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
+        error.failure.line = Some(memchr::memchr_iter(b'\n', before).count() + 1);
+        error.failure.column = Some(valid_up_to - line_start + 1);
+        error
+    }
+
     pub fn no_such_job(id: &str) -> Self {
         let id = crate::job::shorten(id);
         Self::new(

@@ -327,9 +327,7 @@ pub(super) async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send +
 }
 
 pub(super) fn text_of(body: &[u8]) -> Result<Arc<str>, ApiError> {
-    let text = std::str::from_utf8(body).map_err(|error| {
-        ApiError::bad_input(format!("the job is not UTF-8: byte {} is wrong", error.valid_up_to() + 1))
-    })?;
+    let text = std::str::from_utf8(body).map_err(|error| ApiError::not_utf8(body, error.valid_up_to()))?;
     Ok(text.into())
 }
 

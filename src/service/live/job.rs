@@ -34,6 +34,8 @@ pub(in crate::service) struct Job {
     pub has_begun: bool,
     pub attempts: u32,
     pub retries_left: u32,
+    /// So many are used up.
+    pub retries: u32,
     /// When it is tried again, while it waits for that.
     pub due: Duration,
     pub accepted_ms: i64,
@@ -64,6 +66,7 @@ impl Job {
             has_begun: false,
             attempts: 0,
             retries_left: prepared.retries,
+            retries: 0,
             due: Duration::ZERO,
             accepted_ms,
             started_ms: None,

@@ -250,7 +250,7 @@ impl Live {
     /// anew.
     pub fn failed(&mut self, seq: u64, cause: Cause, now: Duration) -> AfterFailure {
         self.quarantine.ended(seq);
-        let (is_draining, is_releasing) = (self.is_draining, self.is_releasing);
+        let is_releasing = self.is_releasing;
         let Some(job) = self.jobs.get_mut(&seq) else { return AfterFailure::Ends(State::Failed) };
         self.given -= Load::of(job.weight);
         let can_pass = matches!(cause, Cause::DeviceLost | Cause::Timeout);
@@ -266,11 +266,11 @@ impl Live {
             return AfterFailure::Released;
         }
         // The first failure waits a second, each later one twice as long as the one before.
-        if can_pass && !is_draining && job.retries_left > 0 {
-            job.retries_left -= 1;
+        if can_pass && job.retries_left > 0 {
+            let doublings = job.retries.min(6);
+            (job.retries, job.retries_left) = (job.retries + 1, job.retries_left - 1);
             job.state = State::RetryWait;
             self.begun -= usize::from(std::mem::take(&mut job.has_begun));
-            let doublings = job.attempts.saturating_sub(1).min(6);
             let due = now + (RETRY_DELAY * (1 << doublings)).min(RETRY_DELAY_MAX);
             job.due = due;
             self.retries.insert((due, seq));

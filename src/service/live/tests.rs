@@ -99,6 +99,18 @@ fn what_can_pass_is_tried_again_after_ever_longer_waits_and_then_fails() {
 }
 
 #[test]
+fn what_fails_while_the_service_ends_is_tried_again_by_the_next_one() {
+    let mut live = Live::new(10, 1);
+    queued(&mut live, 1, job(0, 1));
+    turns(&mut live, NOW);
+    live.is_draining = true;
+    assert_eq!(live.failed(1, Cause::DeviceLost, NOW), AfterFailure::Retried);
+    live.retry_due(NOW + Duration::from_secs(1));
+    assert_eq!(turns(&mut live, NOW + Duration::from_secs(1)), [0_u64; 0]);
+    assert!(live.is_settled() && live.waiting() == [1]);
+}
+
+#[test]
 fn a_job_ends_early_by_the_first_wish_and_only_once() {
     let mut live = Live::new(10, 1);
     queued(&mut live, 1, job(0, 0));
