@@ -12,7 +12,7 @@ use crate::run::{Tally, result_json};
 use crate::sweep::{Case, Expected, check, ways};
 
 /// More than this in columns that are all multiplied with each other takes a software adapter seconds, in each of many ways.
-const SAMPLE_BYTES_MAX: f64 = 1e6;
+const SAMPLE_BYTES_MAX: f64 = 6e5;
 
 /// A kernel, bound from what its sample makes up.
 pub fn bound(params: &dyn JobParams) -> Arc<dyn DynKernel> {
