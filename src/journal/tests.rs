@@ -110,6 +110,7 @@ fn retries_that_are_used_up_stay_so_until_the_job_is_taken_up_again() {
 
 #[test]
 fn a_file_of_the_first_format_is_brought_to_this_one() {
+    // As it was then, whatever a new file is made of now: so it is written out.
     const FORMAT_1: &str = "
         CREATE TABLE jobs (
           seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, label TEXT, state TEXT NOT NULL, priority INTEGER NOT NULL,
