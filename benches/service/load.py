@@ -34,18 +34,17 @@ def wrk(service, seconds, connections=64):
 
 
 def acceptance(program, seconds):
-    service = Service(program)
-    wrk(service, 1)
-    before = service.wait_until_idle()["tandem_jobs_accepted_total"]
-    requests, duration_s, errors, (p50, p99, p999) = wrk(service, seconds)
-    at_end = time.monotonic()
-    figures = service.wait_until_idle()
-    behind_s = time.monotonic() - at_end
+    with Service(program) as service:
+        wrk(service, 1)
+        before = service.wait_until_idle()["tandem_jobs_accepted_total"]
+        requests, duration_s, errors, (p50, p99, p999) = wrk(service, seconds)
+        at_end = time.monotonic()
+        figures = service.wait_until_idle()
+        behind_s = time.monotonic() - at_end
     accepted = figures["tandem_jobs_accepted_total"] - before
     succeeded = figures['tandem_jobs_ended_total{state="succeeded"}'] - before
     # Those that were on their way when the load ended were accepted without an answer being counted.
     is_right = errors == 0 and requests <= accepted <= requests + 64 and succeeded == accepted
-    service.remove()
     yield ("tiny jobs accepted durably, 64 connections", f"{requests / duration_s:,.0f} a second", "10,000")
     yield ("acceptance at 50, 99, 99.9 %", f"{p50:.1f}, {p99:.1f}, {p999:.1f} ms", "99 % under 50 ms")
     yield ("errors; all that were accepted succeeded", f"{errors}; {'yes' if is_right else 'NO'}", "0; yes")
@@ -54,32 +53,30 @@ def acceptance(program, seconds):
 
 def pick_up(program, jobs=300):
     """From when an idle service has written a job down to when the job begins."""
-    service = Service(program)
-    client, waits = service.connect(), []
-    for _ in range(jobs):
-        _, name = client.post({"kind": "factor", "n": 600851475143})
-        job = client.job(name, "?wait=10s")
-        waits.append(job["timings_ms"]["queued"])
-        time.sleep(0.005)
-    service.remove()
+    with Service(program) as service:
+        client, waits = service.connect(), []
+        for _ in range(jobs):
+            _, name = client.post({"kind": "factor", "n": 600851475143})
+            job = client.job(name, "?wait=10s")
+            waits.append(job["timings_ms"]["queued"])
+            time.sleep(0.005)
     waits.sort()
     yield ("idle pick-up, median and 99 %", f"{statistics.median(waits):.3f}, {waits[len(waits) * 99 // 100]:.3f} ms", "under 1 ms")
 
 
 def memory(program, jobs):
-    service = Service(program, "--keep-jobs", "10000")
-    resident, total = [], 0
-    while total < jobs:
-        requests, _, errors, _ = wrk(service, 5)
-        if errors:
-            yield ("errors while memory was watched", str(errors), "0")
-        total += requests
-        service.wait_until_idle()
-        resident.append((total, service.resident_mib()))
-    first = next(mib for count, mib in resident if count >= jobs / 10)
-    kept = service.metrics()["tandem_jobs_kept"]
-    size = sum(file.stat().st_size for file in service.data.glob("jobs.sqlite*")) / 2**20
-    service.remove()
+    with Service(program, "--keep-jobs", "10000") as service:
+        resident, total = [], 0
+        while total < jobs:
+            requests, _, errors, _ = wrk(service, 5)
+            if errors:
+                yield ("errors while memory was watched", str(errors), "0")
+            total += requests
+            service.wait_until_idle()
+            resident.append((total, service.resident_mib()))
+        first = next(mib for count, mib in resident if count >= jobs / 10)
+        kept = service.metrics()["tandem_jobs_kept"]
+        size = sum(file.stat().st_size for file in service.data.glob("jobs.sqlite*")) / 2**20
     figure = f"{first:.0f} MiB after {jobs / 10:,.0f}, {resident[-1][1]:.0f} MiB after {total:,}"
     yield ("memory of the process", figure, "flat")
     yield ("its files then, with 10,000 jobs kept", f"{size:.0f} MiB, {kept:,.0f} jobs", "")

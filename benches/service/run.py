@@ -15,6 +15,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "peers")]
 
 import faults  # noqa: E402
+import kills  # noqa: E402
 import load  # noqa: E402
 from environment import install  # noqa: E402
 
@@ -35,7 +36,7 @@ def main():
         "acceptance": lambda: load.acceptance(program, options.seconds),
         "pick-up": lambda: load.pick_up(program),
         "memory": lambda: load.memory(program, options.jobs),
-        "kills": lambda: faults.kills(program, options.kills, options.seed),
+        "kills": lambda: kills.kills(program, options.kills, options.seed),
         "disk": lambda: faults.disk_full(program),
         "torn": lambda: faults.torn_tail(program, options.seed),
         "stop": lambda: faults.standstill(program, options.stop_seconds),

@@ -1,5 +1,6 @@
 """A `tandem serve` under test, and a client for it."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -18,18 +19,24 @@ TERMINAL = {"succeeded", "failed", "cancelled", "expired", "dead"}
 class Service:
     """The program, with a folder of its own unless one is given."""
 
-    def __init__(self, program, *args, data=None):
+    def __init__(self, program, *args, data=None, environment=None):
         self.program, self.args = program, args
+        self.environment = {**os.environ, "TANDEM_LOG": "warn", **(environment or {})}
         self.data = Path(data or tempfile.mkdtemp(prefix="tandem-service-"))
         # Elsewhere than the data, which may fill its disk.
         self.log_path = Path(tempfile.mkstemp(prefix="tandem-service-", suffix=".log")[1])
         self.start()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.remove()
+
     def start(self):
         command = [self.program, "serve", "--listen", "127.0.0.1:0", "--model", "none", "--data", self.data, *self.args]
-        environment = {**os.environ, "TANDEM_LOG": "warn"}
         self.log = open(self.log_path, "ab")
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, env=self.environment)
         while True:
             line = self.process.stderr.readline().decode()
             if not line:
@@ -86,9 +93,18 @@ class Service:
             time.sleep(0.05)
         raise SystemExit("jobs do not end")
 
-    def journal(self):
-        """The database, of a service that has ended or not."""
-        return sqlite3.connect(f"file:{self.data / 'jobs.sqlite'}?mode=ro", uri=True)
+    def ended(self, names):
+        """The state and the result of each of these jobs as they are written down, or nothing where it has no end; of a service that
+        has ended or not. The first end of a job stays: each has one row, and one outcome."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.data / 'jobs.sqlite'}?mode=ro", uri=True)) as journal:
+            tag = journal.execute("SELECT value FROM about WHERE name = 'tag'").fetchone()[0]
+            rows = journal.execute("SELECT seq, state, outcome FROM jobs JOIN outcomes USING (seq) WHERE ended_ms IS NOT NULL")
+            ended = {f"{tag}-{seq}": (state, json.loads(outcome).get("result")) for seq, state, outcome in rows if state in TERMINAL}
+        return {name: ended.get(name) for name in names}
+
+    def integrity(self):
+        with contextlib.closing(sqlite3.connect(f"file:{self.data / 'jobs.sqlite'}?mode=ro", uri=True)) as journal:
+            return journal.execute("PRAGMA integrity_check").fetchone()[0]
 
 
 class Client:

@@ -64,6 +64,12 @@ pub(super) fn command() -> Command {
         option("queue", "N", "So many jobs may wait")
             .default_value("100000")
             .value_parser(value_parser!(u32).range(1..)),
+        option(
+            "queue-memory",
+            "SIZE",
+            "They may take so much memory together [default: an eighth of what is free, 512MiB at most]",
+        )
+        .value_parser(bytes),
         option("keep", "TIME", "So long what has ended is kept").default_value("7d").value_parser(duration),
         option("keep-jobs", "N", "So many jobs that have ended are kept")
             .default_value("1000000")
@@ -177,13 +183,18 @@ fn read(matches: &ArgMatches, memory_bytes: u64) -> Result<ServeOptions, Stopped
         allow_commands: matches.get_flag("allow-commands"),
         allow_fetch: matches.get_flag("allow-fetch"),
         queue: number("queue"),
+        queue_memory_bytes: match matches.get_one::<u64>("queue-memory") {
+            Some(bytes) => usize::try_from(*bytes).unwrap_or(usize::MAX),
+            None => an_eighth(512 << 20).max(16 << 20),
+        },
         keep: Keep { time: time("keep"), jobs: size("keep-jobs") },
         drain: time("drain").unwrap_or_default(),
         device_rest: time("device-rest").unwrap_or_default(),
         max_body_bytes,
         body_memory_bytes: match matches.get_one::<u64>("body-memory") {
             Some(bytes) => usize::try_from(*bytes).unwrap_or(usize::MAX),
-            None => usual_body_memory(max_body_bytes),
+            // Room for the longest job in any case, which takes its bytes twice.
+            None => an_eighth(1 << 30).max(max_body_bytes.saturating_mul(3)).max(16 << 20),
         },
         client_timeout: time("client-timeout").unwrap_or_default(),
         max_upload_bytes: size("max-upload"),
@@ -193,11 +204,10 @@ fn read(matches: &ArgMatches, memory_bytes: u64) -> Result<ServeOptions, Stopped
     })
 }
 
-/// An eighth of what is free, and room for some of the longest jobs in any case.
-fn usual_body_memory(max_body_bytes: usize) -> usize {
+/// An eighth of the memory that is free, and so much at most, in bytes.
+fn an_eighth(most: usize) -> usize {
     let free = crate::device::free_memory_bytes().unwrap_or(u64::MAX);
-    let part = usize::try_from(free / 8).unwrap_or(usize::MAX).min(1 << 30);
-    part.max(max_body_bytes.saturating_mul(8)).max(16 << 20)
+    usize::try_from(free / 8).unwrap_or(usize::MAX).min(most)
 }
 
 fn usual_folder() -> Option<PathBuf> {

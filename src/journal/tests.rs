@@ -84,7 +84,7 @@ fn a_job_that_ran_when_the_process_ended_is_counted_as_a_suspect_and_a_released_
             accept(&journal, job("{}")).unwrap();
         }
         wait(|done| journal.begin(vec![1, 2], 7, done)).unwrap();
-        wait(|done| journal.release(vec![2], State::Queued, done)).unwrap();
+        journal.release(vec![2], State::Queued);
     }
     let (_journal, left) = open(&folder);
     let told: Vec<_> = left.iter().map(|job| (job.entry.attempts, job.crashes, job.entry.state)).collect();
@@ -96,9 +96,9 @@ fn retries_that_are_used_up_stay_so_until_the_job_is_taken_up_again() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, _) = open(&folder);
     accept(&journal, NewJob { begins: true, ..job("{}") }).unwrap();
-    wait(|done| journal.release(vec![1], State::RetryWait, done)).unwrap();
+    journal.release(vec![1], State::RetryWait);
     wait(|done| journal.begin(vec![1], 7, done)).unwrap();
-    wait(|done| journal.release(vec![1], State::Queued, done)).unwrap();
+    journal.release(vec![1], State::Queued);
     drop(journal);
     let (journal, left) = open(&folder);
     assert_eq!((left[0].retries, left[0].entry.attempts), (1, 2));
@@ -135,7 +135,7 @@ fn a_file_of_the_first_format_is_brought_to_this_one() {
     let Unfinished { entry, crashes, retries, request, files } = &left[0];
     assert_eq!((&**request, files.is_none(), *retries, *crashes), ("{1}", true, 0, 0));
     assert_eq!((entry.state, entry.priority, entry.attempts, journal.tag()), (State::RetryWait, 3, 2, "abcd"));
-    wait(|done| journal.release(vec![1], State::RetryWait, done)).unwrap();
+    journal.release(vec![1], State::RetryWait);
     drop(journal);
     assert_eq!(open(&folder).1[0].retries, 1);
 }

@@ -35,7 +35,7 @@ enum Op {
     Accept(Vec<NewJob>, Done<Vec<Accepted>>),
     Begin(Vec<u64>, i64, Done<()>),
     End(Vec<Ended>, Done<()>),
-    Release(Vec<u64>, State, Done<()>),
+    Release(Vec<u64>, State),
     Reopen(u64, Done<bool>),
     Forget { before_ms: Option<i64>, keep: u64, spared: Arc<HashSet<u64>>, done: Done<Vec<Option<String>>> },
     Flush(Done<()>),
@@ -91,6 +91,7 @@ impl Journal {
             ended: ended.clone(),
             checkpoints: shared.clone(),
             is_stuck: is_stuck.clone(),
+            owed: Vec::new(),
         };
         let named = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let writer = named("tandem-journal").spawn(move || writer.run(&receiver)).map_err(threads)?;
@@ -143,9 +144,10 @@ impl Journal {
         self.send(Op::End(ended, done));
     }
 
-    /// Notes that jobs have begun and not ended, by no fault of theirs, and are in this state now.
-    pub fn release(&self, seqs: Vec<u64>, state: State, done: Done<()>) {
-        self.send(Op::Release(seqs, state, done));
+    /// Notes that jobs have begun and not ended, by no fault of theirs, and are in this state now. Where that cannot be written it is
+    /// owed, and goes before whatever is written next.
+    pub fn release(&self, seqs: Vec<u64>, state: State) {
+        self.send(Op::Release(seqs, state));
     }
 
     /// Takes a job's end back, so that it is queued again; gives whether it had ended.
@@ -199,9 +201,8 @@ impl Op {
     fn refuse(self, error: JournalError) {
         let _ = catch(|| match self {
             Self::Accept(_, done) => done(Err(error)),
-            Self::Begin(_, _, done) | Self::End(_, done) | Self::Release(_, _, done) | Self::Flush(done) => {
-                done(Err(error));
-            }
+            Self::Begin(_, _, done) | Self::End(_, done) | Self::Flush(done) => done(Err(error)),
+            Self::Release(..) => {}
             Self::Reopen(_, done) => done(Err(error)),
             Self::Forget { done, .. } => done(Err(error)),
         });
@@ -229,6 +230,9 @@ struct Writer {
     checkpoints: Arc<Checkpoints>,
     /// Nothing could be written last time.
     is_stuck: Arc<AtomicBool>,
+    /// What is written before anything else, in this order: nobody asks for it again, and a job that is begun anew is not to be
+    /// released by what is written later.
+    owed: Vec<Op>,
 }
 
 impl Writer {
@@ -244,8 +248,10 @@ impl Writer {
 
     /// Writes these in one transaction, or, where one of them may be why that fails, each in its own: so that one that cannot be written
     /// takes no other along. Where the database is busy, since a person writes to it, all wait; where it is full, none can be written.
-    fn write(&mut self, mut ops: Vec<Op>) {
-        self.checkpoints.ops.fetch_add(ops.len() as u64, Ordering::Relaxed);
+    fn write(&mut self, asked: Vec<Op>) {
+        self.checkpoints.ops.fetch_add(asked.len() as u64, Ordering::Relaxed);
+        let mut ops = std::mem::take(&mut self.owed);
+        ops.extend(asked);
         let mut written = self.transact(&mut ops);
         for _ in 1..BUSY_TRIES {
             if !written.as_ref().is_err_and(JournalError::is_busy) {
@@ -256,9 +262,12 @@ impl Writer {
         self.is_stuck.store(written.as_ref().is_err_and(JournalError::may_pass), Ordering::Relaxed);
         match written {
             Ok(told) => told.into_iter().for_each(|told| _ = catch(told)),
-            Err(error) if ops.len() == 1 || error.may_pass() => {
-                ops.into_iter().for_each(|op| op.refuse(error.clone()));
+            Err(error) if error.may_pass() => {
+                let (owed, refused): (Vec<_>, Vec<_>) = ops.into_iter().partition(|op| matches!(op, Op::Release(..)));
+                self.owed = owed;
+                refused.into_iter().for_each(|op| op.refuse(error.clone()));
             }
+            Err(error) if ops.len() == 1 => ops.into_iter().for_each(|op| op.refuse(error.clone())),
             Err(_) => ops.into_iter().for_each(|op| self.write(vec![op])),
         }
         if self.checkpoints.is_nearly_done.swap(false, Ordering::AcqRel) {
@@ -295,7 +304,7 @@ impl Writer {
                     ended_more += count as i64;
                     Written::Nothing
                 }
-                Op::Release(seqs, state, _) => {
+                Op::Release(seqs, state) => {
                     release(&transaction, seqs, *state).map(|()| Written::Nothing).map_err(&said)?
                 }
                 Op::Reopen(seq, _) => {
@@ -337,10 +346,10 @@ impl Op {
             (Self::Accept(_, done), Written::Accepted(accepted)) => Box::new(move || done(accepted)),
             (Self::Reopen(_, done), Written::Reopened(had_ended)) => Box::new(move || done(Ok(had_ended))),
             (Self::Forget { done, .. }, Written::Forgotten(files)) => Box::new(move || done(Ok(files))),
-            (
-                Self::Begin(_, _, done) | Self::End(_, done) | Self::Release(_, _, done) | Self::Flush(done),
-                Written::Nothing,
-            ) => Box::new(move || done(Ok(()))),
+            (Self::Begin(_, _, done) | Self::End(_, done) | Self::Flush(done), Written::Nothing) => {
+                Box::new(move || done(Ok(())))
+            }
+            (Self::Release(..), Written::Nothing) => Box::new(|| ()),
             (op, _) => Box::new(move || op.refuse(JournalError::Closed)),
         }
     }

@@ -33,6 +33,8 @@ pub struct Commands {
     commands: BTreeMap<&'static str, Command>,
     /// The folder that relative paths start from.
     folder: PathBuf,
+    /// What clients are not to know of where things lie, and what they are shown in its place; the longest first.
+    hidden: Vec<(String, String)>,
 }
 
 impl Commands {
@@ -74,10 +76,32 @@ impl Commands {
             }
             let name: &'static str = leak(name);
             params.name.get_or_insert_with(|| Arc::from(name));
+            commands.hide(name, &params);
             commands.kinds.push(kind_called(name));
             commands.commands.insert(name, Command { params, terms: posted.terms });
         }
+        commands.hidden.sort_by_key(|(hidden, _)| std::cmp::Reverse(hidden.len()));
         Ok(commands)
+    }
+
+    /// Notes the paths that a command is made of: its programs go by its name, and other files by theirs.
+    fn hide(&mut self, name: &str, params: &CommandParams) {
+        let variants = params.variants.iter().flat_map(|variants| [&variants.cpu, &variants.gpu]);
+        for argv in variants.chain([&params.argv]) {
+            let mut words = argv.iter().map(|word| word.to_string_lossy().into_owned());
+            let Some(program) = words.next() else { continue };
+            let absolute = std::path::absolute(self.folder.join(&program)).unwrap_or_default();
+            let programs = [absolute.display().to_string(), program].into_iter().filter(|path| path.contains('/'));
+            self.hidden.extend(programs.map(|path| (path, name.to_owned())));
+            for word in words {
+                // As in `--weights=/models/v3.bin`.
+                let path = word.rsplit_once('=').map_or(word.as_str(), |(_, value)| value);
+                self.hidden.extend(shown_path(Path::new(path)).map(|shown| (path.to_owned(), shown)));
+            }
+        }
+        if let Some(folder) = params.cwd.as_deref().filter(|folder| shown_path(folder).is_some()) {
+            self.hidden.push((format!("{}/", folder.display().to_string().trim_end_matches('/')), String::new()));
+        }
     }
 
     /// Their kinds.
@@ -92,15 +116,9 @@ impl Commands {
 
     /// A text without what clients are not to know: the programs of commands, and where they lie.
     pub(super) fn without_programs(&self, mut text: String) -> String {
-        for (name, command) in &self.commands {
-            let variants = command.params.variants.iter().flat_map(|variants| [&variants.cpu, &variants.gpu]);
-            for program in variants.chain([&command.params.argv]).filter_map(|argv| argv.first()) {
-                let absolute = std::path::absolute(self.folder.join(program)).unwrap_or_default();
-                for shown in [absolute.display().to_string(), program.to_string_lossy().into_owned()] {
-                    if shown.contains('/') && text.contains(&shown) {
-                        text = text.replace(&shown, name);
-                    }
-                }
+        for (hidden, shown) in &self.hidden {
+            if text.contains(hidden) {
+                text = text.replace(hidden, shown);
             }
         }
         // The root of all files is in every path, and in every address.
@@ -132,6 +150,12 @@ impl Commands {
         };
         Some((Box::new(params), terms))
     }
+}
+
+/// The name of a file by which an absolute path of several folders goes; others say nothing, or are in every text.
+fn shown_path(path: &Path) -> Option<String> {
+    let tells = path.is_absolute() && path.components().count() > 2;
+    path.file_name().filter(|_| tells).map(|name| name.to_string_lossy().into_owned())
 }
 
 /// A command itself refers to nothing of a job.
@@ -218,6 +242,12 @@ mod tests {
         let commands = Commands::parse(r#"{"predict":{"argv":["./model-v3","x"]}}"#, "/opt/secret".into()).unwrap();
         let text = "/opt/secret/model-v3: no such program, in /opt/secret/data".to_owned();
         assert_eq!(commands.without_programs(text), "predict: no such program, in data");
+        let text = r#"{"a":{"argv":["python3","/opt/models/v3.py","--weights=/srv/w/v3.bin"],"cwd":"/srv/run"},
+            "b":{"argv":["python3","/opt/models/v3.py.old","/","/tmp"]}}"#;
+        let commands = Commands::parse(text, "/etc/tandem".into()).unwrap();
+        let said = "File \"/opt/models/v3.py\", line 3: /srv/w/v3.bin, /srv/run/x; not /opt/models/v3.py.old: /tmp/y and /etc/tandem/z";
+        let heard = "File \"v3.py\", line 3: v3.bin, x; not v3.py.old: /tmp/y and z";
+        assert_eq!(commands.without_programs(said.to_owned()), heard);
         for folder in ["/", ""] {
             let commands = Commands::parse(r#"{"predict":{"argv":["python3"]}}"#, folder.into()).unwrap();
             assert_eq!(commands.without_programs("see http://a//b".to_owned()), "see http://a//b", "{folder}");

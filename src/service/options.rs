@@ -37,6 +37,8 @@ pub struct ServeOptions {
     pub allow_fetch: bool,
     /// How many jobs may wait.
     pub queue: usize,
+    /// The memory that they may take together, in bytes; those that run, or are about to, may take as much again.
+    pub queue_memory_bytes: usize,
     /// How long what has ended is kept.
     pub keep: Keep,
     /// How long jobs that run may go on once the service is asked to end.

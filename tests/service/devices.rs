@@ -29,6 +29,7 @@ fn a_gpu_that_is_lost_under_load_costs_no_job_and_is_tried_again_later() {
         allow_commands: false,
         allow_fetch: false,
         queue: 1000,
+        queue_memory_bytes: 64 << 20,
         keep: Keep::default(),
         drain: Duration::from_secs(30),
         device_rest: Duration::from_secs(5),

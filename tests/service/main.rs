@@ -6,6 +6,8 @@ mod batches;
 mod clients;
 mod commands;
 mod devices;
+#[cfg(target_os = "linux")]
+mod disk;
 mod events;
 mod jobs;
 mod program;

@@ -197,6 +197,7 @@ mod tests {
             allow_commands: false,
             allow_fetch: false,
             queue: 100,
+            queue_memory_bytes: 64 << 20,
             keep: Keep::default(),
             drain: Duration::ZERO,
             device_rest: Duration::from_secs(1),

@@ -75,12 +75,12 @@ impl Keeper {
         if !retried.is_empty() {
             let events: Vec<Event> =
                 retried.iter().map(|seq| Event { seq: *seq, state: State::RetryWait, at_ms: now_ms }).collect();
-            self.journal.release(retried, State::RetryWait, Box::new(|_| ()));
+            self.journal.release(retried, State::RetryWait);
             self.events.publish(&events);
             self.wake_housekeeper();
         }
         if !released.is_empty() {
-            self.journal.release(released, State::Queued, Box::new(|_| ()));
+            self.journal.release(released, State::Queued);
         }
         self.write_ends(ended);
         self.feed();

@@ -259,7 +259,7 @@ impl Keeper {
             Inserted::Given(given) => self.submit(*given),
             Inserted::Queued => self.feed(),
             Inserted::Awaits => self.aside(Aside::Waits(seq)),
-            Inserted::Released => self.journal.release(vec![seq], State::Queued, Box::new(|_| ())),
+            Inserted::Released => self.journal.release(vec![seq], State::Queued),
         }
         if has_deadline {
             self.wake_housekeeper();

@@ -68,7 +68,7 @@ impl Keeper {
         let keeper = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             contexts: [context(commands_dir), context(jobs_dir)],
-            live: Mutex::new(Live::new(options.queue, journal.next_seq())),
+            live: Mutex::new(Live::new(options.queue, options.queue_memory_bytes, journal.next_seq())),
             readers: Mutex::new(vec![reader]),
             run: CancelFlag::default(),
             unsaved: Mutex::default(),

@@ -46,7 +46,7 @@ impl Keeper {
         let unsaved = std::mem::take(&mut *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner));
         unsaved.into_iter().for_each(|ended| self.write_ends(vec![ended]));
         // Whatever is left has been interrupted: it has taken nothing down.
-        self.journal().release(self.live().waiting(), State::Queued, Box::new(|_| ()));
+        self.journal().release(self.live().waiting(), State::Queued);
         self.is_over.store(true, Ordering::Release);
         self.wake_housekeeper();
         let (told, written) = std::sync::mpsc::channel();

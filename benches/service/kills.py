@@ -1,0 +1,116 @@
+"""What is left of jobs under which the service is killed."""
+
+import contextlib
+import http.client
+import json
+import random
+import threading
+import time
+from collections import Counter
+from functools import partial
+
+from service import TERMINAL, Service
+
+COMMANDS = "--allow-commands"
+
+
+def some_jobs(rng, count=60):
+    """Jobs of several kinds, as small ones and as such that take some milliseconds; no two are the same."""
+    makers = [
+        lambda at: {"kind": "factor", "n": rng.randrange(10**12, 10**15)},
+        lambda at: {"kind": "primes", "range": f"{10**9 * (at + 1)}..{10**9 * (at + 1) + rng.randrange(10**6, 2 * 10**7)}"},
+        lambda at: {"kind": "stats", "values": [rng.uniform(-1e6, 1e6) for _ in range(rng.randrange(1, 400))]},
+        lambda at: {"kind": "fibonacci", "n": rng.randrange(1000, 30_000)},
+        lambda at: {"kind": "command", "argv": ["sh", "-c", f"sleep 0.0{rng.randrange(1, 9)}; echo {at}"]},
+    ]
+    return [makers[at % len(makers)](at) for at in range(count)]
+
+
+def undisturbed(program, jobs):
+    """What comes of these where nothing happens."""
+    with Service(program, COMMANDS) as service:
+        client = service.connect()
+        names = [client.post(job)[1] for job in jobs]
+        service.wait_until_idle()
+        ended = service.ended(names)
+        if wrong := [job for job, name in zip(jobs, names) if ended[name][0] != "succeeded"]:
+            raise SystemExit(f"jobs fail where nothing happens: {wrong}")
+        return [ended[name][1] for name in names]
+
+
+class Told:
+    """The ends that the service tells of, over all of its lives."""
+
+    def __init__(self, service, stop):
+        self.ends, self.service, self.stop, self.last = [], service, stop, None
+        self.thread = threading.Thread(target=self.listen)
+        self.thread.start()
+
+    def listen(self):
+        while not self.stop.is_set():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                connection = http.client.HTTPConnection(self.service.host, self.service.port, timeout=1)
+                connection.request("GET", "/v1/events", headers={"Last-Event-ID": self.last} if self.last else {})
+                self.read(connection.getresponse())
+            time.sleep(0.01)
+
+    def read(self, reply):
+        name = None
+        for line in iter(partial(reply.readline), b""):
+            if line.startswith(b"id:"):
+                name = line[3:].strip().decode()
+            elif line.startswith(b"data:"):
+                event = json.loads(line[5:])
+                if event.get("state") in TERMINAL:
+                    self.ends.append((event["id"], event["state"]))
+            elif not line.strip() and name:
+                self.last = name
+
+
+def kills(program, times, seed):
+    """Kills at random moments under load of several kinds; every job that was acknowledged has one end, and the result of an undisturbed run."""
+    rng = random.Random(seed)
+    jobs = some_jobs(rng)
+    expected = undisturbed(program, jobs)
+    acknowledged, stop = [], threading.Event()
+
+    def client(turns):
+        while not stop.is_set():
+            try:
+                connection = service.connect()
+                while not stop.is_set():
+                    which = turns.randrange(len(jobs))
+                    status, name = connection.post(jobs[which])
+                    if status == 202:
+                        acknowledged.append((name, which))
+            except (OSError, ValueError, http.client.HTTPException):
+                time.sleep(0.01)
+
+    with Service(program, COMMANDS) as service:
+        told = Told(service, stop)
+        clients = [threading.Thread(target=client, args=[random.Random(rng.random())]) for _ in range(8)]
+        for thread in clients:
+            thread.start()
+        try:
+            for _ in range(times):
+                time.sleep(rng.uniform(0.05, 0.6))
+                service.kill()
+                service.start()
+        finally:
+            stop.set()
+            for thread in clients:
+                thread.join()
+        service.wait_until_idle()
+        told.thread.join()
+        service.end()
+        ended = service.ended([name for name, _ in acknowledged])
+        integrity = service.integrity()
+    states = Counter(ended[name][0] if ended[name] else "no end" for name, _ in acknowledged)
+    same = sum(ended[name] == ("succeeded", expected[which]) for name, which in acknowledged)
+    shown = ", ".join(f"{count:,} {state}" for state, count in states.most_common())
+    twice = sum(count > 1 for count in Counter(name for name, _ in told.ends).values())
+    otherwise = sum(name in ended and ended[name][0] != state for name, state in told.ends)
+    yield (f"kill -9, {times} times under load of 5 kinds", f"of {len(acknowledged):,} acknowledged jobs: {shown}", "all have one end")
+    yield ("results of those, beside an undisturbed run", f"{same:,} the same", f"{states['succeeded']:,}")
+    yield ("ends told by events meanwhile", f"{len(told.ends):,}; {twice} told twice, {otherwise} that were none", "0, 0")
+    yield ("the database after that", integrity, "ok")

@@ -1,0 +1,80 @@
+//! A disk that takes nothing for a while.
+
+use std::os::unix::process::CommandExt;
+use std::time::{Duration, Instant};
+
+use crate::program::{Service, command};
+
+/// A service whose disk can be filled.
+fn start(args: &[&str]) -> Service {
+    let data = tempfile::tempdir().unwrap();
+    let mut command = command(data.path(), args);
+    // SAFETY: between fork and exec, a plain system call that sets how one signal is met; it allocates nothing.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+            Ok(())
+        });
+    }
+    Service::spawn(data, command)
+}
+
+/// As if the disk were at its end: no file may be written beyond its first page. Or as if it had room again.
+fn set_full(service: &Service, is_full: bool) {
+    let bytes = if is_full { 4096 } else { libc::RLIM_INFINITY };
+    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: a plain system call that reads this struct; the child is ours and has not been waited for.
+    let set = unsafe { libc::prlimit(service.pid(), libc::RLIMIT_FSIZE, &raw const limit, std::ptr::null_mut()) };
+    assert_eq!(set, 0);
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let last = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < last, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_service_whose_disk_takes_nothing_is_not_ready_until_it_does() {
+    let service = start(&[]);
+    assert_eq!(service.get("/readyz").status, 200);
+    set_full(&service, true);
+    let job = r#"{"kind":"factor","n":12}"#;
+    let refused = service.post(job);
+    assert!([503, 507].contains(&refused.status), "{refused:?}");
+    let last = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < last {
+        let stuck = service.get("/readyz");
+        assert_eq!((stuck.status, stuck.json()["error"]["code"].as_str()), (503, Some("journal")), "{stuck:?}");
+        assert_eq!(service.get("/healthz").status, 200, "restarting it would not help");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    set_full(&service, false);
+    until("nobody has looked whether it can be written again", || service.get("/readyz").status == 200);
+    service.run(job);
+}
+
+#[test]
+fn a_retry_that_a_full_disk_did_not_take_is_written_down_once_it_does() {
+    let service = start(&["--allow-commands"]);
+    let job = r#"{"kind":"command","argv":["sleep","60"],"timeout":"700ms","retries":1}"#;
+    let id = service.accepted(job);
+    until("it does not begin", || service.job(&id)["state"] == "running");
+    set_full(&service, true);
+    // It fails, is to be tried again, and cannot be: no attempt begins that is not written down.
+    until("it does not fail", || service.job(&id)["state"] == "retry_wait");
+    let db = rusqlite::Connection::open(service.data.path().join("jobs.sqlite")).unwrap();
+    let kept = || -> (String, u32, u32) {
+        let row = "SELECT state, attempts, retries FROM jobs";
+        db.query_row(row, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap()
+    };
+    until("it is not its turn again", || service.job(&id)["state"] == "queued");
+    assert_eq!(kept(), ("running".to_owned(), 1, 0), "the disk was to take nothing");
+    set_full(&service, false);
+    until("the retry is not written down", || kept().2 == 1);
+    let ended = service.wait_for(&id, "failed");
+    assert_eq!(ended["attempts"], 2, "{ended}");
+    assert_eq!(kept(), ("failed".to_owned(), 2, 1));
+}
