@@ -157,7 +157,7 @@ impl Keeper {
         let mut job = Job::new(prepared, request.clone(), files.clone(), entry.accepted_ms);
         job.cancel = self.run.child();
         job.attempts = entry.attempts;
-        (job.retries, job.retries_left) = (*retries, job.retries_left.saturating_sub(*retries));
+        job.retries = *retries;
         job.started_ms = entry.started_ms;
         job.deadline_ms = entry.deadline_ms;
         job.deadline = entry.deadline_ms.map(|deadline_ms| self.now() + until(now_ms, deadline_ms));

@@ -33,8 +33,8 @@ pub(in crate::service) struct Job {
     /// Whether the engine runs it by itself; of small jobs it never says so.
     pub has_begun: bool,
     pub attempts: u32,
-    pub retries_left: u32,
-    /// So many are used up.
+    /// How often it may be tried again after a failure that can pass, and how often it was.
+    pub retries_max: u32,
     pub retries: u32,
     /// When it is tried again, while it waits for that.
     pub due: Duration,
@@ -65,7 +65,7 @@ impl Job {
             state: State::Queued,
             has_begun: false,
             attempts: 0,
-            retries_left: prepared.retries,
+            retries_max: prepared.retries,
             retries: 0,
             due: Duration::ZERO,
             accepted_ms,

@@ -273,9 +273,9 @@ impl Live {
             return AfterFailure::Released;
         }
         // The first failure waits a second, each later one twice as long as the one before.
-        if can_pass && job.retries_left > 0 {
+        if can_pass && job.retries < job.retries_max {
             let doublings = job.retries.min(6);
-            (job.retries, job.retries_left) = (job.retries + 1, job.retries_left - 1);
+            job.retries += 1;
             job.state = State::RetryWait;
             self.begun -= usize::from(std::mem::take(&mut job.has_begun));
             let due = now + (RETRY_DELAY * (1 << doublings)).min(RETRY_DELAY_MAX);
