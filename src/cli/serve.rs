@@ -61,7 +61,7 @@ pub(super) fn command() -> Command {
             .value_parser(value_parser!(PathBuf)),
         switch("allow-commands", "Jobs may be of kind `command`: clients may run any program"),
         switch("allow-fetch", "Jobs may fetch addresses"),
-        option("queue", "N", "So many jobs may wait")
+        option("queue", "N", "So many jobs may be there that have not ended")
             .default_value("100000")
             .value_parser(value_parser!(u32).range(1..)),
         option(
@@ -260,8 +260,9 @@ fn raise_file_limit() {
 
 #[cfg(unix)]
 fn signals() -> Result<signal_hook::iterator::Signals, Stopped> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(Stopped::failed)
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    // A terminal that is closed asks for an end, too: to be ended by it would count as a crash under the jobs that run.
+    signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(Stopped::failed)
 }
 
 /// Waits for the first signal, and ends the service; a second one makes it quick.

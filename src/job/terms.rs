@@ -29,6 +29,9 @@ impl Terms {
     }
 }
 
+/// The longest time that somebody can ask for: added to any clock, it is a time still.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 86_400);
+
 /// A duration as people write it: `30s`, `500ms`, `2m`, `1.5h`, `1d`, or seconds without a unit.
 ///
 /// # Errors
@@ -47,6 +50,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     };
     let number: f64 = number.parse().map_err(|_| wrong())?;
     let duration = Duration::try_from_secs_f64(number * seconds_per_unit).map_err(|_| wrong())?;
+    if duration > LONGEST {
+        let text = crate::job::shorten(text);
+        return Err(format!("`{text}` is more than a hundred years: leave it out where there is to be no limit"));
+    }
     if duration.is_zero() {
         return Err("a time of 0 leaves no job any: leave it out where there is to be no limit".to_owned());
     }
@@ -68,5 +75,9 @@ mod tests {
             assert!(parse_duration(text).unwrap_err().contains("is no time"), "{text}");
         }
         assert!(parse_duration("0s").unwrap_err().contains("leave it out"));
+        assert_eq!(parse_duration("36500d"), Ok(Duration::from_secs(36_500 * 86_400)));
+        for text in ["36601d", "18446744073709549568s", "17000000000000000000"] {
+            assert!(parse_duration(text).unwrap_err().contains("hundred years"), "{text}");
+        }
     }
 }

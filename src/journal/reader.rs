@@ -121,6 +121,20 @@ impl Reader {
         })
     }
 
+    /// How many bytes the job of this number takes as it came, and how many its outcome, where it has ended; neither is read.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn lengths(&self, seq: u64) -> Result<Option<(u64, u64)>, JournalError> {
+        self.ask(|db| {
+            let mut lengths = db.prepare_cached(
+                "SELECT octet_length(request), coalesce(octet_length(outcome), 0) FROM requests LEFT JOIN outcomes USING (seq)
+                 WHERE seq = ?1",
+            )?;
+            lengths.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+        })
+    }
+
     /// Jobs, the newest first. No more than so many are looked at in one go: where few are as asked for, fewer than `limit` come, with where
     /// to go on.
     ///

@@ -45,8 +45,11 @@ pub(super) fn said(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError + '_
         let trouble = match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Trouble::Full,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Trouble::Busy,
-            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => Trouble::Disk,
-            _ => Trouble::Request,
+            // Whatever else a database may say is no fault of what was asked of it.
+            Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch) => Trouble::Request,
+            Some(_) => Trouble::Disk,
+            // Not the database's word: a value that it has no type for.
+            None => Trouble::Request,
         };
         let message =
             if trouble == Trouble::Full { "no room is left on the disk".to_owned() } else { error.to_string() };

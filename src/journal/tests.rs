@@ -314,3 +314,26 @@ fn a_file_of_a_newer_program_is_left_alone() {
     let error = Journal::open(folder.path()).unwrap_err().to_string();
     assert!(error.contains("jobs.sqlite: "), "{error}");
 }
+
+#[test]
+fn what_is_the_databases_own_trouble_may_pass_and_what_was_asked_for_wrongly_may_not() {
+    use rusqlite::ffi::{self, Error};
+
+    let may_pass = |code: std::ffi::c_int| {
+        let error = rusqlite::Error::SqliteFailure(Error::new(code), None);
+        schema::said(std::path::Path::new("x"))(error).may_pass()
+    };
+    for code in [
+        ffi::SQLITE_FULL,
+        ffi::SQLITE_BUSY,
+        ffi::SQLITE_IOERR,
+        ffi::SQLITE_CORRUPT,
+        ffi::SQLITE_NOMEM,
+        ffi::SQLITE_NOTADB,
+    ] {
+        assert!(may_pass(code), "{code}");
+    }
+    for code in [ffi::SQLITE_TOOBIG, ffi::SQLITE_CONSTRAINT, ffi::SQLITE_MISMATCH] {
+        assert!(!may_pass(code), "{code}");
+    }
+}

@@ -33,8 +33,6 @@ pub struct Commands {
     commands: BTreeMap<&'static str, Command>,
     /// The folder that relative paths start from.
     folder: PathBuf,
-    /// What clients are not to know of where things lie, and what they are shown in its place; the longest first.
-    hidden: Vec<(String, String)>,
 }
 
 impl Commands {
@@ -76,32 +74,10 @@ impl Commands {
             }
             let name: &'static str = leak(name);
             params.name.get_or_insert_with(|| Arc::from(name));
-            commands.hide(name, &params);
             commands.kinds.push(kind_called(name));
             commands.commands.insert(name, Command { params, terms: posted.terms });
         }
-        commands.hidden.sort_by_key(|(hidden, _)| std::cmp::Reverse(hidden.len()));
         Ok(commands)
-    }
-
-    /// Notes the paths that a command is made of: its programs go by its name, and other files by theirs.
-    fn hide(&mut self, name: &str, params: &CommandParams) {
-        let variants = params.variants.iter().flat_map(|variants| [&variants.cpu, &variants.gpu]);
-        for argv in variants.chain([&params.argv]) {
-            let mut words = argv.iter().map(|word| word.to_string_lossy().into_owned());
-            let Some(program) = words.next() else { continue };
-            let absolute = std::path::absolute(self.folder.join(&program)).unwrap_or_default();
-            let programs = [absolute.display().to_string(), program].into_iter().filter(|path| path.contains('/'));
-            self.hidden.extend(programs.map(|path| (path, name.to_owned())));
-            for word in words {
-                // As in `--weights=/models/v3.bin`.
-                let path = word.rsplit_once('=').map_or(word.as_str(), |(_, value)| value);
-                self.hidden.extend(shown_path(Path::new(path)).map(|shown| (path.to_owned(), shown)));
-            }
-        }
-        if let Some(folder) = params.cwd.as_deref().filter(|folder| shown_path(folder).is_some()) {
-            self.hidden.push((format!("{}/", folder.display().to_string().trim_end_matches('/')), String::new()));
-        }
     }
 
     /// Their kinds.
@@ -114,19 +90,29 @@ impl Commands {
         &self.folder
     }
 
-    /// A text without what clients are not to know: the programs of commands, and where they lie.
-    pub(super) fn without_programs(&self, mut text: String) -> String {
-        for (hidden, shown) in &self.hidden {
-            if text.contains(hidden) {
-                text = text.replace(hidden, shown);
+    /// Where the programs of commands lie, and what they are started with, each with what clients are told in its place.
+    pub(super) fn paths(&self) -> Vec<(String, String)> {
+        let mut paths = Vec::new();
+        for (name, Command { params, .. }) in &self.commands {
+            let variants = params.variants.iter().flat_map(|variants| [&variants.cpu, &variants.gpu]);
+            for argv in variants.chain([&params.argv]) {
+                let mut words = argv.iter().map(|word| word.to_string_lossy());
+                let Some(program) = words.next() else { continue };
+                let absolute = std::path::absolute(self.folder.join(&*program)).unwrap_or_default();
+                let programs = [absolute.display().to_string(), program.into_owned()];
+                paths.extend(
+                    programs.into_iter().filter(|path| path.contains('/')).map(|path| (path, (*name).to_owned())),
+                );
+                words.for_each(|word| paths_in(&word, &mut paths));
             }
+            params.env.values().for_each(|value| paths_in(&value.to_string_lossy(), &mut paths));
+            params.cwd.iter().for_each(|folder| paths_in(&folder.to_string_lossy(), &mut paths));
         }
-        // The root of all files is in every path, and in every address.
-        if self.folder.parent().is_none() {
-            return text;
+        // The root of all files is in every path.
+        if self.folder.parent().is_some() {
+            paths.push((format!("{}/", self.folder.display()), String::new()));
         }
-        let folder = format!("{}/", self.folder.display());
-        if text.contains(&folder) { text.replace(&folder, "") } else { text }
+        paths
     }
 
     /// What is run for a job of this name that has these fields, an object of JSON, and asks for these terms: its own win, but for the
@@ -152,10 +138,14 @@ impl Commands {
     }
 }
 
-/// The name of a file by which an absolute path of several folders goes; others say nothing, or are in every text.
-fn shown_path(path: &Path) -> Option<String> {
-    let tells = path.is_absolute() && path.components().count() > 2;
-    path.file_name().filter(|_| tells).map(|name| name.to_string_lossy().into_owned())
+/// The absolute paths in a word, as in `--weights=/models/v3.bin`, each with its last name. Those of one folder say nothing.
+fn paths_in(word: &str, paths: &mut Vec<(String, String)>) {
+    let is_end = |char: char| char.is_whitespace() || "=:,;'\"()".contains(char);
+    for path in word.split(is_end).map(Path::new).filter(|path| path.is_absolute() && path.components().count() > 2) {
+        if let (Some(text), Some(name)) = (path.to_str(), path.file_name()) {
+            paths.push((text.trim_end_matches('/').to_owned(), name.to_string_lossy().into_owned()));
+        }
+    }
 }
 
 /// A command itself refers to nothing of a job.
@@ -211,6 +201,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::service::untold::Untold;
 
     fn parse(text: &str) -> Result<Commands, String> {
         Commands::parse(text, PathBuf::new())
@@ -238,19 +229,21 @@ mod tests {
     }
 
     #[test]
-    fn clients_do_not_hear_of_programs() {
-        let commands = Commands::parse(r#"{"predict":{"argv":["./model-v3","x"]}}"#, "/opt/secret".into()).unwrap();
-        let text = "/opt/secret/model-v3: no such program, in /opt/secret/data".to_owned();
-        assert_eq!(commands.without_programs(text), "predict: no such program, in data");
-        let text = r#"{"a":{"argv":["python3","/opt/models/v3.py","--weights=/srv/w/v3.bin"],"cwd":"/srv/run"},
-            "b":{"argv":["python3","/opt/models/v3.py.old","/","/tmp"]}}"#;
-        let commands = Commands::parse(text, "/etc/tandem".into()).unwrap();
-        let said = "File \"/opt/models/v3.py\", line 3: /srv/w/v3.bin, /srv/run/x; not /opt/models/v3.py.old: /tmp/y and /etc/tandem/z";
-        let heard = "File \"v3.py\", line 3: v3.bin, x; not v3.py.old: /tmp/y and z";
-        assert_eq!(commands.without_programs(said.to_owned()), heard);
+    fn clients_do_not_hear_where_programs_and_models_lie() {
+        let without = |text: &str, folder: &str, said: &str| {
+            Untold::new(Commands::parse(text, folder.into()).unwrap().paths()).without(said)
+        };
+        let text = r#"{"predict":{"argv":["./model-v3","x"]}}"#;
+        let said = "/opt/secret/model-v3: no such program, in /opt/secret/data";
+        assert_eq!(without(text, "/opt/secret", said), "predict: no such program, in data");
+        let text = r#"{"a":{"argv":["sh","-c","exec python3 /opt/models/v3.py"],"cwd":"/srv/run"},
+            "b":{"argv":["python3","--weights=/srv/w/v3.bin","/","/tmp"],"env":{"HUB":"/mnt/hub/cache"}}}"#;
+        let said = "File \"/opt/models/v3.py\", line 3: /srv/w/v3.bin, /srv/run/x, /mnt/hub/cache/y; /opt/models/v3.pyc, /tmp/z, /etc/tandem/q";
+        let told = "File \"v3.py\", line 3: v3.bin, run/x, cache/y; /opt/models/v3.pyc, /tmp/z, q";
+        assert_eq!(without(text, "/etc/tandem", said), told);
         for folder in ["/", ""] {
-            let commands = Commands::parse(r#"{"predict":{"argv":["python3"]}}"#, folder.into()).unwrap();
-            assert_eq!(commands.without_programs("see http://a//b".to_owned()), "see http://a//b", "{folder}");
+            let said = "see http://a//b, /c";
+            assert_eq!(without(r#"{"p":{"argv":["python3"]}}"#, folder, said), said, "{folder}");
         }
     }
 

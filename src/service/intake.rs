@@ -10,6 +10,7 @@ use crate::job::{Beside, DeviceChoice, JobParams, Kind, Misplaced, Posted, Terms
 use crate::journal::JournalError;
 use crate::service::commands::Commands;
 use crate::service::reach::Allowed;
+use crate::service::untold::Untold;
 use crate::service::uploads::Files;
 
 /// Why a job is not taken in.
@@ -144,9 +145,10 @@ impl Intake {
         self.kinds.iter().map(|kind| kind.name)
     }
 
-    /// The operator's commands.
-    pub fn commands(&self) -> &Commands {
-        &self.commands
+    /// What clients are not told of where things lie: those of commands, and the folder that their own relative paths start from.
+    pub fn untold(&self) -> Untold {
+        let base = self.allowed.base_dir().map(|base| (format!("{}/", base.display()), String::new()));
+        Untold::new(self.commands.paths().into_iter().chain(base))
     }
 
     /// The folder that relative paths of commands start from, and that of other jobs.

@@ -21,6 +21,7 @@ mod quarantine;
 mod reach;
 mod resting;
 mod space;
+mod untold;
 mod uploads;
 
 pub use commands::{CommandError, Commands};

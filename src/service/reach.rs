@@ -49,6 +49,12 @@ impl Allowed {
                 .to_owned());
         }
         let is_own = |path: &Path| own.iter().any(|own| own == path);
+        if let Some(path) = reach.reads.iter().find(|path| !is_own(path) && self.stands_still(path)) {
+            return Err(format!(
+                "`{}` is no file: a pipe or a device may never end, and holds up who reads it: send a file along",
+                path.display()
+            ));
+        }
         if let Some(path) = reach.reads.iter().find(|path| !is_own(path) && !self.holds(path)) {
             return Err(format!(
                 "`{}` lies outside the folders that jobs may use: send the file along, or start the service with --allow-path",
@@ -66,6 +72,12 @@ impl Allowed {
                 path.display()
             )),
         }
+    }
+
+    /// Whether it is there, within reach, and neither a file nor a folder.
+    fn stands_still(&self, path: &Path) -> bool {
+        let Some(base) = self.base_dir() else { return false };
+        self.holds(path) && base.join(path).metadata().is_ok_and(|found| !found.is_file() && !found.is_dir())
     }
 
     fn holds(&self, path: &Path) -> bool {
@@ -111,6 +123,15 @@ mod tests {
             std::os::unix::fs::symlink(&secret, open.join("link")).unwrap();
             std::os::unix::fs::symlink(secret.join("new"), open.join("dangling")).unwrap();
             assert!(!may(Path::new("link/key")) && !may(Path::new("link/new")) && !may(Path::new("dangling")));
+        }
+        #[cfg(unix)]
+        {
+            let pipe = open.join("pipe");
+            let name = std::ffi::CString::new(pipe.to_str().unwrap()).unwrap();
+            // SAFETY: a plain system call, with a name that ends in 0.
+            assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+            let refused = allowed.check(&Reach::reading([Path::new("pipe")]), &[]).unwrap_err();
+            assert!(refused.contains("`pipe` is no file"), "{refused}");
         }
         let own = [secret.join("key")];
         assert!(allowed.check(&Reach::reading([own[0].as_path()]), &own).is_ok(), "it was handed to the job");

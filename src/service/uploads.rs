@@ -166,9 +166,10 @@ pub(super) fn files_of(json: Option<&str>) -> Files {
     json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
 }
 
-/// Whether all files are there that came with a job: those of one that has failed may have made room for others.
+/// Whether all files are there that a job reads: those that came with one that has failed may have made room for others, and a dataset may
+/// have been replaced.
 pub(super) fn are_there(files: &Files) -> bool {
-    own_folders(files).into_iter().all(Path::exists)
+    files.values().all(|file| file.exists())
 }
 
 /// The folders of the files that came with a job, which datasets do not.

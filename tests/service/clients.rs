@@ -131,3 +131,36 @@ fn bodies_of_all_clients_take_no_more_memory_than_there_is_for_them() {
     let error = String::from_utf8_lossy(&small.stderr);
     assert!(small.status.code() == Some(1) && error.contains("--body-memory 1048576: give"), "{error}");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn long_answers_that_nobody_takes_are_bounded_before_they_are_read() {
+    let service = Service::start(&["--max-body", "4MiB", "--body-memory", "16MiB"]);
+    let job = format!(r#"{{"kind":"factor","n":12,"metadata":"{}"}}"#, "x".repeat(3 << 20));
+    let id = service.accepted(&job);
+    service.wait_for(&id, "succeeded");
+    let resident_mib = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", service.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    };
+    let before = resident_mib();
+    let request = format!("{}\r\n", head(&service, &format!("GET /v1/jobs/{id}"), 0));
+    let clients: Vec<TcpStream> = (0..150)
+        .map(|_| {
+            let mut client = connect(&service);
+            client.write_all(request.as_bytes()).unwrap();
+            client
+        })
+        .collect();
+    // Each is answered, or told to come again; all of them at once would take 450 MiB.
+    let mut most = 0;
+    let last = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < last {
+        most = most.max(resident_mib().saturating_sub(before));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(most < 100, "{most} MiB");
+    let statuses: Vec<u16> = clients.into_iter().map(|client| read_reply(client).status).collect();
+    assert!(statuses.iter().all(|status| [200, 503].contains(status)) && statuses.contains(&200), "{statuses:?}");
+}

@@ -51,3 +51,25 @@ fn a_file_that_came_with_the_job_is_handed_to_the_command_as_a_path() {
     assert_eq!(job["result"]["answer"]["size"], 5, "{job}");
     assert_eq!(service.post(r#"{"kind":"command","argv":["id"]}"#).status, 403, "no other program");
 }
+
+#[test]
+fn an_answer_is_left_as_it_is_and_an_error_tells_no_place_of_the_operators() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path());
+    let place = folder.path().to_str().unwrap();
+    let said = format!("https://example.com{place}/x and {place}/worker.py");
+    let job = service.run(&format!(r#"{{"kind":"predict","said":"{said}"}}"#));
+    assert_eq!(job["result"]["answer"]["asked"]["said"], said.as_str(), "{job}");
+    let crashed = service.run(r#"{"kind":"predict","crash":true}"#);
+    let told = crashed["error"]["stderr"].as_str().unwrap();
+    assert!(told.contains("worker.py\", line 7") && !told.contains(place), "{crashed}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told_as_it_was_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(&["--allow-path", folder.path().to_str().unwrap()]);
+    let job = service.run(r#"{"kind":"stats","file":"nothing.npy"}"#);
+    let message = job["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("nothing.npy: no such file"), "{message}");
+}

@@ -180,3 +180,40 @@ fn lists_are_filtered_and_lead_from_page_to_page() {
         assert_eq!(service.get(&format!("/v1/jobs{wrong}")).status, 400, "{wrong}");
     }
 }
+
+#[test]
+fn a_time_beyond_all_clocks_is_refused_and_a_long_one_is_none() {
+    let service = Service::start(&[]);
+    for field in ["deadline", "timeout"] {
+        let refused = service.post(&format!(r#"{{"kind":"factor","n":12,"{field}":"18446744073709549568s"}}"#));
+        assert_eq!((refused.status, refused.body.contains("a hundred years")), (400, true), "{refused:?}");
+        let job = service.run(&format!(r#"{{"kind":"factor","n":12,"{field}":"36500d"}}"#));
+        assert_eq!(job["state"], "succeeded", "{job}");
+    }
+}
+
+#[test]
+fn a_job_whose_dataset_was_replaced_is_not_tried_again_with_another() {
+    let service = Service::start(&[]);
+    let put =
+        |text: &str| service.request("PUT", "/v1/datasets/d", "Content-Type: text/csv\r\n", text.as_bytes()).status;
+    assert_eq!(put("a\nx\n"), 201);
+    let job = service.run(r#"{"kind":"stats","dataset":"d","column":"a"}"#);
+    assert_eq!(job["state"], "failed", "{job}");
+    let id = job["id"].as_str().unwrap();
+    let retry = || service.request("POST", &format!("/v1/jobs/{id}/retry"), "", b"");
+    assert_eq!(retry().status, 202, "what it reads is still there");
+    service.wait_for(id, "failed");
+    assert!([200, 201].contains(&put("a\n1\n")));
+    let last = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    // What nobody reads any more goes in a while, and not at once.
+    loop {
+        let reply = retry();
+        if reply.status == 409 && reply.body.contains("was replaced") {
+            break;
+        }
+        assert!(reply.status == 202 && std::time::Instant::now() < last, "{reply:?}");
+        service.wait_for(id, "failed");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+}

@@ -276,3 +276,17 @@ fn as_the_first_of_a_container_it_reaps_what_programs_leave_behind_and_passes_si
     assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("ending: what runs is let end"), "{log}");
 }
+
+#[test]
+fn a_terminal_that_is_closed_asks_for_an_end_and_is_no_crash() {
+    let service = Service::start(&["--drain", "100ms"]);
+    let id = service.accepted(LONG);
+    service.wait_for(&id, "running");
+    service.signal(libc::SIGHUP);
+    let (code, data, _) = service.wait();
+    assert_eq!(code, Some(0));
+    let db = rusqlite::Connection::open(data.path().join("jobs.sqlite")).unwrap();
+    let left: (String, u32) =
+        db.query_row("SELECT state, crashes FROM jobs", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert_eq!(left, ("queued".to_owned(), 0));
+}

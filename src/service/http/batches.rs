@@ -170,13 +170,14 @@ impl Answer<'_> {
         }
         let app = self.app;
         let names_jobs = may_name_jobs(bytes);
+        let may_wait = bytes.len() > LONG || names_jobs || !app.options.allow_paths.is_empty();
         let refusal = loop {
             // Made a job of only where there is room for it: that takes longer than looking.
             if !app.has_room(bytes.len()) {
                 tokio::time::sleep(ROOM).await;
                 continue;
             }
-            let taken = if bytes.len() > LONG || names_jobs {
+            let taken = if may_wait {
                 let (keeper, text, labels) = (app.clone(), bytes.to_vec(), std::mem::take(&mut self.labels));
                 match writing(app, move || (accept(&keeper, &text, &labels), labels)).await {
                     Ok((taken, labels)) => {

@@ -80,7 +80,7 @@ impl ApiError {
     }
 
     /// A mistake of this program's.
-    pub fn internal(error: &dyn std::error::Error) -> Self {
+    pub fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "a request could not be answered");
         let message = "the request could not be answered: see the log of the service";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
@@ -204,7 +204,8 @@ impl From<NotRetried> for ApiError {
         match not {
             NotRetried::Unaccepted(unaccepted) => unaccepted.into(),
             NotRetried::FilesGone => Self::conflict(
-                "the files of this job have made room for those of others (--max-data): send it anew, with its files",
+                "what this job reads is gone: its files have made room for those of others (--max-data), or its dataset was replaced since: \
+                 send it anew",
             ),
             NotRetried::Journal(error) => error.into(),
         }
@@ -217,7 +218,7 @@ impl From<Unaccepted> for ApiError {
             Unaccepted::Refused(refusal) => refusal.into(),
             Unaccepted::Full(full) => {
                 let what = match full {
-                    Full::Jobs => "as many jobs wait as may",
+                    Full::Jobs => "as many jobs are here that have not ended as may be",
                     Full::Bytes => "the jobs that wait take as much memory as they may",
                 };
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", format!("{what}: try again in a moment"))

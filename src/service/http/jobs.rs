@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -89,7 +90,10 @@ async fn take_in(
             return Ok(acknowledged(&app, seq, state, true));
         }
     }
-    let (keeper, may_wait) = (app.clone(), job.len() > LONG || upload.is_some() || may_name_jobs(job.as_bytes()));
+    // A path of the job's own may lead to a disk that takes its time.
+    let may_wait =
+        job.len() > LONG || upload.is_some() || may_name_jobs(job.as_bytes()) || !app.options.allow_paths.is_empty();
+    let keeper = app.clone();
     let accept = move || {
         let _held = held;
         let nothing = Files::new();
@@ -126,8 +130,8 @@ fn acknowledged(app: &Keeper, seq: u64, state: JobState, is_known: bool) -> Resp
 
 async fn state_of(app: &App, seq: u64) -> Result<JobState, ApiError> {
     let keeper = app.clone();
-    let found = reading(app, move || keeper.find(seq)).await??;
-    Ok(found.map_or(JobState::Queued, |found| found.entry.state))
+    let state = reading(app, move || keeper.state(seq)).await??;
+    Ok(state.unwrap_or(JobState::Queued))
 }
 
 /// How long an answer may be waited for.
@@ -171,18 +175,13 @@ pub(super) async fn get(
 ) -> Result<Response, ApiError> {
     let seq = seq_of(app.tag(), &id).ok_or_else(|| ApiError::no_such_job(&id))?;
     wait.until_ended(&app, seq).await?;
-    let view = match app.find_live(seq).filter(|found| found.request.len() <= LONG) {
-        Some(found) => Some(written(app.tag(), found)?),
-        // To take a long one apart takes a while, as reading it does.
-        None => {
-            let keeper = app.clone();
-            reading(&app, move || -> Result<Option<String>, ApiError> {
-                keeper.find(seq)?.map(|found| written(keeper.tag(), found)).transpose()
-            })
-            .await??
-        }
-    };
-    answer(&app, view.ok_or_else(|| ApiError::no_such_job(&id))?).await
+    if let Some(found) = app.find_live(seq).filter(|found| found.request.len() <= LONG) {
+        return Ok(json(written(app.tag(), found)?.into()));
+    }
+    // To take a long one apart takes a while, as reading it does.
+    let view =
+        read_whole(&app, seq, move |keeper| keeper.find(seq)?.map(|found| written(keeper.tag(), found)).transpose());
+    view.await?.ok_or_else(|| ApiError::no_such_job(&id))
 }
 
 /// All that is known of a job, as clients get it.
@@ -209,28 +208,43 @@ pub(super) async fn result(
 ) -> Result<Response, ApiError> {
     let seq = seq_of(app.tag(), &id).ok_or_else(|| ApiError::no_such_job(&id))?;
     wait.until_ended(&app, seq).await?;
-    let keeper = app.clone();
-    let result = reading(&app, move || -> Result<Option<Result<String, JobState>>, ApiError> {
+    let result = read_whole(&app, seq, move |keeper| {
         let Some(found) = keeper.find(seq)? else { return Ok(None) };
         let outcome = found.outcome.unwrap_or_default();
         let parts: Outcomes<'_> = serde_json::from_str(&outcome).unwrap_or_default();
-        Ok(Some(parts.result.map(|result| result.get().to_owned()).ok_or(found.entry.state)))
+        let state = found.entry.state;
+        let none = || ApiError::conflict(format!("the job is {state}: only one that has succeeded has a result"));
+        parts.result.map(|result| Some(result.get().to_owned())).ok_or_else(none)
     });
-    match result.await?? {
-        None => Err(ApiError::no_such_job(&id)),
-        Some(Ok(result)) => answer(&app, result).await,
-        Some(Err(state)) => {
-            Err(ApiError::conflict(format!("the job is {state}: only one that has succeeded has a result")))
-        }
-    }
+    result.await?.ok_or_else(|| ApiError::no_such_job(&id))
 }
 
-/// JSON; a long one is held among the bodies until its client has taken it.
-async fn answer(app: &App, text: String) -> Result<Response, ApiError> {
-    let length = text.len();
-    let body = if length > LONG { app.memory.hold().answer(text).await? } else { text.into() };
-    let json = HeaderValue::from_static("application/json");
-    Ok(([(header::CONTENT_TYPE, json), (header::CONTENT_LENGTH, length.into())], body).into_response())
+/// An answer made of all that is written down of a job, where there is one. What is long is held among the bodies, from before it is read
+/// until the client has taken the answer; once it is made, two copies of it are there.
+async fn read_whole(
+    app: &App,
+    seq: u64,
+    read: impl FnOnce(&Keeper) -> Result<Option<String>, ApiError> + Send + 'static,
+) -> Result<Option<Response>, ApiError> {
+    let keeper = app.clone();
+    let length = reading(app, move || keeper.length(seq)).await??;
+    let mut held = app.memory.hold();
+    if length > LONG {
+        held.grow_for(length.saturating_mul(2)).await?;
+    }
+    let keeper = app.clone();
+    let (text, held) = reading(app, move || read(&keeper).map(|text| (text, held))).await??;
+    Ok(text.map(|text| {
+        let length = text.len();
+        let body = if length > LONG { held.keep(text) } else { text.into() };
+        let mut response = json(body);
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+        response
+    }))
+}
+
+fn json(body: Body) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
 }
 
 /// Cancels a job. To do so once more changes nothing.
@@ -257,8 +271,8 @@ pub(super) async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Re
         Cancelled::TooLate => Err(ApiError::conflict("the job is ending already")),
         Cancelled::Unknown => {
             let keeper = app.clone();
-            let found = reading(&app, move || keeper.find(seq)).await??.ok_or_else(|| ApiError::no_such_job(&id))?;
-            match found.entry.state {
+            let state = reading(&app, move || keeper.state(seq)).await??.ok_or_else(|| ApiError::no_such_job(&id))?;
+            match state {
                 JobState::Cancelled => {
                     let body = Acknowledged { id: app.id_of(seq), state: JobState::Cancelled.name() };
                     Ok(axum::Json(body).into_response())

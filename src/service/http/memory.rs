@@ -86,16 +86,16 @@ impl Held {
         self.bytes
     }
 
-    /// What a long answer takes until its client has taken it. One that is longer than there is memory takes half of it.
+    /// The same for a long answer; one that is longer than there is memory takes half of it.
     ///
     /// # Errors
-    /// Where there is no room for it.
-    pub async fn answer(mut self, text: String) -> Result<Body, ApiError> {
-        self.grow(text.len().min(self.memory.most / 2)).await?;
-        Ok(self.until_taken(text))
+    /// Where there is no room for that long.
+    pub async fn grow_for(&mut self, bytes: usize) -> Result<(), ApiError> {
+        self.grow(bytes.min(self.memory.most / 2)).await
     }
 
-    /// The same of an answer that must be given, whatever others have taken: this holds what that takes from now on, no more and no less.
+    /// An answer that is there, whatever others have taken: this holds what that takes from now on, no more and no less, until the client has
+    /// taken it.
     pub fn keep(mut self, text: String) -> Body {
         let more = text.len().saturating_sub(self.bytes);
         self.memory.taken.fetch_add(more, Ordering::Relaxed);
@@ -162,9 +162,11 @@ mod tests {
         runtime.block_on(async {
             let memory = BodyMemory::new(3 * PIECE);
             let text = "0123456789".repeat(PIECE / 5);
-            let mut body = memory.hold().answer(text.clone()).await.unwrap().into_data_stream();
-            assert_eq!(memory.taken(), 3 * PIECE / 2);
-            assert!(memory.hold().answer(text.clone()).await.is_ok());
+            let mut held = memory.hold();
+            held.grow_for(2 * text.len()).await.unwrap();
+            assert_eq!(memory.taken(), 3 * PIECE / 2, "one that is too long takes half of what there is");
+            let mut body = held.keep(text.clone()).into_data_stream();
+            assert_eq!(memory.taken(), text.len());
             let mut whole = Vec::new();
             while let Some(piece) = body.next().await {
                 whole.extend_from_slice(&piece.unwrap());

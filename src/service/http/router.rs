@@ -5,6 +5,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
 
 use super::error::{ApiError, DiskFull};
 use super::{App, about, access, batches, datasets, events, jobs, listing, metrics, openapi, page, status};
@@ -32,6 +33,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/jobs/{id}/events", get(events::of_job))
         .fallback(nowhere)
         .method_not_allowed_fallback(other_method)
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(app.clone(), access::check))
         .layer(middleware::map_response_with_state(app.clone(), make_room))
         // Each route has its own bound.
@@ -47,6 +49,12 @@ async fn make_room(State(app): State<App>, response: Response) -> Response {
     response
 }
 
+/// A mistake of this program's costs one answer, and its client hears of it.
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    // The place is in the log already.
+    ApiError::internal(&"a handler panicked").into_response()
+}
+
 async fn nowhere(uri: Uri) -> impl IntoResponse {
     let path = crate::job::shorten(uri.path()).into_owned();
     ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("nothing is at `{path}`: /docs tells what there is"))
@@ -55,4 +63,16 @@ async fn nowhere(uri: Uri) -> impl IntoResponse {
 async fn other_method() -> impl IntoResponse {
     let message = "this path takes another method: /docs tells which";
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handler_that_panics_answers_that_it_was_a_mistake_of_this_program() {
+        let answer = panicked(Box::new("a panic"));
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.headers()["content-type"], "application/json");
+    }
 }

@@ -10,8 +10,7 @@ use crate::report::{Detail, write_outcome};
 use crate::service::clock::wall_ms;
 use crate::service::events::Event;
 use crate::service::intake::{Prepared, Refusal};
-use crate::service::keeper::waiting::AGAIN;
-use crate::service::keeper::{Keeper, Named};
+use crate::service::keeper::{Aside, Keeper, Named};
 use crate::service::live::{AfterFailure, Early};
 use crate::service::uploads;
 
@@ -48,7 +47,7 @@ impl Keeper {
         let (now, now_ms) = (self.now(), wall_ms());
         let mut ended = Vec::with_capacity(outcomes.len());
         let (mut retried, mut released) = (Vec::new(), Vec::new());
-        for outcome in outcomes {
+        for mut outcome in outcomes {
             let seq = outcome.index;
             let (state, cause) = match &outcome.result {
                 Ok(_) => {
@@ -69,7 +68,7 @@ impl Keeper {
             };
             let started_ms = self.live().get(seq).and_then(|job| job.started_ms);
             let device = (outcome.ran_on != RanOn::Nowhere).then(|| outcome.ran_on.to_string());
-            let outcome = self.outcome_json(&outcome).into();
+            let outcome = self.outcome_json(&mut outcome).into();
             ended.push(Ended { seq, state, cause, ended_ms: now_ms, started_ms, device, outcome });
         }
         if !retried.is_empty() {
@@ -88,16 +87,13 @@ impl Keeper {
 
     /// A job that is not parsed (any more) is made anew of what came, or has failed by this.
     pub(super) fn prepare_again(self: &Arc<Self>, seq: u64) {
-        let prepared = loop {
-            // It may have ended meanwhile, and even be here once more.
-            let sent = self.live().unprepared(seq).map(|job| (job.request.clone(), job.files.clone()));
-            let Some((request, files)) = sent else { return };
-            match self.prepare(&request, &uploads::files_of(files.as_deref()), Named::Ended) {
-                Err(Refusal::Unreadable(_)) if !self.is_over.load(Ordering::Acquire) => std::thread::sleep(AGAIN),
-                prepared => break prepared,
+        // It may have ended meanwhile, and even be here once more.
+        let sent = self.live().unprepared(seq).map(|job| (job.request.clone(), job.files.clone()));
+        let Some((request, files)) = sent else { return };
+        match self.prepare(&request, &uploads::files_of(files.as_deref()), Named::Ended) {
+            Err(Refusal::Unreadable(_)) if !self.is_over.load(Ordering::Acquire) => {
+                self.aside(Aside::PreparedSoon(seq));
             }
-        };
-        match prepared {
             Ok(Prepared { ready, taken_bytes, .. }) => {
                 self.live().put_ready(seq, ready, taken_bytes);
                 self.feed();
@@ -233,8 +229,13 @@ impl Keeper {
         Cancelled::Yes
     }
 
-    /// The outcome as it is kept; paths of this service's own folders are nobody's business.
-    fn outcome_json(&self, outcome: &Outcome) -> String {
+    /// The outcome as it is kept. Where the operator's things lie is nobody's business where something goes wrong; what a program answers is left
+    /// as it is, but for the folders of this service, which it has from there.
+    fn outcome_json(&self, outcome: &mut Outcome) -> String {
+        if let Err(error) = &mut outcome.result {
+            error.message = self.untold.without(&error.message);
+            error.details = error.details.take().map(|details| self.untold.without(&details).into());
+        }
         let mut bytes = Vec::with_capacity(512);
         let text = match write_outcome(&mut bytes, outcome, Detail::FULL) {
             Ok(()) => String::from_utf8_lossy(&bytes).trim_end().to_owned(),
@@ -243,8 +244,6 @@ impl Keeper {
                 failure_json(&outcome.id, outcome.index, outcome.kind, &error)
             }
         };
-        let is_command = self.intake.commands().kinds().any(|kind| kind.name == outcome.kind);
-        let text = if is_command { self.intake.commands().without_programs(text) } else { text };
         let text = without_folders(text, &self.outputs.prefix(), |rest| rest);
         let text =
             without_folders(text, &self.uploads.prefix(), |rest| rest.split_once('/').map_or(rest, |(_, file)| file));

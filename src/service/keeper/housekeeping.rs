@@ -20,11 +20,7 @@ impl Keeper {
     /// Starts the thread that looks at the clock.
     pub(super) fn keep_house(self: &Arc<Self>) -> Result<(), JournalError> {
         let keeper = Arc::downgrade(self);
-        let thread = std::thread::Builder::new().name("tandem-house".to_owned()).spawn(move || keep_house(&keeper));
-        thread.map(drop).map_err(|error| JournalError::Folder {
-            path: self.options.data.clone(),
-            message: format!("threads cannot be started: {error}"),
-        })
+        self.thread("tandem-house", move || keep_house(&keeper))
     }
 
     /// Has the clock looked at now.

@@ -30,11 +30,13 @@ use crate::service::options::ServeOptions;
 use crate::service::outputs::Outputs;
 use crate::service::resting::Resting;
 use crate::service::space::Space;
+use crate::service::untold::Untold;
 use crate::service::uploads::{Upload, Uploads, files_json, with_datasets};
 
 pub(super) use ending::Cancelled;
 use room::Removed;
 pub(super) use view::{Found, NotRetried, Outcomes};
+use waiting::AGAIN;
 pub(super) use waiting::{Labels, Named, may_name_jobs};
 
 /// So long nothing is begun after attempts could not be written down.
@@ -55,8 +57,9 @@ enum Aside {
     Prepared(u64),
     /// It is looked how those are that a job waits for.
     Waits(u64),
-    /// Room is made for what clients send.
-    Room,
+    /// The same in a moment: the disk has its troubles, or a job is just about to be there again.
+    PreparedSoon(u64),
+    WaitsSoon(u64),
 }
 
 /// Why a job was not taken in.
@@ -97,6 +100,8 @@ pub(super) struct Keeper {
     pub datasets: Datasets,
     outputs: Outputs,
     pub intake: Intake,
+    /// What outcomes do not tell.
+    untold: Untold,
     pub counters: Counters,
     pub options: ServeOptions,
     /// What jobs are bound with: those of the operator's commands, and others.
@@ -107,7 +112,9 @@ pub(super) struct Keeper {
     /// Devices that have failed.
     resting: Mutex<Resting>,
     /// Who does what others are not to wait for.
-    aside: Option<Sender<Aside>>,
+    aside: Sender<Aside>,
+    /// Who makes room on the disk for what clients send: nobody's jobs are to keep that back.
+    room: Sender<()>,
     /// Wakes the housekeeper.
     wake: (Mutex<bool>, Condvar),
     is_over: AtomicBool,
@@ -200,6 +207,12 @@ impl Keeper {
         let bytes = request.len();
         let may_begin = prepared.ready.is_some() && prepared.after.is_empty();
         let deadline = prepared.deadline;
+        let accepted_ms = wall_ms();
+        let mut job = Job::new(prepared, request.clone(), files.clone(), accepted_ms);
+        job.cancel = self.run.child();
+        job.deadline = deadline.map(|deadline| self.now().saturating_add(deadline));
+        job.deadline_ms = deadline.map(|deadline| after_ms(accepted_ms, deadline));
+        // From here to the journal nothing can fail: what is admitted and goes astray would be counted for ever.
         let begins = {
             let mut live = self.live();
             if live.is_draining {
@@ -207,11 +220,6 @@ impl Keeper {
             }
             live.admit(bytes).map_err(Unaccepted::Full)? && may_begin
         };
-        let accepted_ms = wall_ms();
-        let mut job = Job::new(prepared, request.clone(), files.clone(), accepted_ms);
-        job.cancel = self.run.child();
-        job.deadline = deadline.map(|deadline| self.now() + deadline);
-        job.deadline_ms = deadline.map(|deadline| after_ms(accepted_ms, deadline));
         let new = NewJob {
             kind: Arc::from(job.kind),
             label: job.label.clone(),
@@ -271,7 +279,8 @@ impl Keeper {
         let now_ms = wall_ms();
         let Turns { given, unprepared } = self.live().take_turns(self.now(), now_ms);
         for Unprepared { seq, is_slow } in unprepared {
-            // Others wait for whoever feeds, who may be the journal.
+            // Others wait for whoever feeds, who may be the journal; a path of a job's own may lead to a disk that does not answer.
+            let is_slow = is_slow || !self.options.allow_paths.is_empty();
             if is_slow { self.aside(Aside::Prepared(seq)) } else { self.prepare_again(seq) }
         }
         if given.is_empty() {
@@ -317,19 +326,20 @@ impl Keeper {
 
     /// Has something done that takes a while.
     fn aside(self: &Arc<Self>, what: Aside) {
-        match &self.aside {
-            Some(aside) => _ = aside.send(what),
-            None => self.do_aside(what),
-        }
+        // It is there as long as this is.
+        let _ = self.aside.send(what);
     }
 
     fn do_aside(self: &Arc<Self>, what: Aside) {
+        let (Aside::Prepared(seq) | Aside::Waits(seq) | Aside::PreparedSoon(seq) | Aside::WaitsSoon(seq)) = what;
+        if matches!(what, Aside::PreparedSoon(_) | Aside::WaitsSoon(_)) {
+            std::thread::sleep(AGAIN);
+        }
         let done = catch(|| match what {
-            Aside::Prepared(seq) => self.prepare_again(seq),
-            Aside::Waits(seq) => self.wait_for_others(seq),
-            Aside::Room => self.make_room(),
+            Aside::Prepared(_) | Aside::PreparedSoon(_) => self.prepare_again(seq),
+            Aside::Waits(_) | Aside::WaitsSoon(_) => self.wait_for_others(seq),
         });
-        if let (Err(message), Aside::Prepared(seq) | Aside::Waits(seq)) = (done, what) {
+        if let Err(message) = done {
             self.end_unbegun(seq, State::Failed, JobError::new(Cause::Panic, message));
         }
     }

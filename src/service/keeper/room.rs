@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use crate::service::keeper::{Aside, Keeper};
+use crate::service::keeper::Keeper;
 use crate::service::uploads::files_of;
 
 /// So many jobs are looked for in one go.
@@ -28,13 +28,13 @@ impl Keeper {
     /// Has room made for so many bytes, in a moment.
     pub fn want_room(self: &Arc<Self>, bytes: u64) {
         self.space.want(bytes);
-        self.aside(Aside::Room);
+        let _ = self.room.send(());
     }
 
     /// The disk is full, whatever may be taken of it.
     pub fn disk_is_full(self: &Arc<Self>) {
         self.space.lack(FULL_BYTES);
-        self.aside(Aside::Room);
+        let _ = self.room.send(());
     }
 
     /// Removes the files of the failed jobs that came first, until those have what they wait for who asked.

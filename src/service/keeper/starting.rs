@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
 
-use crossbeam_channel::{Sender, unbounded};
+use crossbeam_channel::{Receiver, unbounded};
 use tokio::sync::{Semaphore, watch};
 
-use crate::engine::CancelFlag;
+use crate::engine::{CancelFlag, catch};
 use crate::job::{BindContext, Cause, JobError};
 use crate::journal::{DataLock, Ended, Filter, Journal, State, Unfinished};
 use crate::runner::Runner;
@@ -38,6 +38,9 @@ impl Keeper {
         options: ServeOptions,
     ) -> Result<Arc<Self>, crate::journal::JournalError> {
         let lock = DataLock::take(&options.data)?;
+        // Where a link leads there, a program that asks where its files really lie is told the same.
+        let data = options.data.canonicalize().unwrap_or_else(|_| options.data.clone());
+        let options = ServeOptions { data, ..options };
         let (journal, left) = Journal::open(&options.data)?;
         let now_ms = wall_ms();
         let reader = journal.reader()?;
@@ -65,6 +68,7 @@ impl Keeper {
         let last_ms = last.entries.first().map_or(now_ms, |last| last.ended_ms.unwrap_or(last.accepted_ms));
         let is_likely = options.keep.time.is_none_or(|keep| now_ms <= after_ms(last_ms, keep));
         let begun_ms = if is_likely { now_ms } else { last_ms };
+        let ((aside, asides), (room, rooms)) = (unbounded(), unbounded());
         let keeper = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             contexts: [context(commands_dir), context(jobs_dir)],
@@ -83,16 +87,20 @@ impl Keeper {
             begun: Instant::now(),
             belief: Mutex::new(Belief::new(begun_ms)),
             resting: Mutex::new(Resting::new(options.device_rest)),
-            aside: aside(me.clone()),
+            aside,
+            room,
             wake: (Mutex::new(false), Condvar::new()),
             is_over: AtomicBool::new(false),
             stopping: watch::Sender::new(false),
             runner,
             journal,
+            untold: intake.untold(),
             intake,
             options,
             _lock: lock,
         });
+        keeper.works_off("tandem-aside", asides, |keeper, what| keeper.do_aside(what))?;
+        keeper.works_off("tandem-room", rooms, |keeper, ()| keeper.make_room())?;
         keeper.restore(left, now_ms);
         keeper.keep_house()?;
         keeper.feed();
@@ -160,19 +168,37 @@ impl Keeper {
         job.retries = *retries;
         job.started_ms = entry.started_ms;
         job.deadline_ms = entry.deadline_ms;
-        job.deadline = entry.deadline_ms.map(|deadline_ms| self.now() + until(now_ms, deadline_ms));
+        job.deadline = entry.deadline_ms.map(|deadline_ms| self.now().saturating_add(until(now_ms, deadline_ms)));
         Ok(job)
     }
-}
 
-/// A thread for what takes a while; without it, whoever asks does that himself.
-fn aside(keeper: Weak<Keeper>) -> Option<Sender<Aside>> {
-    let (sender, asked) = unbounded();
-    let run = move || {
-        for what in asked {
-            let Some(keeper) = keeper.upgrade() else { return };
-            keeper.do_aside(what);
-        }
-    };
-    std::thread::Builder::new().name("tandem-aside".to_owned()).spawn(run).ok().map(|_| sender)
+    /// A thread that does what it is asked for, as long as this is there.
+    fn works_off<T: Send + 'static>(
+        self: &Arc<Self>,
+        name: &str,
+        asked: Receiver<T>,
+        work: impl Fn(&Arc<Self>, T) + Send + 'static,
+    ) -> Result<(), crate::journal::JournalError> {
+        let keeper = Arc::downgrade(self);
+        self.thread(name, move || {
+            for what in asked {
+                let Some(keeper) = keeper.upgrade() else { return };
+                // Whatever goes wrong with one, others are done.
+                let _ = catch(|| work(&keeper, what));
+            }
+        })
+    }
+
+    /// One more thread.
+    pub(super) fn thread(
+        &self,
+        name: &str,
+        run: impl FnOnce() + Send + 'static,
+    ) -> Result<(), crate::journal::JournalError> {
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+        thread.map(drop).map_err(|error| crate::journal::JournalError::Folder {
+            path: self.options.data.clone(),
+            message: format!("threads cannot be started: {error}"),
+        })
+    }
 }

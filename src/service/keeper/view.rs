@@ -62,6 +62,18 @@ impl Keeper {
         })
     }
 
+    /// The state of the job of this number. It blocks where the job has ended.
+    pub fn state(&self, seq: u64) -> Result<Option<State>, JournalError> {
+        let shown = self.live().get(seq).map(Job::shown_state);
+        if shown.is_some() { Ok(shown) } else { self.state_on_disk(seq) }
+    }
+
+    /// How many bytes are read for what [`find`](Self::find) gives. It blocks.
+    pub fn length(&self, seq: u64) -> Result<usize, JournalError> {
+        let (request, outcome) = self.read(|reader| reader.lengths(seq))?.unwrap_or_default();
+        Ok(usize::try_from(request + outcome).unwrap_or(usize::MAX))
+    }
+
     /// The job of this number, where it has not ended.
     pub fn find_live(&self, seq: u64) -> Option<Found> {
         let live = self.live();

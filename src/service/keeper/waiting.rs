@@ -10,7 +10,7 @@ use crate::job::{Cause, JobError, LABEL_MAX};
 use crate::journal::{JournalError, State};
 use crate::service::ids::seq_of;
 use crate::service::intake::{Earlier, Prepared, Refusal};
-use crate::service::keeper::Keeper;
+use crate::service::keeper::{Aside, Keeper};
 use crate::service::uploads::{Files, dataset_of};
 
 /// A job that is just about to be there again, or a journal that cannot be read, is looked at again after so long.
@@ -87,7 +87,7 @@ impl Keeper {
         before.failed.into_inner().map_or(prepared, |error| Err(Refusal::Unreadable(error)))
     }
 
-    fn state_on_disk(&self, seq: u64) -> Result<Option<State>, JournalError> {
+    pub(super) fn state_on_disk(&self, seq: u64) -> Result<Option<State>, JournalError> {
         Ok(self.read(|reader| reader.job(seq))?.map(|entry| entry.state))
     }
 
@@ -95,19 +95,13 @@ impl Keeper {
     pub(super) fn wait_for_others(self: &Arc<Self>, seq: u64) {
         let awaited = self.live().awaited_by(seq);
         for awaited in awaited {
-            while !self.live().tell_of_end(seq, awaited) {
+            if !self.live().tell_of_end(seq, awaited) {
                 match self.state_on_disk(awaited) {
-                    Ok(Some(state)) if state.is_terminal() => {
-                        self.awaited_ended(seq, awaited, state);
-                        break;
-                    }
-                    Ok(None) => {
-                        self.skip(seq, awaited, "kept no longer");
-                        break;
-                    }
+                    Ok(Some(state)) if state.is_terminal() => self.awaited_ended(seq, awaited, state),
+                    Ok(None) => self.skip(seq, awaited, "kept no longer"),
                     Ok(Some(_)) | Err(_) if self.is_over.load(Ordering::Acquire) => return,
                     // It is about to be here again; or the disk has its troubles, which pass.
-                    Ok(Some(_)) | Err(_) => std::thread::sleep(AGAIN),
+                    Ok(Some(_)) | Err(_) => return self.aside(Aside::WaitsSoon(seq)),
                 }
             }
         }

@@ -1,0 +1,96 @@
+//! What clients are not told: where things lie on the operator's machine.
+
+use std::cmp::Reverse;
+
+/// Paths, and what stands in their place where somebody is told what went wrong.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Untold {
+    /// The longest first.
+    paths: Vec<(String, String)>,
+}
+
+impl Untold {
+    /// These paths, each with what is told in its place; a folder ends in `/`.
+    pub fn new(paths: impl IntoIterator<Item = (String, String)>) -> Self {
+        // Told within JSON, too, where those would stand otherwise.
+        let is_plain = |text: &str| !text.chars().any(|char| char.is_control() || char == '"' || char == '\\');
+        let paths = paths.into_iter().filter(|(path, told)| path.len() > 1 && is_plain(path) && is_plain(told));
+        let mut paths: Vec<_> = paths.collect();
+        paths.sort_by_key(|(path, _)| Reverse(path.len()));
+        paths.dedup();
+        Self { paths }
+    }
+
+    /// The text without them. What only looks like one within a longer path or an address stays.
+    pub fn without(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (path, told) in &self.paths {
+            if let Some(clean) = replaced(&text, path, told) {
+                text = clean;
+            }
+        }
+        text
+    }
+}
+
+/// The text with a path replaced wherever it stands by itself; `None` where it does not.
+fn replaced(text: &str, path: &str, told: &str) -> Option<String> {
+    let mut clean = String::new();
+    let mut from = 0;
+    for at in memchr::memmem::find_iter(text.as_bytes(), path.as_bytes()) {
+        let end = at + path.len();
+        if at >= from && begins(&text[..at]) && (path.ends_with('/') || ends(&text[end..])) {
+            clean.push_str(&text[from..at]);
+            clean.push_str(told);
+            from = end;
+        }
+    }
+    (from > 0).then(|| clean + &text[from..])
+}
+
+/// Whether a path can begin after this.
+fn begins(before: &str) -> bool {
+    !before.ends_with(|char: char| char.is_alphanumeric() || "/._-~".contains(char))
+}
+
+/// Whether a path, or the name of a folder in it, can end before this.
+fn ends(after: &str) -> bool {
+    let mut chars = after.chars();
+    match chars.next() {
+        // The end of a sentence, or of a name that goes on.
+        Some('.') => !chars.next().is_some_and(char::is_alphanumeric),
+        Some(next) => !(next.is_alphanumeric() || "_-~".contains(next)),
+        None => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_replaced_where_it_stands_by_itself_and_nowhere_else() {
+        let pairs = [("/opt/run", "predict"), ("/opt/run/deep.py", "deep.py"), ("/srv/app/", "")];
+        let untold = Untold::new(pairs.map(|(path, told)| (path.to_owned(), told.to_owned())));
+        for (text, expected) in [
+            ("/opt/run: no such program", "predict: no such program"),
+            ("see /opt/run.", "see predict."),
+            ("File \"/opt/run/deep.py\", line 3", "File \"deep.py\", line 3"),
+            ("/opt/run/other.py", "predict/other.py"),
+            ("/opt/runner/x, /opt/run.old, /opt/run-2", "/opt/runner/x, /opt/run.old, /opt/run-2"),
+            ("https://example.com/srv/app/x", "https://example.com/srv/app/x"),
+            ("/data/srv/app/x", "/data/srv/app/x"),
+            ("'/srv/app/x/y' and (/srv/app/z)", "'x/y' and (z)"),
+            ("/opt/run/opt/run", "predict/opt/run"),
+            ("é/opt/run", "é/opt/run"),
+        ] {
+            assert_eq!(untold.without(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_would_break_a_text_of_json_is_left_alone() {
+        let untold = Untold::new([("/a\"b".to_owned(), "x".to_owned()), ("/".to_owned(), String::new())]);
+        assert_eq!(untold.without("/a\"b /c"), "/a\"b /c");
+    }
+}
