@@ -39,7 +39,7 @@ def disk_full(program):
     """A file system of 12 MiB fills up under load, and has room again."""
     with small_disk(12) as folder:
         if not folder:
-            yield ("disk full", "not measured: a small file system can only be mounted as root", "")
+            yield ("disk full", "not measured: a small file system can only be mounted as root", "", True)
             return
         filler = folder / "filler"
         filler.write_bytes(b"x" * (6 << 20))
@@ -59,7 +59,8 @@ def disk_full(program):
             code = service.end()
             right = sum(end is not None for end in service.ended(names).values())
     told = ", ".join(f"{count} times {status}" for status, count in sorted(statuses.items()))
-    yield ("disk full", f"{told}; then {after}; {right} of {len(names)} jobs have ended, exit code {code}", "507, then 202; all; 0")
+    is_right = set(statuses) == {202, 507} and after == 202 and right == len(names) and code == 0
+    yield ("disk full", f"{told}; then {after}; {right} of {len(names)} jobs have ended, exit code {code}", "507, then 202; all; 0", is_right)
 
 
 def torn_tail(program, seed):
@@ -81,7 +82,7 @@ def torn_tail(program, seed):
             service.wait_until_idle()
             service.end()
             right += all(end is not None for end in service.ended(names).values()) and service.integrity() == "ok"
-    yield (f"a torn write behind the log, {times} times", f"{right} times nothing acknowledged was lost, and the database is whole", f"{times}")
+    yield (f"a torn write behind the log, {times} times", f"{right} times nothing acknowledged was lost, and the database is whole", f"{times}", right == times)
 
 
 def standstill(program, seconds):
@@ -102,7 +103,8 @@ def standstill(program, seconds):
         requests, _, errors, _ = results["figures"]
         figures = service.wait_until_idle()
         succeeded = figures['tandem_jobs_ended_total{state="succeeded"}']
-    yield (f"SIGSTOP for {seconds} s under load", f"{errors} errors, {succeeded:,.0f} of {figures['tandem_jobs_accepted_total']:,.0f} succeeded", "0; all")
+    yield (f"SIGSTOP for {seconds} s under load", f"{errors} errors, {succeeded:,.0f} of {figures['tandem_jobs_accepted_total']:,.0f} succeeded", "0; all",
+           not errors and succeeded == figures["tandem_jobs_accepted_total"])
 
 
 def slow_listeners(program, seconds):
@@ -117,7 +119,7 @@ def slow_listeners(program, seconds):
         requests, duration_s, errors, latencies = wrk(service, seconds)
         service.wait_until_idle()
         grown = service.resident_mib() - before
-    yield ("200 listeners that never read", f"{requests / duration_s:,.0f} jobs a second, {errors} errors, {grown:+.0f} MiB", "0; flat")
+    yield ("200 listeners that never read", f"{requests / duration_s:,.0f} jobs a second, {errors} errors, {grown:+.0f} MiB", "0; flat", not errors and grown < 100)
 
 
 def clients_gone(program):
@@ -136,7 +138,7 @@ def clients_gone(program):
         service.wait_until_idle()
         left = len(list((service.data / "uploads").iterdir()))
         status, _ = service.connect().post(TINY)
-    yield ("300 uploads that end half-way, 300 clients gone", f"{left} folders left, then {status}", "0; 202")
+    yield ("300 uploads that end half-way, 300 clients gone", f"{left} folders left, then {status}", "0; 202", (left, status) == (0, 202))
 
 
 def idle_connections(program, count):
@@ -152,14 +154,14 @@ def idle_connections(program, count):
         time.sleep(0.5)
         grown = service.resident_mib() - before
         requests, duration_s, errors, (_, p99, _) = wrk(service, 3)
-    yield (f"{count:,} idle connections", f"{grown:.0f} MiB; beside them {requests / duration_s:,.0f} jobs a second, {errors} errors, 99 % in {p99:.1f} ms", "0")
+    yield (f"{count:,} idle connections", f"{grown:.0f} MiB; beside them {requests / duration_s:,.0f} jobs a second, {errors} errors, 99 % in {p99:.1f} ms", "0", not errors)
 
 
 def clock_jump(program):
     """The clock on the wall jumps an hour on and back while jobs wait for their deadlines and tries."""
     library = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
     if not library:
-        yield ("clock jump", "not measured: install Debian's faketime", "")
+        yield ("clock jump", "not measured: install Debian's faketime", "", True)
         return
     with tempfile.NamedTemporaryFile("w", suffix=".time") as offset:
         offset.write("+0")
@@ -178,7 +180,7 @@ def clock_jump(program):
                 states.append(early in ("queued", "running"))
                 states.append(client.job(with_deadline, "?wait=20s")["state"] == "expired")
                 states.append(client.job(without, "?wait=20s")["state"] == "succeeded")
-    yield ("the clock jumps an hour on, and two back", f"{sum(states)} of {len(states)} as they should be: deadlines hold by the time that passes", f"{len(states)}")
+    yield ("the clock jumps an hour on, and two back", f"{sum(states)} of {len(states)} as they should be: deadlines hold by the time that passes", f"{len(states)}", all(states))
 
 
 def hostile_bodies(program, python):
@@ -194,4 +196,5 @@ def hostile_bodies(program, python):
         code = service.end()
     last = [line.strip() for line in result.stdout.splitlines() if "generated," in line]
     figure = f"{'no 5xx, all as described' if result.returncode == 0 else 'FOUND: ' + result.stdout[-2000:]}; {panics} panics; then {alive}, exit code {code}"
-    yield ("hostile bodies, made by schemathesis", f"{'; '.join(last[-2:])}; {figure}", "no 5xx, no panic, answers as described")
+    yield ("hostile bodies, made by schemathesis", f"{'; '.join(last[-2:])}; {figure}", "no 5xx, no panic, answers as described",
+           result.returncode == 0 and not panics and (alive, code) == (202, 0))

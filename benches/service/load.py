@@ -45,14 +45,14 @@ def acceptance(program, seconds):
     succeeded = figures['tandem_jobs_ended_total{state="succeeded"}'] - before
     # Those that were on their way when the load ended were accepted without an answer being counted.
     is_right = errors == 0 and requests <= accepted <= requests + 64 and succeeded == accepted
-    yield ("tiny jobs accepted durably, 64 connections", f"{requests / duration_s:,.0f} a second", "10,000")
-    yield ("acceptance at 50, 99, 99.9 %", f"{p50:.1f}, {p99:.1f}, {p999:.1f} ms", "99 % under 50 ms")
-    yield ("errors; all that were accepted succeeded", f"{errors}; {'yes' if is_right else 'NO'}", "0; yes")
-    yield ("until the last of them had ended", f"{behind_s:.2f} s after the load", "")
+    yield ("tiny jobs accepted durably, 64 connections", f"{requests / duration_s:,.0f} a second", "10,000", requests / duration_s >= 10_000)
+    yield ("acceptance at 50, 99, 99.9 %", f"{p50:.1f}, {p99:.1f}, {p999:.1f} ms", "99 % under 50 ms", p99 < 50)
+    yield ("errors; all that were accepted succeeded", f"{errors}; {'yes' if is_right else 'NO'}", "0; yes", is_right)
+    yield ("until the last of them had ended", f"{behind_s:.2f} s after the load", "", True)
 
 
 def pick_up(program, jobs=300):
-    """From when an idle service has written a job down to when the job begins."""
+    """From when the engine of an idle service has a job, which is as soon as it is written down, to when the job begins."""
     with Service(program) as service:
         client, waits = service.connect(), []
         for _ in range(jobs):
@@ -61,7 +61,7 @@ def pick_up(program, jobs=300):
             waits.append(job["timings_ms"]["queued"])
             time.sleep(0.005)
     waits.sort()
-    yield ("idle pick-up, median and 99 %", f"{statistics.median(waits):.3f}, {waits[len(waits) * 99 // 100]:.3f} ms", "under 1 ms")
+    yield ("idle pick-up, median and 99 %", f"{statistics.median(waits):.3f}, {waits[len(waits) * 99 // 100]:.3f} ms", "under 1 ms", statistics.median(waits) < 1)
 
 
 def memory(program, jobs):
@@ -70,7 +70,7 @@ def memory(program, jobs):
         while total < jobs:
             requests, _, errors, _ = wrk(service, 5)
             if errors:
-                yield ("errors while memory was watched", str(errors), "0")
+                yield ("errors while memory was watched", str(errors), "0", False)
             total += requests
             service.wait_until_idle()
             resident.append((total, service.resident_mib()))
@@ -78,5 +78,5 @@ def memory(program, jobs):
         kept = service.metrics()["tandem_jobs_kept"]
         size = sum(file.stat().st_size for file in service.data.glob("jobs.sqlite*")) / 2**20
     figure = f"{first:.0f} MiB after {jobs / 10:,.0f}, {resident[-1][1]:.0f} MiB after {total:,}"
-    yield ("memory of the process", figure, "flat")
-    yield ("its files then, with 10,000 jobs kept", f"{size:.0f} MiB, {kept:,.0f} jobs", "")
+    yield ("memory of the process", figure, "flat", resident[-1][1] < 1.1 * first)
+    yield ("its files then, with 10,000 jobs kept", f"{size:.0f} MiB, {kept:,.0f} jobs", "", True)

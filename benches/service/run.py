@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Puts a load and faults on `tandem serve`, and prints what came of it as a table.
+"""Puts a load and faults on `tandem serve`, and prints what came of it as a table; the exit code is 1 where a goal is missed.
 
     cargo build --release && benches/service/run.py [--only kills] [--seconds 30] [--jobs 1000000]
 
@@ -49,10 +49,15 @@ def main():
     if unknown := set(options.only or []) - set(steps):
         parser.error(f"--only {unknown.pop()}: one of {', '.join(steps)}")
     print("| what | figure | goal |\n|---|---|---|", flush=True)
+    missed = []
     for name, step in steps.items():
         if not options.only or name in options.only:
-            for row in step():
+            for *row, is_met in step():
                 print("|", " | ".join(row), "|", flush=True)
+                if not is_met:
+                    missed.append(row[0])
+    if missed:
+        sys.exit(f"missed: {'; '.join(missed)}")
 
 
 if __name__ == "__main__":

@@ -76,9 +76,6 @@ class Service:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
 
-    def threads(self):
-        return len(os.listdir(f"/proc/{self.process.pid}/task"))
-
     def metrics(self):
         lines = self.connect().get("/metrics")[1].decode().splitlines()
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
