@@ -52,18 +52,19 @@ pub(super) struct Upload {
 }
 
 impl Uploads {
-    /// In this folder; what no job of these files refers to is left from requests that never came to their end, and goes.
+    /// In this folder; what of its kind no job of these files refers to is left from requests that never came to their end, and goes.
     pub fn open(data: &Path, begun_ms: i64, known: impl Iterator<Item = Files>, space: Arc<Space>) -> io::Result<Self> {
         let folder = data.join("uploads");
         std::fs::create_dir_all(&folder)?;
         let known: std::collections::HashSet<PathBuf> =
             known.flat_map(Files::into_values).filter_map(|file| file.parent().map(Path::to_owned)).collect();
         for entry in std::fs::read_dir(&folder)? {
-            let path = entry?.path();
+            let entry = entry?;
+            let path = entry.path();
             if known.contains(&path) {
                 space.add(folder_bytes(&path));
-            } else {
-                std::fs::remove_dir_all(&path).or_else(|_| std::fs::remove_file(&path))?;
+            } else if entry.file_type()?.is_dir() && entry.file_name().to_str().is_some_and(is_own) {
+                std::fs::remove_dir_all(&path)?;
             }
         }
         Ok(Self { folder, begun_ms, count: AtomicU64::new(0), space })
@@ -76,6 +77,7 @@ impl Uploads {
 
     /// A folder for the files of one more job.
     pub fn begin(&self) -> io::Result<Upload> {
+        // As `is_own` knows it.
         let folder = self.folder.join(format!("{}-{}", self.begun_ms, self.count.fetch_add(1, Ordering::Relaxed)));
         std::fs::create_dir(&folder)?;
         Ok(Upload { folder, files: Files::new(), is_kept: false, space: self.space.clone(), bytes: 0 })
@@ -149,6 +151,12 @@ impl Drop for Upload {
             remove_later(self.folder.clone(), &self.space, Some(self.bytes));
         }
     }
+}
+
+/// Whether a folder of uploads is called so: what others have put there is theirs.
+fn is_own(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    name.split_once('-').is_some_and(|(begun_ms, count)| is_number(begun_ms) && is_number(count))
 }
 
 /// Files as the journal holds them.
@@ -263,9 +271,13 @@ mod tests {
         assert_eq!(&files, kept.files());
         kept.keep();
         lost.keep();
+        let others = ["7-8", "notes-1", "17-", "1-2-3"].map(|name| data.path().join("uploads").join(name));
+        std::fs::write(&others[0], "a file").unwrap();
+        others[1..].iter().for_each(|folder| std::fs::create_dir(folder).unwrap());
         let space = space();
         let uploads = Uploads::open(data.path(), 2, [files.clone()].into_iter(), space.clone()).unwrap();
         assert!(files["a"].exists() && !lost_folder.exists());
+        assert!(others.iter().all(|path| path.exists()), "it has not put them there");
         assert_eq!(space.used_bytes(), 1);
         assert!(are_there(&files));
         let datasets = Files::from([("t".to_owned(), data.path().join("uploads"))]);

@@ -16,6 +16,7 @@ use crate::runner::Runner;
 use crate::service::clock::{Belief, after_ms, until, wall_ms};
 use crate::service::datasets::Datasets;
 use crate::service::events::{Events, LISTENERS_MAX};
+use crate::service::folder;
 use crate::service::intake::Intake;
 use crate::service::keeper::ending::failure_json;
 use crate::service::keeper::{Aside, Counters, Keeper, Named};
@@ -37,20 +38,21 @@ impl Keeper {
         intake: Intake,
         options: ServeOptions,
     ) -> Result<Arc<Self>, crate::journal::JournalError> {
+        folder::check(&options.data)?;
         let lock = DataLock::take(&options.data)?;
         let (journal, left) = Journal::open(&options.data)?;
         let now_ms = wall_ms();
         let reader = journal.reader()?;
         let known: Vec<_> = reader.files()?.iter().map(|json| files_of(Some(json))).collect();
-        let folder = |error: std::io::Error| crate::journal::JournalError::Folder {
+        let unusable = |error: std::io::Error| crate::journal::JournalError::Folder {
             path: options.data.clone(),
             message: error.to_string(),
         };
         let space = Arc::new(Space::new(options.max_data_bytes));
-        let uploads = Uploads::open(&options.data, now_ms, known.into_iter(), space.clone()).map_err(folder)?;
+        let uploads = Uploads::open(&options.data, now_ms, known.into_iter(), space.clone()).map_err(unusable)?;
         let named = left.iter().flat_map(|job| files_of(job.files.as_deref()).into_values()).collect();
-        let datasets = Datasets::open(&options.data, &named, space.clone()).map_err(folder)?;
-        let outputs = Outputs::open(&options.data).map_err(folder)?;
+        let datasets = Datasets::open(&options.data, &named, space.clone()).map_err(unusable)?;
+        let outputs = Outputs::open(&options.data).map_err(unusable)?;
         // What jobs have opened is worth keeping where the same inputs come again and again.
         crate::input::keep_decoded(options.memory_bytes / 8);
         let (commands_dir, jobs_dir) = intake.folders();
