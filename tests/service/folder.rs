@@ -1,4 +1,6 @@
-use crate::program::command;
+use tempfile::TempDir;
+
+use crate::program::{LONG, Service, command};
 
 #[test]
 fn a_folder_that_is_not_a_services_is_refused_and_left_as_it_was() {
@@ -22,4 +24,66 @@ fn a_folder_that_is_not_a_services_is_refused_and_left_as_it_was() {
         std::fs::read_dir(project.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     there.sort();
     assert_eq!(there, ["datasets", "notes.txt", "uploads"], "nothing was added");
+}
+
+const FORM: &str = "Content-Type: multipart/form-data; boundary=B\r\n";
+const BODY: &str = "--B\r\nContent-Disposition: form-data; name=\"job\"\r\n\r\n\
+                    {\"kind\":\"stats\",\"file\":{\"$file\":\"scan\"},\"column\":\"x\",\"priority\":-1}\r\n\
+                    --B\r\nContent-Disposition: form-data; name=\"scan\"; filename=\"s.csv\"\r\n\r\nx\n3\n\r\n--B--\r\n";
+
+/// A service that was killed while a job with a file and one with a dataset waited; what it kept, the two
+/// jobs, and the one that they waited for.
+fn left_waiting() -> (TempDir, [String; 3]) {
+    let service = Service::start(&["--threads", "1"]);
+    let put = service.request("PUT", "/v1/datasets/t", "Content-Type: text/csv\r\n", b"x\n1\n");
+    assert_eq!(put.status, 201, "{put:?}");
+    let long = service.accepted(LONG);
+    service.wait_for(&long, "running");
+    let uploaded = service.request("POST", "/v1/jobs", FORM, BODY.as_bytes());
+    assert_eq!(uploaded.status, 202, "{uploaded:?}");
+    let uploaded = uploaded.json()["id"].as_str().unwrap().to_owned();
+    let dataset = service.accepted(r#"{"kind":"stats","dataset":"t","column":"x","priority":-1}"#);
+    // It stays until that job has read it.
+    let put = service.request("PUT", "/v1/datasets/t", "Content-Type: text/csv\r\n", b"x\n2\n");
+    assert_eq!(put.status, 200, "{put:?}");
+    (service.kill(), [uploaded, dataset, long])
+}
+
+/// Takes what a service kept to another folder, as `mv` does.
+fn moved(data: &TempDir) -> TempDir {
+    let other = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(data.path()).unwrap().map(Result::unwrap) {
+        std::fs::rename(entry.path(), other.path().join(entry.file_name())).unwrap();
+    }
+    other
+}
+
+fn both_succeed(data: TempDir, [uploaded, dataset, long]: &[String; 3]) {
+    let service = Service::start_in(data, &[]);
+    assert_eq!(service.request("DELETE", &format!("/v1/jobs/{long}"), "", b"").status, 202);
+    let result = |id: &str| service.wait_for(id, "succeeded")["result"]["mean"].clone();
+    assert_eq!((result(uploaded), result(dataset)), (3.0.into(), 1.0.into()));
+}
+
+#[test]
+fn jobs_that_wait_find_their_files_where_the_folder_was_moved() {
+    let (data, jobs) = left_waiting();
+    both_succeed(moved(&data), &jobs);
+}
+
+#[test]
+fn so_do_those_that_were_written_down_with_the_folder_as_it_was() {
+    let (data, jobs) = left_waiting();
+    let db = rusqlite::Connection::open(data.path().join("jobs.sqlite")).unwrap();
+    let before = data.path().to_str().unwrap();
+    let sql = "UPDATE requests SET files =
+               replace(replace(files, '\"uploads/', '\"' || ?1 || '/uploads/'), '\"datasets/', '\"' || ?1 || '/datasets/')
+               WHERE files IS NOT NULL";
+    assert_eq!(db.execute(sql, [before]).unwrap(), 2);
+    let of = |folder: &str| format!("SELECT count(*) FROM requests WHERE instr(files, ':\"{before}/{folder}/') > 0");
+    for folder in ["uploads", "datasets"] {
+        assert_eq!(db.query_row(&of(folder), [], |row| row.get::<_, u32>(0)).unwrap(), 1, "{folder}");
+    }
+    drop(db);
+    both_succeed(moved(&data), &jobs);
 }

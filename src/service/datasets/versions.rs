@@ -20,10 +20,10 @@ impl Versions {
         let mut versions = Self::default();
         for entry in std::fs::read_dir(folder)? {
             let file = entry?.path();
-            let version = file.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
             if !file.is_file() {
                 continue;
             }
+            let version = file.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
             let is_marker = file.extension().is_some_and(|ending| ending == REMOVED);
             match version {
                 Some(version) if is_marker => _ = versions.markers.insert(version, file),

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use crate::journal::{JournalError, State};
 use crate::service::clock::{after_ms, wall_ms};
 use crate::service::keeper::Keeper;
-use crate::service::uploads::files_of;
 
 /// What is kept no longer is looked for so often, and what could not be written is tried again.
 const ROUND: Duration = Duration::from_secs(1);
@@ -88,7 +87,7 @@ impl Keeper {
         let forgotten = move |forgotten: Result<Vec<Option<String>>, JournalError>| {
             let forgotten = forgotten.unwrap_or_default();
             let Some(keeper) = keeper.upgrade() else { return };
-            forgotten.iter().flatten().for_each(|files| keeper.uploads.remove(&files_of(Some(files))));
+            forgotten.iter().flatten().for_each(|files| keeper.uploads.remove(&keeper.uploads.files_of(Some(files))));
             // There is only so much in one go.
             if !forgotten.is_empty() {
                 keeper.forget(before_ms, keep, again);

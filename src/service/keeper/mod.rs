@@ -30,7 +30,7 @@ use crate::service::options::ServeOptions;
 use crate::service::outputs::Outputs;
 use crate::service::resting::Resting;
 use crate::service::space::Space;
-use crate::service::uploads::{Upload, Uploads, files_json, with_datasets};
+use crate::service::uploads::{Upload, Uploads, with_datasets};
 
 pub(super) use ending::Cancelled;
 use room::Removed;
@@ -195,7 +195,7 @@ impl Keeper {
         key: Option<IdempotencyKey>,
     ) -> Result<oneshot::Receiver<Result<Accepted, JournalError>>, Unaccepted> {
         let uploaded = upload.as_ref().map(|upload| upload.files().clone()).unwrap_or_default();
-        let files = files_json(&with_datasets(uploaded, &prepared.datasets));
+        let files = self.uploads.files_json(&with_datasets(uploaded, &prepared.datasets));
         let request = prepared.lasting.take().map_or(request, Arc::from);
         let bytes = request.len();
         let may_begin = prepared.ready.is_some() && prepared.after.is_empty();

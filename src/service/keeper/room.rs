@@ -4,7 +4,6 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::service::keeper::{Aside, Keeper};
-use crate::service::uploads::files_of;
 
 /// So many jobs are looked for in one go.
 const STEP: u32 = 64;
@@ -64,7 +63,7 @@ impl Keeper {
                 }
                 removed.to = seq;
                 if self.live().get(seq).is_none() {
-                    freed += self.uploads.remove_now(&files_of(Some(&files)));
+                    freed += self.uploads.remove_now(&self.uploads.files_of(Some(&files)));
                 }
             }
         }

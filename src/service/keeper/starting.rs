@@ -26,7 +26,7 @@ use crate::service::outputs::Outputs;
 use crate::service::quarantine::CRASHES_MAX;
 use crate::service::resting::Resting;
 use crate::service::space::Space;
-use crate::service::uploads::{Uploads, files_of};
+use crate::service::uploads::Uploads;
 
 impl Keeper {
     /// Opens the journal and goes on with what is in it.
@@ -43,14 +43,13 @@ impl Keeper {
         let (journal, left) = Journal::open(&options.data)?;
         let now_ms = wall_ms();
         let reader = journal.reader()?;
-        let known: Vec<_> = reader.files()?.iter().map(|json| files_of(Some(json))).collect();
         let unusable = |error: std::io::Error| crate::journal::JournalError::Folder {
             path: options.data.clone(),
             message: error.to_string(),
         };
         let space = Arc::new(Space::new(options.max_data_bytes));
-        let uploads = Uploads::open(&options.data, now_ms, known.into_iter(), space.clone()).map_err(unusable)?;
-        let named = left.iter().flat_map(|job| files_of(job.files.as_deref()).into_values()).collect();
+        let uploads = Uploads::open(&options.data, now_ms, &reader.files()?, space.clone()).map_err(unusable)?;
+        let named = left.iter().flat_map(|job| uploads.files_of(job.files.as_deref()).into_values()).collect();
         let datasets = Datasets::open(&options.data, &named, space.clone()).map_err(unusable)?;
         let outputs = Outputs::open(&options.data).map_err(unusable)?;
         // What jobs have opened is worth keeping where the same inputs come again and again.
@@ -151,11 +150,12 @@ impl Keeper {
                 format!("the process has ended under this job {crashes} times: it is not tried again by itself");
             return Err((State::Dead, JobError::new(Cause::Panic, message)));
         }
-        let prepared = self.prepare(request, &files_of(files.as_deref()), Named::Before).map_err(|refusal| {
-            let message = refusal.message();
-            let message = format!("the service was started anew, and takes this job no more: {message}");
-            (State::Failed, JobError::bad_input(message))
-        })?;
+        let prepared =
+            self.prepare(request, &self.uploads.files_of(files.as_deref()), Named::Before).map_err(|refusal| {
+                let message = refusal.message();
+                let message = format!("the service was started anew, and takes this job no more: {message}");
+                (State::Failed, JobError::bad_input(message))
+            })?;
         let mut job = Job::new(prepared, request.clone(), files.clone(), entry.accepted_ms);
         job.cancel = self.run.child();
         job.attempts = entry.attempts;
