@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use tempfile::TempDir;
 
 use crate::program::{LONG, Service, command};
@@ -86,4 +88,51 @@ fn so_do_those_that_were_written_down_with_the_folder_as_it_was() {
     }
     drop(db);
     both_succeed(moved(&data), &jobs);
+}
+
+const PRINT: &str = r#"{"kind":"command","argv":["head","-c","100000","/dev/zero"]}"#;
+
+fn counted(service: &Service) -> u64 {
+    let metrics = service.get("/metrics").body;
+    let bytes = metrics.lines().find_map(|line| line.strip_prefix("tandem_data_bytes "));
+    bytes.unwrap_or_else(|| panic!("{metrics}")).parse().unwrap()
+}
+
+/// Waits until so many bytes count: they are looked at now and then.
+fn wait_until_counted(service: &Service, bytes: u64) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while counted(service) != bytes {
+        assert!(Instant::now() < until, "{} bytes, not {bytes}", counted(service));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn what_programs_print_counts_and_goes_with_its_job() {
+    let args = ["--allow-commands", "--keep-jobs", "1"];
+    let service = Service::start(&args);
+    let printed = service.run(PRINT);
+    let file = printed["result"]["stdout_file"].as_str().unwrap_or_else(|| panic!("{printed}")).to_owned();
+    wait_until_counted(&service, 100_000);
+    let service = Service::start_in(service.kill(), &args);
+    assert_eq!(counted(&service), 100_000, "it is there from the start");
+    assert!(service.data.path().join("outputs").join(&file).exists());
+    // It is the second to end: the first is kept no longer.
+    assert_eq!(service.run(r#"{"kind":"factor","n":12}"#)["state"], "succeeded");
+    wait_until_counted(&service, 0);
+    assert_eq!(std::fs::read_dir(service.data.path().join("outputs")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_programs_have_printed_makes_room_for_what_clients_send() {
+    let service = Service::start(&["--allow-commands", "--max-data", "150kB"]);
+    let printed = service.run(PRINT);
+    wait_until_counted(&service, 100_000);
+    let table = [b"x\n1\n".to_vec(), vec![b'\n'; 100_000]].concat();
+    let put = service.request("PUT", "/v1/datasets/t?format=csv", "", &table);
+    assert_eq!(put.status, 201, "{put:?}");
+    wait_until_counted(&service, 100_004);
+    assert_eq!(std::fs::read_dir(service.data.path().join("outputs")).unwrap().count(), 0);
+    let id = printed["id"].as_str().unwrap();
+    assert_eq!(service.job(id)["result"]["stdout_bytes"], printed["result"]["stdout_bytes"], "the outcome stays");
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::journal::{JournalError, State};
 use crate::service::clock::{after_ms, wall_ms};
-use crate::service::keeper::Keeper;
+use crate::service::keeper::{Aside, Keeper};
 
 /// What is kept no longer is looked for so often, and what could not be written is tried again.
 const ROUND: Duration = Duration::from_secs(1);
@@ -65,6 +65,7 @@ impl Keeper {
             let first = self.live().first();
             self.datasets.tidy(first, self.next_seq());
         }
+        self.aside(Aside::Outputs);
         let aside: Vec<_> = self.runner.engine().set_aside().into_iter().map(|(device, _)| device).collect();
         let due = self.resting.lock().unwrap_or_else(PoisonError::into_inner).due(&aside, self.now());
         for device in due {
@@ -118,9 +119,6 @@ fn keep_house(keeper: &Weak<Keeper>) {
         }
         if saved.elapsed() >= SAVED {
             saved = Instant::now();
-            if let Some(keep) = keeper.options.keep.time.filter(|_| keeper.believes_the_clock()) {
-                keeper.outputs.tidy(keep);
-            }
             for warning in keeper.runner.engine().save_model() {
                 tracing::warn!("{}", warning.0);
             }

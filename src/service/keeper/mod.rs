@@ -57,6 +57,8 @@ enum Aside {
     Waits(u64),
     /// Room is made for what clients send.
     Room,
+    /// What programs have printed is counted, and what nobody can ask for goes.
+    Outputs,
 }
 
 /// Why a job was not taken in.
@@ -328,6 +330,7 @@ impl Keeper {
             Aside::Prepared(seq) => self.prepare_again(seq),
             Aside::Waits(seq) => self.wait_for_others(seq),
             Aside::Room => self.make_room(),
+            Aside::Outputs => self.look_at_outputs(),
         });
         if let (Err(message), Aside::Prepared(seq) | Aside::Waits(seq)) = (done, what) {
             self.end_unbegun(seq, State::Failed, JobError::new(Cause::Panic, message));

@@ -1,4 +1,5 @@
-//! Room on the disk for what clients send: the files of failed jobs, which are kept so that those can be tried again, make it.
+//! Room on the disk for what clients send: the files of failed jobs make it, which are kept so that those can be tried again, and after
+//! them what programs have printed.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -36,7 +37,14 @@ impl Keeper {
         self.aside(Aside::Room);
     }
 
-    /// Removes the files of the failed jobs that came first, until those have what they wait for who asked.
+    /// Counts what programs have printed, and removes what is of jobs that are kept no longer.
+    pub(super) fn look_at_outputs(&self) {
+        // What cannot be looked up now is later.
+        self.outputs.look(|seq| self.read(|reader| reader.job(seq)).map_or(true, |job| job.is_some()));
+    }
+
+    /// Removes the files of the failed jobs that came first, and then what the first have printed that are over, until those have what they
+    /// wait for who asked.
     pub(super) fn make_room(&self) {
         let bytes = self.space.missing_bytes();
         if bytes == 0 {
@@ -71,6 +79,16 @@ impl Keeper {
             tracing::warn!(
                 bytes = freed,
                 "files of failed jobs were removed to make room: those can be sent anew, and not tried again"
+            );
+        }
+        if freed >= bytes {
+            return;
+        }
+        let freed = self.outputs.make_room(bytes - freed, |seq| self.live().get(seq).is_none());
+        if freed > 0 {
+            tracing::warn!(
+                bytes = freed,
+                "what programs had printed was removed to make room: outcomes keep the last 64 KiB"
             );
         }
     }

@@ -51,7 +51,7 @@ impl Keeper {
         let uploads = Uploads::open(&options.data, now_ms, &reader.files()?, space.clone()).map_err(unusable)?;
         let named = left.iter().flat_map(|job| uploads.files_of(job.files.as_deref()).into_values()).collect();
         let datasets = Datasets::open(&options.data, &named, space.clone()).map_err(unusable)?;
-        let outputs = Outputs::open(&options.data).map_err(unusable)?;
+        let outputs = Outputs::open(&options.data, journal.tag(), space.clone()).map_err(unusable)?;
         // What jobs have opened is worth keeping where the same inputs come again and again.
         crate::input::keep_decoded(options.memory_bytes / 8);
         let (commands_dir, jobs_dir) = intake.folders();
@@ -94,6 +94,7 @@ impl Keeper {
             options,
             _lock: lock,
         });
+        keeper.look_at_outputs();
         keeper.restore(left, now_ms);
         keeper.keep_house()?;
         keeper.feed();
