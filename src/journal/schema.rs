@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use crate::journal::private::own_database;
 use crate::journal::{JournalError, Trouble};
 
 /// The format of the file.
@@ -60,6 +61,7 @@ pub(super) fn said(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError + '_
 /// Opens the file to write, and makes its tables where it is new.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, JournalError> {
     let said = said(path);
+    own_database(path).map_err(|error| JournalError::Folder { path: path.to_owned(), message: error.to_string() })?;
     let db = Connection::open(path).map_err(&said)?;
     db.busy_timeout(std::time::Duration::from_secs(10)).map_err(&said)?;
     db.pragma_update(None, "journal_mode", "wal").map_err(&said)?;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::journal::own_folder;
 use crate::service::ids::seq_of;
 use crate::service::space::Space;
 
@@ -39,7 +40,7 @@ impl Outputs {
     /// In the folder of the service, of the jobs whose ids begin with this.
     pub fn open(data: &Path, tag: &str, space: Arc<Space>) -> io::Result<Self> {
         let folder = data.join("outputs");
-        std::fs::create_dir_all(&folder)?;
+        own_folder(&folder)?;
         Ok(Self { folder, tag: tag.to_owned(), space, seen: Mutex::default() })
     }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use crossbeam_channel::{Sender, unbounded};
 
+use crate::journal::own_folder;
 use crate::service::space::Space;
 
 /// Where the files of a job lie, by their names in the job.
@@ -59,7 +60,7 @@ impl Uploads {
     pub fn open(data: &Path, begun_ms: i64, known: &[String], space: Arc<Space>) -> io::Result<Self> {
         let data = data.to_owned();
         let folder = data.join("uploads");
-        std::fs::create_dir_all(&folder)?;
+        own_folder(&folder)?;
         let uploads = Self { data, folder, begun_ms, count: AtomicU64::new(0), space };
         let known = known.iter().flat_map(|json| uploads.files_of(Some(json)).into_values());
         let known: HashSet<PathBuf> = known.filter_map(|file| file.parent().map(Path::to_owned)).collect();

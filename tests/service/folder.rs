@@ -136,3 +136,36 @@ fn what_programs_have_printed_makes_room_for_what_clients_send() {
     let id = printed["id"].as_str().unwrap();
     assert_eq!(service.job(id)["result"]["stdout_bytes"], printed["result"]["stdout_bytes"], "the outcome stays");
 }
+
+#[test]
+fn what_clients_send_is_for_no_other_user_also_where_the_folder_was_there_before() {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    let data = tempfile::tempdir().unwrap();
+    let open =
+        |path: &std::path::Path, mode: u32| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    open(data.path(), 0o755);
+    let mut service = Service::start_in(data, &[]);
+    for round in ["made", "there already"] {
+        // What is written last lies in the log.
+        service.run(r#"{"kind":"factor","n":12}"#);
+        let of = |name: &str| {
+            let path = service.data.path().join(name);
+            path.metadata().unwrap_or_else(|error| panic!("{name}: {error}")).permissions().mode() & 0o777
+        };
+        for name in ["uploads", "datasets", "outputs"] {
+            assert_eq!(of(name), 0o700, "{name}, {round}");
+        }
+        for name in ["jobs.sqlite", "jobs.sqlite-wal", "jobs.sqlite-shm"] {
+            assert_eq!(of(name), 0o600, "{name}, {round}");
+        }
+        assert_eq!(of(""), 0o755, "what is not the service's is let alone");
+        // As an earlier version has left it.
+        let data = service.kill();
+        for entry in std::fs::read_dir(data.path()).unwrap().map(Result::unwrap) {
+            open(&entry.path(), if entry.path().is_dir() { 0o755 } else { 0o644 });
+        }
+        service = Service::start_in(data, &[]);
+    }
+}

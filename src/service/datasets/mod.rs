@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::journal::own_folder;
 use crate::service::clock::wall_ms;
 use crate::service::space::Space;
 use versions::{REMOVED, Versions};
@@ -117,7 +118,7 @@ impl Datasets {
     /// Those in the folder; what is left of replaced ones goes, unless jobs that have not ended read it.
     pub fn open(data: &Path, named: &HashSet<PathBuf>, space: Arc<Space>) -> io::Result<Self> {
         let folder = data.join("datasets");
-        std::fs::create_dir_all(&folder)?;
+        own_folder(&folder)?;
         let mut known = Known { next: 1, ..Known::default() };
         let mut folders = Vec::new();
         for entry in std::fs::read_dir(&folder)? {
