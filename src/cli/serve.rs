@@ -102,7 +102,7 @@ pub(super) fn command() -> Command {
         option(
             "max-data",
             "SIZE",
-            "What comes with jobs and datasets take so much on the disk, together: files of failed jobs make room [default: all there is]",
+            "What comes with jobs, datasets and what programs print take so much on the disk, together: files of failed jobs make room [default: all there is]",
         )
         .value_parser(bytes),
         option("max-connections", "N", "So many connections at once")

@@ -5,6 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use crate::journal::JournalError;
+use crate::journal::private::make_folder;
 
 /// The lock of a folder; given back when it is dropped, and by the system when the process ends, however it does.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ impl DataLock {
     pub fn take(folder: &Path) -> Result<Self, JournalError> {
         let wrong =
             |error: std::io::Error| JournalError::Folder { path: folder.to_owned(), message: error.to_string() };
-        make_private(folder).map_err(wrong)?;
+        make_folder(folder).map_err(wrong)?;
         let path = folder.join("lock");
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(wrong)?;
@@ -36,14 +37,6 @@ impl DataLock {
         let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
         Ok(Self(file))
     }
-}
-
-/// Makes a folder where it is not there, for this user alone: what people send is theirs.
-fn make_private(folder: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(folder)
 }
 
 #[cfg(test)]

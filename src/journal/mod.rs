@@ -7,6 +7,7 @@
 
 mod entry;
 mod lock;
+mod private;
 mod reader;
 mod schema;
 mod state;
@@ -15,6 +16,7 @@ mod writer;
 
 pub use entry::{Accepted, Deadline, Ended, Entry, IdempotencyKey, NewJob, Unfinished};
 pub use lock::DataLock;
+pub(crate) use private::own_folder;
 pub use reader::{Filter, Listed, Reader};
 pub use state::State;
 pub use writer::{Done, Journal};

@@ -4,10 +4,14 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use crate::journal::private::own_database;
 use crate::journal::{JournalError, Trouble};
 
 /// The format of the file.
 const VERSION: i64 = 2;
+
+/// The log that was written into the file keeps no more than this on the disk, in bytes.
+const LOG_BYTES_KEPT: i64 = 64 << 20;
 
 /// The jobs by number, what came and what became of it apart, since what is read often is short.
 const TABLES: &str = "
@@ -60,6 +64,7 @@ pub(super) fn said(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError + '_
 /// Opens the file to write, and makes its tables where it is new.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, JournalError> {
     let said = said(path);
+    own_database(path).map_err(|error| JournalError::Folder { path: path.to_owned(), message: error.to_string() })?;
     let db = Connection::open(path).map_err(&said)?;
     db.busy_timeout(std::time::Duration::from_secs(10)).map_err(&said)?;
     db.pragma_update(None, "journal_mode", "wal").map_err(&said)?;
@@ -67,6 +72,8 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, JournalError> {
     db.pragma_update(None, "synchronous", "full").map_err(&said)?;
     // Checkpoints are made between transactions, by who knows when.
     db.pragma_update(None, "wal_autocheckpoint", 0).map_err(&said)?;
+    // One that grew under load is cut once it begins anew.
+    db.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT).map_err(&said)?;
     db.pragma_update(None, "cache_size", -32_768).map_err(&said)?;
     db.set_prepared_statement_cache_capacity(64);
     let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(&said)?;
@@ -103,4 +110,22 @@ fn new_tag() -> String {
     seed ^= u64::from(std::process::id()) << 32;
     let mut random = crate::random::SplitMix64(seed);
     (0..4).map(|_| char::from(LETTERS[(random.next_u64() % LETTERS.len() as u64) as usize])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_has_grown_is_cut_once_it_is_written_into_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs.sqlite");
+        let db = open_writer(&path).unwrap();
+        let log_bytes = || path.with_extension("sqlite-wal").metadata().unwrap().len() as i64;
+        db.execute("INSERT INTO about VALUES ('long', hex(zeroblob(?1)))", [LOG_BYTES_KEPT / 2 + (1 << 20)]).unwrap();
+        assert!(log_bytes() > LOG_BYTES_KEPT, "{}", log_bytes());
+        db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).unwrap();
+        db.execute("INSERT INTO about VALUES ('short', '')", []).unwrap();
+        assert!(log_bytes() <= LOG_BYTES_KEPT, "{}", log_bytes());
+    }
 }

@@ -9,6 +9,7 @@ mod clock;
 mod commands;
 mod datasets;
 mod events;
+mod folder;
 mod http;
 mod ids;
 mod intake;

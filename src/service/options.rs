@@ -53,7 +53,7 @@ pub struct ServeOptions {
     pub client_timeout: Duration,
     /// The longest upload, in bytes.
     pub max_upload_bytes: u64,
-    /// What clients send may take so many bytes on the disk, together.
+    /// What clients send, and what programs print, may take so many bytes on the disk, together.
     pub max_data_bytes: u64,
     /// How many connections there may be at once.
     pub max_connections: usize,

@@ -1,4 +1,4 @@
-//! How much what clients send may take on the disk: files of jobs, and datasets. Pure.
+//! How much what clients send may take on the disk, and what programs print: files of jobs, datasets, outputs. Pure.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

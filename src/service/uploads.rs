@@ -1,6 +1,6 @@
 //! Files that come with jobs: each job's in a folder of its own, on disk before the job is acknowledged, and gone with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use crossbeam_channel::{Sender, unbounded};
 
+use crate::journal::own_folder;
 use crate::service::space::Space;
 
 /// Where the files of a job lie, by their names in the job.
@@ -34,6 +35,8 @@ pub(super) fn with_datasets(mut files: Files, datasets: &Files) -> Files {
 /// The folder of what clients send along.
 #[derive(Debug)]
 pub(super) struct Uploads {
+    /// The folder of the service.
+    data: PathBuf,
     folder: PathBuf,
     /// In front of the names of this process's folders.
     begun_ms: i64,
@@ -52,21 +55,42 @@ pub(super) struct Upload {
 }
 
 impl Uploads {
-    /// In this folder; what no job of these files refers to is left from requests that never came to their end, and goes.
-    pub fn open(data: &Path, begun_ms: i64, known: impl Iterator<Item = Files>, space: Arc<Space>) -> io::Result<Self> {
+    /// In the folder of the service; what of their kind no job refers to of these files, as the journal holds them, is left from requests
+    /// that never came to their end, and goes.
+    pub fn open(data: &Path, begun_ms: i64, known: &[String], space: Arc<Space>) -> io::Result<Self> {
+        let data = data.to_owned();
         let folder = data.join("uploads");
-        std::fs::create_dir_all(&folder)?;
-        let known: std::collections::HashSet<PathBuf> =
-            known.flat_map(Files::into_values).filter_map(|file| file.parent().map(Path::to_owned)).collect();
-        for entry in std::fs::read_dir(&folder)? {
-            let path = entry?.path();
+        own_folder(&folder)?;
+        let uploads = Self { data, folder, begun_ms, count: AtomicU64::new(0), space };
+        let known = known.iter().flat_map(|json| uploads.files_of(Some(json)).into_values());
+        let known: HashSet<PathBuf> = known.filter_map(|file| file.parent().map(Path::to_owned)).collect();
+        for entry in std::fs::read_dir(&uploads.folder)? {
+            let entry = entry?;
+            let path = entry.path();
             if known.contains(&path) {
-                space.add(folder_bytes(&path));
-            } else {
-                std::fs::remove_dir_all(&path).or_else(|_| std::fs::remove_file(&path))?;
+                uploads.space.add(folder_bytes(&path));
+            } else if entry.file_type()?.is_dir() && entry.file_name().to_str().is_some_and(is_own) {
+                std::fs::remove_dir_all(&path)?;
             }
         }
-        Ok(Self { folder, begun_ms, count: AtomicU64::new(0), space })
+        Ok(uploads)
+    }
+
+    /// Files as the journal holds them: where they lie in the folder of the service, which may be moved.
+    pub fn files_json(&self, files: &Files) -> Option<Arc<str>> {
+        if files.is_empty() {
+            return None;
+        }
+        let shown = |path: &Path| path.strip_prefix(&self.data).unwrap_or(path).display().to_string();
+        let paths: BTreeMap<&str, String> = files.iter().map(|(name, path)| (name.as_str(), shown(path))).collect();
+        serde_json::to_string(&paths).ok().map(Arc::from)
+    }
+
+    /// The same the other way round: where they lie now.
+    pub fn files_of(&self, json: Option<&str>) -> Files {
+        let mut files: Files = json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+        files.values_mut().for_each(|path| *path = self.data.join(in_data(path)));
+        files
     }
 
     /// The text that paths of uploads begin with, which is nobody's business outside.
@@ -76,6 +100,7 @@ impl Uploads {
 
     /// A folder for the files of one more job.
     pub fn begin(&self) -> io::Result<Upload> {
+        // As `is_own` knows it.
         let folder = self.folder.join(format!("{}-{}", self.begun_ms, self.count.fetch_add(1, Ordering::Relaxed)));
         std::fs::create_dir(&folder)?;
         Ok(Upload { folder, files: Files::new(), is_kept: false, space: self.space.clone(), bytes: 0 })
@@ -151,19 +176,21 @@ impl Drop for Upload {
     }
 }
 
-/// Files as the journal holds them.
-pub(super) fn files_json(files: &Files) -> Option<Arc<str>> {
-    if files.is_empty() {
-        return None;
-    }
-    let paths: BTreeMap<&str, String> =
-        files.iter().map(|(name, path)| (name.as_str(), path.display().to_string())).collect();
-    serde_json::to_string(&paths).ok().map(Arc::from)
+/// Whether a folder of uploads is called so: what others have put there is theirs.
+fn is_own(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    name.split_once('-').is_some_and(|(begun_ms, count)| is_number(begun_ms) && is_number(count))
 }
 
-/// The same the other way round.
-pub(super) fn files_of(json: Option<&str>) -> Files {
-    json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+/// Where a file lies in the folder of the service, of where it lies at all. That folder may be another one than when it was written down, and
+/// once it was written down with it. All that jobs have lies three deep: `uploads/JOB/FILE`, `datasets/NAME/VERSION`.
+fn in_data(path: &Path) -> &Path {
+    let mut parts = path.components();
+    for _ in 3..path.components().count() {
+        parts.next();
+    }
+    let last = parts.as_path();
+    if last.starts_with("uploads") || last.starts_with("datasets") { last } else { path }
 }
 
 /// Whether all files are there that a job reads: those that came with one that has failed may have made room for others, and a dataset may
@@ -229,7 +256,7 @@ mod tests {
     #[test]
     fn names_of_clients_lead_nowhere_else() {
         let data = tempfile::tempdir().unwrap();
-        let uploads = Uploads::open(data.path(), 1, std::iter::empty(), space()).unwrap();
+        let uploads = Uploads::open(data.path(), 1, &[], space()).unwrap();
         let mut upload = uploads.begin().unwrap();
         let places: Vec<PathBuf> = [
             ("a", Some("../../etc/passwd")),
@@ -254,19 +281,42 @@ mod tests {
     }
 
     #[test]
+    fn files_are_found_wherever_the_folder_of_the_service_lies_now() {
+        let data = tempfile::tempdir().unwrap();
+        let uploads = Uploads::open(data.path(), 1, &[], space()).unwrap();
+        let lies = |place: &str| data.path().join(place);
+        let files = Files::from([
+            ("a".to_owned(), lies("uploads/17-0/a.npy")),
+            (format!("{DATASET}t"), lies("datasets/t/3.csv")),
+        ]);
+        let json = uploads.files_json(&files).unwrap();
+        assert_eq!(*json, *r#"{"$dataset:t":"datasets/t/3.csv","a":"uploads/17-0/a.npy"}"#);
+        assert_eq!(uploads.files_of(Some(&json)), files);
+        // Before, it was written down with the folder that it was then.
+        let before = r#"{"$dataset:t":"/srv/uploads/x/datasets/t/3.csv","a":"/srv/datasets/uploads/17-0/a.npy"}"#;
+        assert_eq!(uploads.files_of(Some(before)), files);
+        assert!(uploads.files_of(None).is_empty() && uploads.files_json(&Files::new()).is_none());
+    }
+
+    #[test]
     fn what_no_job_refers_to_goes_at_the_next_start() {
         let data = tempfile::tempdir().unwrap();
-        let uploads = Uploads::open(data.path(), 1, std::iter::empty(), space()).unwrap();
+        let uploads = Uploads::open(data.path(), 1, &[], space()).unwrap();
         let (mut kept, mut lost) = (uploads.begin().unwrap(), uploads.begin().unwrap());
         lost.place("a", None);
         std::fs::write(kept.place("a", None), "x").unwrap();
-        let (files, lost_folder) = (files_of(files_json(kept.files()).as_deref()), lost.folder.clone());
+        let json = uploads.files_json(kept.files()).unwrap().to_string();
+        let (files, lost_folder) = (uploads.files_of(Some(&json)), lost.folder.clone());
         assert_eq!(&files, kept.files());
         kept.keep();
         lost.keep();
+        let others = ["7-8", "notes-1", "17-", "1-2-3"].map(|name| data.path().join("uploads").join(name));
+        std::fs::write(&others[0], "a file").unwrap();
+        others[1..].iter().for_each(|folder| std::fs::create_dir(folder).unwrap());
         let space = space();
-        let uploads = Uploads::open(data.path(), 2, [files.clone()].into_iter(), space.clone()).unwrap();
+        let uploads = Uploads::open(data.path(), 2, &[json], space.clone()).unwrap();
         assert!(files["a"].exists() && !lost_folder.exists());
+        assert!(others.iter().all(|path| path.exists()), "it has not put them there");
         assert_eq!(space.used_bytes(), 1);
         assert!(are_there(&files));
         let datasets = Files::from([("t".to_owned(), data.path().join("uploads"))]);

@@ -9,6 +9,7 @@ mod devices;
 #[cfg(target_os = "linux")]
 mod disk;
 mod events;
+mod folder;
 mod jobs;
 mod program;
 mod restarts;

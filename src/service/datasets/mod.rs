@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::journal::own_folder;
 use crate::service::clock::wall_ms;
 use crate::service::space::Space;
 use versions::{REMOVED, Versions};
@@ -44,6 +45,9 @@ struct Known {
     /// The number of the next version of any.
     next: u64,
 }
+
+/// The names begin so of datasets that are being put; none of a whole one does.
+const HALF: &str = ".tmp";
 
 /// A request has its number so soon after its job was made of it.
 const SETTLED: Duration = Duration::from_secs(30);
@@ -104,21 +108,29 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     Err(format!("`{name}`: a dataset is called by up to 64 letters, digits, `-`, `_` and `.`, the first no dot"))
 }
 
+/// Whether a dataset that was being put is called so.
+fn is_half(name: &str) -> bool {
+    name.strip_prefix(HALF)
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
 impl Datasets {
     /// Those in the folder; what is left of replaced ones goes, unless jobs that have not ended read it.
     pub fn open(data: &Path, named: &HashSet<PathBuf>, space: Arc<Space>) -> io::Result<Self> {
         let folder = data.join("datasets");
-        std::fs::create_dir_all(&folder)?;
+        own_folder(&folder)?;
         let mut known = Known { next: 1, ..Known::default() };
         let mut folders = Vec::new();
         for entry in std::fs::read_dir(&folder)? {
             let path = entry?.path();
-            // `NAME/VERSION.npy`, where a dot may be in the name and none in the version.
-            let name = path.file_name().and_then(|name| name.to_str()).filter(|name| check_name(name).is_ok());
-            let Some(name) = name.filter(|_| path.is_dir()) else {
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            if is_half(name) && path.is_file() {
                 std::fs::remove_file(&path)?;
+            }
+            // `NAME/VERSION.npy`, where a dot may be in the name and none in the version. What others have put there is theirs.
+            if check_name(name).is_err() || !path.is_dir() {
                 continue;
-            };
+            }
             let mut versions = Versions::in_folder(&path)?;
             known.next = known.next.max(versions.last() + 1);
             if let Some(newest) = versions.take_newest() {
@@ -126,7 +138,7 @@ impl Datasets {
                 space.add(dataset.bytes);
                 known.datasets.insert(name.to_owned(), dataset);
             }
-            for file in versions.files.into_values().chain(versions.strays) {
+            for file in versions.files.into_values() {
                 if named.contains(&file) {
                     space.add(file.metadata()?.len());
                     known.replaced.push(Replaced::now(file));
@@ -174,7 +186,7 @@ impl Datasets {
     /// Begins to put one.
     pub fn begin(&self) -> io::Result<Put> {
         let taken = Taken { space: self.space.clone(), bytes: 0 };
-        Ok(Put { file: tempfile::NamedTempFile::new_in(&self.folder)?, taken })
+        Ok(Put { file: tempfile::Builder::new().prefix(HALF).tempfile_in(&self.folder)?, taken })
     }
 
     /// A dataset is whole, and on disk, and is called this from now on; `ending` tells what is in it. Whether it replaces another one.

@@ -54,6 +54,23 @@ fn the_newest_versions_are_there_at_the_next_start_and_halves_are_not() {
 }
 
 #[test]
+fn what_somebody_else_has_put_there_stays() {
+    let data = tempfile::tempdir().unwrap();
+    put(&Datasets::open(data.path(), &HashSet::new(), space()).unwrap(), "t", "one");
+    let folder = data.path().join("datasets");
+    for place in ["t/7", ".git", "mine"] {
+        std::fs::create_dir(folder.join(place)).unwrap();
+    }
+    let files = ["t/notes.txt", "t/7/a.csv", ".git/HEAD", "mine/a.csv", "b.csv", ".tmp", ".tmp-notes"];
+    files.iter().for_each(|file| std::fs::write(folder.join(file), "mine").unwrap());
+    let datasets = Datasets::open(data.path(), &HashSet::new(), space()).unwrap();
+    assert_eq!(datasets.list().into_iter().map(|set| set.name).collect::<Vec<_>>(), ["t"]);
+    assert!(datasets.remove("t").unwrap());
+    Datasets::open(data.path(), &HashSet::new(), space()).unwrap();
+    files.iter().for_each(|file| assert_eq!(std::fs::read_to_string(folder.join(file)).unwrap(), "mine", "{file}"));
+}
+
+#[test]
 fn what_is_removed_is_no_dataset_after_a_start_and_is_read_by_the_jobs_before() {
     let data = tempfile::tempdir().unwrap();
     let datasets = Datasets::open(data.path(), &HashSet::new(), space()).unwrap();

@@ -13,8 +13,6 @@ pub(super) struct Versions {
     pub files: BTreeMap<u64, PathBuf>,
     /// Those that say which are removed.
     pub markers: BTreeMap<u64, PathBuf>,
-    /// What is neither.
-    pub strays: Vec<PathBuf>,
 }
 
 impl Versions {
@@ -22,12 +20,16 @@ impl Versions {
         let mut versions = Self::default();
         for entry in std::fs::read_dir(folder)? {
             let file = entry?.path();
+            if !file.is_file() {
+                continue;
+            }
             let version = file.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
             let is_marker = file.extension().is_some_and(|ending| ending == REMOVED);
             match version {
                 Some(version) if is_marker => _ = versions.markers.insert(version, file),
                 Some(version) => _ = versions.files.insert(version, file),
-                None => versions.strays.push(file),
+                // Of somebody else's.
+                None => {}
             }
         }
         Ok(versions)

@@ -44,7 +44,11 @@ fn text(app: &App) -> String {
         ("memory_bodies_bytes", "Memory that bodies take that are being read.", app.memory.taken() as u64),
         ("memory_limit_bytes", "Memory that jobs may take together.", app.options.memory_bytes),
         ("process_resident_bytes", "Memory that the process holds.", crate::device::resident_bytes().unwrap_or(0)),
-        ("data_bytes", "What files of jobs and datasets take on the disk.", app.space.used_bytes()),
+        (
+            "data_bytes",
+            "What files of jobs, datasets and what programs print take on the disk.",
+            app.space.used_bytes(),
+        ),
         ("devices_set_aside", "Devices that have failed and are not used.", engine.set_aside().len() as u64),
     ] {
         head(&mut out, name, "gauge", help);

@@ -12,7 +12,6 @@ use crate::service::events::Event;
 use crate::service::intake::{Prepared, Refusal};
 use crate::service::keeper::{Aside, Keeper, Named};
 use crate::service::live::{AfterFailure, Early};
-use crate::service::uploads;
 
 /// What came of the wish to cancel a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +89,7 @@ impl Keeper {
         // It may have ended meanwhile, and even be here once more.
         let sent = self.live().unprepared(seq).map(|job| (job.request.clone(), job.files.clone()));
         let Some((request, files)) = sent else { return };
-        match self.prepare(&request, &uploads::files_of(files.as_deref()), Named::Ended) {
+        match self.prepare(&request, &self.uploads.files_of(files.as_deref()), Named::Ended) {
             Err(Refusal::Unreadable(_)) if !self.is_over.load(Ordering::Acquire) => {
                 self.aside(Aside::PreparedSoon(seq));
             }
@@ -167,7 +166,7 @@ impl Keeper {
             );
             // Others can be asked for once more.
             if *state == State::Succeeded {
-                self.uploads.remove(&uploads::files_of(job.files.as_deref()));
+                self.uploads.remove(&self.uploads.files_of(job.files.as_deref()));
             }
             job.waiting.into_iter().for_each(|waiting| _ = waiting.send(()));
         }

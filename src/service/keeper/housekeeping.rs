@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::journal::{JournalError, State};
 use crate::service::clock::{after_ms, wall_ms};
-use crate::service::keeper::Keeper;
-use crate::service::uploads::files_of;
+use crate::service::keeper::{Keeper, Room};
 
 /// What is kept no longer is looked for so often, and what could not be written is tried again.
 const ROUND: Duration = Duration::from_secs(1);
@@ -62,6 +61,7 @@ impl Keeper {
             let first = self.live().first();
             self.datasets.tidy(first, self.next_seq());
         }
+        let _ = self.room.send(Room::Outputs);
         let aside: Vec<_> = self.runner.engine().set_aside().into_iter().map(|(device, _)| device).collect();
         let due = self.resting.lock().unwrap_or_else(PoisonError::into_inner).due(&aside, self.now());
         for device in due {
@@ -84,7 +84,7 @@ impl Keeper {
         let forgotten = move |forgotten: Result<Vec<Option<String>>, JournalError>| {
             let forgotten = forgotten.unwrap_or_default();
             let Some(keeper) = keeper.upgrade() else { return };
-            forgotten.iter().flatten().for_each(|files| keeper.uploads.remove(&files_of(Some(files))));
+            forgotten.iter().flatten().for_each(|files| keeper.uploads.remove(&keeper.uploads.files_of(Some(files))));
             // There is only so much in one go.
             if !forgotten.is_empty() {
                 keeper.forget(before_ms, keep, again);
@@ -115,9 +115,6 @@ fn keep_house(keeper: &Weak<Keeper>) {
         }
         if saved.elapsed() >= SAVED {
             saved = Instant::now();
-            if let Some(keep) = keeper.options.keep.time.filter(|_| keeper.believes_the_clock()) {
-                keeper.outputs.tidy(keep);
-            }
             for warning in keeper.runner.engine().save_model() {
                 tracing::warn!("{}", warning.0);
             }

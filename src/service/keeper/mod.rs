@@ -31,7 +31,7 @@ use crate::service::outputs::Outputs;
 use crate::service::resting::Resting;
 use crate::service::space::Space;
 use crate::service::untold::Untold;
-use crate::service::uploads::{Upload, Uploads, files_json, with_datasets};
+use crate::service::uploads::{Upload, Uploads, with_datasets};
 
 pub(super) use ending::Cancelled;
 use room::Removed;
@@ -60,6 +60,15 @@ enum Aside {
     /// The same in a moment: the disk has its troubles, or a job is just about to be there again.
     PreparedSoon(u64),
     WaitsSoon(u64),
+}
+
+/// What is done for the disk.
+#[derive(Clone, Copy, Debug)]
+enum Room {
+    /// Room is made for what clients send.
+    Wanted,
+    /// What programs have printed is counted, and what nobody can ask for goes.
+    Outputs,
 }
 
 /// Why a job was not taken in.
@@ -114,7 +123,7 @@ pub(super) struct Keeper {
     /// Who does what others are not to wait for.
     aside: Sender<Aside>,
     /// Who makes room on the disk for what clients send: nobody's jobs are to keep that back.
-    room: Sender<()>,
+    room: Sender<Room>,
     /// Wakes the housekeeper.
     wake: (Mutex<bool>, Condvar),
     is_over: AtomicBool,
@@ -202,7 +211,7 @@ impl Keeper {
         key: Option<IdempotencyKey>,
     ) -> Result<oneshot::Receiver<Result<Accepted, JournalError>>, Unaccepted> {
         let uploaded = upload.as_ref().map(|upload| upload.files().clone()).unwrap_or_default();
-        let files = files_json(&with_datasets(uploaded, &prepared.datasets));
+        let files = self.uploads.files_json(&with_datasets(uploaded, &prepared.datasets));
         let request = prepared.lasting.take().map_or(request, Arc::from);
         let bytes = request.len();
         let may_begin = prepared.ready.is_some() && prepared.after.is_empty();

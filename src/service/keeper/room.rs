@@ -1,10 +1,10 @@
-//! Room on the disk for what clients send: the files of failed jobs, which are kept so that those can be tried again, make it.
+//! Room on the disk for what clients send: the files of failed jobs make it, which are kept so that those can be tried again, and after
+//! them what programs have printed.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use crate::service::keeper::Keeper;
-use crate::service::uploads::files_of;
+use crate::service::keeper::{Keeper, Room};
 
 /// So many jobs are looked for in one go.
 const STEP: u32 = 64;
@@ -28,16 +28,23 @@ impl Keeper {
     /// Has room made for so many bytes, in a moment.
     pub fn want_room(self: &Arc<Self>, bytes: u64) {
         self.space.want(bytes);
-        let _ = self.room.send(());
+        let _ = self.room.send(Room::Wanted);
     }
 
     /// The disk is full, whatever may be taken of it.
     pub fn disk_is_full(self: &Arc<Self>) {
         self.space.lack(FULL_BYTES);
-        let _ = self.room.send(());
+        let _ = self.room.send(Room::Wanted);
     }
 
-    /// Removes the files of the failed jobs that came first, until those have what they wait for who asked.
+    /// Counts what programs have printed, and removes what is of jobs that are kept no longer.
+    pub(super) fn look_at_outputs(&self) {
+        // What cannot be looked up now is later.
+        self.outputs.look(|seq| self.read(|reader| reader.job(seq)).map_or(true, |job| job.is_some()));
+    }
+
+    /// Removes the files of the failed jobs that came first, and then what the first have printed that are over, until those have what they
+    /// wait for who asked.
     pub(super) fn make_room(&self) {
         let bytes = self.space.missing_bytes();
         if bytes == 0 {
@@ -64,7 +71,7 @@ impl Keeper {
                 }
                 removed.to = seq;
                 if self.live().get(seq).is_none() {
-                    freed += self.uploads.remove_now(&files_of(Some(&files)));
+                    freed += self.uploads.remove_now(&self.uploads.files_of(Some(&files)));
                 }
             }
         }
@@ -72,6 +79,16 @@ impl Keeper {
             tracing::warn!(
                 bytes = freed,
                 "files of failed jobs were removed to make room: those can be sent anew, and not tried again"
+            );
+        }
+        if freed >= bytes {
+            return;
+        }
+        let freed = self.outputs.make_room(bytes - freed, |seq| self.live().get(seq).is_none());
+        if freed > 0 {
+            tracing::warn!(
+                bytes = freed,
+                "what programs had printed was removed to make room: outcomes keep the last 64 KiB"
             );
         }
     }

@@ -16,16 +16,17 @@ use crate::runner::Runner;
 use crate::service::clock::{Belief, after_ms, until, wall_ms};
 use crate::service::datasets::Datasets;
 use crate::service::events::{Events, LISTENERS_MAX};
+use crate::service::folder;
 use crate::service::intake::Intake;
 use crate::service::keeper::ending::failure_json;
-use crate::service::keeper::{Aside, Counters, Keeper, Named};
+use crate::service::keeper::{Aside, Counters, Keeper, Named, Room};
 use crate::service::live::{Job, Live};
 use crate::service::options::ServeOptions;
 use crate::service::outputs::Outputs;
 use crate::service::quarantine::CRASHES_MAX;
 use crate::service::resting::Resting;
 use crate::service::space::Space;
-use crate::service::uploads::{Uploads, files_of};
+use crate::service::uploads::Uploads;
 
 impl Keeper {
     /// Opens the journal and goes on with what is in it.
@@ -37,6 +38,7 @@ impl Keeper {
         intake: Intake,
         options: ServeOptions,
     ) -> Result<Arc<Self>, crate::journal::JournalError> {
+        folder::check(&options.data)?;
         let lock = DataLock::take(&options.data)?;
         // Where a link leads there, a program that asks where its files really lie is told the same.
         let data = options.data.canonicalize().unwrap_or_else(|_| options.data.clone());
@@ -44,16 +46,15 @@ impl Keeper {
         let (journal, left) = Journal::open(&options.data)?;
         let now_ms = wall_ms();
         let reader = journal.reader()?;
-        let known: Vec<_> = reader.files()?.iter().map(|json| files_of(Some(json))).collect();
-        let folder = |error: std::io::Error| crate::journal::JournalError::Folder {
+        let unusable = |error: std::io::Error| crate::journal::JournalError::Folder {
             path: options.data.clone(),
             message: error.to_string(),
         };
         let space = Arc::new(Space::new(options.max_data_bytes));
-        let uploads = Uploads::open(&options.data, now_ms, known.into_iter(), space.clone()).map_err(folder)?;
-        let named = left.iter().flat_map(|job| files_of(job.files.as_deref()).into_values()).collect();
-        let datasets = Datasets::open(&options.data, &named, space.clone()).map_err(folder)?;
-        let outputs = Outputs::open(&options.data).map_err(folder)?;
+        let uploads = Uploads::open(&options.data, now_ms, &reader.files()?, space.clone()).map_err(unusable)?;
+        let named = left.iter().flat_map(|job| uploads.files_of(job.files.as_deref()).into_values()).collect();
+        let datasets = Datasets::open(&options.data, &named, space.clone()).map_err(unusable)?;
+        let outputs = Outputs::open(&options.data, journal.tag(), space.clone()).map_err(unusable)?;
         // What jobs have opened is worth keeping where the same inputs come again and again.
         crate::input::keep_decoded(options.memory_bytes / 8);
         let (commands_dir, jobs_dir) = intake.folders();
@@ -100,7 +101,11 @@ impl Keeper {
             _lock: lock,
         });
         keeper.works_off("tandem-aside", asides, |keeper, what| keeper.do_aside(what))?;
-        keeper.works_off("tandem-room", rooms, |keeper, ()| keeper.make_room())?;
+        keeper.works_off("tandem-room", rooms, |keeper, what| match what {
+            Room::Wanted => keeper.make_room(),
+            Room::Outputs => keeper.look_at_outputs(),
+        })?;
+        keeper.look_at_outputs();
         keeper.restore(left, now_ms);
         keeper.keep_house()?;
         keeper.feed();
@@ -157,11 +162,12 @@ impl Keeper {
                 format!("the process has ended under this job {crashes} times: it is not tried again by itself");
             return Err((State::Dead, JobError::new(Cause::Panic, message)));
         }
-        let prepared = self.prepare(request, &files_of(files.as_deref()), Named::Before).map_err(|refusal| {
-            let message = refusal.message();
-            let message = format!("the service was started anew, and takes this job no more: {message}");
-            (State::Failed, JobError::bad_input(message))
-        })?;
+        let prepared =
+            self.prepare(request, &self.uploads.files_of(files.as_deref()), Named::Before).map_err(|refusal| {
+                let message = refusal.message();
+                let message = format!("the service was started anew, and takes this job no more: {message}");
+                (State::Failed, JobError::bad_input(message))
+            })?;
         let mut job = Job::new(prepared, request.clone(), files.clone(), entry.accepted_ms);
         job.cancel = self.run.child();
         job.attempts = entry.attempts;

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use crate::journal::{Entry, Filter, IdempotencyKey, JournalError, Listed, State};
 use crate::service::keeper::{Keeper, Named, Unaccepted};
 use crate::service::live::Job;
-use crate::service::uploads::{are_there, files_of};
+use crate::service::uploads::are_there;
 
 /// A job that was looked for.
 #[derive(Clone, Debug)]
@@ -134,7 +134,7 @@ impl Keeper {
         let Some((request, files)) = self.read(|reader| reader.request(seq))? else { return Ok(None) };
         // They stay where they are until it is queued.
         let _files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = files_of(files.as_deref());
+        let sent = self.uploads.files_of(files.as_deref());
         if !are_there(&sent) {
             return Err(NotRetried::FilesGone);
         }
