@@ -28,7 +28,7 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str, ApiEr
     Ok("ready\n")
 }
 
-/// The devices, as `tandem devices --json` tells of them: a line each.
+/// The devices of this machine, in one object: what `tandem devices --json` prints.
 #[utoipa::path(get, path = "/v1/devices", tag = "service", responses((status = 200, body = Object)))]
 pub(super) async fn devices(State(app): State<App>) -> Result<Response, ApiError> {
     let text = blocking(move || {

@@ -41,7 +41,7 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
             (JobRequest = "application/json", example = json!({"kind": "primes", "range": "0..1e9"})),
             (Object = "multipart/form-data")
         ),
-        description = "`kind`, the fields of that kind, and optionally `id`, `device`, `priority`, `timeout`, `retries`, `memory`, `deadline`, `metadata`"
+        description = "`kind`, the fields of that kind, and optionally those that every job may have (`JobRequest` lists them)"
     ),
     responses(
         (status = 202, description = "It is on disk", body = Acknowledged,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::access::OPEN;
+use super::kinds::add_kinds;
 use super::{about, batches, datasets, error, events, jobs, listing, metrics, schema, status};
 
 #[derive(OpenApi)]
@@ -114,6 +115,7 @@ fn complete(api: &mut Value) {
         (name.to_owned(), answer)
     });
     api["components"]["responses"] = Value::Object(Map::from_iter(answers));
+    add_kinds(&mut api["components"]["schemas"]["JobRequest"]);
     api["components"]["schemas"]["JobForm"] = job_form();
     api["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["multipart/form-data"] = json!({
         "schema": { "$ref": "#/components/schemas/JobForm" },
@@ -128,6 +130,9 @@ fn complete(api: &mut Value) {
     for (path, item) in api["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             operation["operationId"] = name_of(path, method).into();
+            for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+                leave_out_null(&mut parameter["schema"]);
+            }
             let more = more_answers(path, method, operation);
             if OPEN.contains(&path.as_str()) {
                 operation["security"] = json!([]);
@@ -144,6 +149,15 @@ fn complete(api: &mut Value) {
                 answer["description"] = answer["description"].as_str().unwrap_or(usual).into();
             }
         }
+    }
+}
+
+/// What stands in an address or a header may be left out, but it is text, and never null.
+fn leave_out_null(schema: &mut Value) {
+    let Some(kinds) = schema["type"].as_array_mut() else { return };
+    kinds.retain(|kind| kind != "null");
+    if let [kind] = kinds.as_slice() {
+        schema["type"] = kind.clone();
     }
 }
 
@@ -228,6 +242,67 @@ fn server_sent_event() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::commands::Commands;
+    use crate::service::intake::{Earlier, Intake};
+    use crate::service::reach::Allowed;
+    use crate::service::uploads::Files;
+
+    struct NoneBefore;
+
+    impl Earlier for NoneBefore {
+        fn number(&self, _: &str) -> Result<Option<u64>, String> {
+            Ok(None)
+        }
+
+        fn id(&self, number: u64) -> String {
+            number.to_string()
+        }
+
+        fn outcome(&self, _: u64) -> Option<Result<String, String>> {
+            None
+        }
+    }
+
+    fn may_be_null(schema: &Value) -> bool {
+        let is_null = |kind: &Value| kind == "null";
+        let is_open = schema["type"].is_null() && schema["$ref"].is_null() && schema["oneOf"].is_null();
+        let alternatives = schema["oneOf"].as_array().into_iter().flatten();
+        is_open
+            || schema["type"].as_array().is_some_and(|kinds| kinds.iter().any(is_null))
+            || alternatives.into_iter().any(|one| is_null(&one["type"]))
+    }
+
+    #[test]
+    fn a_field_of_a_job_may_be_null_where_it_is_described_so_and_nowhere_else() {
+        let api: Value = serde_json::from_str(&DESCRIPTION).unwrap();
+        let request = &api["components"]["schemas"]["JobRequest"];
+        assert_eq!(request["additionalProperties"], true, "kinds have fields of their own");
+        let intake = Intake::new(Commands::default(), Allowed::default(), 1 << 30);
+        let is_job = |job: &Value| intake.prepare(&job.to_string(), &Files::new(), &|_| None, &NoneBefore).is_ok();
+        let job = json!({ "kind": "stats", "values": [1, 2] });
+        assert!(is_job(&job));
+        let mut known = Vec::new();
+        for (name, schema) in request["properties"].as_object().unwrap() {
+            let mut with_null = job.clone();
+            with_null[name] = Value::Null;
+            assert_eq!(is_job(&with_null), may_be_null(schema), "{name}: {schema}");
+            known.push(name.as_str());
+        }
+        for name in ["after", "dataset", "deadline", "metadata", "timeout"] {
+            assert!(known.contains(&name), "{name}");
+        }
+        for (path, item) in api["paths"].as_object().unwrap() {
+            for operation in item.as_object().unwrap().values() {
+                for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                    assert!(!may_be_null(&parameter["schema"]), "{path}: {parameter}");
+                }
+            }
+        }
+        let told = request["description"].as_str().unwrap();
+        for word in ["$file", "$dataset", "$result", "`quantiles`", "`range`"] {
+            assert!(told.contains(word), "{word}: {told}");
+        }
+    }
 
     #[test]
     fn what_is_referred_to_is_there_and_every_operation_tells_of_its_refusals() {

@@ -37,28 +37,41 @@ pub(super) enum StateName {
     Dead,
 }
 
-/// A job as it is sent: these, and the fields of its kind.
+/// A job as it is sent: these fields, and those of its kind.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it is how the API's description tells of what `intake` reads")]
 pub(super) struct JobRequest {
-    /// What is to be done: `/v1/status` lists the kinds.
+    /// What is to be done.
     #[schema(example = "primes")]
     pub kind: String,
-    /// What its sender calls it: comes back as `label`.
+    /// A name of your own for the job: comes back as `label`.
+    #[schema(nullable = false, max_length = 255)]
     pub id: Option<String>,
-    /// `auto`, `cpu`, `gpu`, `gpu:0`, `split`.
+    /// Where it may run: `auto` (the usual), `cpu`, `gpu`, `gpu:0` or `split`.
+    #[schema(nullable = false)]
     pub device: Option<String>,
-    /// Jobs of higher priority begin first.
+    /// The jobs that have to succeed before this one begins, by their ids; one id may stand without the list.
+    #[schema(nullable = false, example = json!(["kqtz-17"]))]
+    pub after: Option<Vec<String>>,
+    /// Jobs of higher priority begin first; 0 if left out.
+    #[schema(nullable = false, minimum = -1000, maximum = 1000)]
     pub priority: Option<i32>,
-    /// It is ended after so long, as in `30s`.
+    /// The longest it may run, as in `30s`.
+    #[schema(nullable = false, example = "30s")]
     pub timeout: Option<String>,
-    /// So often it is tried again where it failed of something that can pass.
+    /// How often it is tried again after a time-out or the loss of a device.
+    #[schema(nullable = false)]
     pub retries: Option<u32>,
-    /// What it needs, as in `2GiB`.
+    /// The memory it needs, as in `2GiB`; estimated if left out.
+    #[schema(nullable = false, example = "2GiB")]
     pub memory: Option<String>,
-    /// By then it has to have ended, as in `10m` after it came.
+    /// The longest it may take from when it is sent, waiting included, as in `10m`; then it ends as `expired`.
+    #[schema(example = "10m")]
     pub deadline: Option<String>,
-    /// Any JSON: comes back as it came.
+    /// The name of a dataset, in place of the field for the kind's input (`file`, or `path` of `corr`).
+    #[schema(nullable = false, example = "scan-17")]
+    pub dataset: Option<String>,
+    /// Any JSON: comes back unchanged.
     #[schema(value_type = Option<serde_json::Value>)]
     pub metadata: Option<Box<RawValue>>,
 }
