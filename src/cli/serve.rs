@@ -20,7 +20,7 @@ use crate::cli::init;
 use crate::cli::options::{Options, memory_arg, with_machine_options};
 use crate::cli::terminal::tell;
 use crate::engine::FREE_PART;
-use crate::job::{parse_bytes, parse_duration};
+use crate::job::{parse_bytes, parse_duration, parse_wait};
 use crate::service::{Commands, Keep, Listening, ServeOptions, serve};
 
 const HELP: &str = "\
@@ -74,9 +74,9 @@ pub(super) fn command() -> Command {
         option("keep-jobs", "N", "So many jobs that have ended are kept")
             .default_value("1000000")
             .value_parser(value_parser!(u64)),
-        option("drain", "TIME", "So long jobs that run may go on once it is to end")
+        option("drain", "TIME", "So long jobs that run may go on once it is to end; 0 stops them at once")
             .default_value("30s")
-            .value_parser(duration),
+            .value_parser(wait),
         option(
             "device-rest",
             "TIME",
@@ -119,6 +119,10 @@ pub(super) fn command() -> Command {
 
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)
+}
+
+fn wait(text: &str) -> Result<Duration, String> {
+    parse_wait(text)
 }
 
 fn client_timeout(text: &str) -> Result<Duration, String> {

@@ -17,7 +17,7 @@ use super::incoming::Incoming;
 use super::memory::Held;
 use super::multipart::{FORM, Parts, bounded, read_parts};
 use super::schema::{Acknowledged, JobRequest, JobView};
-use crate::job::parse_duration;
+use crate::job::parse_wait;
 use crate::journal::{Accepted, IdempotencyKey, State as JobState};
 use crate::service::ids::seq_of;
 use crate::service::keeper::{Cancelled, Found, Keeper, Labels, Named, Outcomes, Unaccepted, may_name_jobs};
@@ -138,7 +138,7 @@ pub(super) struct Wait {
 
 impl Wait {
     fn time(&self) -> Result<Option<Duration>, ApiError> {
-        let time = self.wait.as_deref().map(parse_duration).transpose();
+        let time = self.wait.as_deref().map(parse_wait).transpose();
         Ok(time.map_err(|message| ApiError::bad_input(format!("wait: {message}")))?.map(|time| time.min(WAIT_MAX)))
     }
 
@@ -161,7 +161,7 @@ impl Wait {
     get,
     path = "/v1/jobs/{id}",
     tag = "jobs",
-    params(("id" = String, Path), ("wait" = Option<String>, Query, description = "As in `10s`; a minute at most")),
+    params(("id" = String, Path), ("wait" = Option<String>, Query, description = "How long to wait for its end, as in `10s`; a minute at most, and `0` is not to wait")),
     responses((status = 200, body = JobView), (status = 404, body = ErrorBody), (status = 400, body = ErrorBody))
 )]
 pub(super) async fn get(
@@ -195,7 +195,7 @@ fn written(tag: &str, found: Found) -> Result<String, ApiError> {
     get,
     path = "/v1/jobs/{id}/result",
     tag = "jobs",
-    params(("id" = String, Path), ("wait" = Option<String>, Query, description = "As in `10s`; a minute at most")),
+    params(("id" = String, Path), ("wait" = Option<String>, Query, description = "How long to wait for its end, as in `10s`; a minute at most, and `0` is not to wait")),
     responses(
         (status = 200, description = "The `result` alone: the same bytes on every device", body = serde_json::Value),
         (status = 404, body = ErrorBody),
