@@ -13,7 +13,7 @@ use super::App;
 use super::error::{ApiError, ErrorBody};
 use super::extract::{Path, Query};
 use super::incoming::Incoming;
-use super::jobs::{blocking, writing};
+use super::jobs::{LONG, blocking, writing};
 use super::room::take_room;
 use crate::input::Format;
 use crate::service::datasets::{Dataset, check_name};
@@ -65,7 +65,8 @@ pub(super) struct Asked {
         (status = 200, description = "It has replaced another one", body = DatasetView),
         (status = 201, description = "It is new", body = DatasetView),
         (status = 400, body = ErrorBody),
-        (status = 413, description = "It is longer than --max-upload", body = ErrorBody)
+        (status = 413, description = "It is longer than --max-upload", body = ErrorBody),
+        (status = 507, description = "No room is left on the disk, or for one more dataset: 10,000 are the most", body = ErrorBody)
     )
 )]
 pub(super) async fn put(
@@ -79,8 +80,8 @@ pub(super) async fn put(
         return Err(ApiError::draining());
     }
     let said = said_format(asked.format.as_deref(), request.headers())?;
-    let keeper = app.clone();
-    let mut put = blocking(move || keeper.datasets.begin()).await?.map_err(|error| ApiError::no_room(&error))?;
+    let (keeper, named) = (app.clone(), name.clone());
+    let mut put = blocking(move || keeper.datasets.begin(&named)).await??;
     let mut file =
         tokio::fs::OpenOptions::new().write(true).open(put.path()).await.map_err(|error| ApiError::no_room(&error))?;
     let (mut bytes, mut begin) = (0_u64, Vec::new());
@@ -103,20 +104,23 @@ pub(super) async fn put(
     file.flush().await.map_err(|error| ApiError::no_room(&error))?;
     drop(file);
     let (keeper, ending) = (app.clone(), said.or_else(|| seen_format(&begin)));
-    let finish = move || {
-        let has_replaced = keeper.datasets.finish(put, &name, ending)?;
-        let found = keeper.datasets.list().into_iter().find(|dataset| dataset.name == name);
-        Ok::<_, std::io::Error>((has_replaced, found))
-    };
-    let (has_replaced, found) = blocking(finish).await?.map_err(|error| ApiError::no_room(&error))?;
+    let (dataset, has_replaced) = blocking(move || keeper.datasets.finish(put, &name, ending)).await??;
     let status = if has_replaced { StatusCode::OK } else { StatusCode::CREATED };
-    Ok((status, Json(found.map(DatasetView::from))).into_response())
+    Ok((status, Json(DatasetView::from(dataset))).into_response())
 }
 
 /// All datasets, by name.
 #[utoipa::path(get, path = "/v1/datasets", tag = "datasets", responses((status = 200, body = DatasetList)))]
-pub(super) async fn list(State(app): State<App>) -> Json<DatasetList> {
-    Json(DatasetList { datasets: app.datasets.list().into_iter().map(DatasetView::from).collect() })
+pub(super) async fn list(State(app): State<App>) -> Result<Response, ApiError> {
+    let keeper = app.clone();
+    // There may be thousands.
+    let list = move || {
+        let datasets = keeper.datasets.list().into_iter().map(DatasetView::from).collect();
+        serde_json::to_string(&DatasetList { datasets })
+    };
+    let text = blocking(list).await?.map_err(|error| ApiError::internal(&error))?;
+    let body = if text.len() > LONG { app.memory.hold().answer(text).await? } else { text.into() };
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
 /// Removes a dataset; jobs that were accepted before still read it.

@@ -85,8 +85,7 @@ const ANSWERS: [(&str, &str, &str); 9] = [
 ];
 
 /// These answer from memory alone, whatever the disk does.
-const FROM_MEMORY: [&str; 7] =
-    ["/healthz", "/readyz", "/metrics", "/v1/status", "/v1/events", "/v1/datasets", "/v1/devices"];
+const FROM_MEMORY: [&str; 6] = ["/healthz", "/readyz", "/metrics", "/v1/status", "/v1/events", "/v1/devices"];
 
 static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
     // It is plain data; what could not be written would be found by its test.
