@@ -16,12 +16,12 @@ use crate::service::live::Full;
 /// What is wrong with a request.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Failure {
-    /// What kind of failure it is, for programs.
+    /// The kind of failure, for programs.
     #[schema(example = "bad_input")]
     pub code: &'static str,
     /// What is wrong, and what to do.
     pub message: String,
-    /// The line of the body, from 1, where it is one place.
+    /// The line of the body where it is wrong, from 1; left out where there is no one place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
     /// The byte in that line, from 1.

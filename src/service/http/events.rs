@@ -23,8 +23,8 @@ const PIECE: usize = 4096;
 /// A sign of life, so that whatever lies between does not take the connection for dead.
 const ALIVE: Duration = Duration::from_secs(15);
 
-/// What happens to all jobs: `event: job`, `data:` a `JobEvent`. A listener that comes back with `Last-Event-ID` goes on
-/// where it was; one that is too slow gets `event: missed`, `data:` a `Missed`.
+/// The events of all jobs, as they happen: `event: job` with a `JobEvent` as `data`. A listener that reconnects with `Last-Event-ID` goes on
+/// after that event; one that has fallen too far behind gets `event: missed` with a `Missed` as `data`.
 #[utoipa::path(
     get,
     path = "/v1/events",
@@ -32,7 +32,7 @@ const ALIVE: Duration = Duration::from_secs(15);
     params(("Last-Event-ID" = Option<String>, Header)),
     responses(
         (status = 200, body = String, content_type = "text/event-stream", example = "id: 17\nevent: job\ndata: {\"id\":\"kqtz-17\",\"state\":\"queued\",\"at_ms\":1}\n\n"),
-        (status = 503, description = "As many listen as may", body = ErrorBody)
+        (status = 503, description = "There are as many listeners as may be", body = ErrorBody)
     )
 )]
 pub(super) async fn all(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
@@ -40,7 +40,7 @@ pub(super) async fn all(State(app): State<App>, headers: HeaderMap) -> Result<Re
     stream(app, from, None, String::new())
 }
 
-/// What happens to one job, until it has ended. It begins with how far the job has come.
+/// The events of one job until it has ended. The first one tells the present state.
 #[utoipa::path(
     get,
     path = "/v1/jobs/{id}/events",
@@ -48,8 +48,8 @@ pub(super) async fn all(State(app): State<App>, headers: HeaderMap) -> Result<Re
     params(("id" = String, Path), ("Last-Event-ID" = Option<String>, Header)),
     responses(
         (status = 200, body = String, content_type = "text/event-stream"),
-        (status = 503, description = "As many listen as may, or the service is about to end, or its journal cannot be used", body = ErrorBody),
-        (status = 204, description = "The job has ended, and who comes back with `Last-Event-ID` has been told so"),
+        (status = 503, description = "There are as many listeners as may be, the service is about to end, or its journal cannot be used", body = ErrorBody),
+        (status = 204, description = "The job has ended, and the listener of this `Last-Event-ID` has been told so"),
         (status = 404, body = ErrorBody)
     )
 )]

@@ -16,7 +16,7 @@ use super::{about, batches, datasets, error, events, jobs, listing, metrics, sch
     info(
         title = "tandem",
         description = "Numeric jobs on CPU and GPU together: the same bytes on every device, and every placement explained.\n\n\
-                       What is not described is answered with 404, and another method of what is with 405."
+                       Paths that are not described here are answered with 404, and other methods with 405."
     ),
     paths(
         jobs::post,
@@ -59,8 +59,8 @@ use super::{about, batches, datasets, error, events, jobs, listing, metrics, sch
         error::Failure
     )),
     tags(
-        (name = "jobs", description = "What is asked for, and what came of it"),
-        (name = "datasets", description = "Inputs that many jobs name"),
+        (name = "jobs", description = "Sending jobs, and getting their results"),
+        (name = "datasets", description = "Inputs that many jobs read"),
         (name = "events", description = "What happens, as it happens"),
         (name = "service", description = "How the service is")
     )
@@ -69,18 +69,22 @@ struct Description;
 
 /// What many operations may answer: status, name, and what it means.
 const ANSWERS: [(&str, &str, &str); 9] = [
-    ("400", "BadInput", "A part of the request is not as it has to be"),
-    ("401", "Unauthorized", "The service wants its token, and this was not it"),
-    ("403", "Forbidden", "A page of another site asks, or one by a name that this service does not answer to"),
-    ("408", "Stalled", "The client stood still for too long while it sent the body, or sent next to nothing"),
-    ("413", "TooLarge", "It is longer than may be"),
-    ("500", "Internal", "The service has made a mistake, which is in its log"),
+    ("400", "BadInput", "A part of the request is wrong: the message says which"),
+    ("401", "Unauthorized", "The token is missing or wrong"),
+    (
+        "403",
+        "Forbidden",
+        "A page of another site has sent it, or it came by a host name that this service does not answer to",
+    ),
+    ("408", "Stalled", "The body came too slowly, or stopped coming"),
+    ("413", "TooLarge", "The body, or what it asks for, is too large"),
+    ("500", "Internal", "A mistake of the service: its log says more"),
     (
         "503",
         "Unavailable",
         "The service is about to end, has no memory for the body just now, or its journal cannot be used",
     ),
-    ("429", "QueueFull", "As many jobs wait as may"),
+    ("429", "QueueFull", "The queue is full"),
     ("507", "DiskFull", "No room is left on the disk of the service"),
 ];
 
@@ -143,8 +147,11 @@ fn complete(api: &mut Value) {
             }
             for (status, answer) in responses.iter_mut().filter(|(_, answer)| answer["$ref"].is_null()) {
                 add_headers(status, answer);
-                let usual =
-                    if status == "404" { "There is none of that name, or it is kept no longer" } else { "The answer" };
+                let usual = if status == "404" {
+                    "There is none of that name or id, or it is no longer kept"
+                } else {
+                    "The answer"
+                };
                 answer["description"] = answer["description"].as_str().unwrap_or(usual).into();
             }
         }
@@ -225,7 +232,7 @@ fn server_sent_event() -> Value {
     let of = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
     json!({
         "type": "object",
-        "description": "An event of a stream: lines of a name and a text each, and an empty one behind them",
+        "description": "An event of a stream: lines of `name: text`, and an empty line at the end",
         "required": ["event", "data"],
         "properties": {
             "id": { "type": "string", "description": "Its number: `Last-Event-ID` goes on after it" },
