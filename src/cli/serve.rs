@@ -20,7 +20,7 @@ use crate::cli::init;
 use crate::cli::options::{Options, memory_arg, with_machine_options};
 use crate::cli::terminal::tell;
 use crate::engine::FREE_PART;
-use crate::job::{parse_bytes, parse_duration};
+use crate::job::{parse_bytes, parse_duration, parse_wait};
 use crate::service::{Commands, Keep, Listening, ServeOptions, serve};
 
 const HELP: &str = "\
@@ -74,9 +74,9 @@ pub(super) fn command() -> Command {
         option("keep-jobs", "N", "So many jobs that have ended are kept")
             .default_value("1000000")
             .value_parser(value_parser!(u64)),
-        option("drain", "TIME", "So long jobs that run may go on once it is to end")
+        option("drain", "TIME", "So long jobs that run may go on once it is to end; 0 stops them at once")
             .default_value("30s")
-            .value_parser(duration),
+            .value_parser(wait),
         option(
             "device-rest",
             "TIME",
@@ -121,6 +121,10 @@ fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)
 }
 
+fn wait(text: &str) -> Result<Duration, String> {
+    parse_wait(text)
+}
+
 fn client_timeout(text: &str) -> Result<Duration, String> {
     let time = parse_duration(text)?;
     if time > Duration::from_secs(86_400) {
@@ -153,8 +157,8 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let runner = options.runner().memory_bytes(memory_bytes).explain(true).build()?;
     let signals = signals()?;
     let listening = serve(runner, commands, serve_options).map_err(Stopped::failed)?;
-    tell(format_args!("listening at http://{}", listening.address()));
-    wait_and_stop(signals, listening);
+    say(options.json, format_args!("listening at http://{}", listening.address()));
+    wait_and_stop(signals, listening, options.json);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -226,11 +230,27 @@ fn token_in(path: &Path) -> Result<String, Stopped> {
     Ok(token.to_owned())
 }
 
+/// What the log calls that which the operator is told in any case.
+const SAID: &str = "tandem::serve";
+
+/// Tells the operator something, whatever the log lets through; where that is JSON, as a line of it, so that each line is.
+fn say(as_json: bool, text: impl std::fmt::Display) {
+    if as_json {
+        tracing::info!(target: SAID, "{text}");
+    } else {
+        tell(text);
+    }
+}
+
 /// One line an event on standard error, of what `TANDEM_LOG` lets through, as in `warn` or `tandem=debug`. Nobody waits for who reads it:
 /// where that one stands still, or is gone, lines are lost and jobs are not.
 fn write_log(as_json: bool) -> WorkerGuard {
     let filter = std::env::var("TANDEM_LOG").ok().and_then(|text| EnvFilter::from_str(&text).ok());
     let filter = filter.unwrap_or_else(|| EnvFilter::new("tandem=info,warn"));
+    let filter = match format!("{SAID}=info").parse() {
+        Ok(said) => filter.add_directive(said),
+        Err(_) => filter,
+    };
     let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).log_internal_errors(false);
     let ansi = std::io::stderr().is_terminal();
@@ -267,9 +287,9 @@ fn signals() -> Result<signal_hook::iterator::Signals, Stopped> {
 
 /// Waits for the first signal, and ends the service; a second one makes it quick.
 #[cfg(unix)]
-fn wait_and_stop(mut signals: signal_hook::iterator::Signals, listening: Listening) {
+fn wait_and_stop(mut signals: signal_hook::iterator::Signals, listening: Listening, as_json: bool) {
     let _ = signals.forever().next();
-    tell("ending: what runs is let end; once more ends that too");
+    say(as_json, "ending: what runs is let end; once more ends that too");
     let again = Arc::new(AtomicBool::new(false));
     let seen = again.clone();
     let watcher = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
@@ -278,7 +298,7 @@ fn wait_and_stop(mut signals: signal_hook::iterator::Signals, listening: Listeni
     drop(watcher);
     match listening.stop(&|| again.load(Ordering::Acquire)) {
         0 => {}
-        left => tell(format_args!("{left} jobs are left, and run at the next start")),
+        left => say(as_json, format_args!("{left} jobs are left, and run at the next start")),
     }
 }
 
@@ -289,7 +309,7 @@ fn signals() -> Result<(), Stopped> {
 
 /// An interruption ends the process as the system has it; what was acknowledged is on disk.
 #[cfg(not(unix))]
-fn wait_and_stop(_signals: (), listening: Listening) {
+fn wait_and_stop(_signals: (), listening: Listening, _as_json: bool) {
     let _listening = listening;
     loop {
         std::thread::park();

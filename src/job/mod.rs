@@ -50,6 +50,8 @@ pub use shard::{Shard, Sharding, Torn};
 pub use size::parse_bytes;
 pub use spec::{BindContext, Bound, DeviceChoice, JobParams, JobSpec, KindParams};
 pub use taken::EarlierResults;
+#[cfg(feature = "service")]
+pub(crate) use terms::parse_wait;
 pub use terms::{PRIORITY_MAX, Terms, parse_duration};
 
 /// At most 40 characters of what a user wrote, for a message.

@@ -32,11 +32,20 @@ impl Terms {
 /// The longest time that somebody can ask for: added to any clock, it is a time still.
 const LONGEST: Duration = Duration::from_secs(100 * 366 * 86_400);
 
-/// A duration as people write it: `30s`, `500ms`, `2m`, `1.5h`, `1d`, or seconds without a unit.
+/// A duration as people write it: `30s`, `500ms`, `2m`, `1.5h`, `1d`, or seconds without a unit; none of 0.
 ///
 /// # Errors
 /// What to write instead.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let duration = parse_wait(text)?;
+    if duration.is_zero() {
+        return Err("a time of 0 leaves no job any: leave it out where there is to be no limit".to_owned());
+    }
+    Ok(duration)
+}
+
+/// A duration as with [`parse_duration`]; of 0, too, where that means not to wait at all.
+pub(crate) fn parse_wait(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{}` is no time: write it as in 500ms, 30s, 10m, 1.5h", crate::job::shorten(text));
     let number_len = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
     let (number, unit) = text.split_at(number_len);
@@ -53,9 +62,6 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     if duration > LONGEST {
         let text = crate::job::shorten(text);
         return Err(format!("`{text}` is more than a hundred years: leave it out where there is to be no limit"));
-    }
-    if duration.is_zero() {
-        return Err("a time of 0 leaves no job any: leave it out where there is to be no limit".to_owned());
     }
     Ok(duration)
 }
@@ -74,10 +80,14 @@ mod tests {
         for text in ["", "s", "-5s", "5 parsecs", "1e3", "..s", "99999999999999999999d"] {
             assert!(parse_duration(text).unwrap_err().contains("is no time"), "{text}");
         }
-        assert!(parse_duration("0s").unwrap_err().contains("leave it out"));
         assert_eq!(parse_duration("36500d"), Ok(Duration::from_secs(36_500 * 86_400)));
         for text in ["36601d", "18446744073709549568s", "17000000000000000000"] {
             assert!(parse_duration(text).unwrap_err().contains("hundred years"), "{text}");
         }
+        for none in ["0", "0s", "0.0m"] {
+            assert!(parse_duration(none).unwrap_err().contains("leave it out"));
+            assert_eq!(parse_wait(none), Ok(Duration::ZERO), "{none}");
+        }
+        assert!(parse_wait("soon").unwrap_err().contains("is no time"));
     }
 }

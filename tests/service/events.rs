@@ -54,6 +54,26 @@ fn the_events_of_a_job_begin_with_its_state_and_end_with_its_end() {
 }
 
 #[test]
+fn a_job_that_is_tried_again_is_told_of_as_queued_before_it_runs_again() {
+    let service = Service::start(&["--allow-commands"]);
+    let mut listening = listen(&service, "/v1/events", "");
+    // Its head is here: from now on it hears of everything.
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        listening.read_line(&mut line).unwrap();
+    }
+    let id = service.accepted(r#"{"kind":"command","argv":["sleep","600"],"timeout":"100ms","retries":1}"#);
+    let mut heard = String::new();
+    while !heard.contains(r#""state":"failed""#) {
+        assert_ne!(listening.read_line(&mut heard).unwrap(), 0, "it ended after {heard}");
+    }
+    let states = states(&heard);
+    assert!(states.windows(2).any(|two| two == ["retry_wait", "queued"]), "{states:?}");
+    assert_eq!(states.iter().filter(|state| *state == "queued").count(), 2, "{id}: {states:?}");
+}
+
+#[test]
 fn who_comes_back_with_the_last_number_goes_on_after_it() {
     let service = Service::start(&[]);
     let listen = |last: &str| listen(&service, "/v1/events", last);

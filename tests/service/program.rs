@@ -17,6 +17,8 @@ pub const LONG: &str =
 pub struct Service {
     child: Child,
     pub address: String,
+    /// The line in which it said where it listens.
+    pub first: String,
     pub data: TempDir,
     log: std::thread::JoinHandle<String>,
 }
@@ -61,13 +63,15 @@ impl Service {
             first.clear();
             assert_ne!(errors.read_line(&mut first).unwrap(), 0, "it ended before it listened: {:?}", child.wait());
         }
-        let address = first.trim().rsplit("http://").next().unwrap().to_owned();
+        let address = first.rsplit("http://").next().unwrap();
+        // In JSON more comes after it.
+        let address = address.split('"').next().unwrap().trim().to_owned();
         let log = std::thread::spawn(move || {
             let mut log = String::new();
             let _ = errors.read_to_string(&mut log);
             log
         });
-        Self { child, address, data, log }
+        Self { child, address, first, data, log }
     }
 
     pub fn pid(&self) -> i32 {

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::program::Service;
+use crate::program::{Service, command};
 
 /// The status once it is like this.
 fn status_once(service: &Service, is_so: impl Fn(&Value) -> bool) -> Value {
@@ -66,5 +66,30 @@ fn pages_are_given_to_everybody_what_they_ask_for_is_not() {
     }
     for path in ["/openapi.json", "/v1/status", "/v1/jobs", "/docs/", "/index.html"] {
         assert_eq!(service.get(path).status, 401, "{path}");
+    }
+}
+
+#[test]
+fn with_json_every_line_that_it_says_is_an_object_whatever_the_log_lets_through() {
+    for level in ["info", "off"] {
+        let data = tempfile::tempdir().unwrap();
+        let mut command = command(data.path(), &["--json", "--allow-commands", "--drain", "0"]);
+        command.env("TANDEM_LOG", level);
+        let service = Service::spawn(data, command);
+        let first = service.first.clone();
+        let sleeper = service.accepted(r#"{"kind":"command","argv":["sleep","600"]}"#);
+        service.wait_for(&sleeper, "running");
+        let (code, _, log) = service.end();
+        assert_eq!(code, Some(0), "{log}");
+        let whole = first + &log;
+        let lines = whole.lines().map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");
+            line["message"].as_str().unwrap_or_default().to_owned()
+        });
+        let said: Vec<String> = lines.collect();
+        for what in ["listening at http://", "ending: ", "1 jobs are left"] {
+            assert!(said.iter().any(|message| message.starts_with(what)), "{level}, {what}: {said:?}");
+        }
     }
 }

@@ -1,6 +1,8 @@
+use std::io::{ErrorKind, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::program::{LONG, Reply, Service};
+use crate::program::{LONG, Reply, Service, read_reply};
 
 fn form(parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
@@ -194,13 +196,38 @@ fn a_dataset_that_was_removed_does_not_come_back_and_the_jobs_before_read_it() {
     assert_eq!(left, 0, "nobody reads it any more");
 }
 
+/// More than all buffers between a client and the service hold.
+const ENDLESS: usize = 256 << 20;
+
 #[test]
 fn the_head_of_a_part_that_never_ends_is_not_read_for_ever() {
     let service = Service::start(&[]);
-    let mut body = b"--B\r\nContent-Disposition: form-data; name=\"".to_vec();
-    body.extend(std::iter::repeat_n(b'a', 8 << 20));
-    let reply = service.request("POST", "/v1/jobs", "Content-Type: multipart/form-data; boundary=B\r\n", &body);
-    // It may be gone before all was sent.
+    let mut stream = TcpStream::connect(&service.address).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let head = format!(
+        "POST /v1/jobs HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: multipart/form-data; boundary=B\r\n\
+         Content-Length: {}\r\n\r\n--B\r\nContent-Disposition: form-data; name=\"",
+        service.address,
+        2 * ENDLESS
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let piece = vec![b'a'; 64 << 10];
+    let mut sent = 0;
+    // It is over once nobody takes any more of it.
+    let end = loop {
+        match stream.write(&piece) {
+            Ok(count) => sent += count,
+            Err(error) => break Some(error),
+        }
+        if sent >= ENDLESS {
+            break None;
+        }
+    };
+    let end = end.unwrap_or_else(|| panic!("{sent} bytes were taken, and still more would be"));
+    assert!(!matches!(end.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "it hangs up, at {sent} bytes: {end}");
+    // The answer may be lost with the connection.
+    let reply = read_reply(stream);
     assert!([400, 0].contains(&reply.status), "{reply:?}");
     wait_for_uploads(&service, 0);
 }

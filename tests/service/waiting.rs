@@ -109,3 +109,21 @@ fn a_result_that_stands_for_a_path_opens_nothing_that_was_not_allowed() {
     assert_eq!(job["state"], "failed");
     assert!(job["error"]["message"].as_str().unwrap().contains("--allow-path"), "{job}");
 }
+
+#[test]
+fn who_asks_not_to_wait_is_answered_at_once_and_a_drain_of_none_lets_nothing_run_on() {
+    let service = Service::start(&["--drain", "0s", "--allow-commands"]);
+    let long = service.accepted(r#"{"kind":"command","argv":["sleep","600"]}"#);
+    for wait in ["0", "0s", "1ms"] {
+        let job = service.get(&format!("/v1/jobs/{long}?wait={wait}"));
+        assert_eq!((job.status, job.json()["ended_ms"].is_null()), (200, true), "{wait}: {job:?}");
+        assert_eq!(service.get(&format!("/v1/jobs/{long}/result?wait={wait}")).status, 409, "{wait}");
+    }
+    assert_eq!(service.get(&format!("/v1/jobs/{long}?wait=soon")).status, 400);
+    let limited = service.post(r#"{"kind":"factor","n":12,"timeout":"0s"}"#);
+    assert!(limited.status == 400 && limited.body.contains("leaves no job any"), "{limited:?}");
+    let (code, data, log) = service.end();
+    assert_eq!(code, Some(0), "{log}");
+    let service = Service::start_in(data, &["--allow-commands"]);
+    assert!(service.job(&long)["ended_ms"].is_null(), "it was stopped, and runs again");
+}

@@ -52,10 +52,14 @@ const HALF: &str = ".tmp";
 /// A request has its number so soon after its job was made of it.
 const SETTLED: Duration = Duration::from_secs(30);
 
+/// So many are there at most: one answer lists them all.
+const DATASETS_MAX: usize = 10_000;
+
 /// All datasets.
 #[derive(Debug)]
 pub(super) struct Datasets {
     folder: PathBuf,
+    max: usize,
     settled: Duration,
     /// How the entries of a folder get to the disk.
     sync: fn(&Path) -> io::Result<()>,
@@ -71,6 +75,17 @@ pub(super) struct Datasets {
 pub(super) struct Put {
     file: tempfile::NamedTempFile,
     taken: Taken,
+}
+
+/// Why one is not put.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotPut {
+    /// As many are there as may be, which is so many, and none of that name.
+    #[error("{0} datasets are here, which is as many as may be: DELETE those that are not needed, or replace one")]
+    TooMany(usize),
+    /// The disk does not take it.
+    #[error(transparent)]
+    Disk(#[from] io::Error),
 }
 
 /// What it has taken of the space there is.
@@ -150,6 +165,7 @@ impl Datasets {
         }
         let datasets = Self {
             folder,
+            max: DATASETS_MAX,
             settled: SETTLED,
             sync: sync_folder,
             space,
@@ -183,16 +199,28 @@ impl Datasets {
         format!("{}/", self.folder.display())
     }
 
-    /// Begins to put one.
-    pub fn begin(&self) -> io::Result<Put> {
+    /// Whether there is a place for one of this name.
+    fn has_place(&self, name: &str) -> Result<(), NotPut> {
+        let known = self.lock();
+        let is_full = known.datasets.len() >= self.max && !known.datasets.contains_key(name);
+        if is_full { Err(NotPut::TooMany(self.max)) } else { Ok(()) }
+    }
+
+    /// Begins to put one of this name.
+    pub fn begin(&self, name: &str) -> Result<Put, NotPut> {
+        // What cannot be kept need not be sent.
+        self.has_place(name)?;
         let taken = Taken { space: self.space.clone(), bytes: 0 };
         Ok(Put { file: tempfile::Builder::new().prefix(HALF).tempfile_in(&self.folder)?, taken })
     }
 
-    /// A dataset is whole, and on disk, and is called this from now on; `ending` tells what is in it. Whether it replaces another one.
-    pub fn finish(&self, mut put: Put, name: &str, ending: Option<&str>) -> io::Result<bool> {
+    /// A dataset is whole, and on disk, and is called this from now on; `ending` tells what is in it. Gives it, and whether it replaces
+    /// another one.
+    pub fn finish(&self, mut put: Put, name: &str, ending: Option<&str>) -> Result<(Dataset, bool), NotPut> {
         put.file.as_file().sync_all()?;
         let _changing = self.change();
+        // Others may have come meanwhile.
+        self.has_place(name)?;
         let folder = self.folder.join(name);
         std::fs::create_dir_all(&folder)?;
         let version = {
@@ -212,16 +240,16 @@ impl Datasets {
                     tracing::error!(error = %left, path = %path.display(), "a dataset that was refused cannot be removed");
                 }
                 let _ = std::fs::remove_dir(&folder);
-                return Err(error);
+                return Err(error.into());
             }
         };
         // From here on it goes with the file.
         put.taken.bytes = 0;
         let mut known = self.lock();
-        let replaced = known.datasets.insert(name.to_owned(), dataset);
+        let replaced = known.datasets.insert(name.to_owned(), dataset.clone());
         let has_replaced = replaced.is_some();
         known.replaced.extend(replaced.map(|old| Replaced::now(old.path)));
-        Ok(has_replaced)
+        Ok((dataset, has_replaced))
     }
 
     /// Removes one, for good once this returns; whether it was there.

@@ -7,9 +7,29 @@ fn space() -> Arc<Space> {
 }
 
 fn put(datasets: &Datasets, name: &str, text: &str) -> bool {
-    let put = datasets.begin().unwrap();
+    let put = datasets.begin(name).unwrap();
     std::fs::write(put.path(), text).unwrap();
-    datasets.finish(put, name, Some("csv")).unwrap()
+    let (dataset, has_replaced) = datasets.finish(put, name, Some("csv")).unwrap();
+    assert_eq!((dataset.name.as_str(), dataset.bytes, dataset.format()), (name, text.len() as u64, Some("csv")));
+    has_replaced
+}
+
+#[test]
+fn there_is_a_place_for_so_many_and_for_what_replaces_one_of_them() {
+    let data = tempfile::tempdir().unwrap();
+    let mut datasets = Datasets::open(data.path(), &HashSet::new(), space()).unwrap();
+    datasets.max = 2;
+    put(&datasets, "a", "one");
+    let (late, replacing) = (datasets.begin("c").unwrap(), datasets.begin("a").unwrap());
+    put(&datasets, "b", "two");
+    let refusal = datasets.begin("d").unwrap_err();
+    assert!(matches!(refusal, NotPut::TooMany(2)) && refusal.to_string().contains("DELETE"), "{refusal}");
+    assert!(matches!(datasets.finish(late, "c", None), Err(NotPut::TooMany(2))), "others came while it was sent");
+    assert!(datasets.finish(replacing, "a", None).unwrap().1);
+    assert!(!data.path().join("datasets/c").exists());
+    assert_eq!(datasets.list().len(), 2);
+    assert!(datasets.remove("a").unwrap());
+    assert!(!put(&datasets, "c", "three"));
 }
 
 #[test]
@@ -104,7 +124,7 @@ fn what_cannot_be_synced_is_refused_and_leaves_all_as_it_was() {
     put(&datasets, "t", "one");
     datasets.sync = |_| Err(io::Error::other("the disk is gone"));
     for name in ["t", "other"] {
-        let put = datasets.begin().unwrap();
+        let put = datasets.begin(name).unwrap();
         std::fs::write(put.path(), "two").unwrap();
         assert!(datasets.finish(put, name, None).is_err());
     }

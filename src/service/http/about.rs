@@ -10,13 +10,13 @@ use super::jobs::blocking;
 use crate::device::Device;
 use crate::report::{DeviceReport, devices_json, model_json};
 
-/// Whether the process is there.
+/// Answers as long as the process is alive.
 #[utoipa::path(get, path = "/healthz", tag = "service", responses((status = 200, body = String)))]
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Whether jobs are taken in: the service is not about to end, and its journal can be written.
+/// Whether jobs are accepted: 503 while the service is about to end, or its journal cannot be written.
 #[utoipa::path(get, path = "/readyz", tag = "service", responses((status = 200, body = String), (status = 503, body = ErrorBody)))]
 pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str, ApiError> {
     if app.is_draining() {
@@ -28,7 +28,7 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str, ApiEr
     Ok("ready\n")
 }
 
-/// The devices, as `tandem devices --json` tells of them: a line each.
+/// The devices of this machine, in one object: what `tandem devices --json` prints.
 #[utoipa::path(get, path = "/v1/devices", tag = "service", responses((status = 200, body = Object)))]
 pub(super) async fn devices(State(app): State<App>) -> Result<Response, ApiError> {
     let text = blocking(move || {
@@ -53,7 +53,7 @@ pub(super) async fn devices(State(app): State<App>) -> Result<Response, ApiError
     Ok(json(text.await?.map_err(|error| ApiError::internal(&error))?))
 }
 
-/// What the model has learned, as `tandem model show --json` tells it.
+/// What has been learned of the speed of devices: what `tandem model show --json` prints.
 #[utoipa::path(get, path = "/v1/model", tag = "service", responses((status = 200, body = Object)))]
 pub(super) async fn model(State(app): State<App>) -> Result<Response, ApiError> {
     let text = blocking(move || {

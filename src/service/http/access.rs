@@ -29,7 +29,10 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
 /// Hashes are compared, so that neither the place of a difference nor a length shows in the time that it takes.
 fn refuse_without(token: &str, headers: &HeaderMap) -> Option<ApiError> {
     let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let shown = shown.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    // Of a scheme, case says nothing (RFC 9110, 11.1).
+    let shown =
+        shown.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let shown = shown.map_or("", |(_, token)| token);
     let is_same = Sha256::digest(shown.trim()).ct_eq(&Sha256::digest(token));
     (!bool::from(is_same)).then(|| {
         let message = "show the token of this service: `Authorization: Bearer …`";
@@ -73,8 +76,11 @@ mod tests {
     #[test]
     fn only_the_whole_token_opens() {
         let with = |value: &str| refuse_without("secret", &headers(&[(header::AUTHORIZATION, value)]));
-        assert!(with("Bearer secret").is_none());
-        for wrong in ["Bearer secre", "Bearer secret2", "secret", "Basic secret", "Bearer "] {
+        for right in ["Bearer secret", "bearer secret", "BEARER secret", "Bearer  secret"] {
+            assert!(with(right).is_none(), "{right}");
+        }
+        for wrong in ["Bearer secre", "Bearer secret2", "Bearer SECRET", "secret", "Basic secret", "Bearer ", "bearer"]
+        {
             assert!(with(wrong).is_some(), "{wrong}");
         }
         assert!(refuse_without("secret", &HeaderMap::new()).is_some());

@@ -63,17 +63,17 @@ struct Answer<'a> {
     refused: usize,
 }
 
-/// Takes jobs in, JSON Lines, as they come. The answer has a line for each, in their order: `{"line":1,"id":"kqtz-17"}`, or
-/// `{"line":2,"error":{…}}` for one that is no job, which leaves the others alone; of more than a thousand errors, messages are left out.
-/// `after` and `$result` may name jobs of lines before by their own `id`, of several of one name the last. Where as many wait as may, the
-/// next is read once there is room.
+/// Accepts many jobs, as JSON Lines. The answer comes at the end and has a line for each job, in their order: `{"line":1,"id":"kqtz-17"}`
+/// if it was accepted, `{"line":2,"error":{…}}` if not; a bad line does not affect the others. After a thousand errors, the others come
+/// without their messages. `after` and `$result` may name jobs on earlier lines by the `id` that those give themselves; if several have
+/// the same, the last one is meant. While the queue is full, reading pauses.
 #[utoipa::path(
     post,
     path = "/v1/batches",
     tag = "jobs",
     request_body(content = String, content_type = "application/x-ndjson"),
     responses(
-        (status = 200, description = "A line for each job, a `BatchLine`, once all are on disk", body = String, content_type = "application/x-ndjson")
+        (status = 200, description = "A `BatchLine` for each job, once all are on disk", body = String, content_type = "application/x-ndjson")
     )
 )]
 pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Response, ApiError> {

@@ -13,7 +13,7 @@ use super::App;
 use super::error::{ApiError, ErrorBody};
 use super::extract::{Path, Query};
 use super::incoming::Incoming;
-use super::jobs::{blocking, writing};
+use super::jobs::{LONG, blocking, writing};
 use super::room::take_room;
 use crate::input::Format;
 use crate::service::datasets::{Dataset, check_name};
@@ -24,9 +24,9 @@ pub(super) struct DatasetView {
     #[schema(example = "scan-17")]
     pub name: String,
     pub bytes: u64,
-    /// When it was put, in milliseconds since 1970.
+    /// When it was stored, in milliseconds since 1970.
     pub put_ms: i64,
-    /// What is in it, where that was said or could be seen.
+    /// Its format, if it was given or could be recognized.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
 }
@@ -50,22 +50,23 @@ pub(super) struct Asked {
     format: Option<String>,
 }
 
-/// Puts a dataset here, or replaces it; jobs that were accepted before read what was there. Jobs name it: `"dataset":"scan-17"` in place of
-/// their input, or `{"$dataset":"scan-17"}` in place of any path.
+/// Stores a dataset under this name, or replaces it: jobs accepted before go on with the old one. Jobs refer to it by `"dataset":"scan-17"`
+/// in place of their input, or by `{"$dataset":"scan-17"}` in place of any path.
 #[utoipa::path(
     put,
     path = "/v1/datasets/{name}",
     tag = "datasets",
     params(
         ("name" = String, Path),
-        ("format" = Option<String>, Query, description = "npy, csv, raw, json, text, netcdf or dicom; else by Content-Type, else by what it begins with")
+        ("format" = Option<String>, Query, description = "npy, csv, raw, json, text, netcdf or dicom. If left out, Content-Type tells, or else the first bytes of the data")
     ),
     request_body(content = String, content_type = "application/octet-stream"),
     responses(
-        (status = 200, description = "It has replaced another one", body = DatasetView),
+        (status = 200, description = "It has replaced an earlier one", body = DatasetView),
         (status = 201, description = "It is new", body = DatasetView),
         (status = 400, body = ErrorBody),
-        (status = 413, description = "It is longer than --max-upload", body = ErrorBody)
+        (status = 413, description = "It is longer than --max-upload", body = ErrorBody),
+        (status = 507, description = "The disk is full, `--max-data` is taken, or 10,000 datasets are stored already", body = ErrorBody)
     )
 )]
 pub(super) async fn put(
@@ -79,8 +80,8 @@ pub(super) async fn put(
         return Err(ApiError::draining());
     }
     let said = said_format(asked.format.as_deref(), request.headers())?;
-    let keeper = app.clone();
-    let mut put = blocking(move || keeper.datasets.begin()).await?.map_err(|error| ApiError::no_room(&error))?;
+    let (keeper, named) = (app.clone(), name.clone());
+    let mut put = blocking(move || keeper.datasets.begin(&named)).await??;
     let mut file =
         tokio::fs::OpenOptions::new().write(true).open(put.path()).await.map_err(|error| ApiError::no_room(&error))?;
     let (mut bytes, mut begin) = (0_u64, Vec::new());
@@ -103,32 +104,35 @@ pub(super) async fn put(
     file.flush().await.map_err(|error| ApiError::no_room(&error))?;
     drop(file);
     let (keeper, ending) = (app.clone(), said.or_else(|| seen_format(&begin)));
-    let finish = move || {
-        let has_replaced = keeper.datasets.finish(put, &name, ending)?;
-        let found = keeper.datasets.list().into_iter().find(|dataset| dataset.name == name);
-        Ok::<_, std::io::Error>((has_replaced, found))
-    };
-    let (has_replaced, found) = blocking(finish).await?.map_err(|error| ApiError::no_room(&error))?;
+    let (dataset, has_replaced) = blocking(move || keeper.datasets.finish(put, &name, ending)).await??;
     let status = if has_replaced { StatusCode::OK } else { StatusCode::CREATED };
-    Ok((status, Json(found.map(DatasetView::from))).into_response())
+    Ok((status, Json(DatasetView::from(dataset))).into_response())
 }
 
 /// All datasets, by name.
 #[utoipa::path(get, path = "/v1/datasets", tag = "datasets", responses((status = 200, body = DatasetList)))]
-pub(super) async fn list(State(app): State<App>) -> Json<DatasetList> {
-    Json(DatasetList { datasets: app.datasets.list().into_iter().map(DatasetView::from).collect() })
+pub(super) async fn list(State(app): State<App>) -> Result<Response, ApiError> {
+    let keeper = app.clone();
+    // There may be thousands.
+    let list = move || {
+        let datasets = keeper.datasets.list().into_iter().map(DatasetView::from).collect();
+        serde_json::to_string(&DatasetList { datasets })
+    };
+    let text = blocking(list).await?.map_err(|error| ApiError::internal(&error))?;
+    let body = if text.len() > LONG { app.memory.hold().keep(text) } else { text.into() };
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-/// Removes a dataset; jobs that were accepted before still read it.
+/// Removes a dataset; jobs accepted before can still read it.
 #[utoipa::path(
     delete,
     path = "/v1/datasets/{name}",
     tag = "datasets",
     params(("name" = String, Path)),
     responses(
-        (status = 204, description = "It is gone, and stays so"),
+        (status = 204, description = "It is removed for good"),
         (status = 404, body = ErrorBody),
-        (status = 507, description = "That it is gone cannot be written down: it is still there", body = ErrorBody)
+        (status = 507, description = "The removal could not be written to disk: the dataset is still there", body = ErrorBody)
     )
 )]
 pub(super) async fn remove(State(app): State<App>, Path(name): Path<String>) -> Result<StatusCode, ApiError> {

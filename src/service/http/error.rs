@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::incoming::Broken;
 use crate::journal::JournalError;
+use crate::service::datasets::NotPut;
 use crate::service::intake::Refusal;
 use crate::service::keeper::{NotRetried, Unaccepted};
 use crate::service::live::Full;
@@ -15,12 +16,12 @@ use crate::service::live::Full;
 /// What is wrong with a request.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Failure {
-    /// What kind of failure it is, for programs.
+    /// The kind of failure, for programs.
     #[schema(example = "bad_input")]
     pub code: &'static str,
     /// What is wrong, and what to do.
     pub message: String,
-    /// The line of the body, from 1, where it is one place.
+    /// The line of the body where it is wrong, from 1; left out where there is no one place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
     /// The byte in that line, from 1.
@@ -165,6 +166,12 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "journal", "the journal cannot be used just now").retry_after(5)
     }
 
+    /// As many listen to events as may.
+    pub fn too_many_listeners(max: usize) -> Self {
+        let message = format!("{max} listen already: ask for a job's state, or try again later");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_listeners", message).retry_after(5)
+    }
+
     pub fn draining() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", "the service is about to end: try again in a moment")
             .retry_after(5)
@@ -180,6 +187,17 @@ impl From<Broken> for ApiError {
                 Self::new(StatusCode::REQUEST_TIMEOUT, "stalled", message)
             }
             Broken::Early => Self::bad_input("the body ends early"),
+        }
+    }
+}
+
+impl From<NotPut> for ApiError {
+    fn from(not: NotPut) -> Self {
+        match not {
+            NotPut::TooMany(_) => {
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "too_many_datasets", not.to_string()).retry_after(10)
+            }
+            NotPut::Disk(error) => Self::no_room(&error),
         }
     }
 }

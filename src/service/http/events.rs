@@ -23,8 +23,8 @@ const PIECE: usize = 4096;
 /// A sign of life, so that whatever lies between does not take the connection for dead.
 const ALIVE: Duration = Duration::from_secs(15);
 
-/// What happens to all jobs: `event: job`, `data:` a `JobEvent`. A listener that comes back with `Last-Event-ID` goes on
-/// where it was; one that is too slow gets `event: missed`, `data:` a `Missed`.
+/// The events of all jobs, as they happen: `event: job` with a `JobEvent` as `data`. A listener that reconnects with `Last-Event-ID` goes on
+/// after that event; one that has fallen too far behind gets `event: missed` with a `Missed` as `data`.
 #[utoipa::path(
     get,
     path = "/v1/events",
@@ -32,7 +32,7 @@ const ALIVE: Duration = Duration::from_secs(15);
     params(("Last-Event-ID" = Option<String>, Header)),
     responses(
         (status = 200, body = String, content_type = "text/event-stream", example = "id: 17\nevent: job\ndata: {\"id\":\"kqtz-17\",\"state\":\"queued\",\"at_ms\":1}\n\n"),
-        (status = 503, description = "As many listen as may", body = ErrorBody)
+        (status = 503, description = "There are as many listeners as may be", body = ErrorBody)
     )
 )]
 pub(super) async fn all(State(app): State<App>, headers: HeaderMap) -> Result<Response, ApiError> {
@@ -40,7 +40,7 @@ pub(super) async fn all(State(app): State<App>, headers: HeaderMap) -> Result<Re
     stream(app, from, None, String::new())
 }
 
-/// What happens to one job, until it has ended. It begins with how far the job has come.
+/// The events of one job until it has ended. The first one tells the present state.
 #[utoipa::path(
     get,
     path = "/v1/jobs/{id}/events",
@@ -48,7 +48,8 @@ pub(super) async fn all(State(app): State<App>, headers: HeaderMap) -> Result<Re
     params(("id" = String, Path), ("Last-Event-ID" = Option<String>, Header)),
     responses(
         (status = 200, body = String, content_type = "text/event-stream"),
-        (status = 204, description = "The job has ended, and who comes back with `Last-Event-ID` has been told so"),
+        (status = 503, description = "There are as many listeners as may be, the service is about to end, or its journal cannot be used", body = ErrorBody),
+        (status = 204, description = "The job has ended, and the listener of this `Last-Event-ID` has been told so"),
         (status = 404, body = ErrorBody)
     )
 )]
@@ -103,8 +104,7 @@ fn response(body: Body) -> Response {
 
 fn stream(app: App, from: u64, only: Option<u64>, begin: String) -> Result<Response, ApiError> {
     let Ok(place) = app.listeners.clone().try_acquire_owned() else {
-        let message = format!("{LISTENERS_MAX} listen already: ask for a job's state, or try again later");
-        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_listeners", message));
+        return Err(ApiError::too_many_listeners(LISTENERS_MAX));
     };
     // One piece is on its way, and the next one is made once there is room: what happens meanwhile stays where all find it.
     let (sender, receiver) = mpsc::channel(1);
@@ -222,6 +222,20 @@ mod tests {
     /// So much happens to others that what happened before is forgotten.
     fn forget(app: &App) {
         app.events.publish(&vec![Event { seq: 99, state: JobState::Queued, at_ms: 1 }; 20_000]);
+    }
+
+    #[test]
+    fn who_may_not_listen_is_told_when_to_try_again() {
+        let data = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let app = app(data.path());
+        let places = app.listeners.clone().try_acquire_many_owned(LISTENERS_MAX as u32).unwrap();
+        let refused = runtime.block_on(all(State(app.clone()), HeaderMap::new())).unwrap_err().into_response();
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(refused.headers().contains_key(header::RETRY_AFTER));
+        drop(places);
+        assert!(runtime.block_on(all(State(app.clone()), HeaderMap::new())).is_ok());
+        app.stop(Duration::ZERO, &|| true);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::incoming::Incoming;
 use super::memory::Held;
 use super::multipart::{FORM, Parts, bounded, read_parts};
 use super::schema::{Acknowledged, JobRequest, JobView};
-use crate::job::parse_duration;
+use crate::job::parse_wait;
 use crate::journal::{Accepted, IdempotencyKey, State as JobState};
 use crate::service::ids::seq_of;
 use crate::service::keeper::{Cancelled, Found, Keeper, Labels, Named, Outcomes, Unaccepted, may_name_jobs};
@@ -30,29 +30,29 @@ pub(super) const LONG: usize = 256 << 10;
 /// The longest that an answer is waited for.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Takes a job in: an object as a line of a job file has it, or a form of several parts, of which `job` is that object and each
-/// other one a file that the job names as `{"$file":"PART"}`.
+/// Accepts a job: a JSON object, as on a line of a job file; or a multipart form whose part `job` is that object, and whose other parts are
+/// files that the job refers to as `{"$file":"PART"}`.
 #[utoipa::path(
     post,
     path = "/v1/jobs",
     tag = "jobs",
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body makes one job")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes it safe to send a job twice: the same key with the same body makes one job")),
     request_body(
         content(
             (JobRequest = "application/json", example = json!({"kind": "primes", "range": "0..1e9"})),
             (Object = "multipart/form-data")
         ),
-        description = "`kind`, the fields of that kind, and optionally `id`, `device`, `priority`, `timeout`, `retries`, `memory`, `deadline`, `metadata`"
+        description = "`kind`, the fields of that kind, and optionally those that every job may have (`JobRequest` lists them)"
     ),
     responses(
         (status = 202, description = "It is on disk", body = Acknowledged,
-            headers(("Idempotent-Replayed" = Option<String>, description = "`true` where the key was used before: it is that job"))),
+            headers(("Idempotent-Replayed" = Option<String>, description = "`true` where the key was used before: the answer is about that job"))),
         (status = 400, description = "It is no job: line and column say where", body = ErrorBody),
-        (status = 403, description = "It may not do that here", body = ErrorBody),
-        (status = 413, description = "It can never fit", body = ErrorBody),
+        (status = 403, description = "It asks for a file, program or address that jobs here may not use", body = ErrorBody),
+        (status = 413, description = "It is too long, or needs more memory than jobs here may take", body = ErrorBody),
         (status = 422, description = "The key was used with another body", body = ErrorBody),
-        (status = 429, description = "As many wait as may", body = ErrorBody),
-        (status = 507, description = "No room is left on its disk", body = ErrorBody)
+        (status = 429, description = "The queue is full", body = ErrorBody),
+        (status = 507, description = "The disk of the service is full, or `--max-data` is taken", body = ErrorBody)
     )
 )]
 pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
@@ -142,7 +142,7 @@ pub(super) struct Wait {
 
 impl Wait {
     fn time(&self) -> Result<Option<Duration>, ApiError> {
-        let time = self.wait.as_deref().map(parse_duration).transpose();
+        let time = self.wait.as_deref().map(parse_wait).transpose();
         Ok(time.map_err(|message| ApiError::bad_input(format!("wait: {message}")))?.map(|time| time.min(WAIT_MAX)))
     }
 
@@ -160,12 +160,12 @@ impl Wait {
     }
 }
 
-/// What is known of a job. With `wait=10s`, once it has ended, or after so long.
+/// Gives a job: its state, and its result or error. With `wait=10s` the answer comes once the job has ended, or after that time.
 #[utoipa::path(
     get,
     path = "/v1/jobs/{id}",
     tag = "jobs",
-    params(("id" = String, Path), ("wait" = Option<String>, Query, description = "As in `10s`; a minute at most")),
+    params(("id" = String, Path), ("wait" = Option<String>, Query, description = "How long to wait for its end, as in `10s`; a minute at most, and `0` is not to wait")),
     responses((status = 200, body = JobView), (status = 404, body = ErrorBody), (status = 400, body = ErrorBody))
 )]
 pub(super) async fn get(
@@ -189,16 +189,16 @@ fn written(tag: &str, found: Found) -> Result<String, ApiError> {
     serde_json::to_string(&JobView::whole(tag, found)).map_err(|error| ApiError::internal(&error))
 }
 
-/// The result of a job, as its kind writes it. With `wait=10s`, once the job has ended, or after so long.
+/// Gives the result of a job alone. With `wait=10s` the answer comes once the job has ended, or after that time.
 #[utoipa::path(
     get,
     path = "/v1/jobs/{id}/result",
     tag = "jobs",
-    params(("id" = String, Path), ("wait" = Option<String>, Query, description = "As in `10s`; a minute at most")),
+    params(("id" = String, Path), ("wait" = Option<String>, Query, description = "How long to wait for its end, as in `10s`; a minute at most, and `0` is not to wait")),
     responses(
         (status = 200, description = "The `result` alone: the same bytes on every device", body = serde_json::Value),
         (status = 404, body = ErrorBody),
-        (status = 409, description = "It has none, or none yet", body = ErrorBody)
+        (status = 409, description = "The job has no result, or none yet", body = ErrorBody)
     )
 )]
 pub(super) async fn result(
@@ -247,14 +247,14 @@ fn json(body: Body) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
 }
 
-/// Cancels a job. To do so once more changes nothing.
+/// Cancels a job. Cancelling it again changes nothing.
 #[utoipa::path(
     delete,
     path = "/v1/jobs/{id}",
     tag = "jobs",
     params(("id" = String, Path)),
     responses(
-        (status = 200, description = "It has ended as cancelled before", body = Acknowledged),
+        (status = 200, description = "It was cancelled before, and has ended", body = Acknowledged),
         (status = 202, description = "It ends as cancelled, now or in a moment", body = Acknowledged),
         (status = 404, body = ErrorBody),
         (status = 409, description = "It has ended otherwise", body = ErrorBody)
@@ -283,7 +283,7 @@ pub(super) async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Re
     }
 }
 
-/// Runs a job again that has ended without success.
+/// Tries a job again that has ended without success.
 #[utoipa::path(
     post,
     path = "/v1/jobs/{id}/retry",

@@ -24,8 +24,8 @@ pub(super) struct Asked {
     limit: Option<u32>,
 }
 
-/// Jobs, the newest first. Where few are as asked for, a page may hold fewer than `limit`, or none, and lead to the next one all the same:
-/// no more than so many jobs are looked at in one go.
+/// Lists jobs, the newest first. At most 50,000 jobs are looked at for a page: where few match, it may hold fewer than `limit`, or none, and
+/// still have a `next`.
 #[utoipa::path(
     get,
     path = "/v1/jobs",
@@ -33,8 +33,8 @@ pub(super) struct Asked {
     params(
         ("state" = Option<String>, Query, description = "Only those in this state"),
         ("kind" = Option<String>, Query, description = "Only those of this kind"),
-        ("after" = Option<String>, Query, description = "Only those after this one in the list: `next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "So many at most; 50 if left out, 1000 at most")
+        ("after" = Option<String>, Query, description = "The `next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "How many at most: 1 to 1000; 50 if left out")
     ),
     responses((status = 200, body = JobList), (status = 400, body = ErrorBody))
 )]

@@ -9,6 +9,7 @@ mod events;
 mod extract;
 mod incoming;
 mod jobs;
+mod kinds;
 mod listing;
 mod memory;
 mod metrics;

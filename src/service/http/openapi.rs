@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::access::OPEN;
+use super::kinds::add_kinds;
 use super::{about, batches, datasets, error, events, jobs, listing, metrics, schema, status};
 
 #[derive(OpenApi)]
@@ -15,7 +16,7 @@ use super::{about, batches, datasets, error, events, jobs, listing, metrics, sch
     info(
         title = "tandem",
         description = "Numeric jobs on CPU and GPU together: the same bytes on every device, and every placement explained.\n\n\
-                       What is not described is answered with 404, and another method of what is with 405."
+                       Paths that are not described here are answered with 404, and other methods with 405."
     ),
     paths(
         jobs::post,
@@ -58,8 +59,8 @@ use super::{about, batches, datasets, error, events, jobs, listing, metrics, sch
         error::Failure
     )),
     tags(
-        (name = "jobs", description = "What is asked for, and what came of it"),
-        (name = "datasets", description = "Inputs that many jobs name"),
+        (name = "jobs", description = "Sending jobs, and getting their results"),
+        (name = "datasets", description = "Inputs that many jobs read"),
         (name = "events", description = "What happens, as it happens"),
         (name = "service", description = "How the service is")
     )
@@ -68,24 +69,27 @@ struct Description;
 
 /// What many operations may answer: status, name, and what it means.
 const ANSWERS: [(&str, &str, &str); 9] = [
-    ("400", "BadInput", "A part of the request is not as it has to be"),
-    ("401", "Unauthorized", "The service wants its token, and this was not it"),
-    ("403", "Forbidden", "A page of another site asks, or one by a name that this service does not answer to"),
-    ("408", "Stalled", "The client stood still for too long while it sent the body, or sent next to nothing"),
-    ("413", "TooLarge", "It is longer than may be"),
-    ("500", "Internal", "The service has made a mistake, which is in its log"),
+    ("400", "BadInput", "A part of the request is wrong: the message says which"),
+    ("401", "Unauthorized", "The token is missing or wrong"),
+    (
+        "403",
+        "Forbidden",
+        "A page of another site has sent it, or it came by a host name that this service does not answer to",
+    ),
+    ("408", "Stalled", "The body came too slowly, or stopped coming"),
+    ("413", "TooLarge", "The body, or what it asks for, is too large"),
+    ("500", "Internal", "A mistake of the service: its log says more"),
     (
         "503",
         "Unavailable",
         "The service is about to end, has no memory for the body just now, or its journal cannot be used",
     ),
-    ("429", "QueueFull", "As many jobs wait as may"),
+    ("429", "QueueFull", "The queue is full"),
     ("507", "DiskFull", "No room is left on the disk of the service"),
 ];
 
 /// These answer from memory alone, whatever the disk does.
-const FROM_MEMORY: [&str; 7] =
-    ["/healthz", "/readyz", "/metrics", "/v1/status", "/v1/events", "/v1/datasets", "/v1/devices"];
+const FROM_MEMORY: [&str; 6] = ["/healthz", "/readyz", "/metrics", "/v1/status", "/v1/events", "/v1/devices"];
 
 static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
     // It is plain data; what could not be written would be found by its test.
@@ -114,6 +118,7 @@ fn complete(api: &mut Value) {
         (name.to_owned(), answer)
     });
     api["components"]["responses"] = Value::Object(Map::from_iter(answers));
+    add_kinds(&mut api["components"]["schemas"]["JobRequest"]);
     api["components"]["schemas"]["JobForm"] = job_form();
     api["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["multipart/form-data"] = json!({
         "schema": { "$ref": "#/components/schemas/JobForm" },
@@ -128,6 +133,9 @@ fn complete(api: &mut Value) {
     for (path, item) in api["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             operation["operationId"] = name_of(path, method).into();
+            for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+                leave_out_null(&mut parameter["schema"]);
+            }
             let more = more_answers(path, method, operation);
             if OPEN.contains(&path.as_str()) {
                 operation["security"] = json!([]);
@@ -139,11 +147,23 @@ fn complete(api: &mut Value) {
             }
             for (status, answer) in responses.iter_mut().filter(|(_, answer)| answer["$ref"].is_null()) {
                 add_headers(status, answer);
-                let usual =
-                    if status == "404" { "There is none of that name, or it is kept no longer" } else { "The answer" };
+                let usual = if status == "404" {
+                    "There is none of that name or id, or it is no longer kept"
+                } else {
+                    "The answer"
+                };
                 answer["description"] = answer["description"].as_str().unwrap_or(usual).into();
             }
         }
+    }
+}
+
+/// What stands in an address or a header may be left out, but it is text, and never null.
+fn leave_out_null(schema: &mut Value) {
+    let Some(kinds) = schema["type"].as_array_mut() else { return };
+    kinds.retain(|kind| kind != "null");
+    if let [kind] = kinds.as_slice() {
+        schema["type"] = kind.clone();
     }
 }
 
@@ -212,7 +232,7 @@ fn server_sent_event() -> Value {
     let of = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
     json!({
         "type": "object",
-        "description": "An event of a stream: lines of a name and a text each, and an empty one behind them",
+        "description": "An event of a stream: lines of `name: text`, and an empty line at the end",
         "required": ["event", "data"],
         "properties": {
             "id": { "type": "string", "description": "Its number: `Last-Event-ID` goes on after it" },
@@ -228,6 +248,67 @@ fn server_sent_event() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::commands::Commands;
+    use crate::service::intake::{Earlier, Intake};
+    use crate::service::reach::Allowed;
+    use crate::service::uploads::Files;
+
+    struct NoneBefore;
+
+    impl Earlier for NoneBefore {
+        fn number(&self, _: &str) -> Result<Option<u64>, String> {
+            Ok(None)
+        }
+
+        fn id(&self, number: u64) -> String {
+            number.to_string()
+        }
+
+        fn outcome(&self, _: u64) -> Option<Result<String, String>> {
+            None
+        }
+    }
+
+    fn may_be_null(schema: &Value) -> bool {
+        let is_null = |kind: &Value| kind == "null";
+        let is_open = schema["type"].is_null() && schema["$ref"].is_null() && schema["oneOf"].is_null();
+        let alternatives = schema["oneOf"].as_array().into_iter().flatten();
+        is_open
+            || schema["type"].as_array().is_some_and(|kinds| kinds.iter().any(is_null))
+            || alternatives.into_iter().any(|one| is_null(&one["type"]))
+    }
+
+    #[test]
+    fn a_field_of_a_job_may_be_null_where_it_is_described_so_and_nowhere_else() {
+        let api: Value = serde_json::from_str(&DESCRIPTION).unwrap();
+        let request = &api["components"]["schemas"]["JobRequest"];
+        assert_eq!(request["additionalProperties"], true, "kinds have fields of their own");
+        let intake = Intake::new(Commands::default(), Allowed::default(), 1 << 30);
+        let is_job = |job: &Value| intake.prepare(&job.to_string(), &Files::new(), &|_| None, &NoneBefore).is_ok();
+        let job = json!({ "kind": "stats", "values": [1, 2] });
+        assert!(is_job(&job));
+        let mut known = Vec::new();
+        for (name, schema) in request["properties"].as_object().unwrap() {
+            let mut with_null = job.clone();
+            with_null[name] = Value::Null;
+            assert_eq!(is_job(&with_null), may_be_null(schema), "{name}: {schema}");
+            known.push(name.as_str());
+        }
+        for name in ["after", "dataset", "deadline", "metadata", "timeout"] {
+            assert!(known.contains(&name), "{name}");
+        }
+        for (path, item) in api["paths"].as_object().unwrap() {
+            for operation in item.as_object().unwrap().values() {
+                for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                    assert!(!may_be_null(&parameter["schema"]), "{path}: {parameter}");
+                }
+            }
+        }
+        let told = request["description"].as_str().unwrap();
+        for word in ["$file", "$dataset", "$result", "`quantiles`", "`range`"] {
+            assert!(told.contains(word), "{word}: {told}");
+        }
+    }
 
     #[test]
     fn what_is_referred_to_is_there_and_every_operation_tells_of_its_refusals() {

@@ -14,15 +14,15 @@ const RESULT_HERE_MAX: usize = 1 << 20;
 /// A job that was taken in.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Acknowledged {
-    /// Its name from now on.
+    /// The id by which the service knows it.
     #[schema(example = "kqtz-17")]
     pub id: String,
-    /// How far it has come.
+    /// Its state now.
     #[schema(value_type = StateName)]
     pub state: &'static str,
 }
 
-/// How far a job has come.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(not(test), expect(dead_code, reason = "it is how the API's description lists what `State` is called"))]
@@ -37,40 +37,53 @@ pub(super) enum StateName {
     Dead,
 }
 
-/// A job as it is sent: these, and the fields of its kind.
+/// A job as it is sent: these fields, and those of its kind.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it is how the API's description tells of what `intake` reads")]
 pub(super) struct JobRequest {
-    /// What is to be done: `/v1/status` lists the kinds.
+    /// What is to be done.
     #[schema(example = "primes")]
     pub kind: String,
-    /// What its sender calls it: comes back as `label`.
+    /// A name of your own for the job: comes back as `label`.
+    #[schema(nullable = false, max_length = 255)]
     pub id: Option<String>,
-    /// `auto`, `cpu`, `gpu`, `gpu:0`, `split`.
+    /// Where it may run: `auto` (the usual), `cpu`, `gpu`, `gpu:0` or `split`.
+    #[schema(nullable = false)]
     pub device: Option<String>,
-    /// Jobs of higher priority begin first.
+    /// The jobs that have to succeed before this one begins, by their ids; one id may stand without the list.
+    #[schema(nullable = false, example = json!(["kqtz-17"]))]
+    pub after: Option<Vec<String>>,
+    /// Jobs of higher priority begin first; 0 if left out.
+    #[schema(nullable = false, minimum = -1000, maximum = 1000)]
     pub priority: Option<i32>,
-    /// It is ended after so long, as in `30s`.
+    /// The longest it may run, as in `30s`.
+    #[schema(nullable = false, example = "30s")]
     pub timeout: Option<String>,
-    /// So often it is tried again where it failed of something that can pass.
+    /// How often it is tried again after a time-out or the loss of a device.
+    #[schema(nullable = false)]
     pub retries: Option<u32>,
-    /// What it needs, as in `2GiB`.
+    /// The memory it needs, as in `2GiB`; estimated if left out.
+    #[schema(nullable = false, example = "2GiB")]
     pub memory: Option<String>,
-    /// By then it has to have ended, as in `10m` after it came.
+    /// The longest it may take from when it is sent, waiting included, as in `10m`; then it ends as `expired`.
+    #[schema(example = "10m")]
     pub deadline: Option<String>,
-    /// Any JSON: comes back as it came.
+    /// The name of a dataset, in place of the field for the kind's input (`file`, or `path` of `corr`).
+    #[schema(nullable = false, example = "scan-17")]
+    pub dataset: Option<String>,
+    /// Any JSON: comes back unchanged.
     #[schema(value_type = Option<serde_json::Value>)]
     pub metadata: Option<Box<RawValue>>,
 }
 
-/// What became of a line of a batch: an `id`, or an `error`.
+/// What became of one line of a batch: it has an `id` if the job was accepted, and an `error` if not.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it is written piece by piece; this is how the API's description tells of it")]
 pub(super) struct BatchLine {
-    /// Which, from 1; empty ones count.
+    /// The number of the line, from 1; empty lines count.
     pub line: usize,
     pub id: Option<String>,
-    /// Of more than a thousand errors, messages are left out.
+    /// Why it was refused. After a thousand errors, the others come without their messages.
     pub error: Option<super::error::Failure>,
 }
 
@@ -90,7 +103,7 @@ pub(super) struct JobEvent {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it is written in one go; this is how the API's description tells of it")]
 pub(super) struct Missed {
-    /// So many events are not told of any more.
+    /// How many events the listener has missed: they are no longer remembered.
     pub count: u64,
 }
 
@@ -105,7 +118,7 @@ pub(super) struct JobView {
     pub kind: String,
     #[schema(value_type = StateName)]
     pub state: &'static str,
-    /// How often it was begun.
+    /// How often it has been started.
     pub attempts: u32,
     pub priority: i32,
     pub accepted_ms: i64,
@@ -113,16 +126,16 @@ pub(super) struct JobView {
     pub started_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_ms: Option<i64>,
-    /// By when it has to have ended.
+    /// When it expires, if it has not ended by then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<i64>,
-    /// The jobs that have to succeed before it begins, as far as they have not.
+    /// The jobs that it still waits for: those of its `after` and `$result` that have not succeeded yet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub awaits: Vec<String>,
-    /// What kind of failure it ended with.
+    /// The kind of its failure, if it has failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    /// What came with it, as it came.
+    /// The `metadata` that came with it, unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
     pub metadata: Option<Box<RawValue>>,
@@ -130,21 +143,22 @@ pub(super) struct JobView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "cpu")]
     pub device: Option<String>,
-    /// Where its time went.
+    /// Where its time went, by phase, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub timings_ms: Option<Box<RawValue>>,
-    /// Why it ran there.
+    /// Why it ran on that device: the candidates, with the time predicted for each.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub plan: Option<Box<RawValue>>,
-    /// Its result, unless that is long: then `result_bytes` says how long, and `/result` has it.
+    /// Its result. One of more than 1 MiB is left out here: `GET /v1/jobs/{id}/result` gives it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
     pub result: Option<Box<RawValue>>,
+    /// How long the result is, where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result_bytes: Option<usize>,
-    /// What went wrong: `cause`, `message`, and more that is known.
+    /// What went wrong: `cause`, `message`, and details.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub error: Option<Box<RawValue>>,
@@ -154,7 +168,7 @@ pub(super) struct JobView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct JobList {
     pub jobs: Vec<JobView>,
-    /// Give this as `after` for those that come next; left out where there are no more.
+    /// Give this as `after` to get the next page; left out on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }

@@ -21,17 +21,17 @@ pub(super) struct Status {
     #[schema(example = "0.1.0")]
     pub version: &'static str,
     pub uptime_ms: u64,
-    /// What its clock on the wall says, in milliseconds since 1970.
+    /// The time on its clock, in milliseconds since 1970.
     pub now_ms: i64,
-    /// Whether it is about to end, and takes no jobs in.
+    /// Whether it is about to end, and accepts no more jobs.
     pub is_draining: bool,
-    /// The kinds of jobs that it knows, the operator's commands among them.
+    /// The kinds of jobs that it knows, including the operator's commands.
     #[schema(example = json!(["primes", "stats"]))]
     pub kinds: Vec<&'static str>,
     pub jobs: Jobs,
     pub since_start: SinceStart,
     pub memory: Memory,
-    /// The devices that have been looked for so far.
+    /// The devices found so far.
     pub devices: Vec<Load>,
     pub pace: Pace,
 }
@@ -39,26 +39,26 @@ pub(super) struct Status {
 /// How many jobs there are.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Jobs {
-    /// They wait for their turn.
+    /// How many wait for their turn.
     pub queued: usize,
-    /// They run.
+    /// How many run.
     pub running: usize,
-    /// They have failed, and are tried again in a while.
+    /// How many have failed and wait to be tried again.
     pub retry_wait: usize,
-    /// Those of them that were given to the engine, whether or not it has begun them.
+    /// How many of all these the engine has been given, started or not.
     pub with_engine: usize,
-    /// So many may be there that have not ended.
+    /// The most jobs that may be waiting or running.
     pub queue_max: usize,
-    /// They have ended, and are kept.
+    /// How many have ended and can still be asked for.
     pub kept: u64,
 }
 
-/// What was done since the process began.
+/// Counts since the process began.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SinceStart {
-    /// Jobs that were written down and acknowledged.
+    /// Jobs accepted.
     pub accepted: u64,
-    /// Jobs that were not taken in.
+    /// Jobs refused.
     pub refused: u64,
     /// Jobs that have ended, by state.
     #[schema(example = json!({"succeeded": 17, "failed": 1, "cancelled": 0, "expired": 0, "dead": 0}))]
@@ -84,21 +84,21 @@ pub(super) struct Load {
     pub lanes: u32,
     /// How many of its lanes work just now.
     pub busy_lanes: u32,
-    /// For how long its lanes have worked so far, added up: what it grows by between two looks, divided by the time between them
-    /// and the lanes, is its load.
+    /// How long its lanes have worked so far, added up. The load between two answers is the growth of this, divided by the time between
+    /// them and by `lanes`.
     pub busy_ms: f64,
-    /// Why it was set aside, where it was.
+    /// Why it is not used at the moment, if it is set aside.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<String>,
 }
 
-/// How many jobs came to a state in the last minutes: a number for each step, the oldest first. The step that is not over yet is not among
-/// them.
+/// How many jobs entered each state in the last five minutes: a number for each step of time, the oldest first. The step that is not over yet
+/// is left out.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Pace {
     /// How long a step is.
     pub step_ms: u64,
-    /// By state. What is tried again comes to `queued` again.
+    /// By state. A job that is tried again enters `queued` again.
     #[schema(example = json!({"queued": [0, 12], "succeeded": [0, 11], "failed": [0, 1]}))]
     pub states: BTreeMap<&'static str, Vec<u32>>,
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::journal::{JournalError, State};
 use crate::service::clock::{after_ms, wall_ms};
+use crate::service::events::Event;
 use crate::service::keeper::{Keeper, Room};
 
 /// What is kept no longer is looked for so often, and what could not be written is tried again.
@@ -43,7 +44,10 @@ impl Keeper {
         let now = self.now();
         let expired = {
             let mut live = self.live();
-            live.retry_due(now);
+            let (queued, at_ms) = (live.retry_due(now), wall_ms());
+            let events: Vec<Event> = queued.into_iter().map(|seq| Event { seq, state: State::Queued, at_ms }).collect();
+            // While nobody else can begin or end them: that is told after this.
+            self.events.publish(&events);
             live.expire_due(now)
         };
         for seq in expired {

@@ -328,15 +328,18 @@ impl Live {
         Some((job, self.dependents.remove(&seq).unwrap_or_default()))
     }
 
-    /// Those that may be tried again now, back in the queue.
-    pub fn retry_due(&mut self, now: Duration) {
+    /// Has those queued again that may be tried again now, and gives them.
+    pub fn retry_due(&mut self, now: Duration) -> Vec<u64> {
+        let mut queued = Vec::new();
         while let Some((_, seq)) = self.retries.first().copied().filter(|(due, _)| *due <= now) {
             self.retries.pop_first();
             if let Some(job) = self.jobs.get_mut(&seq) {
                 job.state = State::Queued;
                 self.queue.insert((Reverse(job.priority), seq));
+                queued.push(seq);
             }
         }
+        queued
     }
 
     /// Those whose time is up.

@@ -99,9 +99,9 @@ fn what_can_pass_is_tried_again_after_ever_longer_waits_and_then_fails() {
         assert_eq!(live.get(1).unwrap().shown_state(), State::RetryWait);
         let due = now + Duration::from_secs(wait_s);
         assert_eq!(live.due(), Some(due));
-        live.retry_due(due - Duration::from_millis(1));
+        assert_eq!(live.retry_due(due - Duration::from_millis(1)), [0_u64; 0]);
         assert_eq!(turns(&mut live, now), [0_u64; 0]);
-        live.retry_due(due);
+        assert_eq!(live.retry_due(due), [1], "it is told of as queued");
         now = due;
         assert_eq!(live.take_turns(now, 7).unprepared, [fast(1)], "what it was run with is used up");
         live.put_ready(1, Some(ready(0, 2)), 0);
@@ -120,7 +120,7 @@ fn what_fails_while_the_service_ends_is_tried_again_by_the_next_one() {
     turns(&mut live, NOW);
     live.is_draining = true;
     assert_eq!(live.failed(1, Cause::DeviceLost, NOW), AfterFailure::Retried);
-    live.retry_due(NOW + Duration::from_secs(1));
+    assert_eq!(live.retry_due(NOW + Duration::from_secs(1)), [1]);
     assert_eq!(turns(&mut live, NOW + Duration::from_secs(1)), [0_u64; 0]);
     assert!(live.is_settled() && live.waiting() == [1]);
 }
