@@ -41,7 +41,7 @@ pub(super) fn command() -> Command {
         |id: &'static str, value: &'static str, help: &'static str| Arg::new(id).long(id).value_name(value).help(help);
     let switch = |id: &'static str, help: &'static str| Arg::new(id).long(id).help(help).action(ArgAction::SetTrue);
     let command = Command::new("serve").about("Runs jobs that come over HTTP").after_help(HELP).args([
-        option("listen", "ADDR:PORT", "Where to listen; an address of this machine alone needs no token")
+        option("listen", "ADDR:PORT", "Where to listen; one that only this machine can reach needs no token")
             .default_value("127.0.0.1:7878")
             .value_parser(value_parser!(SocketAddr)),
         option("data", "DIR", "The folder of the database and of uploads [default: a folder of this user]")
@@ -52,7 +52,7 @@ pub(super) fn command() -> Command {
             "Commands that clients may ask for by name: {\"predict\":{\"argv\":[…],\"workers\":2}}",
         )
         .value_parser(value_parser!(PathBuf)),
-        option("token-file", "FILE", "Clients have to show what is in this file, as `Authorization: Bearer …`")
+        option("token-file", "FILE", "Clients have to send the token in this file, as `Authorization: Bearer …`")
             .value_parser(value_parser!(PathBuf)),
         switch("no-token", "Let everybody in who can reach the address, also from other machines")
             .conflicts_with("token-file"),
@@ -61,26 +61,26 @@ pub(super) fn command() -> Command {
             .value_parser(value_parser!(PathBuf)),
         switch("allow-commands", "Jobs may be of kind `command`: clients may run any program"),
         switch("allow-fetch", "Jobs may fetch addresses"),
-        option("queue", "N", "So many jobs may be there that have not ended")
+        option("queue", "N", "How many jobs there may be that have not ended")
             .default_value("100000")
             .value_parser(value_parser!(u32).range(1..)),
         option(
             "queue-memory",
             "SIZE",
-            "They may take so much memory together [default: an eighth of what is free, 512MiB at most]",
+            "How much memory the jobs that wait may take together [default: an eighth of what is free, 512MiB at most]",
         )
         .value_parser(bytes),
-        option("keep", "TIME", "So long what has ended is kept").default_value("7d").value_parser(duration),
-        option("keep-jobs", "N", "So many jobs that have ended are kept")
+        option("keep", "TIME", "How long jobs that have ended are kept").default_value("7d").value_parser(duration),
+        option("keep-jobs", "N", "How many jobs that have ended are kept")
             .default_value("1000000")
             .value_parser(value_parser!(u64)),
-        option("drain", "TIME", "So long jobs that run may go on once it is to end; 0 stops them at once")
+        option("drain", "TIME", "How long running jobs may go on when the service ends; 0 stops them at once")
             .default_value("30s")
             .value_parser(wait),
         option(
             "device-rest",
             "TIME",
-            "A GPU that has failed is tried again after so long, then after twice as long each time",
+            "How long a GPU that has failed is left alone before it is tried again; twice as long each time",
         )
         .default_value("30s")
         .value_parser(duration),
@@ -88,24 +88,24 @@ pub(super) fn command() -> Command {
         option(
             "body-memory",
             "SIZE",
-            "What is being sent takes so much memory together [default: an eighth of what is free, 1GiB at most]",
+            "How much memory all requests that are being read may take together [default: an eighth of what is free, 1GiB at most]",
         )
         .value_parser(bytes),
         option(
             "client-timeout",
             "TIME",
-            "A client that sends or takes nothing for so long, or next to nothing, is let go",
+            "How long a client may send or take nothing, or next to nothing, before it is disconnected",
         )
         .default_value("60s")
         .value_parser(client_timeout),
-        option("max-upload", "SIZE", "The longest files of a job, together").default_value("8GiB").value_parser(bytes),
+        option("max-upload", "SIZE", "The most that the files of one job may have together").default_value("8GiB").value_parser(bytes),
         option(
             "max-data",
             "SIZE",
-            "What comes with jobs, datasets and what programs print take so much on the disk, together: files of failed jobs make room [default: all there is]",
+            "How much of the disk files of jobs, datasets and what programs print may take together; files of failed jobs make room [default: all there is]",
         )
         .value_parser(bytes),
-        option("max-connections", "N", "So many connections at once")
+        option("max-connections", "N", "How many connections there may be at once")
             .default_value("20000")
             .value_parser(value_parser!(u32).range(1..)),
     ]);

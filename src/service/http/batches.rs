@@ -63,10 +63,12 @@ struct Answer<'a> {
     refused: usize,
 }
 
-/// Accepts many jobs, as JSON Lines. The answer comes at the end and has a line for each job, in their order: `{"line":1,"id":"kqtz-17"}`
-/// if it was accepted, `{"line":2,"error":{…}}` if not; a bad line does not affect the others. After a thousand errors, the others come
-/// without their messages. `after` and `$result` may name jobs on earlier lines by the `id` that those give themselves; if several have
-/// the same, the last one is meant. While the queue is full, reading pauses.
+/// Accepts many jobs, as JSON Lines.
+///
+/// The answer comes at the end and has a line for each job, in their order: `{"line":1,"id":"kqtz-17"}` if it was accepted,
+/// `{"line":2,"error":{…}}` if not; a bad line does not affect the others. After a thousand errors, the others come without their messages.
+/// `after` and `$result` may name jobs on earlier lines by the `id` that those give themselves; if several have the same, the last one is
+/// meant. While the queue is full, reading pauses.
 #[utoipa::path(
     post,
     path = "/v1/batches",

@@ -50,8 +50,10 @@ pub(super) struct Asked {
     format: Option<String>,
 }
 
-/// Stores a dataset under this name, or replaces it: jobs accepted before go on with the old one. Jobs refer to it by `"dataset":"scan-17"`
-/// in place of their input, or by `{"$dataset":"scan-17"}` in place of any path.
+/// Stores a dataset under this name, or replaces it.
+///
+/// Jobs accepted before go on with the old one. Jobs refer to it by `"dataset":"scan-17"` in place of their input, or by
+/// `{"$dataset":"scan-17"}` in place of any path.
 #[utoipa::path(
     put,
     path = "/v1/datasets/{name}",

@@ -23,8 +23,10 @@ const PIECE: usize = 4096;
 /// A sign of life, so that whatever lies between does not take the connection for dead.
 const ALIVE: Duration = Duration::from_secs(15);
 
-/// The events of all jobs, as they happen: `event: job` with a `JobEvent` as `data`. A listener that reconnects with `Last-Event-ID` goes on
-/// after that event; one that has fallen too far behind gets `event: missed` with a `Missed` as `data`.
+/// The events of all jobs, as they happen.
+///
+/// Each is `event: job` with a `JobEvent` as `data`. A listener that reconnects with `Last-Event-ID` goes on after that event; one that has
+/// fallen too far behind gets `event: missed` with a `Missed` as `data`.
 #[utoipa::path(
     get,
     path = "/v1/events",

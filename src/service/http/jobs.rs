@@ -30,7 +30,9 @@ pub(super) const LONG: usize = 256 << 10;
 /// The longest that an answer is waited for.
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Accepts a job: a JSON object, as on a line of a job file; or a multipart form whose part `job` is that object, and whose other parts are
+/// Accepts a job.
+///
+/// It comes as a JSON object, as on a line of a job file; or as a multipart form whose part `job` is that object, and whose other parts are
 /// files that the job refers to as `{"$file":"PART"}`.
 #[utoipa::path(
     post,
@@ -160,7 +162,9 @@ impl Wait {
     }
 }
 
-/// Gives a job: its state, and its result or error. With `wait=10s` the answer comes once the job has ended, or after that time.
+/// Gives a job: its state, and its result or error.
+///
+/// With `wait=10s` the answer comes once the job has ended, or after that time.
 #[utoipa::path(
     get,
     path = "/v1/jobs/{id}",
@@ -189,7 +193,9 @@ fn written(tag: &str, found: Found) -> Result<String, ApiError> {
     serde_json::to_string(&JobView::whole(tag, found)).map_err(|error| ApiError::internal(&error))
 }
 
-/// Gives the result of a job alone. With `wait=10s` the answer comes once the job has ended, or after that time.
+/// Gives the result of a job alone.
+///
+/// With `wait=10s` the answer comes once the job has ended, or after that time.
 #[utoipa::path(
     get,
     path = "/v1/jobs/{id}/result",

@@ -24,8 +24,9 @@ pub(super) struct Asked {
     limit: Option<u32>,
 }
 
-/// Lists jobs, the newest first. At most 50,000 jobs are looked at for a page: where few match, it may hold fewer than `limit`, or none, and
-/// still have a `next`.
+/// Lists jobs, the newest first.
+///
+/// At most 50,000 jobs are looked at for a page: where few match, it may hold fewer than `limit`, or none, and still have a `next`.
 #[utoipa::path(
     get,
     path = "/v1/jobs",
