@@ -23,14 +23,14 @@ fn description() -> String {
     let mut text = String::from(
         "A job as it is sent: the fields listed here, and those of its kind.\n\n\
          In a field of the kind, these objects may stand in place of a value:\n\n\
-         - `{\"$dataset\":\"scan-17\"}`: the path of a dataset\n\
-         - `{\"$file\":\"scan\"}`: the path of a file that came with the job, as the part `scan` of the form\n\
+         - `{\"$dataset\":\"scan-17\"}`: the path of a dataset\n\n\
+         - `{\"$file\":\"scan\"}`: the path of a file that came with the job, as the part `scan` of the form\n\n\
          - `{\"$result\":\"kqtz-17.factors.0.prime\"}`: a value from the result of an earlier job, which has to succeed first\n\n\
          The kinds and their fields, which docs/jobs.md explains (the operator may have added kinds: `/v1/status` lists all):\n\n",
     );
     for kind in kinds() {
-        // A String takes whatever is written.
-        let _ = writeln!(text, "- `{}`: {}. Fields: `{}`", kind.name, kind.summary, fields(kind).join("`, `"));
+        // A String takes whatever is written. At an empty line, and there alone, `/docs` begins a new one.
+        let _ = writeln!(text, "- `{}`: {}. Fields: `{}`\n", kind.name, kind.summary, fields(kind).join("`, `"));
     }
     text.trim_end().to_owned()
 }
