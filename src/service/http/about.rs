@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::App;
 use super::error::{ApiError, ErrorBody};
-use super::jobs::blocking;
+use super::places::blocking;
 use crate::device::Device;
 use crate::report::{DeviceReport, devices_json, model_json};
 

@@ -13,7 +13,7 @@ use super::App;
 use super::error::{ApiError, ErrorBody};
 use super::extract::{Path, Query};
 use super::incoming::Incoming;
-use super::jobs::{LONG, blocking, writing};
+use super::places::{LONG, blocking, writing};
 use super::room::take_room;
 use crate::input::Format;
 use crate::service::datasets::{Dataset, check_name};

@@ -13,7 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::App;
 use super::error::{ApiError, ErrorBody};
 use super::extract::Path;
-use super::jobs::reading;
+use super::places::reading;
 use crate::service::events::{Event, LISTENERS_MAX, News};
 use crate::service::ids::seq_of;
 

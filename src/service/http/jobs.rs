@@ -3,13 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 
 use super::App;
 use super::error::{ApiError, ErrorBody};
@@ -17,15 +15,13 @@ use super::extract::{Path, Query};
 use super::incoming::Incoming;
 use super::memory::Held;
 use super::multipart::{FORM, Parts, bounded, read_parts};
+use super::places::{LONG, json, read_whole, reading, writing};
 use super::schema::{Acknowledged, JobRequest, JobView};
 use crate::job::parse_wait;
 use crate::journal::{Accepted, IdempotencyKey, State as JobState};
 use crate::service::ids::seq_of;
 use crate::service::keeper::{Cancelled, Found, Keeper, Labels, Named, Outcomes, Unaccepted, may_name_jobs};
 use crate::service::uploads::{Files, Upload};
-
-/// A job that is longer is parsed where waiting is allowed.
-pub(super) const LONG: usize = 256 << 10;
 
 /// The longest that an answer is waited for.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -225,34 +221,6 @@ pub(super) async fn result(
     result.await?.ok_or_else(|| ApiError::no_such_job(&id))
 }
 
-/// An answer made of all that is written down of a job, where there is one. What is long is held among the bodies, from before it is read
-/// until the client has taken the answer; once it is made, two copies of it are there.
-async fn read_whole(
-    app: &App,
-    seq: u64,
-    read: impl FnOnce(&Keeper) -> Result<Option<String>, ApiError> + Send + 'static,
-) -> Result<Option<Response>, ApiError> {
-    let keeper = app.clone();
-    let length = reading(app, move || keeper.length(seq)).await??;
-    let mut held = app.memory.hold();
-    if length > LONG {
-        held.grow_for(length.saturating_mul(2)).await?;
-    }
-    let keeper = app.clone();
-    let (text, held) = reading(app, move || read(&keeper).map(|text| (text, held))).await??;
-    Ok(text.map(|text| {
-        let length = text.len();
-        let body = if length > LONG { held.keep(text) } else { text.into() };
-        let mut response = json(body);
-        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
-        response
-    }))
-}
-
-fn json(body: Body) -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
-}
-
 /// Cancels a job. Cancelling it again changes nothing.
 #[utoipa::path(
     delete,
@@ -309,41 +277,6 @@ pub(super) async fn retry(State(app): State<App>, Path(id): Path<String>) -> Res
         Some(true) => Ok(acknowledged(&app, seq, JobState::Queued, false)),
         Some(false) => Err(ApiError::conflict("only a job that has ended without success can be tried again")),
     }
-}
-
-/// Reads from the journal. So many do at once: more would only wait for each other, with a thread each.
-pub(super) async fn reading<T: Send + 'static>(
-    app: &App,
-    read: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ApiError> {
-    in_place(&app.readers, read).await
-}
-
-/// Runs what waits until something is written, or makes a job that takes its time. So many do at once, as with those who read.
-pub(super) async fn writing<T: Send + 'static>(
-    app: &App,
-    write: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ApiError> {
-    in_place(&app.writers, write).await
-}
-
-/// Runs it once there is a place for it, which it has until it has run: also where nobody waits for it any more.
-async fn in_place<T: Send + 'static>(
-    places: &Arc<Semaphore>,
-    run: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ApiError> {
-    // They are never closed.
-    let place = places.clone().acquire_owned().await.map_err(|_| ApiError::draining())?;
-    blocking(move || {
-        let _place = place;
-        run()
-    })
-    .await
-}
-
-/// Runs what has to wait for disks where that holds nobody up.
-pub(super) async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
-    tokio::task::spawn_blocking(run).await.map_err(|error| ApiError::internal(&error))
 }
 
 pub(super) fn text_of(body: &[u8]) -> Result<Arc<str>, ApiError> {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::App;
 use super::error::{ApiError, ErrorBody};
 use super::extract::Query;
-use super::jobs::reading;
+use super::places::reading;
 use super::schema::{JobList, JobView, state_named};
 use crate::journal::Filter;
 use crate::service::ids::{job_id, seq_of};

@@ -17,6 +17,7 @@ mod multipart;
 mod openapi;
 mod page;
 mod patience;
+mod places;
 mod room;
 mod router;
 mod schema;

@@ -14,8 +14,8 @@ use tokio_stream::StreamExt;
 use super::App;
 use super::error::ApiError;
 use super::incoming::{Broken, Incoming};
-use super::jobs::blocking;
 use super::memory::Held;
+use super::places::blocking;
 use super::room::take_room;
 use crate::service::uploads::Upload;
 

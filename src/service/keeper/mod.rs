@@ -1,6 +1,7 @@
 //! Keeps the jobs: has them written down, gives them to the engine, takes their outcomes, and has those written down too before
 //! anybody hears of them.
 
+mod aside;
 mod ending;
 mod housekeeping;
 mod room;
@@ -16,8 +17,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use crate::engine::{CancelFlag, catch};
-use crate::job::{BindContext, Cause, JobError, JobSpec};
+use crate::engine::CancelFlag;
+use crate::job::{BindContext, JobSpec};
 use crate::journal::{Accepted, DataLock, Ended, IdempotencyKey, Journal, JournalError, NewJob, Reader, State};
 use crate::runner::Runner;
 use crate::service::clock::{Belief, after_ms, wall_ms};
@@ -33,10 +34,10 @@ use crate::service::space::Space;
 use crate::service::untold::Untold;
 use crate::service::uploads::{Upload, Uploads, with_datasets};
 
+use aside::{Aside, Room};
 pub(super) use ending::Cancelled;
 use room::Removed;
 pub(super) use view::{Found, NotRetried, Outcomes};
-use waiting::AGAIN;
 pub(super) use waiting::{Labels, Named, may_name_jobs};
 
 /// So long nothing is begun after attempts could not be written down.
@@ -48,27 +49,6 @@ pub(super) struct Counters {
     pub accepted: AtomicU64,
     pub refused: AtomicU64,
     pub ended: [AtomicU64; State::ALL.len()],
-}
-
-/// What is done on a thread of its own, since it takes a while.
-#[derive(Clone, Copy, Debug)]
-enum Aside {
-    /// A job is made anew of what came: it is long, or takes results of others.
-    Prepared(u64),
-    /// It is looked how those are that a job waits for.
-    Waits(u64),
-    /// The same in a moment: the disk has its troubles, or a job is just about to be there again.
-    PreparedSoon(u64),
-    WaitsSoon(u64),
-}
-
-/// What is done for the disk.
-#[derive(Clone, Copy, Debug)]
-enum Room {
-    /// Room is made for what clients send.
-    Wanted,
-    /// What programs have printed is counted, and what nobody can ask for goes.
-    Outputs,
 }
 
 /// Why a job was not taken in.
@@ -331,26 +311,6 @@ impl Keeper {
             params: ready.params,
         };
         self.runner.engine().submit(spec, context.clone(), cancel, self.clone());
-    }
-
-    /// Has something done that takes a while.
-    fn aside(self: &Arc<Self>, what: Aside) {
-        // It is there as long as this is.
-        let _ = self.aside.send(what);
-    }
-
-    fn do_aside(self: &Arc<Self>, what: Aside) {
-        let (Aside::Prepared(seq) | Aside::Waits(seq) | Aside::PreparedSoon(seq) | Aside::WaitsSoon(seq)) = what;
-        if matches!(what, Aside::PreparedSoon(_) | Aside::WaitsSoon(_)) {
-            std::thread::sleep(AGAIN);
-        }
-        let done = catch(|| match what {
-            Aside::Prepared(_) | Aside::PreparedSoon(_) => self.prepare_again(seq),
-            Aside::Waits(_) | Aside::WaitsSoon(_) => self.wait_for_others(seq),
-        });
-        if let Err(message) = done {
-            self.end_unbegun(seq, State::Failed, JobError::new(Cause::Panic, message));
-        }
     }
 
     /// A flag for one more job.

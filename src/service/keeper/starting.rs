@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, unbounded};
+use crossbeam_channel::unbounded;
 use tokio::sync::{Semaphore, watch};
 
-use crate::engine::{CancelFlag, catch};
+use crate::engine::CancelFlag;
 use crate::job::{BindContext, Cause, JobError};
 use crate::journal::{DataLock, Ended, Filter, Journal, State, Unfinished};
 use crate::runner::Runner;
@@ -176,35 +176,5 @@ impl Keeper {
         job.deadline_ms = entry.deadline_ms;
         job.deadline = entry.deadline_ms.map(|deadline_ms| self.now().saturating_add(until(now_ms, deadline_ms)));
         Ok(job)
-    }
-
-    /// A thread that does what it is asked for, as long as this is there.
-    fn works_off<T: Send + 'static>(
-        self: &Arc<Self>,
-        name: &str,
-        asked: Receiver<T>,
-        work: impl Fn(&Arc<Self>, T) + Send + 'static,
-    ) -> Result<(), crate::journal::JournalError> {
-        let keeper = Arc::downgrade(self);
-        self.thread(name, move || {
-            for what in asked {
-                let Some(keeper) = keeper.upgrade() else { return };
-                // Whatever goes wrong with one, others are done.
-                let _ = catch(|| work(&keeper, what));
-            }
-        })
-    }
-
-    /// One more thread.
-    pub(super) fn thread(
-        &self,
-        name: &str,
-        run: impl FnOnce() + Send + 'static,
-    ) -> Result<(), crate::journal::JournalError> {
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
-        thread.map(drop).map_err(|error| crate::journal::JournalError::Folder {
-            path: self.options.data.clone(),
-            message: format!("threads cannot be started: {error}"),
-        })
     }
 }
