@@ -281,8 +281,19 @@ fn raise_file_limit() {
 #[cfg(unix)]
 fn signals() -> Result<signal_hook::iterator::Signals, Stopped> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    // A terminal that is closed asks for an end, too: to be ended by it would count as a crash under the jobs that run.
-    signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(Stopped::failed)
+    // A terminal that is closed asks for an end, too: to be ended by it would count as a crash under the jobs that run. Under `nohup` it is to go on.
+    let closes = (!ignores_hangup()).then_some(SIGHUP);
+    signal_hook::iterator::Signals::new([SIGINT, SIGTERM].into_iter().chain(closes)).map_err(Stopped::failed)
+}
+
+#[cfg(unix)]
+fn ignores_hangup() -> bool {
+    let mut met = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: a plain system call that changes nothing and writes this one struct, of which all zeros are a value.
+    unsafe {
+        libc::sigaction(libc::SIGHUP, std::ptr::null(), met.as_mut_ptr()) == 0
+            && met.assume_init().sa_sigaction == libc::SIG_IGN
+    }
 }
 
 /// Waits for the first signal, and ends the service; a second one makes it quick.
@@ -293,7 +304,9 @@ fn wait_and_stop(mut signals: signal_hook::iterator::Signals, listening: Listeni
     let again = Arc::new(AtomicBool::new(false));
     let seen = again.clone();
     let watcher = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        signals.forever().for_each(|_| seen.store(true, Ordering::Release));
+        // A terminal that is closed may say so twice.
+        let asked = signals.forever().filter(|signal| *signal != signal_hook::consts::SIGHUP);
+        asked.for_each(|_| seen.store(true, Ordering::Release));
     });
     drop(watcher);
     match listening.stop(&|| again.load(Ordering::Acquire)) {

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use crate::journal::JournalError;
-use crate::journal::private::make_folder;
+use crate::journal::private::{close, make_folder};
 
 /// The lock of a folder; given back when it is dropped, and by the system when the process ends, however it does.
 #[derive(Debug)]
@@ -21,8 +21,12 @@ impl DataLock {
             |error: std::io::Error| JournalError::Folder { path: folder.to_owned(), message: error.to_string() };
         make_folder(folder).map_err(wrong)?;
         let path = folder.join("lock");
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(wrong)?;
+        let mut options = OpenOptions::new();
+        // Who may open it could take it.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.read(true).write(true).create(true).truncate(false).open(&path).map_err(wrong)?;
+        close(&path);
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -35,6 +35,8 @@ pub enum Trouble {
     Busy,
     /// The disk cannot be read or written.
     Disk,
+    /// The database itself: a page of it is spoilt, or memory is short. Other pages may be well.
+    Database,
     /// What was asked of it: nothing else suffers from that.
     Request,
 }
@@ -96,6 +98,11 @@ impl JournalError {
     /// Whether it passes once somebody else has written.
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Database { trouble: Trouble::Busy, .. })
+    }
+
+    /// Whether nothing else can be written either, just now.
+    pub(crate) fn stops_all(&self) -> bool {
+        matches!(self, Self::Database { trouble: Trouble::Full | Trouble::Busy | Trouble::Disk, .. })
     }
 
     /// Whether what could not be written may be written later.

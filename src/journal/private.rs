@@ -39,7 +39,7 @@ pub(super) fn own_database(path: &Path) -> io::Result<()> {
 
 /// Takes from others what they may do with what is there.
 #[cfg(unix)]
-fn close(path: &Path) {
+pub(super) fn close(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
 
     let Ok(found) = path.metadata() else { return };
@@ -54,4 +54,4 @@ fn close(path: &Path) {
 }
 
 #[cfg(not(unix))]
-fn close(_: &Path) {}
+pub(super) fn close(_: &Path) {}

@@ -8,7 +8,7 @@ use crate::journal::private::own_database;
 use crate::journal::{JournalError, Trouble};
 
 /// The format of the file.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// The log that was written into the file keeps no more than this on the disk, in bytes.
 const LOG_BYTES_KEPT: i64 = 64 << 20;
@@ -49,9 +49,10 @@ pub(super) fn said(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError + '_
         let trouble = match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Trouble::Full,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Trouble::Busy,
-            // Whatever else a database may say is no fault of what was asked of it.
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => Trouble::Disk,
             Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch) => Trouble::Request,
-            Some(_) => Trouble::Disk,
+            // Whatever else a database may say is no fault of what was asked of it.
+            Some(_) => Trouble::Database,
             // Not the database's word: a value that it has no type for.
             None => Trouble::Request,
         };
@@ -89,6 +90,8 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, JournalError> {
             let bring = format!("BEGIN; {SINCE_1} PRAGMA user_version = {VERSION}; COMMIT;");
             db.execute_batch(&bring).map_err(&said)?;
         }
+        // It tells of files by where they lie in the folder, as of format 3, or anywhere; older programs know the latter alone.
+        2 => db.pragma_update(None, "user_version", VERSION).map_err(&said)?,
         VERSION => {}
         newer => return Err(JournalError::Newer { path: path.to_owned(), found: newer, known: VERSION }),
     }

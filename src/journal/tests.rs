@@ -333,6 +333,11 @@ fn what_is_the_databases_own_trouble_may_pass_and_what_was_asked_for_wrongly_may
     ] {
         assert!(may_pass(code), "{code}");
     }
+    let stops_all = |code: std::ffi::c_int| {
+        let error = rusqlite::Error::SqliteFailure(Error::new(code), None);
+        schema::said(std::path::Path::new("x"))(error).stops_all()
+    };
+    assert!(stops_all(ffi::SQLITE_FULL) && stops_all(ffi::SQLITE_IOERR) && !stops_all(ffi::SQLITE_CORRUPT));
     for code in [ffi::SQLITE_TOOBIG, ffi::SQLITE_CONSTRAINT, ffi::SQLITE_MISMATCH] {
         assert!(!may_pass(code), "{code}");
     }

@@ -262,7 +262,7 @@ impl Writer {
         self.is_stuck.store(written.as_ref().is_err_and(JournalError::may_pass), Ordering::Relaxed);
         match written {
             Ok(told) => told.into_iter().for_each(|told| _ = catch(told)),
-            Err(error) if error.may_pass() => {
+            Err(error) if error.stops_all() => {
                 let (owed, refused): (Vec<_>, Vec<_>) = ops.into_iter().partition(|op| matches!(op, Op::Release(..)));
                 self.owed = owed;
                 refused.into_iter().for_each(|op| op.refuse(error.clone()));

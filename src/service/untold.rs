@@ -21,7 +21,7 @@ impl Untold {
         Self { paths }
     }
 
-    /// The text without them. What only looks like one within a longer path or an address stays.
+    /// The text without them, where it is plain or within JSON. What only looks like one within a longer path or an address stays.
     pub fn without(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (path, told) in &self.paths {
@@ -50,7 +50,23 @@ fn replaced(text: &str, path: &str, told: &str) -> Option<String> {
 
 /// Whether a path can begin after this.
 fn begins(before: &str) -> bool {
-    !before.ends_with(|char: char| char.is_alphanumeric() || "/._-~".contains(char))
+    let Some(last) = before.chars().next_back() else { return true };
+    let is_within = last.is_alphanumeric() || "/._-~".contains(last);
+    !is_within || before.ends_with("file://") || ends_with_escape(before) || ends_with_color(before)
+}
+
+/// Whether it ends with an end of line or a tab as JSON writes them.
+fn ends_with_escape(before: &str) -> bool {
+    let Some(rest) = before.strip_suffix(['n', 't', 'r']) else { return false };
+    // One of two is a backslash that stands for itself.
+    (rest.len() - rest.trim_end_matches('\\').len()) % 2 == 1
+}
+
+/// Whether it ends as a terminal is told of a colour: `ESC[1;31m`.
+fn ends_with_color(before: &str) -> bool {
+    let numbers =
+        before.strip_suffix('m').map(|rest| rest.trim_end_matches(|char: char| char.is_ascii_digit() || char == ';'));
+    numbers.is_some_and(|rest| rest.ends_with("\u{1b}[") || rest.ends_with("\\u001b["))
 }
 
 /// Whether a path, or the name of a folder in it, can end before this.
@@ -83,6 +99,13 @@ mod tests {
             ("'/srv/app/x/y' and (/srv/app/z)", "'x/y' and (z)"),
             ("/opt/run/opt/run", "predict/opt/run"),
             ("é/opt/run", "é/opt/run"),
+            ("a\n/opt/run\n\t/opt/run", "a\npredict\n\tpredict"),
+            ("\u{1b}[1;31m/opt/run\u{1b}[0m, items/opt/run", "\u{1b}[1;31mpredict\u{1b}[0m, items/opt/run"),
+            ("file:///opt/run/deep.py", "file://deep.py"),
+            // Within JSON.
+            (r#""stderr":"a\n/opt/run\t/opt/run""#, r#""stderr":"a\npredict\tpredict""#),
+            (r#""\u001b[31m/opt/run""#, r#""\u001b[31mpredict""#),
+            (r#""C:\\n/opt/run""#, r#""C:\\n/opt/run""#),
         ] {
             assert_eq!(untold.without(text), expected, "{text}");
         }

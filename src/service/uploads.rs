@@ -179,7 +179,9 @@ impl Drop for Upload {
 /// Whether a folder of uploads is called so: what others have put there is theirs.
 fn is_own(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    name.split_once('-').is_some_and(|(begun_ms, count)| is_number(begun_ms) && is_number(count))
+    // Milliseconds since 1970 have had as many digits since 2001.
+    name.split_once('-')
+        .is_some_and(|(begun_ms, count)| begun_ms.len() >= 13 && is_number(begun_ms) && is_number(count))
 }
 
 /// Where a file lies in the folder of the service, of where it lies at all. That folder may be another one than when it was written down, and

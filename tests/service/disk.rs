@@ -81,8 +81,7 @@ fn a_retry_that_a_full_disk_did_not_take_is_written_down_once_it_does() {
         db.query_row(row, [seq], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap()
     };
     // It fails, is to be tried again, and cannot be: no attempt begins that is not written down.
-    until("it does not fail", || service.job(&id)["state"] == "retry_wait");
-    until("it is not its turn again", || service.job(&id)["state"] == "queued");
+    until("it does not fail and wait for its turn", || service.job(&id)["state"] == "queued");
     assert_eq!(kept(), ("running".to_owned(), 1, 0), "the disk was to take nothing");
     set_full(&service, false);
     until("the retry is not written down", || kept().2 == 1);

@@ -124,6 +124,16 @@ fn what_programs_print_counts_and_goes_with_its_job() {
 }
 
 #[test]
+fn programs_that_print_too_much_make_room_by_themselves() {
+    let service = Service::start(&["--allow-commands", "--max-data", "250kB"]);
+    for _ in 0..4 {
+        assert_eq!(service.run(PRINT)["state"], "succeeded");
+    }
+    wait_until_counted(&service, 200_000);
+    assert_eq!(std::fs::read_dir(service.data.path().join("outputs")).unwrap().count(), 2);
+}
+
+#[test]
 fn what_programs_have_printed_makes_room_for_what_clients_send() {
     let service = Service::start(&["--allow-commands", "--max-data", "150kB"]);
     let printed = service.run(PRINT);

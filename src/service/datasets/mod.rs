@@ -184,6 +184,11 @@ impl Datasets {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.lock().datasets.len()
+    }
+
     /// Where the dataset of this name lies.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         self.lock().datasets.get(name).map(|dataset| dataset.path.clone())

@@ -13,7 +13,7 @@ use super::App;
 use super::error::{ApiError, ErrorBody};
 use super::extract::{Path, Query};
 use super::incoming::Incoming;
-use super::places::{LONG, blocking, writing};
+use super::places::{LONG, blocking, reading, writing};
 use super::room::take_room;
 use crate::input::Format;
 use crate::service::datasets::{Dataset, check_name};
@@ -111,6 +111,9 @@ pub(super) async fn put(
     Ok((status, Json(DatasetView::from(dataset))).into_response())
 }
 
+/// What one takes in the list of all, while that is made.
+const DATASET_BYTES: usize = 512;
+
 /// All datasets, by name.
 #[utoipa::path(get, path = "/v1/datasets", tag = "datasets", responses((status = 200, body = DatasetList)))]
 pub(super) async fn list(State(app): State<App>) -> Result<Response, ApiError> {
@@ -120,8 +123,13 @@ pub(super) async fn list(State(app): State<App>) -> Result<Response, ApiError> {
         let datasets = keeper.datasets.list().into_iter().map(DatasetView::from).collect();
         serde_json::to_string(&DatasetList { datasets })
     };
-    let text = blocking(list).await?.map_err(|error| ApiError::internal(&error))?;
-    let body = if text.len() > LONG { app.memory.hold().keep(text) } else { text.into() };
+    let mut held = app.memory.hold();
+    let about = app.datasets.count() * DATASET_BYTES;
+    if about > LONG {
+        held.grow_for(about).await?;
+    }
+    let text = reading(&app, list).await?.map_err(|error| ApiError::internal(&error))?;
+    let body = if text.len() > LONG { held.keep(text) } else { text.into() };
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 

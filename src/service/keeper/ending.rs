@@ -232,8 +232,10 @@ impl Keeper {
     /// as it is, but for the folders of this service, which it has from there.
     fn outcome_json(&self, outcome: &mut Outcome) -> String {
         if let Err(error) = &mut outcome.result {
-            error.message = self.untold.without(&error.message);
-            error.details = error.details.take().map(|details| self.untold.without(&details).into());
+            // First its own: the operator's may be folders that those lie in.
+            let told = |text: &str| self.untold.without(&self.without_own_folders(text.to_owned()));
+            error.message = told(&error.message);
+            error.details = error.details.take().map(|details| told(&details).into());
         }
         let mut bytes = Vec::with_capacity(512);
         let text = match write_outcome(&mut bytes, outcome, Detail::FULL) {
@@ -243,6 +245,10 @@ impl Keeper {
                 failure_json(&outcome.id, outcome.index, outcome.kind, &error)
             }
         };
+        self.without_own_folders(text)
+    }
+
+    fn without_own_folders(&self, text: String) -> String {
         let text = without_folders(text, &self.outputs.prefix(), |rest| rest);
         let text =
             without_folders(text, &self.uploads.prefix(), |rest| rest.split_once('/').map_or(rest, |(_, file)| file));

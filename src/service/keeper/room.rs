@@ -43,6 +43,15 @@ impl Keeper {
         self.outputs.look(|seq| self.read(|reader| reader.job(seq)).map_or(true, |job| job.is_some()));
     }
 
+    /// Makes room where programs have printed more than there is room for: nobody has asked them before.
+    pub(super) fn keep_bound(&self) {
+        let beyond = self.space.used_bytes().saturating_sub(self.space.max_bytes());
+        if beyond > 0 {
+            self.space.lack(beyond);
+            self.make_room();
+        }
+    }
+
     /// Removes the files of the failed jobs that came first, and then what the first have printed that are over, until those have what they
     /// wait for who asked.
     pub(super) fn make_room(&self) {

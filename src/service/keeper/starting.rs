@@ -103,7 +103,10 @@ impl Keeper {
         keeper.works_off("tandem-aside", asides, |keeper, what| keeper.do_aside(what))?;
         keeper.works_off("tandem-room", rooms, |keeper, what| match what {
             Room::Wanted => keeper.make_room(),
-            Room::Outputs => keeper.look_at_outputs(),
+            Room::Outputs => {
+                keeper.look_at_outputs();
+                keeper.keep_bound();
+            }
         })?;
         keeper.look_at_outputs();
         keeper.restore(left, now_ms);

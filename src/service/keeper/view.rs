@@ -132,13 +132,11 @@ impl Keeper {
             return Ok(Some(false));
         }
         let Some((request, files)) = self.read(|reader| reader.request(seq))? else { return Ok(None) };
+        let sent = self.uploads.files_of(files.as_deref());
+        let prepared = if are_there(&sent) { Some(self.prepare(&request, &sent, Named::Before)) } else { None };
         // They stay where they are until it is queued.
         let _files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = self.uploads.files_of(files.as_deref());
-        if !are_there(&sent) {
-            return Err(NotRetried::FilesGone);
-        }
-        let prepared = self.prepare(&request, &sent, Named::Before);
+        let prepared = prepared.filter(|_| are_there(&sent)).ok_or(NotRetried::FilesGone)?;
         let prepared = prepared.map_err(Unaccepted::Refused)?;
         {
             let live = self.live();
