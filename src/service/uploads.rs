@@ -303,7 +303,8 @@ mod tests {
     #[test]
     fn what_no_job_refers_to_goes_at_the_next_start() {
         let data = tempfile::tempdir().unwrap();
-        let uploads = Uploads::open(data.path(), 1, &[], space()).unwrap();
+        let begun_ms = 1_795_000_000_000;
+        let uploads = Uploads::open(data.path(), begun_ms, &[], space()).unwrap();
         let (mut kept, mut lost) = (uploads.begin().unwrap(), uploads.begin().unwrap());
         lost.place("a", None);
         std::fs::write(kept.place("a", None), "x").unwrap();
@@ -312,11 +313,12 @@ mod tests {
         assert_eq!(&files, kept.files());
         kept.keep();
         lost.keep();
-        let others = ["7-8", "notes-1", "17-", "1-2-3"].map(|name| data.path().join("uploads").join(name));
+        let others = ["1795000000000-8", "notes-1", "17-", "2024-05", "1-2-3"]
+            .map(|name| data.path().join("uploads").join(name));
         std::fs::write(&others[0], "a file").unwrap();
         others[1..].iter().for_each(|folder| std::fs::create_dir(folder).unwrap());
         let space = space();
-        let uploads = Uploads::open(data.path(), 2, &[json], space.clone()).unwrap();
+        let uploads = Uploads::open(data.path(), begun_ms + 1, &[json], space.clone()).unwrap();
         assert!(files["a"].exists() && !lost_folder.exists());
         assert!(others.iter().all(|path| path.exists()), "it has not put them there");
         assert_eq!(space.used_bytes(), 1);
