@@ -202,7 +202,10 @@ impl Op {
         let _ = catch(|| match self {
             Self::Accept(_, done) => done(Err(error)),
             Self::Begin(_, _, done) | Self::End(_, done) | Self::Flush(done) => done(Err(error)),
-            Self::Release(..) => {}
+            // Nobody asks after it, and no result hangs on it: were the process to end now, it would seem to have ended under them.
+            Self::Release(seqs, _) => {
+                tracing::warn!(%error, jobs = seqs.len(), "it could not be written down that jobs are begun no longer");
+            }
             Self::Reopen(_, done) => done(Err(error)),
             Self::Forget { done, .. } => done(Err(error)),
         });

@@ -1,14 +1,18 @@
 //! What is done on threads of their own, since it takes a while, and nobody is to wait for it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::engine::catch;
 use crate::job::{Cause, JobError};
 use crate::journal::{JournalError, State};
 use crate::service::keeper::Keeper;
-use crate::service::keeper::waiting::AGAIN;
+
+/// A job that is just about to be there again, or a journal that cannot be read, is looked at again after so long.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// What is done on a thread of its own, since it takes a while.
 #[derive(Clone, Copy, Debug)]
@@ -17,9 +21,6 @@ pub(super) enum Aside {
     Prepared(u64),
     /// It is looked how those are that a job waits for.
     Waits(u64),
-    /// The same in a moment: the disk has its troubles, or a job is just about to be there again.
-    PreparedSoon(u64),
-    WaitsSoon(u64),
 }
 
 /// What is done for the disk.
@@ -33,19 +34,21 @@ pub(super) enum Room {
 
 impl Keeper {
     /// Has something done that takes a while.
-    pub(super) fn aside(self: &Arc<Self>, what: Aside) {
-        // It is there as long as this is.
-        let _ = self.aside.send(what);
+    pub(super) fn aside(&self, what: Aside) {
+        // Who does it is there as long as this is.
+        let _ = self.aside.send((Instant::now(), what));
+    }
+
+    /// The same in a moment: the disk has its troubles, or a job is just about to be there again.
+    pub(super) fn aside_soon(&self, what: Aside) {
+        let _ = self.aside.send((Instant::now() + AGAIN, what));
     }
 
     pub(super) fn do_aside(self: &Arc<Self>, what: Aside) {
-        let (Aside::Prepared(seq) | Aside::Waits(seq) | Aside::PreparedSoon(seq) | Aside::WaitsSoon(seq)) = what;
-        if matches!(what, Aside::PreparedSoon(_) | Aside::WaitsSoon(_)) {
-            std::thread::sleep(AGAIN);
-        }
+        let (Aside::Prepared(seq) | Aside::Waits(seq)) = what;
         let done = catch(|| match what {
-            Aside::Prepared(_) | Aside::PreparedSoon(_) => self.prepare_again(seq),
-            Aside::Waits(_) | Aside::WaitsSoon(_) => self.wait_for_others(seq),
+            Aside::Prepared(_) => self.prepare_again(seq),
+            Aside::Waits(_) => self.wait_for_others(seq),
         });
         if let Err(message) = done {
             self.end_unbegun(seq, State::Failed, JobError::new(Cause::Panic, message));
@@ -53,10 +56,10 @@ impl Keeper {
     }
 
     /// A thread that does what it is asked for, as long as this is there.
-    pub(super) fn works_off<T: Send + 'static>(
+    pub(super) fn works_off<T>(
         self: &Arc<Self>,
         name: &str,
-        asked: Receiver<T>,
+        asked: impl IntoIterator<Item = T> + Send + 'static,
         work: impl Fn(&Arc<Self>, T) + Send + 'static,
     ) -> Result<(), JournalError> {
         let keeper = Arc::downgrade(self);
@@ -76,5 +79,88 @@ impl Keeper {
             path: self.options.data.clone(),
             message: format!("threads cannot be started: {error}"),
         })
+    }
+}
+
+/// What is asked for, each thing once its time has come: what has to wait holds nobody up.
+pub(super) struct InTime<T> {
+    asked: Receiver<(Instant, T)>,
+    /// What waits for its time, all for as long: the first is due first.
+    later: VecDeque<(Instant, T)>,
+    /// Whether what is new goes before what has waited. They take turns, however much there is of either.
+    is_turn_of_new: bool,
+}
+
+impl<T> InTime<T> {
+    pub(super) fn new(asked: Receiver<(Instant, T)>) -> Self {
+        Self { asked, later: VecDeque::new(), is_turn_of_new: false }
+    }
+}
+
+impl<T> Iterator for InTime<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        loop {
+            let due = self.later.front().map(|(due, _)| *due);
+            self.is_turn_of_new = !self.is_turn_of_new;
+            if !self.is_turn_of_new && due.is_some_and(|due| due <= Instant::now()) {
+                return self.later.pop_front().map(|(_, what)| what);
+            }
+            let asked = match due {
+                None => self.asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(due) => self.asked.recv_deadline(due),
+            };
+            match asked {
+                Ok((due, what)) if due <= Instant::now() => return Some(what),
+                Ok(asked) => self.later.push_back(asked),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::unbounded;
+
+    use super::*;
+
+    #[test]
+    fn what_is_for_later_holds_nothing_up_and_comes_in_its_turn() {
+        let (ask, asked) = unbounded();
+        let mut in_time = InTime::new(asked);
+        let now = Instant::now();
+        for n in 0..1000 {
+            ask.send((now + Duration::from_secs(3600), n)).unwrap();
+        }
+        ask.send((now, 5000)).unwrap();
+        assert_eq!(in_time.next(), Some(5000), "a thousand others have an hour to go");
+        ask.send((Instant::now() + AGAIN, 5001)).unwrap();
+        drop(ask);
+        assert_eq!(in_time.next(), None, "whoever asks is gone");
+    }
+
+    #[test]
+    fn what_has_waited_and_what_is_new_take_turns() {
+        let (ask, asked) = unbounded();
+        let mut in_time = InTime::new(asked);
+        in_time.later.extend((0..3).map(|n| (Instant::now(), n)));
+        (10..13).for_each(|n| ask.send((Instant::now(), n)).unwrap());
+        let mut come: Vec<u32> = in_time.by_ref().take(6).collect();
+        assert!(come.chunks(2).all(|turns| turns.iter().filter(|n| **n < 10).count() == 1), "{come:?}");
+        come.sort_unstable();
+        assert_eq!(come, [0, 1, 2, 10, 11, 12]);
+    }
+
+    #[test]
+    fn what_is_for_soon_comes_though_nothing_else_does() {
+        let (ask, asked) = unbounded();
+        let due = Instant::now() + AGAIN;
+        ask.send((due, "again")).unwrap();
+        assert_eq!(InTime::new(asked).next(), Some("again"));
+        assert!(Instant::now() >= due);
+        drop(ask);
     }
 }

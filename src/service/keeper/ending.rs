@@ -91,7 +91,7 @@ impl Keeper {
         let Some((request, files)) = sent else { return };
         match self.prepare(&request, &self.uploads.files_of(files.as_deref()), Named::Ended) {
             Err(Refusal::Unreadable(_)) if !self.is_over.load(Ordering::Acquire) => {
-                self.aside(Aside::PreparedSoon(seq));
+                self.aside_soon(Aside::Prepared(seq));
             }
             Ok(Prepared { ready, taken_bytes, .. }) => {
                 self.live().put_ready(seq, ready, taken_bytes);

@@ -101,7 +101,7 @@ pub(super) struct Keeper {
     /// Devices that have failed.
     resting: Mutex<Resting>,
     /// Who does what others are not to wait for.
-    aside: Sender<Aside>,
+    aside: Sender<(Instant, Aside)>,
     /// Who makes room on the disk for what clients send: nobody's jobs are to keep that back.
     room: Sender<Room>,
     /// Wakes the housekeeper.

@@ -18,6 +18,7 @@ use crate::service::datasets::Datasets;
 use crate::service::events::{Events, LISTENERS_MAX};
 use crate::service::folder;
 use crate::service::intake::Intake;
+use crate::service::keeper::aside::InTime;
 use crate::service::keeper::ending::failure_json;
 use crate::service::keeper::{Aside, Counters, Keeper, Named, Room};
 use crate::service::live::{Job, Live};
@@ -100,7 +101,7 @@ impl Keeper {
             options,
             _lock: lock,
         });
-        keeper.works_off("tandem-aside", asides, |keeper, what| keeper.do_aside(what))?;
+        keeper.works_off("tandem-aside", InTime::new(asides), |keeper, what| keeper.do_aside(what))?;
         keeper.works_off("tandem-room", rooms, |keeper, what| match what {
             Room::Wanted => keeper.make_room(),
             Room::Outputs => {

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use crate::job::{Cause, JobError, LABEL_MAX};
 use crate::journal::{JournalError, State};
@@ -12,9 +11,6 @@ use crate::service::ids::seq_of;
 use crate::service::intake::{Earlier, Prepared, Refusal};
 use crate::service::keeper::{Aside, Keeper};
 use crate::service::uploads::{Files, dataset_of};
-
-/// A job that is just about to be there again, or a journal that cannot be read, is looked at again after so long.
-pub(super) const AGAIN: Duration = Duration::from_millis(20);
 
 /// Jobs by what those who sent them call them.
 pub(in crate::service) type Labels = HashMap<Arc<str>, u64>;
@@ -101,7 +97,7 @@ impl Keeper {
                     Ok(None) => self.skip(seq, awaited, "kept no longer"),
                     Ok(Some(_)) | Err(_) if self.is_over.load(Ordering::Acquire) => return,
                     // It is about to be here again; or the disk has its troubles, which pass.
-                    Ok(Some(_)) | Err(_) => return self.aside(Aside::WaitsSoon(seq)),
+                    Ok(Some(_)) | Err(_) => return self.aside_soon(Aside::Waits(seq)),
                 }
             }
         }
