@@ -12,11 +12,22 @@ const COMMON: [&str; 3] = ["id", "kind", "device"];
 /// A field that no kind has.
 const NO_FIELD: &str = "no field";
 
-/// Tells of the kinds, and of the values that may stand in their fields, where it is told how a job is sent.
+/// What may also stand in fields that every job may have: seconds, bytes, and one id without a list.
+const ALSO: [(&str, &str); 4] =
+    [("after", "string"), ("deadline", "number"), ("memory", "number"), ("timeout", "number")];
+
+/// Tells of the kinds, and of the values that may stand in fields, where it is told how a job is sent.
 pub(super) fn add_kinds(request: &mut Value) {
     request["description"] = description().into();
     // Those of the kinds, which differ.
     request["additionalProperties"] = json!(true);
+    for (name, also) in ALSO {
+        let kinds = &mut request["properties"][name]["type"];
+        match kinds.as_array_mut() {
+            Some(kinds) => kinds.push(also.into()),
+            None => *kinds = json!([kinds.take(), also]),
+        }
+    }
 }
 
 fn description() -> String {

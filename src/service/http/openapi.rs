@@ -250,6 +250,10 @@ fn server_sent_event() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::commands::Commands;
+    use crate::service::intake::{Earlier, Intake};
+    use crate::service::reach::Allowed;
+    use crate::service::uploads::Files;
 
     /// Whether there is a null somewhere: OpenAPI knows none, examples apart.
     fn has_null(value: &Value) -> bool {
@@ -260,16 +264,12 @@ mod tests {
             _ => false,
         }
     }
-    use crate::service::commands::Commands;
-    use crate::service::intake::{Earlier, Intake};
-    use crate::service::reach::Allowed;
-    use crate::service::uploads::Files;
 
-    struct NoneBefore;
+    struct OneBefore;
 
-    impl Earlier for NoneBefore {
-        fn number(&self, _: &str) -> Result<Option<u64>, String> {
-            Ok(None)
+    impl Earlier for OneBefore {
+        fn number(&self, id: &str) -> Result<Option<u64>, String> {
+            Ok((id == "kqtz-17").then_some(17))
         }
 
         fn id(&self, number: u64) -> String {
@@ -279,6 +279,12 @@ mod tests {
         fn outcome(&self, _: u64) -> Option<Result<String, String>> {
             None
         }
+    }
+
+    /// What else than null a value may be, by the names of JSON Schema.
+    fn kinds_of(schema: &Value) -> Vec<&str> {
+        let kinds = schema["type"].as_array().map_or(std::slice::from_ref(&schema["type"]), Vec::as_slice);
+        kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect()
     }
 
     fn may_be_null(schema: &Value) -> bool {
@@ -296,7 +302,7 @@ mod tests {
         let request = &api["components"]["schemas"]["JobRequest"];
         assert_eq!(request["additionalProperties"], true, "kinds have fields of their own");
         let intake = Intake::new(Commands::default(), Allowed::default(), 1 << 30);
-        let is_job = |job: &Value| intake.prepare(&job.to_string(), &Files::new(), &|_| None, &NoneBefore).is_ok();
+        let is_job = |job: &Value| intake.prepare(&job.to_string(), &Files::new(), &|_| None, &OneBefore).is_ok();
         let job = json!({ "kind": "stats", "values": [1, 2] });
         assert!(is_job(&job));
         let mut known = Vec::new();
@@ -308,6 +314,27 @@ mod tests {
         }
         for name in ["after", "dataset", "deadline", "metadata", "timeout"] {
             assert!(known.contains(&name), "{name}");
+        }
+        for (name, values) in [
+            ("after", json!([["kqtz-17"], "kqtz-17", 17])),
+            ("deadline", json!(["10m", 0.5, false])),
+            ("memory", json!(["2MiB", 1_000_000, false])),
+            ("priority", json!([7, 0.5, "7"])),
+            ("timeout", json!(["30s", 0.5, false])),
+        ] {
+            let kinds = kinds_of(&request["properties"][name]);
+            for value in values.as_array().unwrap() {
+                let is_described = match value {
+                    Value::String(_) => kinds.contains(&"string"),
+                    Value::Array(_) => kinds.contains(&"array"),
+                    Value::Number(number) if number.is_u64() && kinds.contains(&"integer") => true,
+                    Value::Number(_) => kinds.contains(&"number"),
+                    _ => false,
+                };
+                let mut with_it = job.clone();
+                with_it[name] = value.clone();
+                assert_eq!(is_job(&with_it), is_described, "{name}: {value}, {kinds:?}");
+            }
         }
         for (path, item) in api["paths"].as_object().unwrap() {
             for operation in item.as_object().unwrap().values() {

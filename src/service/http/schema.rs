@@ -44,28 +44,28 @@ pub(super) struct JobRequest {
     /// What is to be done.
     #[schema(example = "primes")]
     pub kind: String,
-    /// A name of your own for the job: comes back as `label`.
+    /// A name of your own for the job, of 255 bytes at most: comes back as `label`.
     #[schema(nullable = false, max_length = 255)]
     pub id: Option<String>,
     /// Where it may run: `auto` (the usual), `cpu`, `gpu`, `gpu:0` or `split`.
     #[schema(nullable = false)]
     pub device: Option<String>,
-    /// The jobs that have to succeed before this one begins, by their ids; one id may stand without the list.
+    /// The jobs that have to succeed before this one begins, by their ids; or the id of one.
     #[schema(nullable = false, example = json!(["kqtz-17"]))]
     pub after: Option<Vec<String>>,
     /// Jobs of higher priority begin first; 0 if left out.
     #[schema(nullable = false, minimum = -1000, maximum = 1000)]
     pub priority: Option<i32>,
-    /// The longest it may run, as in `30s`.
+    /// The longest it may run, as in `30s`, or in seconds.
     #[schema(nullable = false, example = "30s")]
     pub timeout: Option<String>,
     /// How often it is tried again after a time-out or the loss of a device.
     #[schema(nullable = false)]
     pub retries: Option<u32>,
-    /// The memory it needs, as in `2GiB`; estimated if left out.
+    /// The memory it needs, as in `2GiB`, or in bytes; estimated if left out.
     #[schema(nullable = false, example = "2GiB")]
     pub memory: Option<String>,
-    /// The longest it may take from when it is sent, waiting included, as in `10m`; then it ends as `expired`.
+    /// The longest it may take from when it is sent, waiting included, as in `10m`, or in seconds; then it ends as `expired`.
     #[schema(example = "10m")]
     pub deadline: Option<String>,
     /// The name of a dataset, in place of the field for the kind's input (`file`, or `path` of `corr`).
