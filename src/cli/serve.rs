@@ -23,6 +23,9 @@ use crate::engine::FREE_PART;
 use crate::job::{parse_bytes, parse_duration, parse_wait};
 use crate::service::{Commands, Keep, Listening, ServeOptions, serve};
 
+/// A shorter database would hold next to no results.
+const KEEP_BYTES_MIN: u64 = 16 << 20;
+
 const HELP: &str = "\
 Jobs come as JSON over HTTP and are kept in an embedded database (DIR/jobs.sqlite): what was acknowledged is not lost. A page for people
 is at /, the description of the API at /docs.
@@ -74,6 +77,8 @@ pub(super) fn command() -> Command {
         option("keep-jobs", "N", "How many jobs that have ended are kept")
             .default_value("1000000")
             .value_parser(value_parser!(u64)),
+        option("keep-size", "SIZE", "How long the database may get: the oldest jobs that have ended leave it [default: all there is]")
+            .value_parser(bytes),
         option("drain", "TIME", "How long running jobs may go on when the service ends; 0 stops them at once")
             .default_value("30s")
             .value_parser(wait),
@@ -173,6 +178,12 @@ fn read(matches: &ArgMatches, memory_bytes: u64) -> Result<ServeOptions, Stopped
             "--listen {listen}: other machines can reach this address: give --token-file FILE, or --no-token to let everybody in"
         )));
     }
+    let keep_bytes = matches.get_one::<u64>("keep-size").copied();
+    if let Some(bytes) = keep_bytes.filter(|bytes| *bytes < KEEP_BYTES_MIN) {
+        return Err(Stopped::usage(format!(
+            "--keep-size: {bytes} bytes leave nothing to ask for: give 16MiB at least"
+        )));
+    }
     let max_body_bytes = usize::try_from(size("max-body")).unwrap_or(usize::MAX);
     let data = match matches.get_one::<PathBuf>("data") {
         Some(data) => data.clone(),
@@ -191,7 +202,7 @@ fn read(matches: &ArgMatches, memory_bytes: u64) -> Result<ServeOptions, Stopped
             Some(bytes) => usize::try_from(*bytes).unwrap_or(usize::MAX),
             None => an_eighth(512 << 20).max(16 << 20),
         },
-        keep: Keep { time: time("keep"), jobs: size("keep-jobs") },
+        keep: Keep { time: time("keep"), jobs: size("keep-jobs"), bytes: keep_bytes },
         drain: time("drain").unwrap_or_default(),
         device_rest: time("device-rest").unwrap_or_default(),
         max_body_bytes,

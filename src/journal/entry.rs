@@ -48,6 +48,22 @@ pub enum Accepted {
     Known(u64),
 }
 
+/// Which jobs that have ended are kept: others are forgotten, the oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Those that have ended since then.
+    pub since_ms: Option<i64>,
+    /// So many.
+    pub jobs: u64,
+    /// As many as let the database be so long, in bytes; what has not ended counts too.
+    pub bytes: Option<u64>,
+}
+
+impl Kept {
+    /// All of them.
+    pub const ALL: Self = Self { since_ms: None, jobs: u64::MAX, bytes: None };
+}
+
 /// The end of a job.
 #[derive(Clone, Debug)]
 pub struct Ended {

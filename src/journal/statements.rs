@@ -10,6 +10,9 @@ use crate::journal::entry::{Accepted, Ended, NewJob};
 /// So many jobs are forgotten in one go at most: others wait meanwhile.
 const FORGET_MAX: u64 = 2000;
 
+/// What a job takes in the database besides what came and what became of it: about so many bytes.
+const ROW_BYTES: u64 = 128;
+
 /// Writes new jobs down; `None` where a key was used with another body.
 pub(super) fn accept(db: &Connection, jobs: &[NewJob], next_seq: &mut u64) -> Result<Option<Vec<Accepted>>> {
     let mut accepted = Vec::with_capacity(jobs.len());
@@ -110,25 +113,50 @@ pub(super) fn reopen(db: &Connection, seq: u64) -> Result<bool> {
     Ok(had_ended == 1)
 }
 
-/// Forgets some of the oldest that have ended: those before a time, and `beyond` of them in any case, but for these. Gives where the files of
-/// each lie.
+/// What is too much of the jobs that have ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beyond {
+    /// Those that ended before a time are too old.
+    pub before_ms: Option<i64>,
+    /// So many are too many.
+    pub jobs: u64,
+    /// The database is longer than it may be by so many bytes.
+    pub bytes: u64,
+}
+
+/// How long the database is, in bytes, but for what is free in it.
+pub(super) fn used_bytes(db: &Connection) -> Result<u64> {
+    let ask = |name: &str| -> Result<u64> { db.pragma_query_value(None, name, |row| row.get(0)) };
+    Ok((ask("page_count")? - ask("freelist_count")?) * ask("page_size")?)
+}
+
+/// Forgets some of the oldest that have ended, of what is too much, but for these. Gives where the files of each lie.
 pub(super) fn forget(
     db: &Connection,
-    before_ms: Option<i64>,
-    beyond: u64,
+    beyond: Beyond,
     spared: &HashSet<u64>,
     next_seq: u64,
 ) -> Result<Vec<Option<String>>> {
-    let mut oldest =
-        db.prepare_cached("SELECT seq, ended_ms FROM jobs WHERE ended_ms IS NOT NULL ORDER BY seq LIMIT ?1")?;
-    let oldest = oldest.query_map([FORGET_MAX + spared.len() as u64], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let oldest: Vec<(u64, i64)> = oldest.collect::<Result<_>>()?;
-    let is_late = |ended_ms: i64| before_ms.is_some_and(|before_ms| ended_ms < before_ms);
-    let seqs: Vec<u64> = (0..)
-        .zip(oldest)
-        .filter(|&(place, (seq, ended_ms))| (place < beyond || is_late(ended_ms)) && !spared.contains(&seq))
-        .map(|(_, (seq, _))| seq)
-        .collect();
+    // How long they are takes longer to find out.
+    let mut oldest = db.prepare_cached(if beyond.bytes == 0 {
+        "SELECT seq, ended_ms, 0 FROM jobs WHERE ended_ms IS NOT NULL ORDER BY seq LIMIT ?1"
+    } else {
+        "SELECT seq, ended_ms, octet_length(request) + coalesce(octet_length(outcome), 0)
+         FROM jobs JOIN requests USING (seq) LEFT JOIN outcomes USING (seq)
+         WHERE ended_ms IS NOT NULL ORDER BY seq LIMIT ?1"
+    })?;
+    let limit = [FORGET_MAX + spared.len() as u64];
+    let oldest = oldest.query_map(limit, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let oldest: Vec<(u64, i64, u64)> = oldest.collect::<Result<_>>()?;
+    let is_late = |ended_ms: i64| beyond.before_ms.is_some_and(|before_ms| ended_ms < before_ms);
+    let mut too_long = beyond.bytes;
+    let mut seqs = Vec::new();
+    for (place, (seq, ended_ms, bytes)) in (0..).zip(oldest) {
+        if (place < beyond.jobs || is_late(ended_ms) || too_long > 0) && !spared.contains(&seq) {
+            seqs.push(seq);
+            too_long = too_long.saturating_sub(bytes + ROW_BYTES);
+        }
+    }
     if seqs.is_empty() {
         return Ok(Vec::new());
     }

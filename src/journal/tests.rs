@@ -1,4 +1,5 @@
-use std::sync::mpsc;
+use std::collections::HashSet;
+use std::sync::{Arc, mpsc};
 
 use super::*;
 
@@ -151,7 +152,10 @@ fn a_key_makes_one_job_and_another_body_none() {
     assert_eq!(accept(&journal, job("{}")).unwrap(), Accepted::New(2));
     // What is forgotten is forgotten with its key, and its number is not given again.
     wait(|done| journal.end(vec![ended(1, State::Failed, 5), ended(2, State::Failed, 5)], done)).unwrap();
-    assert_eq!(wait(|done| journal.forget(None, 0, Default::default(), done)).unwrap(), [None, None]);
+    assert_eq!(
+        wait(|done| journal.forget(Kept { jobs: 0, ..Kept::ALL }, Default::default(), done)).unwrap(),
+        [None, None]
+    );
     drop(journal);
     let (journal, _) = open(&folder);
     assert_eq!(accept(&journal, with(2)).unwrap(), Accepted::New(3));
@@ -186,12 +190,47 @@ fn the_oldest_that_have_ended_are_forgotten_and_their_files_named() {
     }
     let ends = [2, 3, 4, 5].map(|seq| ended(seq, State::Succeeded, seq as i64 * 10)).to_vec();
     wait(|done| journal.end(ends, done)).unwrap();
-    let forget = |before_ms, keep| wait(|done| journal.forget(before_ms, keep, Default::default(), done)).unwrap();
+    let forget = |since_ms, jobs| {
+        wait(|done| journal.forget(Kept { since_ms, jobs, bytes: None }, Default::default(), done)).unwrap()
+    };
     assert_eq!(forget(Some(20), 10).len(), 0);
     assert_eq!(forget(Some(21), 10), [Some("{\"a\":\"b\"}".to_owned())]);
     assert_eq!((forget(None, 2).len(), forget(None, 2).len(), journal.ended()), (1, 0, 2));
     let left = journal.reader().unwrap().list(&Filter { limit: 10, ..Filter::default() }).unwrap().entries;
     assert_eq!(left.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [5, 4, 1], "the first one has not ended");
+}
+
+#[test]
+fn the_oldest_leave_a_database_that_is_longer_than_it_may_be_and_no_more_than_have_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(&folder);
+    let results = 40;
+    for seq in 1..=results {
+        accept(&journal, job("{}")).unwrap();
+        let outcome = "x".repeat(if seq % 2 == 0 { 200_000 } else { 1000 }).into();
+        wait(|done| journal.end(vec![Ended { outcome, ..ended(seq, State::Succeeded, 1) }], done)).unwrap();
+    }
+    let spared = Arc::new(HashSet::from([2]));
+    let forget = |bytes| {
+        let kept = Kept { bytes: Some(bytes), ..Kept::ALL };
+        let mut forgotten = 0;
+        loop {
+            match wait(|done| journal.forget(kept, spared.clone(), done)).unwrap().len() {
+                0 => return forgotten,
+                more => forgotten += more as u64,
+            }
+        }
+    };
+    assert_eq!(forget(5_000_000), 0, "it is shorter");
+    // 200 kB each second one, and some pages for the rest.
+    let forgotten = forget(2_000_000);
+    assert!((20..=24).contains(&forgotten), "{forgotten}");
+    let left = journal.reader().unwrap().list(&Filter { limit: 100, ..Filter::default() }).unwrap().entries;
+    let left: Vec<u64> = left.iter().rev().map(|entry| entry.seq).collect();
+    let newest = results - (results - 1 - forgotten) + 1..=results;
+    assert_eq!(left, [2].into_iter().chain(newest).collect::<Vec<_>>());
+    assert_eq!(journal.ended(), left.len() as u64);
+    assert_eq!(forget(0), left.len() as u64 - 1, "all that may go");
 }
 
 #[test]

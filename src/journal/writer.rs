@@ -11,10 +11,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::engine::catch;
-use crate::journal::entry::{Accepted, Ended, NewJob, Unfinished};
+use crate::journal::entry::{Accepted, Ended, Kept, NewJob, Unfinished};
 use crate::journal::reader::unfinished;
 use crate::journal::schema::{open_reader, open_writer, said};
-use crate::journal::statements::{accept, begin, end, forget, release, reopen};
+use crate::journal::statements::{Beyond, accept, begin, end, forget, release, reopen, used_bytes};
 use crate::journal::{FILE_NAME, JournalError, State};
 
 /// Called once what was asked for is on disk, or is not going to be.
@@ -37,7 +37,7 @@ enum Op {
     End(Vec<Ended>, Done<()>),
     Release(Vec<u64>, State),
     Reopen(u64, Done<bool>),
-    Forget { before_ms: Option<i64>, keep: u64, spared: Arc<HashSet<u64>>, done: Done<Vec<Option<String>>> },
+    Forget { kept: Kept, spared: Arc<HashSet<u64>>, done: Done<Vec<Option<String>>> },
     Flush(Done<()>),
 }
 
@@ -155,16 +155,10 @@ impl Journal {
         self.send(Op::Reopen(seq, done));
     }
 
-    /// Forgets some of the oldest jobs that have ended: those that ended before a time, and as many as there are beyond `keep`; but none of `spared`. Gives
-    /// where the files of each lie, as they came with it; an empty list where nothing is left to forget.
-    pub fn forget(
-        &self,
-        before_ms: Option<i64>,
-        keep: u64,
-        spared: Arc<HashSet<u64>>,
-        done: Done<Vec<Option<String>>>,
-    ) {
-        self.send(Op::Forget { before_ms, keep, spared, done });
+    /// Forgets some of the oldest jobs that have ended and are not to be kept; but none of `spared`. Gives where the files of each lie, as
+    /// they came with it; an empty list where nothing is left to forget.
+    pub fn forget(&self, kept: Kept, spared: Arc<HashSet<u64>>, done: Done<Vec<Option<String>>>) {
+        self.send(Op::Forget { kept, spared, done });
     }
 
     /// Calls back once everything that was asked for before is on disk.
@@ -315,10 +309,15 @@ impl Writer {
                     ended_more -= i64::from(had_ended);
                     Written::Reopened(had_ended)
                 }
-                Op::Forget { before_ms, keep, spared, .. } => {
+                Op::Forget { kept, spared, .. } => {
                     let there = self.ended.load(Ordering::Relaxed).saturating_add_signed(ended_more);
-                    let files =
-                        forget(&transaction, *before_ms, there.saturating_sub(*keep), spared, seq).map_err(&said)?;
+                    let long = kept.bytes.map(|bytes| used_bytes(&transaction).map(|used| used.saturating_sub(bytes)));
+                    let beyond = Beyond {
+                        before_ms: kept.since_ms,
+                        jobs: there.saturating_sub(kept.jobs),
+                        bytes: long.transpose().map_err(&said)?.unwrap_or(0),
+                    };
+                    let files = forget(&transaction, beyond, spared, seq).map_err(&said)?;
                     ended_more -= files.len() as i64;
                     Written::Forgotten(files)
                 }

@@ -11,12 +11,14 @@ pub struct Keep {
     pub time: Option<Duration>,
     /// So many jobs at most.
     pub jobs: u64,
+    /// As many as let the journal be so long, in bytes.
+    pub bytes: Option<u64>,
 }
 
 impl Default for Keep {
     /// A week, and a million.
     fn default() -> Self {
-        Self { time: Some(Duration::from_secs(7 * 86_400)), jobs: 1_000_000 }
+        Self { time: Some(Duration::from_secs(7 * 86_400)), jobs: 1_000_000, bytes: None }
     }
 }
 

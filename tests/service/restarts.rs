@@ -255,6 +255,30 @@ fn what_is_kept_no_longer_is_gone_with_its_number() {
     assert_eq!(service.job(&ids[9])["state"], "succeeded");
 }
 
+#[test]
+fn the_database_stays_as_short_as_it_is_to_be_and_the_newest_stay_in_it() {
+    let short = command(tempfile::tempdir().unwrap().path(), &["--keep-size", "1MiB"]).output().unwrap();
+    let error = String::from_utf8_lossy(&short.stderr);
+    assert!(short.status.code() == Some(2) && error.contains("16MiB at least"), "{error}");
+    let service = Service::start(&["--keep-size", "16MiB"]);
+    let metadata = "x".repeat(1 << 20);
+    let ids: Vec<String> = (2..32)
+        .map(|n| {
+            let id = service.accepted(&format!(r#"{{"kind":"factor","n":{n},"metadata":"{metadata}"}}"#));
+            service.wait_for(&id, "succeeded");
+            id
+        })
+        .collect();
+    let kept = || ids.iter().map(|id| service.get(&format!("/v1/jobs/{id}")).status == 200).collect::<Vec<_>>();
+    let until = Instant::now() + Duration::from_secs(30);
+    while kept().iter().filter(|is_kept| **is_kept).count() > 15 {
+        assert!(Instant::now() < until, "nothing is forgotten");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let kept = kept();
+    assert!(kept.is_sorted() && kept[17..].iter().all(|is_kept| *is_kept), "{kept:?}");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn as_the_first_of_a_container_it_reaps_what_programs_leave_behind_and_passes_signals_on() {

@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::journal::{JournalError, State};
+use crate::journal::{JournalError, Kept, State};
 use crate::service::clock::{after_ms, wall_ms};
 use crate::service::events::Event;
 use crate::service::keeper::{Keeper, Room};
+use crate::service::options::Keep;
 
 /// What is kept no longer is looked for so often, and what could not be written is tried again.
 const ROUND: Duration = Duration::from_secs(1);
@@ -72,17 +73,17 @@ impl Keeper {
             tracing::info!(%device, "a device that had failed is tried again");
             self.runner.engine().try_again(device);
         }
-        let keep = self.options.keep;
-        let before_ms = keep.time.filter(|_| self.believes_the_clock()).map(|time| wall_ms() - after_ms(0, time));
+        let Keep { time, jobs, bytes } = self.options.keep;
+        let since_ms = time.filter(|_| self.believes_the_clock()).map(|time| wall_ms() - after_ms(0, time));
         let spared = Arc::new(self.live().named());
-        self.forget(before_ms, keep.jobs, spared);
+        self.forget(Kept { since_ms, jobs, bytes }, spared);
     }
 
     fn believes_the_clock(&self) -> bool {
         self.belief.lock().unwrap_or_else(PoisonError::into_inner).is_believed(wall_ms(), self.now())
     }
 
-    fn forget(self: &Arc<Self>, before_ms: Option<i64>, keep: u64, spared: Arc<HashSet<u64>>) {
+    fn forget(self: &Arc<Self>, kept: Kept, spared: Arc<HashSet<u64>>) {
         let keeper = Arc::downgrade(self);
         let again = spared.clone();
         let forgotten = move |forgotten: Result<Vec<Option<String>>, JournalError>| {
@@ -91,10 +92,10 @@ impl Keeper {
             forgotten.iter().flatten().for_each(|files| keeper.uploads.remove(&keeper.uploads.files_of(Some(files))));
             // There is only so much in one go.
             if !forgotten.is_empty() {
-                keeper.forget(before_ms, keep, again);
+                keeper.forget(kept, again);
             }
         };
-        self.journal.forget(before_ms, keep, spared, Box::new(forgotten));
+        self.journal.forget(kept, spared, Box::new(forgotten));
     }
 }
 
