@@ -124,6 +124,8 @@ def main():
     options = parse.parse_args()
     options.devices = options.devices.split(",")
     found = files(options.folder)
+    if not found:
+        parse.error(f"{options.folder}: no .dcm file there: give the folder that they lie in")
     try:
         with ThreadPoolExecutor(8) as pool:
             sent = list(pool.map(lambda name: send(options, found[name]), found))

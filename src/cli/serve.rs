@@ -1,7 +1,7 @@
 //! `tandem serve`.
 
 use std::io::IsTerminal;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -46,7 +46,7 @@ pub(super) fn command() -> Command {
     let command = Command::new("serve").about("Runs jobs that come over HTTP").after_help(HELP).args([
         option("listen", "ADDR:PORT", "Where to listen; one that only this machine can reach needs no token")
             .default_value("127.0.0.1:7878")
-            .value_parser(value_parser!(SocketAddr)),
+            .value_parser(address),
         option("data", "DIR", "The folder of the database and of uploads [default: a folder of this user]")
             .value_parser(value_parser!(PathBuf)),
         option(
@@ -152,7 +152,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let _log = write_log(options.json);
     raise_file_limit();
     let commands = match matches.get_one::<PathBuf>("commands") {
-        Some(path) => Commands::read(path).map_err(|error| Stopped::usage(error.to_string()))?,
+        Some(path) => Commands::read(path).map_err(|error| Stopped::usage(format!("--commands {error}")))?,
         None => Commands::default(),
     };
     let memory_bytes = options.memory_bytes.unwrap_or_else(|| {
@@ -165,6 +165,12 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     say(options.json, format_args!("listening at http://{}", listening.address()));
     wait_and_stop(signals, listening, options.json);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where to listen, as in `127.0.0.1:7878`, `[::1]:7878` or `localhost:7878`.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let found = text.to_socket_addrs().map(|mut addresses| addresses.next());
+    found.ok().flatten().ok_or_else(|| "no address of this machine and port: write it as in 127.0.0.1:7878".to_owned())
 }
 
 fn read(matches: &ArgMatches, memory_bytes: u64) -> Result<ServeOptions, Stopped> {
@@ -322,6 +328,7 @@ fn wait_and_stop(mut signals: signal_hook::iterator::Signals, listening: Listeni
     drop(watcher);
     match listening.stop(&|| again.load(Ordering::Acquire)) {
         0 => {}
+        1 => say(as_json, format_args!("1 job is left, and runs at the next start")),
         left => say(as_json, format_args!("{left} jobs are left, and run at the next start")),
     }
 }

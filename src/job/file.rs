@@ -295,6 +295,9 @@ impl Parser {
     }
 }
 
+/// What is added to the fields that a kind has, where one is unknown.
+pub(super) const MATRIX_OR_TERMS: &str = ", or a field of every job: `matrix`";
+
 /// The fields besides the terms that leave the result of a job as it is.
 const NAME_AND_PLACE: [&str; 2] = ["id", "device"];
 
@@ -331,7 +334,7 @@ impl Wrong {
         let field = if error.is_data() && error.line() > 0 { field_at(column) } else { None };
         let mut message = with_field(plain(message), field).into_owned();
         if field.is_none() && message.starts_with("unknown field ") {
-            message += ", or a field of every job: `matrix`";
+            message += MATRIX_OR_TERMS;
             TERMS.iter().for_each(|term| message += &format!(", `{term}`"));
         }
         if message.len() > MAX_MESSAGE_BYTES {

@@ -1,6 +1,7 @@
 //! A job that comes by itself, as a text of any number of lines, and not as a line of a job file.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use serde::de::IgnoredAny;
 
 use crate::job::awaited::{AFTER, Awaited, Part};
 use crate::job::blank::{Member, members, without_fields};
-use crate::job::file::{HeadPlace, Parser, Wrong};
+use crate::job::file::{HeadPlace, MATRIX_OR_TERMS, Parser, Wrong};
 use crate::job::head::Head;
 use crate::job::json_text::Text;
 use crate::job::patch::{Origins, Patched};
@@ -42,8 +43,14 @@ const DATASET_FIELD: &str = "dataset";
 /// The fields that are for whoever takes the job in.
 const TAKER_FIELDS: [&str; 3] = ["metadata", "deadline", AFTER];
 
+/// What is added to the fields that a kind has, where one is unknown.
+const POSTED_OR_TERMS: &str = ", or a field of every job: `dataset`, `metadata`, `deadline`";
+
 /// The fields of every job.
 const COMMON_FIELDS: [&str; 3] = ["id", "kind", "device"];
+
+/// Lists and objects are within one another so deep at most, as where serde reads them.
+const DEPTH_MAX: usize = 127;
 
 /// What a sender calls a job has so many bytes at most: lists repeat it.
 pub(crate) const LABEL_MAX: usize = 255;
@@ -119,6 +126,10 @@ fn parse(text: &str, kinds: Vec<&'static Kind>, beside: &dyn Beside) -> Result<P
             return Err(Wrong { column: again.name.start, message: format!("duplicate field `{field}`") });
         }
     }
+    if let Some(at) = members.iter().find_map(|member| too_deep(&line, member.value(&line))) {
+        let message = format!("lists and objects are within one another more than {DEPTH_MAX} deep here");
+        return Err(Wrong { column: at + 1, message });
+    }
     let has = |field: &str| members.iter().any(|member| &line[member.name.clone()] == field);
     let is_for_taker = TAKER_FIELDS.iter().any(|field| has(field));
     let deadline = if is_for_taker { deadline_in(&line, &members)? } else { None };
@@ -139,7 +150,8 @@ fn parse(text: &str, kinds: Vec<&'static Kind>, beside: &dyn Beside) -> Result<P
     };
     let (kind, params) = made.map_err(|wrong| Wrong {
         column: 1 + patched.origins.original(wrong.column.max(1) - 1),
-        message: wrong.message,
+        // A line may make several jobs, and a job that comes by itself has more to it.
+        message: wrong.message.replace(MATRIX_OR_TERMS, POSTED_OR_TERMS),
     })?;
     let Head { id, device, terms, .. } = head;
     if id.as_ref().is_some_and(|id| id.len() > LABEL_MAX) {
@@ -151,6 +163,26 @@ fn parse(text: &str, kinds: Vec<&'static Kind>, beside: &dyn Beside) -> Result<P
     let Awaited { numbers: after, lasting, .. } = awaited;
     let own = own_fields(&patched.text);
     Ok(Posted { label: id, kind, device, terms, params, after, lasting, taken_bytes, deadline, own })
+}
+
+/// Where lists and objects in this part are within one another more than so deep: programs that read JSON take no more.
+fn too_deep(text: &str, part: Range<usize>) -> Option<usize> {
+    let (mut depth, mut in_string, mut escaped) = (1, false, false);
+    let start = part.start;
+    text.as_bytes()[part]
+        .iter()
+        .position(|byte| {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if in_string => escaped = true,
+                b'"' => in_string = !in_string,
+                b'[' | b'{' if !in_string => depth += 1,
+                b']' | b'}' if !in_string => depth -= 1,
+                _ => {}
+            }
+            depth > DEPTH_MAX
+        })
+        .map(|at| start + at)
 }
 
 /// The byte, from 1, that serde means by a line and a column.
@@ -204,6 +236,10 @@ fn with_paths(
             let field = kind
                 .input_field
                 .ok_or_else(|| wrong(format!("a job of kind `{}` reads no dataset: leave it out", kind.name)))?;
+            if let Some(given) = members.iter().find(|member| &text[member.name.clone()] == field) {
+                let message = format!("`dataset` stands in place of `{field}`: give one of them");
+                return Err(Wrong { column: given.name.start, message });
+            }
             let value = &text[dataset.value(text)];
             let named: &str = serde_json::from_str(value)
                 .map_err(|_| wrong("`dataset` takes the name of one, as a string".to_owned()))?;
@@ -317,11 +353,18 @@ mod tests {
         assert_eq!((job.terms.priority, job.own.as_str()), (3, r#"{"n":12}"#));
         let wrong = posted(r#"{"kind":"factor","n":12,"deadline":"soon"}"#).unwrap_err();
         assert_eq!((wrong.column, wrong.message.contains("is no time")), (25, true), "{wrong:?}");
+        let deep = |lists: usize| {
+            format!(r#"{{"kind":"factor","n":12,"metadata":{}1{}}}"#, "[".repeat(lists), "]".repeat(lists))
+        };
+        assert!(
+            posted(&deep(DEPTH_MAX - 1)).is_ok() && posted(r#"{"kind":"factor","n":12,"metadata":"[[\"["}"#).is_ok()
+        );
         for wrong in [
             r#"{"kind":"factor","n":12,"metadata":}"#.to_owned(),
             "{\"kind\":\"factor\",\n\"n\":12,\"metadata\":\"a\nb\"}".to_owned(),
             r#"{"kind":"factor","n":12,"metadata":1,"metadata":2}"#.to_owned(),
             format!(r#"{{"kind":"factor","n":12,"id":"{}"}}"#, "x".repeat(256)),
+            deep(DEPTH_MAX),
         ] {
             assert!(posted(&wrong).is_err(), "{wrong}");
         }
@@ -345,6 +388,12 @@ mod tests {
             (r#"{"kind":"factor","after":"ab-1","after":"ab-1"}"#, 33, "duplicate field"),
             (r#"{"kind":"factor","n":{"$result":"ab-9.n"}}"#, 23, "does not begin with the id of a job here"),
             (r#"{"kind":"factor","n":"{i}","matrix":{"i":[1]}}"#, 28, "several jobs"),
+            (r#"{"kind":"stats","dataset":"t","file":"x"}"#, 32, "`dataset` stands in place of `file`"),
+            (
+                r#"{"kind":"factor","n":1,"nope":1}"#,
+                27,
+                "a field of every job: `dataset`, `metadata`, `deadline`, `after`",
+            ),
         ] {
             let wrong = posted(text).unwrap_err();
             assert!(wrong.message.contains(message), "{text}: {}", wrong.message);

@@ -64,6 +64,17 @@ impl Kept {
     pub const ALL: Self = Self { since_ms: None, jobs: u64::MAX, bytes: None };
 }
 
+/// Why a job that was to be begun has not ended, and does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// It was not begun after all: the attempt does not count.
+    Unbegun,
+    /// It was interrupted, by no fault of its own.
+    Interrupted,
+    /// It has failed, and is tried again in a while: that is one of its retries.
+    ToRetry,
+}
+
 /// The end of a job.
 #[derive(Clone, Debug)]
 pub struct Ended {
@@ -77,6 +88,8 @@ pub struct Ended {
     pub ended_ms: i64,
     /// When it began, where it did.
     pub started_ms: Option<i64>,
+    /// Whether it was begun at all, if it was to be: else that attempt does not count.
+    pub was_begun: bool,
     /// Where it ran, where it did.
     pub device: Option<String>,
     /// Its outcome, one object of JSON.

@@ -14,7 +14,7 @@ mod state;
 mod statements;
 mod writer;
 
-pub use entry::{Accepted, Deadline, Ended, Entry, IdempotencyKey, Kept, NewJob, Unfinished};
+pub use entry::{Accepted, Deadline, Ended, Entry, IdempotencyKey, Kept, NewJob, Released, Unfinished};
 pub use lock::DataLock;
 pub(crate) use private::own_folder;
 pub use reader::{Filter, Listed, Reader};

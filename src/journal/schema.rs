@@ -8,7 +8,7 @@ use crate::journal::private::own_database;
 use crate::journal::{JournalError, Trouble};
 
 /// The format of the file.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// The log that was written into the file keeps no more than this on the disk, in bytes.
 const LOG_BYTES_KEPT: i64 = 64 << 20;
@@ -27,12 +27,15 @@ CREATE TABLE jobs (
   accepted_ms INTEGER NOT NULL,
   started_ms INTEGER,
   ended_ms INTEGER,
+  ended_nr INTEGER,
   deadline_ms INTEGER,
   cause TEXT,
   device TEXT
 ) STRICT;
 -- Those are few, and are looked for among many that have succeeded.
 CREATE INDEX jobs_gone_wrong ON jobs (state, seq) WHERE state IN ('failed', 'cancelled', 'expired', 'dead');
+-- In the order of their ends, whatever the clock says: what has ended first is forgotten first.
+CREATE INDEX jobs_ended ON jobs (ended_nr) WHERE ended_nr IS NOT NULL;
 CREATE TABLE requests (seq INTEGER PRIMARY KEY, request TEXT NOT NULL, files TEXT) STRICT;
 CREATE TABLE outcomes (seq INTEGER PRIMARY KEY, outcome TEXT NOT NULL) STRICT;
 CREATE TABLE keys (key TEXT PRIMARY KEY, digest BLOB NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -42,6 +45,15 @@ CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
 /// What a file of format 1 lacks.
 const SINCE_1: &str = "ALTER TABLE jobs ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;";
+
+/// What a file of format 3 lacks.
+const SINCE_3: &str = "
+ALTER TABLE jobs ADD COLUMN ended_nr INTEGER;
+UPDATE jobs SET ended_nr = ends.nr
+  FROM (SELECT seq, row_number() OVER (ORDER BY ended_ms, seq) AS nr FROM jobs WHERE ended_ms IS NOT NULL) AS ends
+  WHERE jobs.seq = ends.seq;
+CREATE INDEX jobs_ended ON jobs (ended_nr) WHERE ended_nr IS NOT NULL;
+";
 
 /// What a database says, of this file.
 pub(super) fn said(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError + '_ {
@@ -86,12 +98,12 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, JournalError> {
             );
             db.execute_batch(&make).map_err(&said)?;
         }
-        1 => {
-            let bring = format!("BEGIN; {SINCE_1} PRAGMA user_version = {VERSION}; COMMIT;");
+        1..VERSION => {
+            let since_1 = if version == 1 { SINCE_1 } else { "" };
+            // Since format 3 it tells of files by where they lie in the folder; what it says of those before still holds.
+            let bring = format!("BEGIN; {since_1} {SINCE_3} PRAGMA user_version = {VERSION}; COMMIT;");
             db.execute_batch(&bring).map_err(&said)?;
         }
-        // It tells of files by where they lie in the folder, as of format 3, or anywhere; older programs know the latter alone.
-        2 => db.pragma_update(None, "user_version", VERSION).map_err(&said)?,
         VERSION => {}
         newer => return Err(JournalError::Newer { path: path.to_owned(), found: newer, known: VERSION }),
     }

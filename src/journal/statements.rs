@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use crate::journal::State;
-use crate::journal::entry::{Accepted, Ended, NewJob};
+use crate::journal::entry::{Accepted, Ended, NewJob, Released};
 
 /// So many jobs are forgotten in one go at most: others wait meanwhile.
 const FORGET_MAX: u64 = 2000;
@@ -73,36 +73,43 @@ pub(super) fn begin(db: &Connection, seqs: &[u64], at_ms: i64) -> Result<()> {
     seqs.iter().try_for_each(|seq| begin.execute(params![seq, at_ms]).map(|_| ()))
 }
 
-/// Notes ends; gives how many jobs had not ended before. The first end of a job stays.
-pub(super) fn end(db: &Connection, ended: &[Ended]) -> Result<usize> {
+/// Notes ends, the first of which has the number `next_end`; gives how many jobs had not ended before. The first end of a job stays.
+pub(super) fn end(db: &Connection, ended: &[Ended], next_end: &mut u64) -> Result<usize> {
+    // An attempt that was written down and not made, which the first case looks for, is none; where it was the only one, it never started.
     let mut end = db.prepare_cached(
-        "UPDATE jobs SET state = ?2, cause = ?3, ended_ms = ?4, started_ms = coalesce(?5, started_ms), device = ?6
+        "UPDATE jobs SET state = ?2, cause = ?3, ended_ms = ?4, device = ?6, ended_nr = ?7,
+         attempts = attempts - (state = 'running' AND NOT ?8),
+         started_ms = CASE WHEN attempts - (state = 'running' AND NOT ?8) > 0 THEN coalesce(?5, started_ms) END
          WHERE seq = ?1 AND ended_ms IS NULL",
     )?;
     let mut outcome = db.prepare_cached("INSERT INTO outcomes (seq, outcome) VALUES (?1, ?2)")?;
     let mut count = 0;
-    for Ended { seq, state, cause, ended_ms, started_ms, device, outcome: text } in ended {
-        if end.execute(params![seq, state.name(), cause, ended_ms, started_ms, device.as_deref()])? == 1 {
+    for Ended { seq, state, cause, ended_ms, started_ms, was_begun, device, outcome: text } in ended {
+        let device = device.as_deref();
+        if end.execute(params![seq, state.name(), cause, ended_ms, started_ms, device, *next_end, was_begun])? == 1 {
             outcome.execute(params![seq, &**text])?;
+            *next_end += 1;
             count += 1;
         }
     }
     Ok(count)
 }
 
-/// Notes that jobs have not ended and do not run; those that wait to be tried again have used up one of their retries.
-pub(super) fn release(db: &Connection, seqs: &[u64], state: State) -> Result<()> {
-    let mut release =
-        db.prepare_cached("UPDATE jobs SET state = ?2, retries = retries + ?3 WHERE seq = ?1 AND ended_ms IS NULL")?;
-    let retries = u32::from(state == State::RetryWait);
-    seqs.iter().try_for_each(|seq| release.execute(params![seq, state.name(), retries]).map(|_| ()))
+/// Notes that jobs have not ended and do not run.
+pub(super) fn release(db: &Connection, seqs: &[u64], released: Released) -> Result<()> {
+    let mut release = db.prepare_cached(
+        "UPDATE jobs SET state = ?2, retries = retries + ?3, attempts = attempts - ?4 WHERE seq = ?1 AND ended_ms IS NULL",
+    )?;
+    let state = if released == Released::ToRetry { State::RetryWait } else { State::Queued };
+    let (retries, attempts) = (released == Released::ToRetry, released == Released::Unbegun);
+    seqs.iter().try_for_each(|seq| release.execute(params![seq, state.name(), retries, attempts]).map(|_| ()))
 }
 
 /// Takes the end of a job back that has not succeeded; gives whether it had ended so.
 pub(super) fn reopen(db: &Connection, seq: u64) -> Result<bool> {
     let had_ended = db
         .prepare_cached(
-            "UPDATE jobs SET state = 'queued', cause = NULL, device = NULL, ended_ms = NULL, deadline_ms = NULL, crashes = 0,
+            "UPDATE jobs SET state = 'queued', cause = NULL, device = NULL, ended_ms = NULL, ended_nr = NULL, deadline_ms = NULL, crashes = 0,
              retries = 0
              WHERE seq = ?1 AND ended_ms IS NOT NULL AND state <> 'succeeded'",
         )?
@@ -130,7 +137,7 @@ pub(super) fn used_bytes(db: &Connection) -> Result<u64> {
     Ok((ask("page_count")? - ask("freelist_count")?) * ask("page_size")?)
 }
 
-/// Forgets some of the oldest that have ended, of what is too much, but for these. Gives where the files of each lie.
+/// Forgets some of those that ended first, of what is too much, but for these. Gives where the files of each lie.
 pub(super) fn forget(
     db: &Connection,
     beyond: Beyond,
@@ -139,11 +146,11 @@ pub(super) fn forget(
 ) -> Result<Vec<Option<String>>> {
     // How long they are takes longer to find out.
     let mut oldest = db.prepare_cached(if beyond.bytes == 0 {
-        "SELECT seq, ended_ms, 0 FROM jobs WHERE ended_ms IS NOT NULL ORDER BY seq LIMIT ?1"
+        "SELECT seq, ended_ms, 0 FROM jobs WHERE ended_nr IS NOT NULL ORDER BY ended_nr LIMIT ?1"
     } else {
         "SELECT seq, ended_ms, octet_length(request) + coalesce(octet_length(outcome), 0)
          FROM jobs JOIN requests USING (seq) LEFT JOIN outcomes USING (seq)
-         WHERE ended_ms IS NOT NULL ORDER BY seq LIMIT ?1"
+         WHERE ended_nr IS NOT NULL ORDER BY ended_nr LIMIT ?1"
     })?;
     let limit = [FORGET_MAX + spared.len() as u64];
     let oldest = oldest.query_map(limit, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;

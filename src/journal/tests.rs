@@ -24,6 +24,7 @@ fn ended(seq: u64, state: State, ended_ms: i64) -> Ended {
         cause: None,
         ended_ms,
         started_ms: None,
+        was_begun: true,
         device: None,
         outcome: format!("{{\"seq\":{seq}}}").into(),
     }
@@ -85,7 +86,7 @@ fn a_job_that_ran_when_the_process_ended_is_counted_as_a_suspect_and_a_released_
             accept(&journal, job("{}")).unwrap();
         }
         wait(|done| journal.begin(vec![1, 2], 7, done)).unwrap();
-        journal.release(vec![2], State::Queued);
+        journal.release(vec![2], Released::Interrupted);
     }
     let (_journal, left) = open(&folder);
     let told: Vec<_> = left.iter().map(|job| (job.entry.attempts, job.crashes, job.entry.state)).collect();
@@ -97,9 +98,9 @@ fn retries_that_are_used_up_stay_so_until_the_job_is_taken_up_again() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, _) = open(&folder);
     accept(&journal, NewJob { begins: true, ..job("{}") }).unwrap();
-    journal.release(vec![1], State::RetryWait);
+    journal.release(vec![1], Released::ToRetry);
     wait(|done| journal.begin(vec![1], 7, done)).unwrap();
-    journal.release(vec![1], State::Queued);
+    journal.release(vec![1], Released::Interrupted);
     drop(journal);
     let (journal, left) = open(&folder);
     assert_eq!((left[0].retries, left[0].entry.attempts), (1, 2));
@@ -127,6 +128,8 @@ fn a_file_of_the_first_format_is_brought_to_this_one() {
         INSERT INTO about VALUES ('tag', 'abcd');
         INSERT INTO jobs (seq, kind, state, priority, attempts, accepted_ms) VALUES (1, 'factor', 'retry_wait', 3, 2, 5);
         INSERT INTO requests VALUES (1, '{1}', NULL);
+        INSERT INTO jobs (seq, kind, state, priority, attempts, accepted_ms, ended_ms) VALUES
+          (2, 'factor', 'failed', 0, 1, 5, 30), (3, 'factor', 'failed', 0, 1, 5, 10), (4, 'factor', 'failed', 0, 1, 5, 20);
         PRAGMA user_version = 1;";
     let folder = tempfile::tempdir().unwrap();
     let db = rusqlite::Connection::open(folder.path().join("jobs.sqlite")).unwrap();
@@ -136,7 +139,7 @@ fn a_file_of_the_first_format_is_brought_to_this_one() {
     let Unfinished { entry, crashes, retries, request, files } = &left[0];
     assert_eq!((&**request, files.is_none(), *retries, *crashes), ("{1}", true, 0, 0));
     assert_eq!((entry.state, entry.priority, entry.attempts, journal.tag()), (State::RetryWait, 3, 2, "abcd"));
-    journal.release(vec![1], State::RetryWait);
+    journal.release(vec![1], Released::ToRetry);
     drop(journal);
     assert_eq!(open(&folder).1[0].retries, 1);
 }
@@ -198,6 +201,43 @@ fn the_oldest_that_have_ended_are_forgotten_and_their_files_named() {
     assert_eq!((forget(None, 2).len(), forget(None, 2).len(), journal.ended()), (1, 0, 2));
     let left = journal.reader().unwrap().list(&Filter { limit: 10, ..Filter::default() }).unwrap().entries;
     assert_eq!(left.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [5, 4, 1], "the first one has not ended");
+}
+
+#[test]
+fn what_ended_first_is_forgotten_first_whenever_it_came_and_whatever_the_clock_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(&folder);
+    (1..=4).for_each(|_| _ = accept(&journal, job("{}")).unwrap());
+    for (seq, ended_ms) in [(2, 50), (4, 40), (3, 30), (1, 20)] {
+        wait(|done| journal.end(vec![ended(seq, State::Failed, ended_ms)], done)).unwrap();
+    }
+    assert!(wait(|done| journal.reopen(2, done)).unwrap(), "it comes to another end, later");
+    drop(journal);
+    let (journal, _) = open(&folder);
+    wait(|done| journal.end(vec![ended(2, State::Failed, 10)], done)).unwrap();
+    let left = |jobs| {
+        wait(|done| journal.forget(Kept { jobs, ..Kept::ALL }, Default::default(), done)).unwrap();
+        let left = journal.reader().unwrap().list(&Filter { limit: 9, ..Filter::default() }).unwrap().entries;
+        left.iter().map(|entry| entry.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(left(3), [3, 2, 1]);
+    assert_eq!(left(2), [2, 1]);
+    assert_eq!(left(1), [2]);
+}
+
+#[test]
+fn an_attempt_that_was_not_made_does_not_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = open(&folder);
+    (1..=3).for_each(|_| _ = accept(&journal, NewJob { begins: true, ..job("{}") }).unwrap());
+    let unbegun = |seq| Ended { was_begun: false, ..ended(seq, State::Cancelled, 9) };
+    wait(|done| journal.end(vec![unbegun(1)], done)).unwrap();
+    journal.release(vec![2], Released::Unbegun);
+    journal.release(vec![3], Released::ToRetry);
+    wait(|done| journal.end(vec![unbegun(3)], done)).unwrap();
+    let reader = journal.reader().unwrap();
+    let begun = [1, 2, 3].map(|seq| reader.job(seq).unwrap().unwrap()).map(|job| (job.attempts, job.started_ms));
+    assert_eq!((begun[0], begun[1].0, begun[2]), ((0, None), 0, (1, Some(1000))));
 }
 
 #[test]

@@ -11,11 +11,11 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::engine::catch;
-use crate::journal::entry::{Accepted, Ended, Kept, NewJob, Unfinished};
+use crate::journal::entry::{Accepted, Ended, Kept, NewJob, Released, Unfinished};
 use crate::journal::reader::unfinished;
 use crate::journal::schema::{open_reader, open_writer, said};
 use crate::journal::statements::{Beyond, accept, begin, end, forget, release, reopen, used_bytes};
-use crate::journal::{FILE_NAME, JournalError, State};
+use crate::journal::{FILE_NAME, JournalError};
 
 /// Called once what was asked for is on disk, or is not going to be.
 pub type Done<T> = Box<dyn FnOnce(Result<T, JournalError>) + Send>;
@@ -35,7 +35,7 @@ enum Op {
     Accept(Vec<NewJob>, Done<Vec<Accepted>>),
     Begin(Vec<u64>, i64, Done<()>),
     End(Vec<Ended>, Done<()>),
-    Release(Vec<u64>, State),
+    Release(Vec<u64>, Released),
     Reopen(u64, Done<bool>),
     Forget { kept: Kept, spared: Arc<HashSet<u64>>, done: Done<Vec<Option<String>>> },
     Flush(Done<()>),
@@ -73,6 +73,8 @@ impl Journal {
         // Numbers of jobs that were forgotten are not given again.
         let given: u64 = text("last_seq").ok().and_then(|value: String| value.parse().ok()).unwrap_or(0);
         let in_all: u64 = db.query_row("SELECT count(*) FROM jobs", [], |row| row.get(0)).map_err(&said)?;
+        let last_end = "SELECT coalesce(max(ended_nr), 0) FROM jobs WHERE ended_nr IS NOT NULL";
+        let last_end: u64 = db.query_row(last_end, [], |row| row.get(0)).map_err(&said)?;
         let ended = Arc::new(AtomicU64::new(in_all - left.len() as u64));
         let (sender, receiver) = unbounded();
         let shared = Arc::new(Checkpoints::default());
@@ -86,6 +88,7 @@ impl Journal {
         let writer = Writer {
             path: path.clone(),
             db,
+            next_end: last_end + 1,
             next_seq: first_seq,
             next_seq_shown: next_seq.clone(),
             ended: ended.clone(),
@@ -144,10 +147,10 @@ impl Journal {
         self.send(Op::End(ended, done));
     }
 
-    /// Notes that jobs have begun and not ended, by no fault of theirs, and are in this state now. Where that cannot be written it is
-    /// owed, and goes before whatever is written next.
-    pub fn release(&self, seqs: Vec<u64>, state: State) {
-        self.send(Op::Release(seqs, state));
+    /// Notes that jobs that were to be begun have not ended, and do not run. Where that cannot be written it is owed, and goes before
+    /// whatever is written next.
+    pub fn release(&self, seqs: Vec<u64>, released: Released) {
+        self.send(Op::Release(seqs, released));
     }
 
     /// Takes a job's end back, so that it is queued again; gives whether it had ended.
@@ -155,7 +158,7 @@ impl Journal {
         self.send(Op::Reopen(seq, done));
     }
 
-    /// Forgets some of the oldest jobs that have ended and are not to be kept; but none of `spared`. Gives where the files of each lie, as
+    /// Forgets some of the jobs that have ended and are not to be kept, those that ended first; but none of `spared`. Gives where the files of each lie, as
     /// they came with it; an empty list where nothing is left to forget.
     pub fn forget(&self, kept: Kept, spared: Arc<HashSet<u64>>, done: Done<Vec<Option<String>>>) {
         self.send(Op::Forget { kept, spared, done });
@@ -220,6 +223,8 @@ struct Checkpoints {
 struct Writer {
     path: PathBuf,
     db: Connection,
+    /// The number of the next end.
+    next_end: u64,
     next_seq: u64,
     /// The same for others to see.
     next_seq_shown: Arc<AtomicU64>,
@@ -285,7 +290,7 @@ impl Writer {
             transaction.execute(note, [(next_seq - 1).to_string()]).map_err(&said)?;
         }
         let mut results = Vec::with_capacity(ops.len());
-        let mut seq = next_seq;
+        let (mut seq, mut next_end) = (next_seq, self.next_end);
         for op in ops.iter() {
             let result = match op {
                 Op::Accept(jobs, _) => match accept(&transaction, jobs, &mut seq) {
@@ -297,12 +302,12 @@ impl Writer {
                     begin(&transaction, seqs, *at_ms).map(|()| Written::Nothing).map_err(&said)?
                 }
                 Op::End(ended, _) => {
-                    let count = end(&transaction, ended).map_err(&said)?;
+                    let count = end(&transaction, ended, &mut next_end).map_err(&said)?;
                     ended_more += count as i64;
                     Written::Nothing
                 }
-                Op::Release(seqs, state) => {
-                    release(&transaction, seqs, *state).map(|()| Written::Nothing).map_err(&said)?
+                Op::Release(seqs, released) => {
+                    release(&transaction, seqs, *released).map(|()| Written::Nothing).map_err(&said)?
                 }
                 Op::Reopen(seq, _) => {
                     let had_ended = reopen(&transaction, *seq).map_err(&said)?;
@@ -327,6 +332,7 @@ impl Writer {
         }
         transaction.commit().map_err(&said)?;
         self.next_seq = seq;
+        self.next_end = next_end;
         self.next_seq_shown.store(seq, Ordering::Release);
         // Only this thread writes it.
         self.ended.store(self.ended.load(Ordering::Relaxed).saturating_add_signed(ended_more), Ordering::Relaxed);

@@ -24,6 +24,10 @@ const CLASSES_PER_OCTAVE: f64 = 4.0;
 /// What a contended run counts beside one that had the device to itself.
 const CONTENDED_WEIGHT: f64 = 0.25;
 
+/// One or two runs may both have been interrupted on a busy machine: up to so many times the overhead of others, their time tells nothing of
+/// larger sizes.
+const FEW_RUNS_OVERHEAD: f64 = 8.0;
+
 /// What is believed of a time before it has been seen at two sizes.
 #[derive(Clone, Copy, Debug)]
 pub struct Belief {
@@ -48,10 +52,12 @@ impl Belief {
         Self { fixed_ms_max, ms_per_unit, overhead_ms_max: 0.0, prior_ms_per_unit: f64::INFINITY }
     }
 
-    /// What is believed of the milliseconds a unit where times that differ by `units` tell of `rate`.
-    fn beyond(self, rate: f64, units: f64) -> f64 {
+    /// What is believed of the milliseconds a unit where times that differ by `units` tell of `rate`, in so many runs.
+    fn beyond(self, rate: f64, units: f64, samples: u32) -> f64 {
         if self.overhead_ms_max > 0.0 && rate > self.prior_ms_per_unit {
-            (rate - self.overhead_ms_max / units).max(self.prior_ms_per_unit).max(0.0)
+            let is_few = samples < SURPRISES as u32 && rate * units <= self.overhead_ms_max * FEW_RUNS_OVERHEAD;
+            let overhead_ms = if is_few { rate * units } else { self.overhead_ms_max };
+            (rate - overhead_ms / units).max(self.prior_ms_per_unit).max(0.0)
         } else {
             rate
         }
@@ -301,7 +307,7 @@ impl Curve {
             (Some(low), None) => {
                 let Line { latency, rate, over } = self.line(&low, belief, true);
                 let as_measured = (latency + rate * wanted).max(f64::MIN_POSITIVE);
-                let believed = belief.beyond(rate, over);
+                let believed = belief.beyond(rate, over, low.samples);
                 let ms = as_measured - (rate - believed) * (wanted - low.units);
                 let forecast = near(&low, ms.max(f64::MIN_POSITIVE));
                 // What was measured may be no overhead after all.

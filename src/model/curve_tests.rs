@@ -212,6 +212,15 @@ fn what_took_microseconds_leaves_far_larger_sizes_to_the_kernels_own_account() {
 }
 
 #[test]
+fn a_run_that_was_interrupted_tells_no_more_of_large_sizes_and_three_alike_do() {
+    // As a list of ten numbers took while the machine was busy: a million like them would take 23 minutes.
+    let once = taught(&[(1, 1.397)]).predict(1_000_000, by_account(64.0)).unwrap();
+    assert!((60.0..70.0).contains(&once.ms) && once.high_ms > 1e6, "{once:?}");
+    let thrice = taught(&[(1, 1.397), (1, 1.4), (1, 1.41)]).predict(1_000_000, by_account(64.0)).unwrap();
+    assert!(thrice.ms > 800_000.0, "{thrice:?}");
+}
+
+#[test]
 fn a_kernel_that_is_far_slower_than_its_own_account_is_believed_once_it_took_milliseconds() {
     // A microsecond a unit where the account says a nanosecond.
     for runs in [&[(10_000, 10.0)][..], &[(1000, 1.0), (10_000, 10.0)], &[(10, 0.04), (20_000, 20.0)]] {

@@ -44,8 +44,9 @@ impl Commands {
     pub fn read(path: &Path) -> Result<Self, CommandError> {
         let wrong = |message: String| CommandError { path: path.to_owned(), message };
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-        let folder = std::path::absolute(&folder).unwrap_or(folder);
+        // Of a bare name, it is empty.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = std::path::absolute(folder).unwrap_or(folder.to_owned());
         Self::parse(&text, folder).map_err(wrong)
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::job::{Beside, DeviceChoice, JobParams, Kind, Misplaced, Posted, Terms, kinds, parse_posted, unknown_name};
 use crate::journal::JournalError;
 use crate::service::commands::Commands;
+use crate::service::datasets::Lease;
 use crate::service::reach::Allowed;
 use crate::service::untold::Untold;
 use crate::service::uploads::Files;
@@ -22,6 +23,8 @@ pub(super) enum Refusal {
     Forbidden(String),
     /// It needs more than there is.
     NeverFits(String),
+    /// A file came with it that it does not name.
+    Unnamed(String),
     /// The jobs that it names cannot be looked up just now.
     Unreadable(JournalError),
 }
@@ -31,7 +34,7 @@ impl Refusal {
     pub fn message(&self) -> &str {
         match self {
             Self::Malformed(misplaced) => &misplaced.message,
-            Self::Forbidden(message) | Self::NeverFits(message) => message,
+            Self::Forbidden(message) | Self::NeverFits(message) | Self::Unnamed(message) => message,
             Self::Unreadable(_) => "the journal cannot be read just now",
         }
     }
@@ -58,6 +61,10 @@ pub(super) struct Prepared {
     pub taken_bytes: usize,
     /// `None` where it takes results that are not to be asked for yet.
     pub ready: Option<Ready>,
+    /// For those datasets that are looked up now: to be held until the job has a number.
+    pub leases: Vec<Lease>,
+    /// A file that came with it and that it does not name.
+    pub unnamed_file: Option<String>,
 }
 
 /// What the engine is given of it.
@@ -147,8 +154,21 @@ impl Intake {
 
     /// What clients are not told of where things lie: those of commands, and the folder that their own relative paths start from.
     pub fn untold(&self) -> Untold {
-        let base = self.allowed.base_dir().map(|base| (format!("{}/", base.display()), String::new()));
-        Untold::new(self.commands.paths().into_iter().chain(base))
+        Untold::new(self.commands.paths().into_iter().chain(self.base()))
+    }
+
+    /// The latter alone.
+    pub fn jobs_folder(&self) -> Untold {
+        Untold::new(self.base())
+    }
+
+    fn base(&self) -> Option<(String, String)> {
+        self.allowed.base_dir().map(|base| (format!("{}/", base.display()), String::new()))
+    }
+
+    /// Whether jobs of this kind run programs.
+    pub fn is_program(&self, kind: &str) -> bool {
+        kind == "command" || self.commands.kinds().any(|command| command.name == kind)
     }
 
     /// The folder that relative paths of commands start from, and that of other jobs.
@@ -168,12 +188,17 @@ impl Intake {
         let posted = parse_posted(text, self.kinds.clone(), &things).map_err(Refusal::Malformed)?;
         let Things { referred, datasets, .. } = things;
         let Posted { label, kind, device, terms, params, after, lasting, taken_bytes, deadline, own } = posted;
+        let referred = referred.into_inner();
+        let unnamed_file = files
+            .iter()
+            .find(|(name, path)| !name.starts_with('$') && !referred.contains(path))
+            .map(|(name, _)| name.clone());
         let asked = terms.clone();
         let (params, terms, is_command) = match self.commands.bind(kind.name, own, asked) {
             Some((bound, terms)) => (params.map(|_| bound), terms, true),
             None => {
                 if let Some(params) = &params {
-                    self.allowed.check(&params.reach(), &referred.into_inner()).map_err(Refusal::Forbidden)?;
+                    self.allowed.check(&params.reach(), &referred).map_err(Refusal::Forbidden)?;
                 }
                 (params, terms, false)
             }
@@ -199,6 +224,8 @@ impl Intake {
             lasting,
             taken_bytes,
             ready,
+            leases: Vec::new(),
+            unnamed_file,
         })
     }
 }

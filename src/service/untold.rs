@@ -21,6 +21,11 @@ impl Untold {
         Self { paths }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+    }
+
     /// The text without them, where it is plain or within JSON. What only looks like one within a longer path or an address stays.
     pub fn without(&self, text: &str) -> String {
         let mut text = text.to_owned();
@@ -41,11 +46,19 @@ fn replaced(text: &str, path: &str, told: &str) -> Option<String> {
         let end = at + path.len();
         if at >= from && begins(&text[..at]) && (path.ends_with('/') || ends(&text[end..])) {
             clean.push_str(&text[from..at]);
-            clean.push_str(told);
+            push_told(&mut clean, told);
             from = end;
         }
     }
     (from > 0).then(|| clean + &text[from..])
+}
+
+/// Adds what is told in place of a path; in an address it would be a host if it did not begin like one.
+pub(super) fn push_told(text: &mut String, told: &str) {
+    if text.ends_with("file://") && !told.starts_with('/') {
+        text.push('/');
+    }
+    text.push_str(told);
 }
 
 /// Whether a path can begin after this.
@@ -98,10 +111,11 @@ mod tests {
             ("/data/srv/app/x", "/data/srv/app/x"),
             ("'/srv/app/x/y' and (/srv/app/z)", "'x/y' and (z)"),
             ("/opt/run/opt/run", "predict/opt/run"),
+            ("file:///srv/app/x.html", "file:///x.html"),
             ("é/opt/run", "é/opt/run"),
             ("a\n/opt/run\n\t/opt/run", "a\npredict\n\tpredict"),
             ("\u{1b}[1;31m/opt/run\u{1b}[0m, items/opt/run", "\u{1b}[1;31mpredict\u{1b}[0m, items/opt/run"),
-            ("file:///opt/run/deep.py", "file://deep.py"),
+            ("file:///opt/run/deep.py", "file:///deep.py"),
             // Within JSON.
             (r#""stderr":"a\n/opt/run\t/opt/run""#, r#""stderr":"a\npredict\tpredict""#),
             (r#""\u001b[31m/opt/run""#, r#""\u001b[31mpredict""#),

@@ -129,7 +129,7 @@ fn deadlines_end_jobs_that_run_and_jobs_that_wait() {
     let service = Service::start(&["--threads", "1"]);
     let with_deadline = |time: &str| format!("{{\"deadline\":\"{time}\",{}", &LONG[1..]);
     let running = service.run(&with_deadline("300ms"));
-    assert_eq!((&running["state"], &running["error"]["cause"]), (&"expired".into(), &"cancelled".into()));
+    assert_eq!((&running["state"], &running["error"]["cause"]), (&"expired".into(), &"timeout".into()));
     assert!(running["deadline_ms"].as_i64() > running["accepted_ms"].as_i64());
     let failed = service.run(&format!("{{\"timeout\":\"200ms\",{}", &LONG[1..]));
     assert_eq!((&failed["state"], &failed["cause"]), (&"failed".into(), &"timeout".into()), "{failed}");

@@ -13,7 +13,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use crate::journal::own_folder;
 use crate::service::clock::wall_ms;
@@ -27,14 +26,18 @@ pub(super) struct Dataset {
     pub bytes: u64,
     pub put_ms: i64,
     path: PathBuf,
+    lease: Lease,
 }
+
+/// Held by who has looked up the path of a dataset, until its job has a number: so long the file stays in any case.
+pub(super) type Lease = Arc<()>;
 
 /// A file that is no dataset any more.
 #[derive(Debug)]
 struct Replaced {
     path: PathBuf,
-    since: Instant,
-    /// Jobs below this number may read it. Not known at once: some may be between the look at its path and their number.
+    lease: Lease,
+    /// Jobs below this number may read it. Not known while some are between the look at its path and their number.
     before_seq: Option<u64>,
 }
 
@@ -49,9 +52,6 @@ struct Known {
 /// The names begin so of datasets that are being put; none of a whole one does.
 const HALF: &str = ".tmp";
 
-/// A request has its number so soon after its job was made of it.
-const SETTLED: Duration = Duration::from_secs(30);
-
 /// So many are there at most: one answer lists them all.
 const DATASETS_MAX: usize = 10_000;
 
@@ -60,12 +60,13 @@ const DATASETS_MAX: usize = 10_000;
 pub(super) struct Datasets {
     folder: PathBuf,
     max: usize,
-    settled: Duration,
     /// How the entries of a folder get to the disk.
     sync: fn(&Path) -> io::Result<()>,
     space: Arc<Space>,
     /// Held by who changes what is in the folder, which may take as long as the disk does. Taken before the lock of what is known.
     changing: Mutex<()>,
+    /// Held by who removes what nobody reads: what two know of that, of different times, would not go together.
+    tidying: Mutex<()>,
     /// Asked by those who must not wait: nothing is done to the disk under its lock.
     known: Mutex<Known>,
 }
@@ -156,7 +157,7 @@ impl Datasets {
             for file in versions.files.into_values() {
                 if named.contains(&file) {
                     space.add(file.metadata()?.len());
-                    known.replaced.push(Replaced::now(file));
+                    known.replaced.push(Replaced { path: file, lease: Lease::default(), before_seq: None });
                 } else {
                     std::fs::remove_file(file)?;
                 }
@@ -166,10 +167,10 @@ impl Datasets {
         let datasets = Self {
             folder,
             max: DATASETS_MAX,
-            settled: SETTLED,
             sync: sync_folder,
             space,
             changing: Mutex::default(),
+            tidying: Mutex::default(),
             known: Mutex::new(known),
         };
         folders.iter().for_each(|folder| datasets.tidy_folder(folder));
@@ -189,9 +190,9 @@ impl Datasets {
         self.lock().datasets.len()
     }
 
-    /// Where the dataset of this name lies.
-    pub fn path(&self, name: &str) -> Option<PathBuf> {
-        self.lock().datasets.get(name).map(|dataset| dataset.path.clone())
+    /// Where the dataset of this name lies, for a job that has no number yet.
+    pub fn path(&self, name: &str) -> Option<(PathBuf, Lease)> {
+        self.lock().datasets.get(name).map(|dataset| (dataset.path.clone(), dataset.lease.clone()))
     }
 
     /// All of them, by name.
@@ -253,14 +254,14 @@ impl Datasets {
         let mut known = self.lock();
         let replaced = known.datasets.insert(name.to_owned(), dataset.clone());
         let has_replaced = replaced.is_some();
-        known.replaced.extend(replaced.map(|old| Replaced::now(old.path)));
+        known.replaced.extend(replaced.map(Replaced::from));
         Ok((dataset, has_replaced))
     }
 
     /// Removes one, for good once this returns; whether it was there.
     pub fn remove(&self, name: &str) -> io::Result<bool> {
         let _changing = self.change();
-        let Some(path) = self.path(name) else { return Ok(false) };
+        let Some((path, _)) = self.path(name) else { return Ok(false) };
         // Jobs may read the file where it is, also those that are taken up at the next start: beside it, it says so.
         let marker = path.with_extension(REMOVED);
         let folder = self.folder.join(name);
@@ -270,8 +271,8 @@ impl Datasets {
             return Err(error);
         }
         let mut known = self.lock();
-        known.datasets.remove(name);
-        known.replaced.push(Replaced::now(path));
+        let removed = known.datasets.remove(name);
+        known.replaced.extend(removed.map(Replaced::from));
         Ok(true)
     }
 
@@ -280,15 +281,20 @@ impl Datasets {
         !self.lock().replaced.is_empty()
     }
 
-    /// Removes what no job can read any more, where `first_seq` is the first that has not ended, and `next_seq` comes after all.
-    pub fn tidy(&self, first_seq: u64, next_seq: u64) {
+    /// Removes what no job can read any more: `next_seq` tells the number that comes after all jobs, `first_seq` that of the first which has
+    /// not ended. Whoever holds a lease gives it back once his job is among those.
+    pub fn tidy(&self, next_seq: impl Fn() -> u64, first_seq: impl Fn() -> u64) {
+        let _tidying = self.tidying.lock().unwrap_or_else(PoisonError::into_inner);
+        for replaced in &mut self.lock().replaced {
+            // Nobody else gets one any more.
+            if replaced.before_seq.is_none() && Arc::strong_count(&replaced.lease) == 1 {
+                replaced.before_seq = Some(next_seq());
+            }
+        }
+        // Only now: those who gave their leases back are among them.
+        let first_seq = first_seq();
         let unread: Vec<Replaced> = {
             let mut known = self.lock();
-            for replaced in &mut known.replaced {
-                if replaced.before_seq.is_none() && replaced.since.elapsed() >= self.settled {
-                    replaced.before_seq = Some(next_seq);
-                }
-            }
             let is_unread = |replaced: &mut Replaced| replaced.before_seq.is_some_and(|before| before <= first_seq);
             known.replaced.extract_if(.., is_unread).collect()
         };
@@ -323,9 +329,9 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
 }
 
-impl Replaced {
-    fn now(path: PathBuf) -> Self {
-        Self { path, since: Instant::now(), before_seq: None }
+impl From<Dataset> for Replaced {
+    fn from(Dataset { path, lease, .. }: Dataset) -> Self {
+        Self { path, lease, before_seq: None }
     }
 }
 
@@ -334,7 +340,7 @@ impl Dataset {
         let found = path.metadata()?;
         let since = found.modified()?.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
         let put_ms = i64::try_from(since.as_millis()).unwrap_or_else(|_| wall_ms());
-        Ok(Self { name, bytes: found.len(), put_ms, path })
+        Ok(Self { name, bytes: found.len(), put_ms, path, lease: Lease::default() })
     }
 
     /// What is in it, as far as it was said: `npy`, `csv`.

@@ -1,4 +1,5 @@
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use super::*;
 
@@ -35,20 +36,21 @@ fn there_is_a_place_for_so_many_and_for_what_replaces_one_of_them() {
 #[test]
 fn what_is_replaced_stays_until_the_jobs_before_have_ended() {
     let data = tempfile::tempdir().unwrap();
-    let mut datasets = Datasets::open(data.path(), &HashSet::new(), space()).unwrap();
+    let datasets = Datasets::open(data.path(), &HashSet::new(), space()).unwrap();
     assert!(!put(&datasets, "a.b", "one"));
-    let first = datasets.path("a.b").unwrap();
+    let (first, lease) = datasets.path("a.b").unwrap();
     assert!(put(&datasets, "a.b", "two"));
-    datasets.tidy(7, 7);
-    assert!(first.exists(), "a job may be on its way");
-    datasets.settled = Duration::ZERO;
-    datasets.tidy(6, 7);
-    datasets.tidy(6, 9);
+    let tidy = |first_seq, next_seq| datasets.tidy(|| next_seq, || first_seq);
+    tidy(6, 6);
+    assert!(first.exists(), "a job is on its way");
+    drop(lease);
+    tidy(6, 7);
+    tidy(6, 9);
     assert_eq!(std::fs::read_to_string(&first).unwrap(), "one", "job 6 reads it");
-    datasets.tidy(7, 9);
+    tidy(7, 9);
     assert!(!first.exists() && !datasets.has_replaced());
     assert!(datasets.remove("a.b").unwrap() && !datasets.remove("a.b").unwrap() && datasets.path("a.b").is_none());
-    datasets.tidy(9, 9);
+    tidy(9, 9);
     assert_eq!(std::fs::read_dir(data.path().join("datasets")).unwrap().count(), 0);
 }
 
@@ -61,16 +63,16 @@ fn the_newest_versions_are_there_at_the_next_start_and_halves_are_not() {
     }
     std::fs::write(data.path().join("datasets/.tmpabc"), "half").unwrap();
     let again = Datasets::open(data.path(), &HashSet::new(), space()).unwrap();
-    assert_eq!(std::fs::read_to_string(again.path("t").unwrap()).unwrap(), "three");
+    assert_eq!(std::fs::read_to_string(again.path("t").unwrap().0).unwrap(), "three");
     let listed: Vec<_> =
         again.list().iter().map(|set| (set.name.clone(), set.bytes, set.format().map(str::to_owned))).collect();
     assert_eq!(listed, [("t".to_owned(), 5, Some("csv".to_owned()))]);
     assert_eq!(std::fs::read_dir(data.path().join("datasets/t")).unwrap().count(), 1);
-    let third = again.path("t").unwrap();
+    let (third, _) = again.path("t").unwrap();
     put(&again, "t", "four");
     let read = Datasets::open(data.path(), &HashSet::from([third.clone()]), space()).unwrap();
     assert!(third.exists() && read.has_replaced(), "a job that has not ended reads it");
-    assert_eq!(std::fs::read_to_string(again.path("t").unwrap()).unwrap(), "four");
+    assert_eq!(std::fs::read_to_string(again.path("t").unwrap().0).unwrap(), "four");
 }
 
 #[test]
@@ -95,22 +97,21 @@ fn what_is_removed_is_no_dataset_after_a_start_and_is_read_by_the_jobs_before() 
     let data = tempfile::tempdir().unwrap();
     let datasets = Datasets::open(data.path(), &HashSet::new(), space()).unwrap();
     put(&datasets, "t", "one");
-    let first = datasets.path("t").unwrap();
+    let (first, _) = datasets.path("t").unwrap();
     put(&datasets, "t", "two");
-    let second = datasets.path("t").unwrap();
+    let (second, _) = datasets.path("t").unwrap();
     assert!(datasets.remove("t").unwrap());
     let read = HashSet::from([first.clone(), second.clone()]);
-    let mut again = Datasets::open(data.path(), &read, space()).unwrap();
+    let again = Datasets::open(data.path(), &read, space()).unwrap();
     assert!(again.path("t").is_none() && again.list().is_empty(), "no version is one, an older one neither");
     assert_eq!(std::fs::read_to_string(&second).unwrap(), "two");
     // What comes after is one, whatever was removed before; and once nobody reads the others, nothing is left of them.
     put(&again, "t", "three");
-    assert_eq!(std::fs::read_to_string(again.path("t").unwrap()).unwrap(), "three");
-    again.settled = Duration::ZERO;
-    again.tidy(9, 9);
+    assert_eq!(std::fs::read_to_string(again.path("t").unwrap().0).unwrap(), "three");
+    again.tidy(|| 9, || 9);
     assert!(!first.exists() && !second.exists() && !second.with_extension(REMOVED).exists());
     let third = Datasets::open(data.path(), &HashSet::new(), space()).unwrap();
-    assert_eq!(std::fs::read_to_string(third.path("t").unwrap()).unwrap(), "three");
+    assert_eq!(std::fs::read_to_string(third.path("t").unwrap().0).unwrap(), "three");
     assert!(third.remove("t").unwrap());
     let fourth = Datasets::open(data.path(), &HashSet::new(), space()).unwrap();
     assert!(fourth.list().is_empty());
@@ -130,7 +131,7 @@ fn what_cannot_be_synced_is_refused_and_leaves_all_as_it_was() {
     }
     assert!(datasets.remove("t").is_err());
     for datasets in [datasets, Datasets::open(data.path(), &HashSet::new(), space()).unwrap()] {
-        assert_eq!(std::fs::read_to_string(datasets.path("t").unwrap()).unwrap(), "one");
+        assert_eq!(std::fs::read_to_string(datasets.path("t").unwrap().0).unwrap(), "one");
         assert_eq!(datasets.list().len(), 1);
     }
     assert!(!data.path().join("datasets/other").exists());

@@ -17,7 +17,7 @@ use tokio_stream::StreamExt;
 
 use super::App;
 use super::error::{ApiError, Failure};
-use super::incoming::Incoming;
+use super::incoming::{Incoming, check_plain};
 use super::memory::Held;
 use super::places::{LONG, writing};
 use crate::journal::{Accepted, JournalError};
@@ -82,6 +82,7 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
     if app.is_draining() {
         return Err(ApiError::draining());
     }
+    check_plain(request.headers())?;
     if request.headers().contains_key("idempotency-key") {
         return Err(ApiError::bad_input(
             "Idempotency-Key is for single jobs: send them one by one to /v1/jobs, each with a key of its own",
@@ -216,6 +217,8 @@ impl Answer<'_> {
     fn refuse(&mut self, number: usize, mut failure: Failure) {
         self.lines += 1;
         self.refused += 1;
+        // Of the body, as in any other answer.
+        failure.line = failure.line.map(|_| number);
         if self.refused > TOLD_MAX {
             failure.message = format!("refused: only the first {TOLD_MAX} are told why");
         } else if failure.message.len() > MESSAGE_MAX {

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::error::{ApiError, ErrorBody};
 use super::extract::{Path, Query};
-use super::incoming::Incoming;
+use super::incoming::{Incoming, check_plain};
 use super::places::{LONG, blocking, reading, writing};
 use super::room::take_room;
 use crate::input::Format;
@@ -81,6 +81,7 @@ pub(super) async fn put(
     if app.is_draining() {
         return Err(ApiError::draining());
     }
+    check_plain(request.headers())?;
     let said = said_format(asked.format.as_deref(), request.headers())?;
     let (keeper, named) = (app.clone(), name.clone());
     let mut put = blocking(move || keeper.datasets.begin(&named)).await??;
@@ -147,7 +148,9 @@ pub(super) async fn list(State(app): State<App>) -> Result<Response, ApiError> {
 )]
 pub(super) async fn remove(State(app): State<App>, Path(name): Path<String>) -> Result<StatusCode, ApiError> {
     let (keeper, named) = (app.clone(), name.clone());
-    let removed = writing(&app, move || keeper.datasets.remove(&named)).await?;
+    // At once, so that there is room for what it was to make room for.
+    let remove = move || keeper.datasets.remove(&named).inspect(|_| keeper.tidy_datasets());
+    let removed = writing(&app, remove).await?;
     if removed.map_err(|error| ApiError::no_room(&error))? {
         return Ok(StatusCode::NO_CONTENT);
     }

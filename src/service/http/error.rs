@@ -76,6 +76,13 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, "conflict", message)
     }
 
+    /// A body in an encoding that is not read.
+    pub fn encoded(encoding: &str) -> Self {
+        let message =
+            format!("the body is encoded (`{}`), which is not read here: send it plain", crate::job::shorten(encoding));
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoded", message)
+    }
+
     pub fn too_large(message: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     }
@@ -211,6 +218,7 @@ impl From<Refusal> for ApiError {
                 error
             }
             Refusal::Forbidden(message) => Self::new(StatusCode::FORBIDDEN, "forbidden", message),
+            Refusal::Unnamed(message) => Self::bad_input(message),
             Refusal::Unreadable(error) => error.into(),
             Refusal::NeverFits(message) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "memory", message),
         }
@@ -236,8 +244,8 @@ impl From<Unaccepted> for ApiError {
             Unaccepted::Refused(refusal) => refusal.into(),
             Unaccepted::Full(full) => {
                 let what = match full {
-                    Full::Jobs => "as many jobs are here that have not ended as may be",
-                    Full::Bytes => "the jobs that wait take as much memory as they may",
+                    Full::Jobs => "the queue is full: as many jobs have not ended as may be here",
+                    Full::Bytes => "the queue is full: the jobs in it take as much memory as they may",
                 };
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", format!("{what}: try again in a moment"))
                     .retry_after(1)

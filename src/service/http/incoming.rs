@@ -5,11 +5,21 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
+use axum::http::{HeaderMap, header};
 use tokio_stream::{Stream, StreamExt};
 
 use super::error::ApiError;
 use super::memory::Held;
 use super::patience::Patience;
+
+/// Whether a body comes as it is, and not compressed.
+pub(super) fn check_plain(headers: &HeaderMap) -> Result<(), ApiError> {
+    let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?"));
+    match encoding.filter(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        Some(encoding) => Err(ApiError::encoded(encoding)),
+        None => Ok(()),
+    }
+}
 
 /// A job is there as it came, and as the text that it becomes.
 const COPIES: usize = 2;

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::App;
 use super::error::{ApiError, ErrorBody};
 use super::extract::{Path, Query};
-use super::incoming::Incoming;
+use super::incoming::{Incoming, check_plain};
 use super::memory::Held;
 use super::multipart::{FORM, Parts, bounded, read_parts};
 use super::places::{LONG, json, read_whole, reading, writing};
@@ -20,6 +20,7 @@ use super::schema::{Acknowledged, JobRequest, JobView};
 use crate::job::parse_wait;
 use crate::journal::{Accepted, IdempotencyKey, State as JobState};
 use crate::service::ids::seq_of;
+use crate::service::intake::Refusal;
 use crate::service::keeper::{Cancelled, Found, Keeper, Labels, Named, Outcomes, Unaccepted, may_name_jobs};
 use crate::service::uploads::{Files, Upload};
 
@@ -54,6 +55,7 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
     )
 )]
 pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
+    check_plain(request.headers())?;
     let key = key_of(request.headers())?;
     let mut held = app.memory.hold();
     if is_multipart(request.headers()) {
@@ -96,8 +98,16 @@ async fn take_in(
         let _held = held;
         let nothing = Files::new();
         let labels = Labels::default();
-        let prepared = keeper.prepare(&job, upload.as_ref().map_or(&nothing, Upload::files), Named::New(&labels));
-        keeper.accept(job, prepared.map_err(Unaccepted::Refused)?, upload, key)
+        let files = upload.as_ref().map_or(&nothing, Upload::files);
+        let prepared = keeper.prepare(&job, files, Named::New(&labels)).map_err(Unaccepted::Refused)?;
+        if let Some(name) = &prepared.unnamed_file {
+            let shown = crate::job::shorten(name);
+            let message = format!(
+                "the job does not name the file `{shown}` that came with it: put {{\"$file\":\"{shown}\"}} in place of a path, or leave it out"
+            );
+            return Err(Unaccepted::Refused(Refusal::Unnamed(message)));
+        }
+        keeper.accept(job, prepared, upload, key)
     };
     let written = if may_wait { writing(&app, accept).await? } else { accept() };
     let written = written.inspect_err(|_| app.count_refusal())?;

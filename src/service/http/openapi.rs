@@ -68,7 +68,7 @@ use super::{about, batches, datasets, error, events, jobs, listing, metrics, sch
 struct Description;
 
 /// What many operations may answer: status, name, and what it means.
-const ANSWERS: [(&str, &str, &str); 9] = [
+const ANSWERS: [(&str, &str, &str); 10] = [
     ("400", "BadInput", "A part of the request is wrong: the message says which"),
     ("401", "Unauthorized", "The token is missing or wrong"),
     (
@@ -78,6 +78,7 @@ const ANSWERS: [(&str, &str, &str); 9] = [
     ),
     ("408", "Stalled", "The body came too slowly, or stopped coming"),
     ("413", "TooLarge", "The body, or what it asks for, is too large"),
+    ("415", "Encoded", "The body is compressed (`Content-Encoding`): only plain ones are read"),
     ("500", "Internal", "A mistake of the service: its log says more"),
     (
         "503",
@@ -110,7 +111,8 @@ fn complete(api: &mut Value) {
         "description": "What is in the file of `--token-file`, where the service was started with one"
     });
     api["components"]["securitySchemes"] = json!({ "token": token });
-    api["security"] = json!([{ "token": [] }]);
+    // Either: a service that only this machine can reach may want none.
+    api["security"] = json!([{ "token": [] }, {}]);
     let error = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/ErrorBody" } } });
     let answers = ANSWERS.map(|(status, name, description)| {
         let mut answer = json!({ "description": description, "content": error });
@@ -190,7 +192,7 @@ fn more_answers(path: &str, method: &str, operation: &Value) -> Vec<&'static str
         more.push("401");
     }
     if has_body {
-        more.extend(["408", "413"]);
+        more.extend(["408", "413", "415"]);
     }
     let is_from_memory = FROM_MEMORY.contains(&path) && method == "get";
     if !is_from_memory {

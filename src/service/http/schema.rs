@@ -129,10 +129,13 @@ pub(super) struct JobView {
     /// When it expires, if it has not ended by then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<i64>,
+    /// When it is tried again, while it is `retry_wait`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_ms: Option<i64>,
     /// The jobs that it still waits for: those of its `after` and `$result` that have not succeeded yet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub awaits: Vec<String>,
-    /// The kind of its failure, if it has failed.
+    /// The kind of its failure, if it has failed; of the last one while it is `retry_wait`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// The `metadata` that came with it, unchanged.
@@ -193,6 +196,7 @@ impl JobView {
             timings_ms: None,
             plan: None,
             awaits: Vec::new(),
+            retry_ms: None,
             result: None,
             result_bytes: None,
             error: None,
@@ -201,9 +205,9 @@ impl JobView {
 
     /// All that is known of a job.
     pub fn whole(tag: &str, found: Found) -> Self {
-        let Found { entry, request, outcome, awaits } = found;
+        let Found { entry, request, outcome, awaits, retry_ms } = found;
         let mut view = Self::brief(tag, entry);
-        view.metadata = metadata_of(&request);
+        (view.metadata, view.retry_ms) = (metadata_of(&request), retry_ms);
         view.awaits = awaits.iter().map(|seq| job_id(tag, *seq)).collect();
         let Some(outcome) = outcome else { return view };
         // It is of this program's own making.

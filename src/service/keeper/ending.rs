@@ -1,17 +1,19 @@
 //! How jobs end: what the engine gives back, what is cancelled, and what is written down of it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::engine::{Outcome, OutcomeSink, RanOn, Timings};
 use crate::job::{Cause, JobError};
-use crate::journal::{Ended, JournalError, State};
+use crate::journal::{Ended, JournalError, Released, State};
 use crate::report::{Detail, write_outcome};
 use crate::service::clock::wall_ms;
 use crate::service::events::Event;
 use crate::service::intake::{Prepared, Refusal};
 use crate::service::keeper::{Aside, Keeper, Named};
 use crate::service::live::{AfterFailure, Early};
+use crate::service::untold::push_told;
 
 /// What came of the wish to cancel a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,40 +47,56 @@ impl Keeper {
     fn take(self: &Arc<Self>, outcomes: Vec<Outcome>) {
         let (now, now_ms) = (self.now(), wall_ms());
         let mut ended = Vec::with_capacity(outcomes.len());
-        let (mut retried, mut released) = (Vec::new(), Vec::new());
+        let (mut retried, mut interrupted, mut unbegun) = (Vec::new(), Vec::new(), Vec::new());
         for mut outcome in outcomes {
             let seq = outcome.index;
-            let (state, cause) = match &outcome.result {
+            let state = match &mut outcome.result {
                 Ok(_) => {
                     self.live().succeeded(seq);
-                    (State::Succeeded, None)
+                    State::Succeeded
                 }
                 Err(error) => match self.live().failed(seq, error.cause, now) {
-                    AfterFailure::Ends(state) => (state, Some(error.cause.name())),
+                    AfterFailure::Ends(State::Expired) => {
+                        // To the engine it is one that somebody has cancelled.
+                        *error = JobError::new(Cause::Timeout, "its deadline came before its end");
+                        State::Expired
+                    }
+                    AfterFailure::Ends(state) => state,
                     AfterFailure::Retried => {
                         retried.push(seq);
                         continue;
                     }
-                    AfterFailure::Released => {
-                        released.push(seq);
+                    AfterFailure::Interrupted => {
+                        interrupted.push(seq);
+                        continue;
+                    }
+                    AfterFailure::Unbegun => {
+                        unbegun.push(seq);
                         continue;
                     }
                 },
             };
-            let started_ms = self.live().get(seq).and_then(|job| job.started_ms);
-            let device = (outcome.ran_on != RanOn::Nowhere).then(|| outcome.ran_on.to_string());
+            let cause = outcome.result.as_ref().err().map(|error| error.cause.name());
+            let has_run = outcome.ran_on != RanOn::Nowhere;
+            let (started_ms, has_begun) =
+                self.live().get(seq).map_or((None, true), |job| (job.started_ms, job.has_begun));
+            // One that fails before anything runs it has been begun all the same.
+            let was_begun = has_run || has_begun || !matches!(state, State::Cancelled | State::Expired);
+            let device = has_run.then(|| outcome.ran_on.to_string());
             let outcome = self.outcome_json(&mut outcome).into();
-            ended.push(Ended { seq, state, cause, ended_ms: now_ms, started_ms, device, outcome });
+            ended.push(Ended { seq, state, cause, ended_ms: now_ms, started_ms, was_begun, device, outcome });
         }
         if !retried.is_empty() {
             let events: Vec<Event> =
                 retried.iter().map(|seq| Event { seq: *seq, state: State::RetryWait, at_ms: now_ms }).collect();
-            self.journal.release(retried, State::RetryWait);
+            self.journal.release(retried, Released::ToRetry);
             self.events.publish(&events);
             self.wake_housekeeper();
         }
-        if !released.is_empty() {
-            self.journal.release(released, State::Queued);
+        for (seqs, released) in [(interrupted, Released::Interrupted), (unbegun, Released::Unbegun)] {
+            if !seqs.is_empty() {
+                self.journal.release(seqs, released);
+            }
         }
         self.write_ends(ended);
         self.feed();
@@ -122,8 +140,16 @@ impl Keeper {
 
     fn write_unbegun(self: &Arc<Self>, seq: u64, kind: &str, state: State, error: &JobError) {
         let outcome = failure_json(&self.id_of(seq), seq, kind, error).into();
-        let (cause, ended_ms) = (Some(error.cause.name()), wall_ms());
-        self.write_ends(vec![Ended { seq, state, cause, device: None, ended_ms, started_ms: None, outcome }]);
+        self.write_ends(vec![Ended {
+            seq,
+            state,
+            cause: Some(error.cause.name()),
+            device: None,
+            ended_ms: wall_ms(),
+            started_ms: None,
+            was_begun: false,
+            outcome,
+        }]);
         // Others may have waited for it to be over, or for its place.
         self.wake_housekeeper();
     }
@@ -237,6 +263,7 @@ impl Keeper {
             error.message = told(&error.message);
             error.details = error.details.take().map(|details| told(&details).into());
         }
+        let is_of_a_program = self.intake.is_program(outcome.kind);
         let mut bytes = Vec::with_capacity(512);
         let text = match write_outcome(&mut bytes, outcome, Detail::FULL) {
             Ok(()) => String::from_utf8_lossy(&bytes).trim_end().to_owned(),
@@ -245,27 +272,41 @@ impl Keeper {
                 failure_json(&outcome.id, outcome.index, outcome.kind, &error)
             }
         };
-        self.without_own_folders(text)
+        let text = self.without_own_folders(text);
+        // What a program answers is its own; others name what they have written, or read, by where it lies.
+        if is_of_a_program || self.jobs_folder.is_empty() { text } else { self.jobs_folder.without(&text) }
     }
 
     fn without_own_folders(&self, text: String) -> String {
-        let text = without_folders(text, &self.outputs.prefix(), |rest| rest);
-        let text =
-            without_folders(text, &self.uploads.prefix(), |rest| rest.split_once('/').map_or(rest, |(_, file)| file));
-        // Of `NAME/VERSION.csv`, clients know the name.
-        without_folders(text, &self.datasets.prefix(), |rest| rest)
+        let text = without_folders(text, &self.outputs.prefix(), |rest| rest.into());
+        let text = without_folders(text, &self.uploads.prefix(), |rest| {
+            rest.split_once('/').map_or(rest, |(_, file)| file).into()
+        });
+        without_folders(text, &self.datasets.prefix(), without_version)
     }
 }
 
 /// The text without a folder, and without what `shown` leaves out of what comes after it.
-fn without_folders(text: String, prefix: &str, shown: impl Fn(&str) -> &str) -> String {
+fn without_folders(text: String, prefix: &str, shown: impl Fn(&str) -> Cow<'_, str>) -> String {
     if memchr::memmem::find(text.as_bytes(), prefix.as_bytes()).is_none() {
         return text;
     }
     let mut parts = text.split(prefix);
     let mut clean = parts.next().unwrap_or_default().to_owned();
-    parts.for_each(|part| clean += shown(part));
+    parts.for_each(|part| push_told(&mut clean, &shown(part)));
     clean
+}
+
+/// Of `NAME/VERSION.csv`, clients know the name.
+fn without_version(rest: &str) -> Cow<'_, str> {
+    let Some((name, version)) = rest.split_once('/') else { return rest.into() };
+    let after = version.trim_start_matches(|char: char| char.is_ascii_digit());
+    if after.len() == version.len() {
+        return rest.into();
+    }
+    let ending =
+        after.strip_prefix('.').map(|ending| ending.trim_start_matches(|char: char| char.is_ascii_alphanumeric()));
+    [name, ending.unwrap_or(after)].concat().into()
 }
 
 /// The outcome of a job that the engine has not seen.
@@ -295,9 +336,13 @@ mod tests {
     #[test]
     fn outcomes_tell_files_by_their_names_alone() {
         let text = r#"{"message":"/data/uploads/17-0/a.npy: short, /data/uploads/17-0/b.npy too"}"#.to_owned();
-        let shown = without_folders(text, "/data/uploads/", |rest| rest.split_once('/').unwrap().1);
+        let shown = without_folders(text, "/data/uploads/", |rest| rest.split_once('/').unwrap().1.into());
         assert_eq!(shown, r#"{"message":"a.npy: short, b.npy too"}"#);
-        assert_eq!(without_folders("no path".to_owned(), "/data/", |rest| rest), "no path");
+        assert_eq!(without_folders("no path".to_owned(), "/data/", |rest| rest.into()), "no path");
+        let told = |text: &str| without_folders(text.to_owned(), "/data/datasets/", without_version);
+        assert_eq!(told("/data/datasets/t.1/17.csv: line 3, /data/datasets/raw/6"), "t.1: line 3, raw");
+        assert_eq!(told("in /data/datasets/t/7.: /data/datasets/t/x.csv"), "in t: t/x.csv");
+        assert_eq!(told("file:///data/datasets/page/2.txt"), "file:///page");
     }
 
     #[test]

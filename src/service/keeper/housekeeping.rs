@@ -62,10 +62,7 @@ impl Keeper {
         let unsaved = std::mem::take(&mut *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner));
         // Each by itself, so that one that cannot be written keeps no other back.
         unsaved.into_iter().for_each(|ended| self.write_ends(vec![ended]));
-        if self.datasets.has_replaced() {
-            let first = self.live().first();
-            self.datasets.tidy(first, self.next_seq());
-        }
+        self.tidy_datasets();
         let _ = self.room.send(Room::Outputs);
         let aside: Vec<_> = self.runner.engine().set_aside().into_iter().map(|(device, _)| device).collect();
         let due = self.resting.lock().unwrap_or_else(PoisonError::into_inner).due(&aside, self.now());

@@ -19,7 +19,9 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::engine::CancelFlag;
 use crate::job::{BindContext, JobSpec};
-use crate::journal::{Accepted, DataLock, Ended, IdempotencyKey, Journal, JournalError, NewJob, Reader, State};
+use crate::journal::{
+    Accepted, DataLock, Ended, IdempotencyKey, Journal, JournalError, NewJob, Reader, Released, State,
+};
 use crate::runner::Runner;
 use crate::service::clock::{Belief, after_ms, wall_ms};
 use crate::service::datasets::Datasets;
@@ -89,8 +91,9 @@ pub(super) struct Keeper {
     pub datasets: Datasets,
     outputs: Outputs,
     pub intake: Intake,
-    /// What outcomes do not tell.
+    /// What outcomes do not tell where something went wrong, and what those of kernels never do.
     untold: Untold,
+    jobs_folder: Untold,
     pub counters: Counters,
     pub options: ServeOptions,
     /// What jobs are bound with: those of the operator's commands, and others.
@@ -196,6 +199,7 @@ impl Keeper {
         let bytes = request.len();
         let may_begin = prepared.ready.is_some() && prepared.after.is_empty();
         let deadline = prepared.deadline;
+        let leases = std::mem::take(&mut prepared.leases);
         let accepted_ms = wall_ms();
         let mut job = Job::new(prepared, request.clone(), files.clone(), accepted_ms);
         job.cancel = self.run.child();
@@ -232,6 +236,7 @@ impl Keeper {
                             upload.keep();
                         }
                         keeper.written_down(seq, job, begins);
+                        drop(leases);
                     }
                     Ok(Accepted::Known(_)) => keeper.live().dismiss(bytes),
                     Err(ref error) => {
@@ -256,7 +261,7 @@ impl Keeper {
             Inserted::Given(given) => self.submit(*given),
             Inserted::Queued => self.feed(),
             Inserted::Awaits => self.aside(Aside::Waits(seq)),
-            Inserted::Released => self.journal.release(vec![seq], State::Queued),
+            Inserted::Released => self.journal.release(vec![seq], Released::Unbegun),
         }
         if has_deadline {
             self.wake_housekeeper();

@@ -43,6 +43,13 @@ impl Keeper {
         self.outputs.look(|seq| self.read(|reader| reader.job(seq)).map_or(true, |job| job.is_some()));
     }
 
+    /// Removes what was a dataset and is read by no job any more.
+    pub fn tidy_datasets(&self) {
+        if self.datasets.has_replaced() {
+            self.datasets.tidy(|| self.next_seq(), || self.live().first());
+        }
+    }
+
     /// Makes room where programs have printed more than there is room for: nobody has asked them before.
     pub(super) fn keep_bound(&self) {
         let beyond = self.space.used_bytes().saturating_sub(self.space.max_bytes());

@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::engine::CancelFlag;
 use crate::job::{BindContext, Cause, JobError};
-use crate::journal::{DataLock, Ended, Filter, Journal, State, Unfinished};
+use crate::journal::{DataLock, Ended, Entry, Filter, Journal, State, Unfinished};
 use crate::runner::Runner;
 use crate::service::clock::{Belief, after_ms, until, wall_ms};
 use crate::service::datasets::Datasets;
@@ -28,6 +28,9 @@ use crate::service::quarantine::CRASHES_MAX;
 use crate::service::resting::Resting;
 use crate::service::space::Space;
 use crate::service::uploads::Uploads;
+
+/// So many jobs that the process may have ended under are named in the log.
+const SUSPECTS_NAMED: usize = 16;
 
 impl Keeper {
     /// Opens the journal and goes on with what is in it.
@@ -97,6 +100,7 @@ impl Keeper {
             runner,
             journal,
             untold: intake.untold(),
+            jobs_folder: intake.jobs_folder(),
             intake,
             options,
             _lock: lock,
@@ -134,6 +138,15 @@ impl Keeper {
                     self.live().restore(seq, job, is_suspect);
                 }
                 Err((state, error)) => {
+                    let Entry { ref kind, attempts, .. } = unfinished.entry;
+                    tracing::info!(
+                        id = self.id_of(seq),
+                        kind,
+                        state = state.name(),
+                        cause = error.cause.name(),
+                        attempts,
+                        "job ended"
+                    );
                     let outcome = failure_json(&self.id_of(seq), seq, &unfinished.entry.kind, &error);
                     over.push(Ended {
                         seq,
@@ -141,6 +154,7 @@ impl Keeper {
                         cause: Some(error.cause.name()),
                         ended_ms: now_ms,
                         started_ms: None,
+                        was_begun: true,
                         device: None,
                         outcome: outcome.into(),
                     });
@@ -148,8 +162,10 @@ impl Keeper {
             }
         }
         if !suspects.is_empty() {
+            let ids: Vec<String> = suspects.keys().take(SUSPECTS_NAMED).map(|seq| self.id_of(*seq)).collect();
             tracing::warn!(
                 jobs = suspects.len(),
+                ids = ids.join(" "),
                 "the process ended under these jobs: they are begun again, first, and apart"
             );
         }

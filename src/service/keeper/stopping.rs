@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::journal::State;
+use crate::journal::Released;
 use crate::service::keeper::Keeper;
 
 /// So long what was cancelled may take over it.
@@ -46,7 +46,7 @@ impl Keeper {
         let unsaved = std::mem::take(&mut *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner));
         unsaved.into_iter().for_each(|ended| self.write_ends(vec![ended]));
         // Whatever is left has been interrupted: it has taken nothing down.
-        self.journal().release(self.live().waiting(), State::Queued);
+        self.journal().release(self.live().waiting(), Released::Interrupted);
         self.is_over.store(true, Ordering::Release);
         self.wake_housekeeper();
         let (told, written) = std::sync::mpsc::channel();

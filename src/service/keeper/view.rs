@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use crate::journal::{Entry, Filter, IdempotencyKey, JournalError, Listed, State};
+use crate::service::clock::{after_ms, wall_ms};
 use crate::service::keeper::{Keeper, Named, Unaccepted};
 use crate::service::live::Job;
 use crate::service::uploads::are_there;
@@ -17,6 +18,8 @@ pub(in crate::service) struct Found {
     pub outcome: Option<String>,
     /// The jobs that have to succeed first.
     pub awaits: Vec<u64>,
+    /// When it is tried again, while it waits for that, by the clock on the wall.
+    pub retry_ms: Option<i64>,
 }
 
 /// What the outcome of a job is taken apart into, as it was written.
@@ -39,12 +42,12 @@ fn entry_of(seq: u64, job: &Job) -> Entry {
         label: job.label.as_deref().map(str::to_owned),
         state: job.shown_state(),
         priority: job.priority,
-        attempts: job.attempts,
+        attempts: job.shown_attempts(),
         accepted_ms: job.accepted_ms,
         started_ms: job.started_ms.filter(|_| job.has_begun),
         ended_ms: None,
         deadline_ms: job.deadline_ms,
-        cause: None,
+        cause: job.last_cause.filter(|_| job.state == State::RetryWait).map(|cause| cause.name().to_owned()),
         device: None,
     }
 }
@@ -58,7 +61,13 @@ impl Keeper {
         self.read(|reader| {
             let Some(entry) = reader.job(seq)? else { return Ok(None) };
             let (request, _) = reader.request(seq)?.unwrap_or_default();
-            Ok(Some(Found { entry, request: request.into(), outcome: reader.outcome(seq)?, awaits: Vec::new() }))
+            Ok(Some(Found {
+                entry,
+                request: request.into(),
+                outcome: reader.outcome(seq)?,
+                awaits: Vec::new(),
+                retry_ms: None,
+            }))
         })
     }
 
@@ -83,6 +92,7 @@ impl Keeper {
             request: job.request.clone(),
             outcome: None,
             awaits: job.awaits.iter().copied().collect(),
+            retry_ms: (job.state == State::RetryWait).then(|| after_ms(wall_ms(), job.due.saturating_sub(self.now()))),
         })
     }
 

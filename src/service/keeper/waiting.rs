@@ -1,12 +1,14 @@
 //! Jobs that wait for others: how those are found by what they are called, and what becomes of who waits.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::job::{Cause, JobError, LABEL_MAX};
 use crate::journal::{JournalError, State};
+use crate::service::datasets::Lease;
 use crate::service::ids::seq_of;
 use crate::service::intake::{Earlier, Prepared, Refusal};
 use crate::service::keeper::{Aside, Keeper};
@@ -77,10 +79,19 @@ pub(in crate::service) fn may_name_jobs(text: &[u8]) -> bool {
 impl Keeper {
     /// Makes a job of a text. It blocks where that names other jobs.
     pub fn prepare(&self, text: &str, files: &Files, named: Named<'_>) -> Result<Prepared, Refusal> {
-        let dataset = |name: &str| dataset_of(files, name).or_else(|| self.datasets.path(name));
+        let leases = RefCell::default();
+        let leased = |(path, lease): (PathBuf, Lease)| {
+            let mut leases: RefMut<'_, Vec<Lease>> = leases.borrow_mut();
+            leases.push(lease);
+            path
+        };
+        let dataset = |name: &str| dataset_of(files, name).or_else(|| self.datasets.path(name).map(leased));
         let before = JobsBefore { keeper: self, named, failed: RefCell::default() };
         let prepared = self.intake.prepare(text, files, &dataset, &before);
-        before.failed.into_inner().map_or(prepared, |error| Err(Refusal::Unreadable(error)))
+        if let Some(error) = before.failed.into_inner() {
+            return Err(Refusal::Unreadable(error));
+        }
+        prepared.map(|prepared| Prepared { leases: leases.into_inner(), ..prepared })
     }
 
     pub(super) fn state_on_disk(&self, seq: u64) -> Result<Option<State>, JournalError> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::engine::CancelFlag;
+use crate::job::Cause;
 use crate::journal::State;
 use crate::service::intake::{Prepared, Ready};
 use crate::service::live::LONG;
@@ -33,6 +34,8 @@ pub(in crate::service) struct Job {
     /// Whether the engine runs it by itself; of small jobs it never says so.
     pub has_begun: bool,
     pub attempts: u32,
+    /// What it failed of last, where it is tried again.
+    pub last_cause: Option<Cause>,
     /// How often it may be tried again after a failure that can pass, and how often it was.
     pub retries_max: u32,
     pub retries: u32,
@@ -65,6 +68,7 @@ impl Job {
             state: State::Queued,
             has_begun: false,
             attempts: 0,
+            last_cause: None,
             retries_max: prepared.retries,
             retries: 0,
             due: Duration::ZERO,
@@ -88,6 +92,11 @@ impl Job {
         if self.request.len() > LONG {
             self.ready = None;
         }
+    }
+
+    /// How often it has begun, as clients are told: not while it waits within the engine.
+    pub fn shown_attempts(&self) -> u32 {
+        self.attempts - u32::from(self.state == State::Running && !self.has_begun)
     }
 
     /// What clients are told: it runs once it has begun, and not while it waits within the engine.

@@ -50,7 +50,9 @@ pub(super) enum AfterFailure {
     /// It ends like this.
     Ends(State),
     /// It was not its fault: it goes back to the queue.
-    Released,
+    Interrupted,
+    /// It goes back to the queue, and was not begun.
+    Unbegun,
 }
 
 /// Jobs, and their bytes as they were sent.
@@ -270,13 +272,17 @@ impl Live {
             job.state = State::Queued;
             self.begun -= usize::from(std::mem::take(&mut job.has_begun));
             self.queue.insert((Reverse(job.priority), seq));
-            return AfterFailure::Released;
+            if cause == Cause::Cancelled {
+                return AfterFailure::Interrupted;
+            }
+            job.attempts -= 1;
+            return AfterFailure::Unbegun;
         }
         // The first failure waits a second, each later one twice as long as the one before.
         if can_pass && job.retries < job.retries_max {
             let doublings = job.retries.min(6);
             job.retries += 1;
-            job.state = State::RetryWait;
+            (job.state, job.last_cause) = (State::RetryWait, Some(cause));
             self.begun -= usize::from(std::mem::take(&mut job.has_begun));
             let due = now + (RETRY_DELAY * (1 << doublings)).min(RETRY_DELAY_MAX);
             job.due = due;

@@ -15,6 +15,8 @@ fn ready(priority: i32, retries: u32) -> Ready {
 
 fn prepared(priority: i32, retries: u32) -> Prepared {
     Prepared {
+        leases: Vec::new(),
+        unnamed_file: None,
         label: None,
         kind: "factor",
         priority,
@@ -170,9 +172,9 @@ fn what_is_interrupted_by_the_end_of_the_service_goes_back_to_the_queue() {
     queued(&mut live, 2, job(0, 3));
     turns(&mut live, NOW);
     live.is_draining = true;
-    assert_eq!(live.failed(1, Cause::NotStarted, NOW), AfterFailure::Released);
+    assert_eq!(live.failed(1, Cause::NotStarted, NOW), AfterFailure::Unbegun);
     live.is_releasing = true;
-    assert_eq!(live.failed(2, Cause::Cancelled, NOW), AfterFailure::Released);
+    assert_eq!(live.failed(2, Cause::Cancelled, NOW), AfterFailure::Interrupted);
     assert_eq!((live.given(), turns(&mut live, NOW).len()), (0, 0));
     assert_eq!(live.counts()[0], (State::Queued, 2));
     assert_eq!(live.admit(2), Ok(false));

@@ -13,7 +13,7 @@ async function loadDatasets() {
     if (body.dataset.shown === text) return;
     body.dataset.shown = text;
     body.replaceChildren(...datasets.map((dataset) => make('tr', {},
-      make('td', { class: 'text' }, visible(dataset.name)), make('td', {}, dataset.format || ''), make('td', { class: 'number' }, bytesText(dataset.bytes)),
+      make('td', { class: 'text' }, visible(dataset.name)), make('td', {}, dataset.format || 'not said'), make('td', { class: 'number' }, bytesText(dataset.bytes)),
       make('td', {}, dateText(dataset.put_ms)),
       make('td', { class: 'do' }, make('button', { type: 'button', 'aria-label': `Remove the dataset ${dataset.name}`, click: () => removeDataset(dataset.name) }, 'Remove')))));
     body.parentElement.hidden = datasets.length === 0;

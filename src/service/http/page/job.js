@@ -79,6 +79,7 @@ function factsOf(job) {
   if (job.started_ms) facts.push(['began', dateText(job.started_ms)]);
   if (job.ended_ms) facts.push(['ended', dateText(job.ended_ms)]);
   if (job.deadline_ms) facts.push(['has to end by', dateText(job.deadline_ms)]);
+  if (job.retry_ms) facts.push(['failed of', job.cause], ['is tried again', dateText(job.retry_ms)]);
   facts.push(['attempts', String(job.attempts)]);
   if (job.priority) facts.push(['priority', String(job.priority)]);
   const element = make('dl', { class: 'facts' });
@@ -93,7 +94,7 @@ function jsonBlock(text, max) {
 }
 
 function errorParts(error, raw) {
-  const parts = [make('h3', { class: 'bad' }, `Failed: ${visible(error.cause)}`), make('p', {}, visibleLines(error.message))];
+  const parts = [error.cause === 'cancelled' ? make('h3', {}, 'Cancelled') : make('h3', { class: 'bad' }, `Failed: ${visible(error.cause)}`), make('p', {}, visibleLines(error.message))];
   // What a program wrote is read best as it wrote it.
   for (const [name, value] of Object.entries(error)) {
     if (typeof value === 'string' && value && !['cause', 'message'].includes(name)) {

@@ -168,7 +168,7 @@ function tookText(job) {
 function agoText(ms) {
   const seconds = Math.max(Math.round((serviceNow() - ms) / 1e3), 0);
   if (seconds < 5) return 'just now';
-  if (seconds < 90) return `${seconds} s ago`;
+  if (seconds < 60) return `${seconds} s ago`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
   if (seconds < 129_600) return `${Math.round(seconds / 3600)} h ago`;
   return `${Math.round(seconds / 86_400)} d ago`;

@@ -5,6 +5,9 @@ const EXAMPLES = {
   stats: { kind: 'stats', values: [1, 2, 3.5, 4], quantiles: [0.5] },
   factor: { kind: 'factor', n: '1000000007000000049' },
   fibonacci: { kind: 'fibonacci', n: 1000 },
+  corr: { kind: 'corr', dataset: 'name-of-a-dataset' },
+  image: { kind: 'image', file: { $file: 'picture' } },
+  links: { kind: 'links', file: { $file: 'page' } },
   command: { kind: 'command', argv: ['sleep', '5'], timeout: '10s' },
 };
 
