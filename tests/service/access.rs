@@ -72,6 +72,9 @@ fn jobs_reach_no_program_address_or_file_that_was_not_allowed() {
         );
     }
     assert_eq!(service.run(r#"{"kind":"stats","file":"a.csv"}"#)["state"], "succeeded");
+    // Where the folder lies is nobody's business, also where nothing goes wrong.
+    let written = service.run(r#"{"kind":"corr","values":[[1,2],[2,1]],"output":"x.npy"}"#);
+    assert!(written["result"]["output"] == "x.npy" && open.path().join("x.npy").exists(), "{written}");
 }
 
 #[test]

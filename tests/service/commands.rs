@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use crate::program::Service;
+use crate::program::{Service, command};
 
 /// A worker that stays: it counts what it was asked, and ends when it is told to.
 const WORKER: &str = r#"import json, sys
@@ -50,6 +50,21 @@ fn a_file_that_came_with_the_job_is_handed_to_the_command_as_a_path() {
     let job = service.wait_for(reply.json()["id"].as_str().unwrap(), "succeeded");
     assert_eq!(job["result"]["answer"]["size"], 5, "{job}");
     assert_eq!(service.post(r#"{"kind":"command","argv":["id"]}"#).status, 403, "no other program");
+}
+
+#[test]
+fn a_file_of_commands_by_its_bare_name_tells_no_more_of_where_it_lies() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("worker.py"), WORKER).unwrap();
+    let text = r#"{"predict":{"argv":["python3","worker.py"],"workers":1}}"#;
+    std::fs::write(folder.path().join("commands.json"), text).unwrap();
+    let data = tempfile::tempdir().unwrap();
+    let mut started = command(data.path(), &["--commands", "commands.json"]);
+    started.current_dir(folder.path());
+    let service = Service::spawn(data, started);
+    let crashed = service.run(r#"{"kind":"predict","crash":true}"#);
+    let stderr = crashed["error"]["stderr"].as_str().unwrap();
+    assert!(stderr.contains("\"worker.py\"") && !stderr.contains(folder.path().to_str().unwrap()), "{stderr}");
 }
 
 #[test]

@@ -136,10 +136,24 @@ fn deadlines_end_jobs_that_run_and_jobs_that_wait() {
 }
 
 #[test]
+fn a_job_that_was_cancelled_before_its_turn_was_never_started() {
+    let service = Service::start(&["--threads", "1"]);
+    let first = service.accepted(LONG);
+    service.wait_for(&first, "running");
+    let waits = service.accepted(LONG);
+    assert_eq!((&service.job(&waits)["attempts"], service.job(&waits).get("started_ms")), (&0.into(), None));
+    assert_eq!(service.request("DELETE", &format!("/v1/jobs/{waits}"), "", b"").status, 202);
+    let cancelled = service.wait_for(&waits, "cancelled");
+    assert_eq!((&cancelled["attempts"], cancelled.get("started_ms")), (&0.into(), None), "{cancelled}");
+    assert_eq!(service.job(&first)["attempts"], 1);
+}
+
+#[test]
 fn a_job_that_timed_out_is_tried_again_as_often_as_it_asks() {
     let service = Service::start(&[]);
     let id = service.accepted(&format!("{{\"timeout\":\"100ms\",\"retries\":1,{}", &LONG[1..]));
-    service.wait_for(&id, "retry_wait");
+    let waits = service.wait_for(&id, "retry_wait");
+    assert!(waits["cause"] == "timeout" && waits["retry_ms"].as_i64() > waits["started_ms"].as_i64(), "{waits}");
     let job = service.wait_for(&id, "failed");
     assert_eq!((&job["attempts"], &job["cause"]), (&2.into(), &"timeout".into()));
 }

@@ -17,7 +17,7 @@ pub const LONG: &str =
 pub struct Service {
     child: Child,
     pub address: String,
-    /// The line in which it said where it listens.
+    /// What it said up to where it listens.
     pub first: String,
     pub data: TempDir,
     log: std::thread::JoinHandle<String>,
@@ -60,7 +60,6 @@ impl Service {
         let mut errors = BufReader::new(child.stderr.take().unwrap());
         let mut first = String::new();
         while !first.contains("listening at http://") {
-            first.clear();
             assert_ne!(errors.read_line(&mut first).unwrap(), 0, "it ended before it listened: {:?}", child.wait());
         }
         let address = first.rsplit("http://").next().unwrap();

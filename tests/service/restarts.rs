@@ -102,6 +102,9 @@ fn a_job_under_which_the_process_ends_three_times_is_dead_and_the_others_get_thr
     let service = Service::start_in(data, &[]);
     let dead = service.wait_for(&poison, "dead");
     assert_eq!(dead["attempts"], 3, "{dead}");
+    let told =
+        service.first.lines().find(|line| line.contains("\"dead\"")).unwrap_or_else(|| panic!("{}", service.first));
+    assert!(told.contains(&poison) && told.contains("job ended"), "{told}");
     assert!(dead["error"]["message"].as_str().unwrap().contains("3 times"), "{dead}");
     service.wait_for(&innocent, "succeeded");
     assert_eq!(service.request("POST", &format!("/v1/jobs/{poison}/retry"), "", b"").status, 202);
@@ -253,6 +256,33 @@ fn what_is_kept_no_longer_is_gone_with_its_number() {
     }
     assert_eq!(service.get(&format!("/v1/jobs/{}", ids[0])).status, 404);
     assert_eq!(service.job(&ids[9])["state"], "succeeded");
+}
+
+#[test]
+fn a_long_job_that_ended_last_is_kept_though_many_short_ones_came_after_it() {
+    let service = Service::start(&["--keep-jobs", "3", "--threads", "2", "--allow-commands"]);
+    let stop = service.data.path().join("stop");
+    let wait = format!("while [ ! -e '{}' ]; do sleep 0.05; done", stop.display());
+    let long = service.accepted(&serde_json::json!({"kind": "command", "argv": ["sh", "-c", wait]}).to_string());
+    service.wait_for(&long, "running");
+    let short: Vec<String> = (2..12)
+        .map(|n| {
+            let id = service.accepted(&format!(r#"{{"kind":"factor","n":{n}}}"#));
+            // Once it has ended, it may be forgotten before anybody has asked.
+            assert!([200, 404].contains(&service.get(&format!("/v1/jobs/{id}?wait=30s")).status));
+            id
+        })
+        .collect();
+    std::fs::write(stop, "").unwrap();
+    service.wait_for(&long, "succeeded");
+    let until = Instant::now() + Duration::from_secs(30);
+    while service.get("/v1/jobs").json()["jobs"].as_array().unwrap().len() > 3 {
+        assert!(Instant::now() < until, "nothing is forgotten");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let kept = |id: &String| service.get(&format!("/v1/jobs/{id}")).status == 200;
+    assert!(kept(&long));
+    assert_eq!(short.iter().filter(|id| kept(id)).collect::<Vec<_>>(), short[8..].iter().collect::<Vec<_>>());
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn with_json_every_line_that_it_says_is_an_object_whatever_the_log_lets_through(
             line["message"].as_str().unwrap_or_default().to_owned()
         });
         let said: Vec<String> = lines.collect();
-        for what in ["listening at http://", "ending: ", "1 jobs are left"] {
+        for what in ["listening at http://", "ending: ", "1 job is left"] {
             assert!(said.iter().any(|message| message.starts_with(what)), "{level}, {what}: {said:?}");
         }
     }

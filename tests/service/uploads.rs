@@ -267,5 +267,18 @@ fn files_of_failed_jobs_make_room_for_others_and_what_is_needed_stays() {
     assert_eq!((full.status, full.json()["error"]["code"].as_str()), (507, Some("no_space")), "{full:?}");
     assert!(full.header("retry-after").is_some());
     assert_eq!(service.request("DELETE", "/v1/datasets/t", "", b"").status, 204);
-    assert!(service.get("/metrics").body.contains("tandem_data_bytes 9004"), "jobs that come may still read it");
+    assert!(service.get("/metrics").body.contains("tandem_data_bytes 0\n"), "no job reads it");
+    let fits =
+        post(&service, &[("job", None, br#"{"kind":"stats","file":{"$file":"a"}}"#), ("a", Some("a.npy"), &broken)]);
+    assert_eq!(fits.status, 202, "{fits:?}");
+}
+
+#[test]
+fn a_file_that_the_job_does_not_name_is_refused_by_its_name() {
+    let service = Service::start(&[]);
+    let reply = post(&service, &[("job", None, br#"{"kind":"factor","n":3}"#), ("scan", Some("a.npy"), b"x")]);
+    assert!(reply.status == 400 && reply.body.contains("does not name the file `scan`"), "{reply:?}");
+    wait_for_uploads(&service, 0);
+    let packed = service.request("POST", "/v1/jobs", "Content-Encoding: gzip\r\n", br#"{"kind":"factor","n":3}"#);
+    assert_eq!((packed.status, packed.json()["error"]["code"].as_str()), (415, Some("encoded")), "{packed:?}");
 }

@@ -139,13 +139,15 @@ impl Keeper {
                 }
                 Err((state, error)) => {
                     let Entry { ref kind, attempts, .. } = unfinished.entry;
-                    tracing::info!(
+                    // Somebody has to look after these, and may have the log tell of nothing else.
+                    tracing::warn!(
                         id = self.id_of(seq),
                         kind,
                         state = state.name(),
                         cause = error.cause.name(),
                         attempts,
-                        "job ended"
+                        "job ended: {}",
+                        error.message
                     );
                     let outcome = failure_json(&self.id_of(seq), seq, &unfinished.entry.kind, &error);
                     over.push(Ended {
