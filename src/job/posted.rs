@@ -167,7 +167,7 @@ fn parse(text: &str, kinds: Vec<&'static Kind>, beside: &dyn Beside) -> Result<P
 
 /// Where lists and objects in this part are within one another more than so deep: programs that read JSON take no more.
 fn too_deep(text: &str, part: Range<usize>) -> Option<usize> {
-    let (mut depth, mut in_string, mut escaped) = (1, false, false);
+    let (mut depth, mut in_string, mut escaped) = (1_usize, false, false);
     let start = part.start;
     text.as_bytes()[part]
         .iter()
@@ -177,7 +177,8 @@ fn too_deep(text: &str, part: Range<usize>) -> Option<usize> {
                 b'\\' if in_string => escaped = true,
                 b'"' => in_string = !in_string,
                 b'[' | b'{' if !in_string => depth += 1,
-                b']' | b'}' if !in_string => depth -= 1,
+                // Whether it is JSON at all is seen later.
+                b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
                 _ => {}
             }
             depth > DEPTH_MAX
@@ -365,6 +366,8 @@ mod tests {
             r#"{"kind":"factor","n":12,"metadata":1,"metadata":2}"#.to_owned(),
             format!(r#"{{"kind":"factor","n":12,"id":"{}"}}"#, "x".repeat(256)),
             deep(DEPTH_MAX),
+            r#"{"kind":"factor","n":]]]]}"#.to_owned(),
+            r#"{"kind":"factor","n":12,"metadata":]]]]]"}"#.to_owned(),
         ] {
             assert!(posted(&wrong).is_err(), "{wrong}");
         }

@@ -75,7 +75,7 @@ pub(super) fn begin(db: &Connection, seqs: &[u64], at_ms: i64) -> Result<()> {
 
 /// Notes ends, the first of which has the number `next_end`; gives how many jobs had not ended before. The first end of a job stays.
 pub(super) fn end(db: &Connection, ended: &[Ended], next_end: &mut u64) -> Result<usize> {
-    // An attempt that was written down and not made, which the first case looks for, is none; where it was the only one, it never started.
+    // An attempt that was written down (the state says so) and not made does not count; where it was the only one, the job never started.
     let mut end = db.prepare_cached(
         "UPDATE jobs SET state = ?2, cause = ?3, ended_ms = ?4, device = ?6, ended_nr = ?7,
          attempts = attempts - (state = 'running' AND NOT ?8),
@@ -98,7 +98,7 @@ pub(super) fn end(db: &Connection, ended: &[Ended], next_end: &mut u64) -> Resul
 /// Notes that jobs have not ended and do not run.
 pub(super) fn release(db: &Connection, seqs: &[u64], released: Released) -> Result<()> {
     let mut release = db.prepare_cached(
-        "UPDATE jobs SET state = ?2, retries = retries + ?3, attempts = attempts - ?4 WHERE seq = ?1 AND ended_ms IS NULL",
+        "UPDATE jobs SET state = ?2, retries = retries + ?3, attempts = max(attempts - ?4, 0) WHERE seq = ?1 AND ended_ms IS NULL",
     )?;
     let state = if released == Released::ToRetry { State::RetryWait } else { State::Queued };
     let (retries, attempts) = (released == Released::ToRetry, released == Released::Unbegun);

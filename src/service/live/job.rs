@@ -96,7 +96,7 @@ impl Job {
 
     /// How often it has begun, as clients are told: not while it waits within the engine.
     pub fn shown_attempts(&self) -> u32 {
-        self.attempts - u32::from(self.state == State::Running && !self.has_begun)
+        self.attempts.saturating_sub(u32::from(self.state == State::Running && !self.has_begun))
     }
 
     /// What clients are told: it runs once it has begun, and not while it waits within the engine.
