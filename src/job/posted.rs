@@ -213,12 +213,17 @@ fn with_paths(
     mut parts: Vec<Part>,
     beside: &dyn Beside,
 ) -> Result<Patched, Wrong> {
+    let members = members(text.as_bytes());
     for name in ["$file", "$dataset"] {
         if !text.contains(name) {
             continue;
         }
         for reference in references(text, name)? {
             let wrong = |message: String| Wrong { column: reference.name_at + 1, message };
+            let field = members.iter().find(|member| member.value(text).contains(&reference.range.start));
+            if let Some(field) = field.map(|member| &text[member.name.clone()]).filter(|field| is_common(field)) {
+                return Err(wrong(format!("`{name}` stands for a path, and `{field}` takes none")));
+            }
             let named: &str = serde_json::from_str(reference.value.get())
                 .map_err(|_| wrong(format!("`{name}` takes a name, as a string")))?;
             let path = if name == "$file" { beside.file(named) } else { beside.dataset(named) };
@@ -226,7 +231,6 @@ fn with_paths(
             parts.push((reference.range, quoted(&path)));
         }
     }
-    let members = members(text.as_bytes());
     if let Some(dataset) = members.iter().find(|member| &text[member.name.clone()] == DATASET_FIELD) {
         let wrong = |message: String| Wrong { column: dataset.name.start, message };
         let kind = members.iter().find(|member| &text[member.name.clone()] == "kind");
@@ -253,16 +257,18 @@ fn with_paths(
     Ok(Patched::new(text, parts.iter().map(|(part, with)| (part.clone(), with.as_str()))))
 }
 
+/// Whether every job has this field.
+fn is_common(field: &str) -> bool {
+    COMMON_FIELDS.contains(&field) || crate::job::head::TERMS.contains(&field)
+}
+
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
 /// The object without the fields that every job has.
 fn own_fields(text: &str) -> String {
-    let own = members(text.as_bytes()).into_iter().filter(|member| {
-        let name = &text[member.name.clone()];
-        !COMMON_FIELDS.contains(&name) && !crate::job::head::TERMS.contains(&name)
-    });
+    let own = members(text.as_bytes()).into_iter().filter(|member| !is_common(&text[member.name.clone()]));
     let own: Vec<&str> = own.map(|member| text[member.start..member.end].trim()).collect();
     format!("{{{}}}", own.join(","))
 }
@@ -391,6 +397,12 @@ mod tests {
             (r#"{"kind":"factor","after":"ab-1","after":"ab-1"}"#, 33, "duplicate field"),
             (r#"{"kind":"factor","n":{"$result":"ab-9.n"}}"#, 23, "does not begin with the id of a job here"),
             (r#"{"kind":"factor","n":"{i}","matrix":{"i":[1]}}"#, 28, "several jobs"),
+            (
+                r#"{"kind":"factor","n":1,"id":{"$dataset":"t"}}"#,
+                29,
+                "`$dataset` stands for a path, and `id` takes none",
+            ),
+            (r#"{"kind":"factor","n":1,"timeout":{"$file":"scan"}}"#, 34, "`timeout` takes none"),
             (r#"{"kind":"stats","dataset":"t","file":"x"}"#, 32, "`dataset` stands in place of `file`"),
             (
                 r#"{"kind":"factor","n":1,"nope":1}"#,

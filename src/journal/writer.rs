@@ -50,7 +50,6 @@ pub struct Journal {
     writer: Option<JoinHandle<()>>,
     checkpointer: Option<(Sender<()>, JoinHandle<()>)>,
     ended: Arc<AtomicU64>,
-    next_seq: Arc<AtomicU64>,
     is_stuck: Arc<AtomicBool>,
 }
 
@@ -83,14 +82,12 @@ impl Journal {
             message: format!("threads cannot be started: {error}"),
         };
         let first_seq = last.unwrap_or(0).max(given) + 1;
-        let next_seq = Arc::new(AtomicU64::new(first_seq));
         let is_stuck = Arc::new(AtomicBool::new(false));
         let writer = Writer {
             path: path.clone(),
             db,
             next_end: last_end + 1,
             next_seq: first_seq,
-            next_seq_shown: next_seq.clone(),
             ended: ended.clone(),
             checkpoints: shared.clone(),
             is_stuck: is_stuck.clone(),
@@ -103,7 +100,7 @@ impl Journal {
         let checkpointer = named("tandem-checkpoint").spawn(move || checkpoint_now_and_then(&file, &shared, &stopped));
         let checkpointer = Some((stop, checkpointer.map_err(threads)?));
         let (sender, writer) = (Some(sender), Some(writer));
-        let journal = Self { path: path.clone(), tag, sender, writer, checkpointer, ended, next_seq, is_stuck };
+        let journal = Self { path: path.clone(), tag, sender, writer, checkpointer, ended, is_stuck };
         Ok((journal, left))
     }
 
@@ -115,11 +112,6 @@ impl Journal {
     /// What tells its jobs from those of other journals.
     pub fn tag(&self) -> &str {
         &self.tag
-    }
-
-    /// The number of the next job to be written down: those that are on disk have lower ones.
-    pub fn next_seq(&self) -> u64 {
-        self.next_seq.load(Ordering::Acquire)
     }
 
     /// Whether nothing could be written last time: the disk is full, or cannot be used.
@@ -226,8 +218,6 @@ struct Writer {
     /// The number of the next end.
     next_end: u64,
     next_seq: u64,
-    /// The same for others to see.
-    next_seq_shown: Arc<AtomicU64>,
     ended: Arc<AtomicU64>,
     checkpoints: Arc<Checkpoints>,
     /// Nothing could be written last time.
@@ -333,7 +323,6 @@ impl Writer {
         transaction.commit().map_err(&said)?;
         self.next_seq = seq;
         self.next_end = next_end;
-        self.next_seq_shown.store(seq, Ordering::Release);
         // Only this thread writes it.
         self.ended.store(self.ended.load(Ordering::Relaxed).saturating_add_signed(ended_more), Ordering::Relaxed);
         Ok(ops.drain(..).zip(results).map(|(op, written)| op.tell(written)).collect())

@@ -110,9 +110,7 @@ impl Commands {
             params.cwd.iter().for_each(|folder| paths_in(&folder.to_string_lossy(), &mut paths));
         }
         // The root of all files is in every path.
-        if self.folder.parent().is_some() {
-            paths.push((format!("{}/", self.folder.display()), String::new()));
-        }
+        paths.extend(told_folder(&self.folder));
         paths
     }
 
@@ -137,6 +135,13 @@ impl Commands {
         };
         Some((Box::new(params), terms))
     }
+}
+
+/// A folder of the operator's: what lies in it is told from there, and itself by its last name. The root of all is in every path.
+pub(super) fn told_folder(folder: &Path) -> Vec<(String, String)> {
+    let Some(name) = folder.file_name() else { return Vec::new() };
+    let (path, name) = (folder.display().to_string(), name.to_string_lossy().into_owned());
+    vec![(format!("{path}/"), String::new()), (path, name)]
 }
 
 /// The absolute paths in a word, as in `--weights=/models/v3.bin`, each with its last name. Those of one folder say nothing.

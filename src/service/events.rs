@@ -124,8 +124,10 @@ pub(super) struct News {
 
 /// What is remembered, from some event on.
 struct View {
-    /// The number that was asked for, where it is one of this process.
+    /// The number that was asked for; where it is none of this process, that of the first event that is remembered.
     from: u64,
+    /// Whether it is none of this process.
+    is_foreign: bool,
     /// That of the first event that is remembered of those.
     begin: u64,
     /// That after the last of them.
@@ -236,12 +238,14 @@ impl Events {
         }
         let oldest = written.front().map_or(next, |oldest| oldest.first.max(forgotten));
         // A number of the future is one of an earlier process.
-        let from = if from > next { oldest } else { from.max(self.first) };
+        // After none at all comes all that this process has told.
+        let is_foreign = from > next || (from > 1 && from < self.first);
+        let from = if is_foreign { oldest } else { from.max(self.first) };
         let begin = from.max(oldest);
         let end = next.min(begin.saturating_add(max as u64));
         let at = written.partition_point(|segment| segment.next() <= begin);
         let to = written.partition_point(|segment| segment.first < end);
-        View { from, begin, end, next, segments: written.range(at..to.max(at)).cloned().collect() }
+        View { from, is_foreign, begin, end, next, segments: written.range(at..to.max(at)).cloned().collect() }
     }
 
     /// How many jobs came to each state in the last minutes.
@@ -263,9 +267,11 @@ impl Events {
     pub fn since(&self, from: u64, max: usize, only: Option<u64>) -> News {
         let view = self.view(from, max);
         let mut news = News { next: view.end, is_behind: view.end < view.next, ..News::default() };
-        if view.begin > view.from {
+        if view.is_foreign || view.begin > view.from {
             news.has_missed = true;
-            news.pieces.push(format!("event: missed\ndata: {{\"count\":{}}}\n\n", view.begin - view.from).into());
+            // What an earlier process told last, nobody knows any more.
+            let count = if view.is_foreign { "null".to_owned() } else { (view.begin - view.from).to_string() };
+            news.pieces.push(format!("event: missed\ndata: {{\"count\":{count}}}\n\n").into());
         }
         for segment in &view.segments {
             let places = segment.place(view.begin)..segment.place(view.end).min(segment.events.len());
@@ -334,8 +340,12 @@ mod tests {
         let news = events.since(101, 1, None);
         let begin = "event: missed\ndata: {\"count\":2}\n\nid: 103\n";
         assert!(text(&news).starts_with(begin), "{news:?}");
-        assert!(text(&events.since(7, 1, None)).contains("{\"count\":3}"), "since this process began");
-        assert!(!text(&events.since(u64::MAX, 1, None)).contains("missed"), "of an earlier process");
+        assert!(text(&events.since(100, 1, None)).contains("{\"count\":3}"), "since this process began");
+        assert!(text(&events.since(1, 1, None)).contains("{\"count\":3}"), "all of this process");
+        for foreign in [u64::MAX, 7, 99] {
+            let text = text(&events.since(foreign, 1, None));
+            assert!(text.starts_with("event: missed\ndata: {\"count\":null}\n\nid: "), "of an earlier process: {text}");
+        }
     }
 
     #[test]

@@ -2,13 +2,13 @@
 //! ever run.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::job::{Beside, DeviceChoice, JobParams, Kind, Misplaced, Posted, Terms, kinds, parse_posted, unknown_name};
 use crate::journal::JournalError;
-use crate::service::commands::Commands;
+use crate::service::commands::{Commands, told_folder};
 use crate::service::datasets::Lease;
 use crate::service::reach::Allowed;
 use crate::service::untold::Untold;
@@ -30,6 +30,18 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// The same with another message, made of what it says.
+    pub fn told(mut self, told: impl Fn(&str) -> String) -> Self {
+        match &mut self {
+            Self::Malformed(Misplaced { message, .. })
+            | Self::Forbidden(message)
+            | Self::NeverFits(message)
+            | Self::Unnamed(message) => *message = told(message),
+            Self::Unreadable(_) => {}
+        }
+        self
+    }
+
     /// What is wrong.
     pub fn message(&self) -> &str {
         match self {
@@ -152,18 +164,19 @@ impl Intake {
         self.kinds.iter().map(|kind| kind.name)
     }
 
-    /// What clients are not told of where things lie: those of commands, and the folder that their own relative paths start from.
-    pub fn untold(&self) -> Untold {
-        Untold::new(self.commands.paths().into_iter().chain(self.base()))
+    /// What clients are not told of where things lie: those of commands, the folder that their own relative paths start from, and that of the
+    /// service's data.
+    pub fn untold(&self, data: &Path) -> Untold {
+        Untold::new(self.commands.paths().into_iter().chain(self.base()).chain(told_folder(data)))
     }
 
-    /// The latter alone.
+    /// The folder that their own relative paths start from alone.
     pub fn jobs_folder(&self) -> Untold {
         Untold::new(self.base())
     }
 
-    fn base(&self) -> Option<(String, String)> {
-        self.allowed.base_dir().map(|base| (format!("{}/", base.display()), String::new()))
+    fn base(&self) -> Vec<(String, String)> {
+        self.allowed.base_dir().map(told_folder).unwrap_or_default()
     }
 
     /// Whether jobs of this kind run programs.

@@ -1,15 +1,19 @@
 //! Files that come with jobs: each job's in a folder of its own, on disk before the job is acknowledged, and gone with it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
-use crossbeam_channel::{Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::journal::own_folder;
 use crate::service::space::Space;
+
+/// What could not be removed is tried again after so long in which nothing else was to be.
+const REMOVED_AGAIN: Duration = Duration::from_secs(1);
 
 /// Where the files of a job lie, by their names in the job.
 pub(super) type Files = BTreeMap<String, PathBuf>;
@@ -19,7 +23,7 @@ const NAME_MAX: usize = 120;
 
 /// In front of the names of datasets, among the names of files: the versions that a job reads are kept with it. No part of a form is called
 /// so.
-const DATASET: &str = "$dataset:";
+pub(super) const DATASET: &str = "$dataset:";
 
 /// Where the dataset of this name lies that a job was accepted with.
 pub(super) fn dataset_of(files: &Files, name: &str) -> Option<PathBuf> {
@@ -49,6 +53,9 @@ pub(super) struct Uploads {
 pub(super) struct Upload {
     folder: PathBuf,
     files: Files,
+    /// What the files are called, and what the next one is numbered that comes by a name which is taken.
+    taken: HashSet<String>,
+    numbers: HashMap<String, u32>,
     is_kept: bool,
     space: Arc<Space>,
     bytes: u64,
@@ -103,7 +110,15 @@ impl Uploads {
         // As `is_own` knows it.
         let folder = self.folder.join(format!("{}-{}", self.begun_ms, self.count.fetch_add(1, Ordering::Relaxed)));
         std::fs::create_dir(&folder)?;
-        Ok(Upload { folder, files: Files::new(), is_kept: false, space: self.space.clone(), bytes: 0 })
+        Ok(Upload {
+            folder,
+            files: Files::new(),
+            taken: HashSet::new(),
+            numbers: HashMap::new(),
+            is_kept: false,
+            space: self.space.clone(),
+            bytes: 0,
+        })
     }
 
     /// Removes the files of a job that is done with them.
@@ -113,7 +128,13 @@ impl Uploads {
 
     /// Removes them before it returns, and gives how many bytes they had.
     pub fn remove_now(&self, files: &Files) -> u64 {
-        own_folders(files).into_iter().map(|folder| remove_folder(folder, &self.space, None)).sum()
+        let remove = |folder: &Path| {
+            remove_folder(folder, &self.space, None).unwrap_or_else(|bytes| {
+                remove_later(folder.to_owned(), &self.space, Some(bytes));
+                0
+            })
+        };
+        own_folders(files).into_iter().map(remove).sum()
     }
 }
 
@@ -133,13 +154,14 @@ impl Upload {
         let clean = clean.trim_start_matches('.');
         let clean = if clean.is_empty() { "file" } else { clean };
         // Two files of one name, of different folders.
-        let mut path = self.folder.join(clean);
-        for number in 1.. {
-            if !self.files.values().any(|taken| *taken == path) {
-                break;
-            }
-            path = self.folder.join(format!("{number}-{clean}"));
+        let mut called = clean.to_owned();
+        // Those of a scan may all be called the same.
+        let next = self.numbers.entry(called.clone()).or_insert(1);
+        while !self.taken.insert(called.clone()) {
+            called = format!("{next}-{clean}");
+            *next += 1;
         }
+        let path = self.folder.join(called);
         self.files.insert(name.to_owned(), path.clone());
         path
     }
@@ -177,7 +199,7 @@ impl Drop for Upload {
 }
 
 /// Whether a folder of uploads is called so: what others have put there is theirs.
-fn is_own(name: &str) -> bool {
+pub(super) fn is_own(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     // Milliseconds since 1970 have had as many digits since 2001.
     name.split_once('-')
@@ -213,29 +235,50 @@ fn folder_bytes(folder: &Path) -> u64 {
     files.filter_map(|file| file.metadata().ok()).map(|found| found.len()).sum()
 }
 
-/// Removes a folder; it has taken so much, or what its files have. Gives how much that was.
-fn remove_folder(folder: &Path, space: &Space, bytes: Option<u64>) -> u64 {
+/// Removes a folder; it has taken so much, or what its files have. Gives how much that was, also where it cannot be removed now.
+fn remove_folder(folder: &Path, space: &Space, bytes: Option<u64>) -> Result<u64, u64> {
     let bytes = bytes.unwrap_or_else(|| folder_bytes(folder));
-    if std::fs::remove_dir_all(folder).is_err() {
-        return 0;
+    match std::fs::remove_dir_all(folder) {
+        Ok(()) => {
+            space.give_back(bytes);
+            Ok(bytes)
+        }
+        // Somebody else has given it back.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(_) => Err(bytes),
     }
-    space.give_back(bytes);
-    bytes
 }
+
+/// A folder to be removed, what it belongs to, and what it has taken.
+type Removal = (PathBuf, Arc<Space>, Option<u64>);
 
 /// Removing a large file takes a moment, in which jobs could be accepted: a thread of its own does it.
 fn remove_later(folder: PathBuf, space: &Arc<Space>, bytes: Option<u64>) {
-    type Removal = (PathBuf, Arc<Space>, Option<u64>);
     static REMOVER: LazyLock<Option<Sender<Removal>>> = LazyLock::new(|| {
-        let (sender, folders) = unbounded::<Removal>();
+        let (sender, folders) = unbounded();
         let remover = std::thread::Builder::new().name("tandem-remover".to_owned());
-        let remove =
-            move || folders.iter().for_each(|(folder, space, bytes)| _ = remove_folder(&folder, &space, bytes));
-        remover.spawn(remove).ok().map(|_| sender)
+        remover.spawn(move || remove_as_asked(&folders)).ok().map(|_| sender)
     });
     match &*REMOVER {
         Some(remover) => _ = remover.send((folder, space.clone(), bytes)),
         None => _ = remove_folder(&folder, space, bytes),
+    }
+}
+
+/// Removes what it is asked to; what cannot be removed is tried again.
+fn remove_as_asked(folders: &Receiver<Removal>) {
+    let mut left: Vec<Removal> = Vec::new();
+    loop {
+        let asked = match folders.recv_timeout(REMOVED_AGAIN) {
+            Ok(removal) => vec![removal],
+            Err(RecvTimeoutError::Timeout) => std::mem::take(&mut left),
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        for (folder, space, bytes) in asked {
+            if let Err(bytes) = remove_folder(&folder, &space, bytes) {
+                left.push((folder, space, Some(bytes)));
+            }
+        }
     }
 }
 
@@ -248,10 +291,10 @@ mod tests {
     }
 
     fn wait_until_gone(folder: &Path) {
-        let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let until = std::time::Instant::now() + Duration::from_secs(30);
         while folder.exists() {
             assert!(std::time::Instant::now() < until, "{folder:?} stays");
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -298,6 +341,33 @@ mod tests {
         let before = r#"{"$dataset:t":"/srv/uploads/x/datasets/t/3.csv","a":"/srv/datasets/uploads/17-0/a.npy"}"#;
         assert_eq!(uploads.files_of(Some(before)), files);
         assert!(uploads.files_of(None).is_empty() && uploads.files_json(&Files::new()).is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_removed_counts_until_it_can() {
+        let data = tempfile::tempdir().unwrap();
+        let space = space();
+        let uploads = Uploads::open(data.path(), 1_795_000_000_000, &[], space.clone()).unwrap();
+        let mut upload = uploads.begin().unwrap();
+        std::fs::write(upload.place("a", None), "12345").unwrap();
+        assert!(space.take(5));
+        upload.grow(5);
+        // A file in its place, which is no folder.
+        let folder = upload.folder.clone();
+        let hidden = folder.with_extension("aside");
+        std::fs::rename(&folder, &hidden).unwrap();
+        std::fs::write(&folder, "no folder").unwrap();
+        drop(upload);
+        std::thread::sleep(REMOVED_AGAIN / 2);
+        assert_eq!(space.used_bytes(), 5);
+        std::fs::remove_file(&folder).unwrap();
+        std::fs::rename(&hidden, &folder).unwrap();
+        wait_until_gone(&folder);
+        let until = std::time::Instant::now() + Duration::from_secs(30);
+        while space.used_bytes() > 0 {
+            assert!(std::time::Instant::now() < until);
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     #[test]

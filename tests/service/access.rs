@@ -72,6 +72,15 @@ fn jobs_reach_no_program_address_or_file_that_was_not_allowed() {
         );
     }
     assert_eq!(service.run(r#"{"kind":"stats","file":"a.csv"}"#)["state"], "succeeded");
+    // What a name has become is no more told than what was named.
+    assert_eq!(service.request("PUT", "/v1/datasets/t", "", b"1\n").status, 201);
+    let data = service.data.path().to_str().unwrap();
+    for field in ["n", "id", "timeout", "device", "kind"] {
+        let mut job = serde_json::json!({"kind": "factor", "n": 12});
+        job[field] = serde_json::json!({"$dataset": "t"});
+        let reply = service.post(&job.to_string());
+        assert!(reply.status == 400 && !reply.body.contains(data), "{job}: {reply:?}");
+    }
     // Where the folder lies is nobody's business, also where nothing goes wrong.
     let written = service.run(r#"{"kind":"corr","values":[[1,2],[2,1]],"output":"x.npy"}"#);
     assert!(written["result"]["output"] == "x.npy" && open.path().join("x.npy").exists(), "{written}");

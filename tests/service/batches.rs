@@ -20,6 +20,26 @@ fn a_batch_tells_of_each_line_and_a_wrong_one_leaves_the_others_alone() {
 }
 
 #[test]
+fn of_several_lines_of_one_name_the_last_before_is_meant() {
+    let service = Service::start(&[]);
+    let pair = |n: u32| {
+        format!(
+            "{{\"id\":\"a\",\"kind\":\"factor\",\"n\":{n}}}\n{{\"kind\":\"factor\",\"n\":{{\"$result\":\"a.factors.1.prime\"}}}}\n"
+        )
+    };
+    let body: String = [6, 35, 143].map(pair).concat();
+    let reply = service.request("POST", "/v1/batches", "", body.as_bytes());
+    let lines: Vec<serde_json::Value> = reply.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for (line, prime) in [(1, "3"), (3, "7"), (5, "13")] {
+        let job = service.wait_for(lines[line]["id"].as_str().unwrap(), "succeeded");
+        assert_eq!(job["result"]["factors"][0]["prime"], prime, "{job}");
+    }
+    let wrong = service.request("POST", "/v1/batches", "", b"{\"kind\":\"factor\",\"n\":1}\n{\"kind\":\"fac\"}\n");
+    let second: serde_json::Value = serde_json::from_str(wrong.body.lines().nth(1).unwrap()).unwrap();
+    assert_eq!((&second["line"], &second["error"]["line"]), (&2.into(), &2.into()), "the place in the body");
+}
+
+#[test]
 fn a_batch_of_wrong_lines_is_told_of_in_little_room() {
     let service = Service::start(&[]);
     let wrong = format!("{{\"kind\":\"{}\"}}\n", "\u{4e00}x".repeat(1500));

@@ -74,6 +74,25 @@ fn a_job_that_is_tried_again_is_told_of_as_queued_before_it_runs_again() {
 }
 
 #[test]
+fn who_comes_back_after_a_restart_is_told_that_he_may_have_missed_some() {
+    let service = Service::start(&[]);
+    let mut stream = listen(&service, "/v1/events", "");
+    service.run(r#"{"kind":"factor","n":12}"#);
+    let mut line = String::new();
+    while !line.starts_with("id: ") {
+        line.clear();
+        stream.read_line(&mut line).unwrap();
+    }
+    let service = Service::start_in(service.kill(), &[]);
+    let mut again = listen(&service, "/v1/events", &format!("Last-Event-ID: {}\r\n", line[4..].trim()));
+    let mut told = String::new();
+    while !told.contains("\"count\":null") {
+        assert!(again.read_line(&mut told).unwrap() > 0, "{told}");
+    }
+    assert!(told.contains("event: missed"), "{told}");
+}
+
+#[test]
 fn who_comes_back_with_the_last_number_goes_on_after_it() {
     let service = Service::start(&[]);
     let listen = |last: &str| listen(&service, "/v1/events", last);

@@ -26,7 +26,7 @@ fn a_kill_loses_nothing_that_was_acknowledged_and_ends_nothing_twice() {
     let service = Service::start_in(data, &[]);
     // From the first event of this process on.
     let listener = std::net::TcpStream::connect(&service.address).unwrap();
-    let heard = listen_to_the_end(listener, "Last-Event-ID: 1\r\n");
+    let heard = listen_to_the_end(listener, "Last-Event-ID: 0\r\n");
     for (id, n) in ids.iter().zip(2_u64..) {
         let job = service.wait_for(id, "succeeded");
         let factors = job["result"]["factors"].as_array().unwrap();
@@ -99,16 +99,18 @@ fn a_job_under_which_the_process_ends_three_times_is_dead_and_the_others_get_thr
         service.wait_for(&poison, "running");
         data = service.kill();
     }
-    let service = Service::start_in(data, &[]);
+    let service = Service::start_in(data, &["--drain", "0"]);
     let dead = service.wait_for(&poison, "dead");
     assert_eq!(dead["attempts"], 3, "{dead}");
-    let told =
-        service.first.lines().find(|line| line.contains("\"dead\"")).unwrap_or_else(|| panic!("{}", service.first));
-    assert!(told.contains(&poison) && told.contains("job ended"), "{told}");
     assert!(dead["error"]["message"].as_str().unwrap().contains("3 times"), "{dead}");
     service.wait_for(&innocent, "succeeded");
     assert_eq!(service.request("POST", &format!("/v1/jobs/{poison}/retry"), "", b"").status, 202);
     service.wait_for(&poison, "running");
+    // The log is written beside: it may come before or after where it says that it listens.
+    let (first, (_, _, log)) = (service.first.clone(), service.end());
+    let log = first + &log;
+    let told = log.lines().find(|line| line.contains("\"dead\"")).unwrap_or_else(|| panic!("{log}"));
+    assert!(told.contains(&poison) && told.contains("job ended"), "{told}");
 }
 
 #[test]
@@ -256,6 +258,19 @@ fn what_is_kept_no_longer_is_gone_with_its_number() {
     }
     assert_eq!(service.get(&format!("/v1/jobs/{}", ids[0])).status, 404);
     assert_eq!(service.job(&ids[9])["state"], "succeeded");
+}
+
+#[test]
+fn a_waiting_job_whose_cancelling_was_acknowledged_does_not_run_after_a_kill() {
+    let service = Service::start(&["--threads", "1"]);
+    let first = service.accepted(LONG);
+    service.wait_for(&first, "running");
+    let waiting: Vec<String> = (0..20).map(|_| service.accepted(LONG)).collect();
+    for id in &waiting {
+        assert_eq!(service.request("DELETE", &format!("/v1/jobs/{id}"), "", b"").status, 202);
+    }
+    let service = Service::start_in(service.kill(), &["--threads", "1"]);
+    waiting.iter().for_each(|id| assert_eq!(service.job(id)["state"], "cancelled"));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::journal::own_folder;
 use crate::service::clock::wall_ms;
 use crate::service::space::Space;
-use versions::{REMOVED, Versions};
+use versions::{REMOVED, Versions, version_of};
 
 /// A dataset as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +37,6 @@ pub(super) type Lease = Arc<()>;
 struct Replaced {
     path: PathBuf,
     lease: Lease,
-    /// Jobs below this number may read it. Not known while some are between the look at its path and their number.
-    before_seq: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -131,11 +129,18 @@ fn is_half(name: &str) -> bool {
 }
 
 impl Datasets {
-    /// Those in the folder; what is left of replaced ones goes, unless jobs that have not ended read it.
-    pub fn open(data: &Path, named: &HashSet<PathBuf>, space: Arc<Space>) -> io::Result<Self> {
+    /// Those in the folder; what is left of replaced ones goes, unless it is among `read`, by jobs that have not ended. `known_jobs` names what
+    /// any job read that is known, also of those that have ended: none comes to lie there again, where that may be tried once more.
+    pub fn open(
+        data: &Path,
+        read: &HashSet<PathBuf>,
+        known_jobs: impl Iterator<Item = PathBuf>,
+        space: Arc<Space>,
+    ) -> io::Result<Self> {
         let folder = data.join("datasets");
         own_folder(&folder)?;
-        let mut known = Known { next: 1, ..Known::default() };
+        let last = known_jobs.filter(|path| path.starts_with(&folder)).filter_map(|path| version_of(&path)).max();
+        let mut known = Known { next: last.unwrap_or(0) + 1, ..Known::default() };
         let mut folders = Vec::new();
         for entry in std::fs::read_dir(&folder)? {
             let path = entry?.path();
@@ -155,9 +160,9 @@ impl Datasets {
                 known.datasets.insert(name.to_owned(), dataset);
             }
             for file in versions.files.into_values() {
-                if named.contains(&file) {
+                if read.contains(&file) {
                     space.add(file.metadata()?.len());
-                    known.replaced.push(Replaced { path: file, lease: Lease::default(), before_seq: None });
+                    known.replaced.push(Replaced { path: file, lease: Lease::default() });
                 } else {
                     std::fs::remove_file(file)?;
                 }
@@ -281,23 +286,20 @@ impl Datasets {
         !self.lock().replaced.is_empty()
     }
 
-    /// Removes what no job can read any more: `next_seq` tells the number that comes after all jobs, `first_seq` that of the first which has
-    /// not ended. Whoever holds a lease gives it back once his job is among those.
-    pub fn tidy(&self, next_seq: impl Fn() -> u64, first_seq: impl Fn() -> u64) {
+    /// Removes what no job can read any more: `read` tells what those read that have not ended. Whoever holds a lease gives it back once his
+    /// job is among them.
+    pub fn tidy(&self, read: impl FnOnce() -> HashSet<PathBuf>) {
         let _tidying = self.tidying.lock().unwrap_or_else(PoisonError::into_inner);
-        for replaced in &mut self.lock().replaced {
-            // Nobody else gets one any more.
-            if replaced.before_seq.is_none() && Arc::strong_count(&replaced.lease) == 1 {
-                replaced.before_seq = Some(next_seq());
-            }
+        // Nobody else gets a lease any more.
+        let is_free = |replaced: &&Replaced| Arc::strong_count(&replaced.lease) == 1;
+        let free: HashSet<PathBuf> = self.lock().replaced.iter().filter(is_free).map(|old| old.path.clone()).collect();
+        if free.is_empty() {
+            return;
         }
         // Only now: those who gave their leases back are among them.
-        let first_seq = first_seq();
-        let unread: Vec<Replaced> = {
-            let mut known = self.lock();
-            let is_unread = |replaced: &mut Replaced| replaced.before_seq.is_some_and(|before| before <= first_seq);
-            known.replaced.extract_if(.., is_unread).collect()
-        };
+        let read = read();
+        let is_unread = |replaced: &mut Replaced| free.contains(&replaced.path) && !read.contains(&replaced.path);
+        let unread: Vec<Replaced> = self.lock().replaced.extract_if(.., is_unread).collect();
         // To remove gigabytes takes a while.
         for Replaced { path, .. } in &unread {
             // What cannot be removed now is at the next start.
@@ -331,7 +333,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 
 impl From<Dataset> for Replaced {
     fn from(Dataset { path, lease, .. }: Dataset) -> Self {
-        Self { path, lease, before_seq: None }
+        Self { path, lease }
     }
 }
 

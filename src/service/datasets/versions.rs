@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 /// The ending of the file that says that a version is removed. No format has it.
 pub(super) const REMOVED: &str = "removed";
 
+/// The version that a file is called by.
+pub(super) fn version_of(file: &Path) -> Option<u64> {
+    file.file_stem()?.to_str()?.parse().ok()
+}
+
 /// What lies in the folder of a name.
 #[derive(Debug, Default)]
 pub(super) struct Versions {
@@ -23,7 +28,7 @@ impl Versions {
             if !file.is_file() {
                 continue;
             }
-            let version = file.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+            let version = version_of(&file);
             let is_marker = file.extension().is_some_and(|ending| ending == REMOVED);
             match version {
                 Some(version) if is_marker => _ = versions.markers.insert(version, file),

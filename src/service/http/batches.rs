@@ -19,7 +19,7 @@ use super::App;
 use super::error::{ApiError, Failure};
 use super::incoming::{Incoming, check_plain};
 use super::memory::Held;
-use super::places::{LONG, writing};
+use super::places::{LONG, PARSED_TIMES, writing};
 use crate::journal::{Accepted, JournalError};
 use crate::service::keeper::{Labels, Named, Unaccepted, may_name_jobs};
 use crate::service::uploads::Files;
@@ -99,6 +99,8 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
         refused: 0,
     };
     let (mut held, mut rest, mut number) = (app.memory.hold(), Vec::new(), 0_usize);
+    // Up to here no line ends in what is left.
+    let mut searched = 0;
     // Why no more lines are taken.
     let mut stopped = None;
     'pieces: while let Some(piece) = body.next().await {
@@ -115,15 +117,17 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
             break;
         }
         let mut from = 0;
-        while let Some(end) = memchr::memchr(b'\n', &rest[from..]) {
-            if let Err(full) = answer.take(number + 1, &rest[from..from + end]).await {
+        while let Some(at) = memchr::memchr(b'\n', &rest[searched..]) {
+            let end = searched + at;
+            if let Err(full) = answer.take(number + 1, &rest[from..end]).await {
                 stopped = Some(full);
                 break 'pieces;
             }
             number += 1;
-            from += end + 1;
+            (from, searched) = (end + 1, end + 1);
         }
         rest.drain(..from);
+        searched = rest.len();
         if rest.len() > app.options.max_body_bytes {
             let max = app.options.max_body_bytes;
             stopped =
@@ -161,7 +165,7 @@ impl Answer<'_> {
     /// Takes a line in, or refuses it.
     ///
     /// # Errors
-    /// Where there were as many as may be: neither was done.
+    /// Where there were as many as may be, or there is no memory to take it apart in: neither was done.
     async fn take(&mut self, number: usize, bytes: &[u8]) -> Result<(), ApiError> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
@@ -173,7 +177,14 @@ impl Answer<'_> {
         }
         let app = self.app;
         let names_jobs = may_name_jobs(bytes);
+        if names_jobs && self.may_name_pending(bytes) {
+            self.settle(0).await;
+        }
         let may_wait = bytes.len() > LONG || names_jobs || !app.options.allow_paths.is_empty();
+        let mut parsing = app.memory.hold();
+        if bytes.len() > LONG {
+            parsing.grow_for(bytes.len().saturating_mul(PARSED_TIMES)).await?;
+        }
         let refusal = loop {
             // Made a job of only where there is room for it: that takes longer than looking.
             if !app.has_room(bytes.len()) {
@@ -212,6 +223,16 @@ impl Answer<'_> {
         self.refuse(number, refusal.failure);
         self.settle(PENDING_MAX).await;
         Ok(())
+    }
+
+    /// Whether a line may name one of those on their way to the disk: that one is meant, whatever others before are called the same.
+    fn may_name_pending(&self, bytes: &[u8]) -> bool {
+        // With an escape, a name may be written in many ways.
+        let is_escaped = bytes.contains(&b'\\');
+        self.pending.iter().any(|(_, line)| match line {
+            Line::Waiting(Some(label), _) => is_escaped || memchr::memmem::find(bytes, label.as_bytes()).is_some(),
+            _ => false,
+        })
     }
 
     fn refuse(&mut self, number: usize, mut failure: Failure) {

@@ -1,5 +1,7 @@
 //! What goes wrong with a request: a status, and an object that says what, where, and what to do.
 
+use std::io::ErrorKind;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -94,6 +96,13 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     }
 
+    /// A job is cancelled, and the journal does not take that just now.
+    pub fn not_written_yet() -> Self {
+        let message = "the job does not run any more, but that cannot be written down just now: were the service to end before it can, it would \
+                       be run after all";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unwritable", message).retry_after(10)
+    }
+
     /// There is no room for what the client sends.
     pub fn no_memory() -> Self {
         let message = "what others send takes all the memory that there is for it: try again in a moment";
@@ -103,8 +112,12 @@ impl ApiError {
     /// A file could not be written.
     pub fn no_room(error: &std::io::Error) -> Self {
         tracing::error!(%error, "what a client sent cannot be written");
-        let message = "this cannot be written: the disk of the service is full, or cannot be used";
-        Self::new(StatusCode::INSUFFICIENT_STORAGE, DISK_FULL, message).retry_after(10)
+        if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+            let message = "this cannot be written: the disk of the service is full";
+            return Self::new(StatusCode::INSUFFICIENT_STORAGE, DISK_FULL, message).retry_after(10);
+        }
+        let message = "this cannot be written just now: see the log of the service";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unwritable", message).retry_after(10)
     }
 
     /// What clients send takes as much as it may.

@@ -15,7 +15,7 @@ use super::extract::{Path, Query};
 use super::incoming::{Incoming, check_plain};
 use super::memory::Held;
 use super::multipart::{FORM, Parts, bounded, read_parts};
-use super::places::{LONG, json, read_whole, reading, writing};
+use super::places::{LONG, PARSED_TIMES, json, read_whole, reading, writing};
 use super::schema::{Acknowledged, JobRequest, JobView};
 use crate::job::parse_wait;
 use crate::journal::{Accepted, IdempotencyKey, State as JobState};
@@ -23,6 +23,9 @@ use crate::service::ids::seq_of;
 use crate::service::intake::Refusal;
 use crate::service::keeper::{Cancelled, Found, Keeper, Labels, Named, Outcomes, Unaccepted, may_name_jobs};
 use crate::service::uploads::{Files, Upload};
+
+/// So long a cancelled job is waited for to be written down.
+const WRITTEN: Duration = Duration::from_secs(10);
 
 /// The longest that an answer is waited for.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -78,7 +81,7 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
 async fn take_in(
     app: App,
     job: Arc<str>,
-    held: Held,
+    mut held: Held,
     upload: Option<Upload>,
     key: Option<IdempotencyKey>,
 ) -> Result<Response, ApiError> {
@@ -93,6 +96,9 @@ async fn take_in(
     // A path of the job's own may lead to a disk that takes its time.
     let may_wait =
         job.len() > LONG || upload.is_some() || may_name_jobs(job.as_bytes()) || !app.options.allow_paths.is_empty();
+    if job.len() > LONG {
+        held.grow_for(job.len().saturating_mul(PARSED_TIMES)).await?;
+    }
     let keeper = app.clone();
     let accept = move || {
         let _held = held;
@@ -246,8 +252,21 @@ pub(super) async fn result(
 )]
 pub(super) async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Result<Response, ApiError> {
     let seq = seq_of(app.tag(), &id).ok_or_else(|| ApiError::no_such_job(&id))?;
-    match app.cancel(seq) {
-        Cancelled::Yes => {
+    let ended = app.ended(seq);
+    let waited = app.find_live(seq).is_some_and(|found| found.entry.state != JobState::Running);
+    let cancelled = app.cancel(seq);
+    if waited && matches!(cancelled, Cancelled::Over | Cancelled::Asked) {
+        // What is acknowledged outlives whatever ends this process. The engine ends one at once that it has not begun.
+        let written = tokio::time::timeout(WRITTEN, async { ended?.await.ok() });
+        if matches!(written.await, Ok(Some(()))) {
+            return Ok(acknowledged(&app, seq, JobState::Cancelled, false));
+        }
+        if cancelled == Cancelled::Over {
+            return Err(ApiError::not_written_yet());
+        }
+    }
+    match cancelled {
+        Cancelled::Over | Cancelled::Asked => {
             // One that runs ends as soon as the engine has seen to it.
             let state = app.find_live(seq).map_or(JobState::Cancelled, |found| found.entry.state);
             Ok(acknowledged(&app, seq, state, false))

@@ -86,12 +86,13 @@ impl Held {
         self.bytes
     }
 
-    /// The same for a long answer; one that is longer than there is memory takes half of it.
+    /// The same for a long answer, or to take something long apart; what is longer than there is memory takes half of it, or what is left of
+    /// it beside what this has.
     ///
     /// # Errors
     /// Where there is no room for that long.
     pub async fn grow_for(&mut self, bytes: usize) -> Result<(), ApiError> {
-        self.grow(bytes.min(self.memory.most / 2)).await
+        self.grow(bytes.min(self.memory.most / 2).min(self.memory.most.saturating_sub(self.bytes))).await
     }
 
     /// An answer that is there, whatever others have taken: this holds what that takes from now on, no more and no less, until the client has

@@ -14,6 +14,9 @@ use crate::service::keeper::Keeper;
 /// What is longer is taken apart where waiting is allowed, and is held among the bodies.
 pub(super) const LONG: usize = 256 << 10;
 
+/// How many times what was sent a long job takes while it is taken apart: 10 (lists of numbers) to 16 times (lists of words) were measured.
+pub(super) const PARSED_TIMES: usize = 16;
+
 /// Reads from the journal. So many do at once: more would only wait for each other, with a thread each.
 pub(super) async fn reading<T: Send + 'static>(
     app: &App,

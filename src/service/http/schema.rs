@@ -103,8 +103,8 @@ pub(super) struct JobEvent {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it is written in one go; this is how the API's description tells of it")]
 pub(super) struct Missed {
-    /// How many events the listener has missed: they are no longer remembered.
-    pub count: u64,
+    /// How many events the listener has missed: they are no longer remembered. Null where nobody knows, since the service was started anew.
+    pub count: Option<u64>,
 }
 
 /// A job. Times are milliseconds since 1970.

@@ -14,12 +14,15 @@ use crate::service::intake::{Prepared, Refusal};
 use crate::service::keeper::{Aside, Keeper, Named};
 use crate::service::live::{AfterFailure, Early};
 use crate::service::untold::push_told;
+use crate::service::uploads::is_own;
 
 /// What came of the wish to cancel a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::service) enum Cancelled {
-    /// It ends as cancelled, now or as soon as the engine has seen to it.
-    Yes,
+    /// It is over by that: once this is written down.
+    Over,
+    /// It ends as cancelled as soon as the engine has seen to it, or it was to end so before.
+    Asked,
     /// It has ended otherwise, or ends by another wish.
     TooLate,
     /// There is none.
@@ -129,7 +132,10 @@ impl Keeper {
     pub(super) fn end_unbegun(self: &Arc<Self>, seq: u64, state: State, error: JobError) {
         let kind = {
             let mut live = self.live();
-            let Some(kind) = live.get(seq).map(|job| job.kind) else { return };
+            // One that the engine has after all ends as that says.
+            let Some(kind) = live.get(seq).filter(|job| job.state != State::Running).map(|job| job.kind) else {
+                return;
+            };
             if !matches!(live.end_early(seq, state), Some(Early::Over)) {
                 return;
             }
@@ -237,11 +243,12 @@ impl Keeper {
         };
         match early {
             // Once more is no other wish.
-            None if ends_as == Some(state) => {}
+            None if ends_as == Some(state) => return Cancelled::Asked,
             None => return Cancelled::TooLate,
             Some(Early::Asked(flag)) => {
                 flag.cancel();
                 self.runner.engine().cancelled();
+                return Cancelled::Asked;
             }
             Some(Early::Over) => {
                 let error = match state {
@@ -251,17 +258,15 @@ impl Keeper {
                 self.write_unbegun(seq, kind, state, &error);
             }
         }
-        Cancelled::Yes
+        Cancelled::Over
     }
 
     /// The outcome as it is kept. Where the operator's things lie is nobody's business where something goes wrong; what a program answers is left
     /// as it is, but for the folders of this service, which it has from there.
     fn outcome_json(&self, outcome: &mut Outcome) -> String {
         if let Err(error) = &mut outcome.result {
-            // First its own: the operator's may be folders that those lie in.
-            let told = |text: &str| self.untold.without(&self.without_own_folders(text.to_owned()));
-            error.message = told(&error.message);
-            error.details = error.details.take().map(|details| told(&details).into());
+            error.message = self.told(&error.message);
+            error.details = error.details.take().map(|details| self.told(&details).into());
         }
         let is_of_a_program = self.intake.is_program(outcome.kind);
         let mut bytes = Vec::with_capacity(512);
@@ -277,11 +282,15 @@ impl Keeper {
         if is_of_a_program || self.jobs_folder.is_empty() { text } else { self.jobs_folder.without(&text) }
     }
 
+    /// What is said to clients where something went wrong.
+    pub(super) fn told(&self, text: &str) -> String {
+        // First its own: the operator's may be folders that those lie in.
+        self.untold.without(&self.without_own_folders(text.to_owned()))
+    }
+
     fn without_own_folders(&self, text: String) -> String {
         let text = without_folders(text, &self.outputs.prefix(), |rest| rest.into());
-        let text = without_folders(text, &self.uploads.prefix(), |rest| {
-            rest.split_once('/').map_or(rest, |(_, file)| file).into()
-        });
+        let text = without_folders(text, &self.uploads.prefix(), |rest| without_upload(rest).into());
         without_folders(text, &self.datasets.prefix(), without_version)
     }
 }
@@ -297,9 +306,18 @@ fn without_folders(text: String, prefix: &str, shown: impl Fn(&str) -> Cow<'_, s
     clean
 }
 
+/// Of `JOB/FILE`, clients know the file. Nothing goes but what is called as a job's folder: whatever comes behind is not ours.
+fn without_upload(rest: &str) -> &str {
+    let end = rest.find(|char: char| !char.is_ascii_digit() && char != '-').unwrap_or(rest.len());
+    let (folder, behind) = rest.split_at(end);
+    if is_own(folder) { behind.strip_prefix('/').unwrap_or(behind) } else { rest }
+}
+
 /// Of `NAME/VERSION.csv`, clients know the name.
 fn without_version(rest: &str) -> Cow<'_, str> {
-    let Some((name, version)) = rest.split_once('/') else { return rest.into() };
+    let is_word = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
+    let (name, behind) = rest.split_at(rest.find(|char| !is_word(char)).unwrap_or(rest.len()));
+    let Some(version) = behind.strip_prefix('/') else { return rest.into() };
     let after = version.trim_start_matches(|char: char| char.is_ascii_digit());
     if after.len() == version.len() {
         return rest.into();
@@ -335,14 +353,20 @@ mod tests {
 
     #[test]
     fn outcomes_tell_files_by_their_names_alone() {
-        let text = r#"{"message":"/data/uploads/17-0/a.npy: short, /data/uploads/17-0/b.npy too"}"#.to_owned();
-        let shown = without_folders(text, "/data/uploads/", |rest| rest.split_once('/').unwrap().1.into());
-        assert_eq!(shown, r#"{"message":"a.npy: short, b.npy too"}"#);
+        let shown = |text: &str| without_folders(text.to_owned(), "/data/uploads/", |rest| without_upload(rest).into());
+        let job = "/data/uploads/1795000000000-7";
+        let text = format!(r#"{{"message":"{job}/a.npy: short, {job}/b.npy too"}}"#);
+        assert_eq!(shown(&text), r#"{"message":"a.npy: short, b.npy too"}"#);
+        // A folder alone, with what is none of ours behind it.
+        let text = format!(r#"{{"where":{{"dir":"{job}"}},"mean":1.5,"unit":"mm/s"}}"#);
+        assert_eq!(shown(&text), r#"{"where":{"dir":""},"mean":1.5,"unit":"mm/s"}"#);
+        assert_eq!(shown(r#"{"a":"/data/uploads/x","b":"c/d"}"#), r#"{"a":"x","b":"c/d"}"#);
         assert_eq!(without_folders("no path".to_owned(), "/data/", |rest| rest.into()), "no path");
         let told = |text: &str| without_folders(text.to_owned(), "/data/datasets/", without_version);
         assert_eq!(told("/data/datasets/t.1/17.csv: line 3, /data/datasets/raw/6"), "t.1: line 3, raw");
         assert_eq!(told("in /data/datasets/t/7.: /data/datasets/t/x.csv"), "in t: t/x.csv");
         assert_eq!(told("file:///data/datasets/page/2.txt"), "file:///page");
+        assert_eq!(told(r#"{"a":"/data/datasets/t","b":"c/7"}"#), r#"{"a":"t","b":"c/7"}"#);
     }
 
     #[test]

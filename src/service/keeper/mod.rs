@@ -334,11 +334,6 @@ impl Keeper {
         self.feed();
     }
 
-    /// The number after that of every job so far.
-    pub fn next_seq(&self) -> u64 {
-        self.journal.next_seq()
-    }
-
     /// Lends a connection to read by. It blocks: not for threads that must not wait.
     pub fn read<T>(&self, ask: impl FnOnce(&Reader) -> Result<T, JournalError>) -> Result<T, JournalError> {
         let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::service::keeper::{Keeper, Room};
+use crate::service::uploads::DATASET;
 
 /// So many jobs are looked for in one go.
 const STEP: u32 = 64;
@@ -46,7 +47,11 @@ impl Keeper {
     /// Removes what was a dataset and is read by no job any more.
     pub fn tidy_datasets(&self) {
         if self.datasets.has_replaced() {
-            self.datasets.tidy(|| self.next_seq(), || self.live().first());
+            self.datasets.tidy(|| {
+                let files = self.live().files();
+                let with_datasets = files.iter().filter(|files| files.contains(DATASET));
+                with_datasets.flat_map(|files| self.uploads.files_of(Some(files)).into_values()).collect()
+            });
         }
     }
 

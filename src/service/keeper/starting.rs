@@ -55,9 +55,11 @@ impl Keeper {
             message: error.to_string(),
         };
         let space = Arc::new(Space::new(options.max_data_bytes));
-        let uploads = Uploads::open(&options.data, now_ms, &reader.files()?, space.clone()).map_err(unusable)?;
-        let named = left.iter().flat_map(|job| uploads.files_of(job.files.as_deref()).into_values()).collect();
-        let datasets = Datasets::open(&options.data, &named, space.clone()).map_err(unusable)?;
+        let files = reader.files()?;
+        let uploads = Uploads::open(&options.data, now_ms, &files, space.clone()).map_err(unusable)?;
+        let read = left.iter().flat_map(|job| uploads.files_of(job.files.as_deref()).into_values()).collect();
+        let known_jobs = files.iter().flat_map(|files| uploads.files_of(Some(files)).into_values());
+        let datasets = Datasets::open(&options.data, &read, known_jobs, space.clone()).map_err(unusable)?;
         let outputs = Outputs::open(&options.data, journal.tag(), space.clone()).map_err(unusable)?;
         // What jobs have opened is worth keeping where the same inputs come again and again.
         crate::input::keep_decoded(options.memory_bytes / 8);
@@ -77,7 +79,7 @@ impl Keeper {
         let keeper = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             contexts: [context(commands_dir), context(jobs_dir)],
-            live: Mutex::new(Live::new(options.queue, options.queue_memory_bytes, journal.next_seq())),
+            live: Mutex::new(Live::new(options.queue, options.queue_memory_bytes)),
             readers: Mutex::new(vec![reader]),
             run: CancelFlag::default(),
             unsaved: Mutex::default(),
@@ -99,7 +101,7 @@ impl Keeper {
             stopping: watch::Sender::new(false),
             runner,
             journal,
-            untold: intake.untold(),
+            untold: intake.untold(&options.data),
             jobs_folder: intake.jobs_folder(),
             intake,
             options,

@@ -91,6 +91,8 @@ impl Keeper {
         if let Some(error) = before.failed.into_inner() {
             return Err(Refusal::Unreadable(error));
         }
+        // What a job refers to has become a path by the time that it is looked at.
+        let prepared = prepared.map_err(|refusal| refusal.told(|message| self.told(message)));
         prepared.map(|prepared| Prepared { leases: leases.into_inner(), ..prepared })
     }
 

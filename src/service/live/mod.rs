@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{AddAssign, SubAssign};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::CancelFlag;
@@ -108,8 +109,6 @@ pub(super) struct Live {
     admitted: Load,
     /// Nothing is given to the engine before: attempts could not be written down.
     held_until: Option<Duration>,
-    /// Those that come have this number at least.
-    next: u64,
     /// What they take in memory, and how much they may.
     memory_bytes: usize,
     memory_max_bytes: usize,
@@ -121,10 +120,9 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// None yet, of which so many may wait, in so much memory; the next one has this number. Those with the engine may take as much
-    /// again.
-    pub fn new(queue_max: usize, memory_max_bytes: usize, next: u64) -> Self {
-        Self { queue_max, memory_max_bytes, next, ..Self::default() }
+    /// None yet, of which so many may wait, in so much memory. Those with the engine may take as much again.
+    pub fn new(queue_max: usize, memory_max_bytes: usize) -> Self {
+        Self { queue_max, memory_max_bytes, ..Self::default() }
     }
 
     /// The jobs that the process has ended under, each with how often.
@@ -136,9 +134,9 @@ impl Live {
         self.jobs.len()
     }
 
-    /// No job has a lower number, of those that are here and those that are being written down.
-    pub fn first(&self) -> u64 {
-        self.jobs.first_key_value().map_or(self.next, |(seq, _)| *seq)
+    /// The files of those that have any, as the journal holds them.
+    pub fn files(&self) -> Vec<Arc<str>> {
+        self.jobs.values().filter_map(|job| job.files.clone()).collect()
     }
 
     /// How many are with the engine.
@@ -200,7 +198,6 @@ impl Live {
     pub fn insert(&mut self, seq: u64, mut job: Job, begins: bool) -> Inserted {
         let load = Load::of(job.request.len());
         self.admitted -= load;
-        self.next = seq + 1;
         if let Some(deadline) = job.deadline {
             self.deadlines.insert((deadline, seq));
         }

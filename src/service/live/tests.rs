@@ -53,7 +53,7 @@ fn turns(live: &mut Live, now: Duration) -> Vec<u64> {
 
 #[test]
 fn jobs_of_higher_priority_come_first_and_of_one_priority_those_that_came_first() {
-    let mut live = Live::new(10, MEMORY_BYTES, 1);
+    let mut live = Live::new(10, MEMORY_BYTES);
     for (seq, priority) in [(1, 0), (2, 5), (3, 0), (4, 5)] {
         queued(&mut live, seq, job(priority, 0));
     }
@@ -64,10 +64,10 @@ fn jobs_of_higher_priority_come_first_and_of_one_priority_those_that_came_first(
 
 #[test]
 fn short_jobs_wait_parsed_and_count_for_more_than_was_sent() {
-    let mut live = Live::new(10_000, 1 << 20, 1);
+    let mut live = Live::new(10_000, 1 << 20);
     let taken = |live: &mut Live, bytes: usize| (0..).take_while(|_| live.admit(bytes).is_ok()).count();
     assert_eq!(taken(&mut live, LONG), (1 << 20) / (JOB_BYTES + LONG * PARSED_TIMES));
-    let mut live = Live::new(10_000, 1 << 20, 1);
+    let mut live = Live::new(10_000, 1 << 20);
     assert_eq!(taken(&mut live, LONG + 1), (1 << 20) / (JOB_BYTES + LONG + 1));
     (0..live.admitted.jobs).for_each(|_| live.dismiss(LONG + 1));
     assert_eq!(live.memory_bytes, 0);
@@ -76,7 +76,7 @@ fn short_jobs_wait_parsed_and_count_for_more_than_was_sent() {
 
 #[test]
 fn no_more_are_taken_in_than_may_wait() {
-    let mut live = Live::new(2, MEMORY_BYTES, 1);
+    let mut live = Live::new(2, MEMORY_BYTES);
     assert_eq!(live.admit(1), Ok(true));
     assert_eq!(live.admit(1), Ok(true));
     assert_eq!(live.admit(1), Err(Full::Jobs));
@@ -92,7 +92,7 @@ fn no_more_are_taken_in_than_may_wait() {
 
 #[test]
 fn what_can_pass_is_tried_again_after_ever_longer_waits_and_then_fails() {
-    let mut live = Live::new(10, MEMORY_BYTES, 1);
+    let mut live = Live::new(10, MEMORY_BYTES);
     queued(&mut live, 1, job(0, 2));
     let mut now = NOW;
     for wait_s in [1, 2] {
@@ -117,7 +117,7 @@ fn what_can_pass_is_tried_again_after_ever_longer_waits_and_then_fails() {
 
 #[test]
 fn what_fails_while_the_service_ends_is_tried_again_by_the_next_one() {
-    let mut live = Live::new(10, MEMORY_BYTES, 1);
+    let mut live = Live::new(10, MEMORY_BYTES);
     queued(&mut live, 1, job(0, 1));
     turns(&mut live, NOW);
     live.is_draining = true;
@@ -129,7 +129,7 @@ fn what_fails_while_the_service_ends_is_tried_again_by_the_next_one() {
 
 #[test]
 fn a_job_ends_early_by_the_first_wish_and_only_once() {
-    let mut live = Live::new(10, MEMORY_BYTES, 1);
+    let mut live = Live::new(10, MEMORY_BYTES);
     queued(&mut live, 1, job(0, 0));
     assert!(matches!(live.end_early(1, State::Expired), Some(Early::Over)));
     assert!(live.end_early(1, State::Cancelled).is_none());
@@ -152,13 +152,12 @@ fn a_job_ends_early_by_the_first_wish_and_only_once() {
 
 #[test]
 fn deadlines_come_in_their_order_and_go_with_their_jobs() {
-    let mut live = Live::new(10, MEMORY_BYTES, 1);
+    let mut live = Live::new(10, MEMORY_BYTES);
     for (seq, after_s) in [(1, 9), (2, 3), (3, 5)] {
         let mut job = job(0, 0);
         job.deadline = Some(NOW + Duration::from_secs(after_s));
         queued(&mut live, seq, job);
     }
-    assert_eq!(live.first(), 1);
     live.remove(3);
     assert_eq!(live.due(), Some(NOW + Duration::from_secs(3)));
     assert_eq!(live.expire_due(NOW + Duration::from_secs(8)), [2]);
@@ -167,7 +166,7 @@ fn deadlines_come_in_their_order_and_go_with_their_jobs() {
 
 #[test]
 fn what_is_interrupted_by_the_end_of_the_service_goes_back_to_the_queue() {
-    let mut live = Live::new(10, MEMORY_BYTES, 1);
+    let mut live = Live::new(10, MEMORY_BYTES);
     queued(&mut live, 1, job(0, 3));
     queued(&mut live, 2, job(0, 3));
     turns(&mut live, NOW);
@@ -188,7 +187,7 @@ fn what_is_interrupted_by_the_end_of_the_service_goes_back_to_the_queue() {
 
 #[test]
 fn suspects_go_first_and_those_who_came_since_wait_for_one_that_is_alone() {
-    let mut live = Live::new(10, MEMORY_BYTES, 1);
+    let mut live = Live::new(10, MEMORY_BYTES);
     for seq in 1..=3 {
         live.restore(seq, job(0, 0), seq < 3);
     }
@@ -202,7 +201,7 @@ fn suspects_go_first_and_those_who_came_since_wait_for_one_that_is_alone() {
 
 #[test]
 fn where_attempts_cannot_be_written_down_nothing_runs_and_everybody_keeps_his_place() {
-    let mut live = Live::new(10, MEMORY_BYTES, 1);
+    let mut live = Live::new(10, MEMORY_BYTES);
     live.restore(1, job(0, 0), true);
     live.restore(2, job(0, 0), false);
     live.restore(3, job(9, 0), false);
@@ -225,8 +224,8 @@ fn where_attempts_cannot_be_written_down_nothing_runs_and_everybody_keeps_his_pl
 
 #[test]
 fn long_jobs_wait_unparsed_and_only_so_many_are_parsed_at_once() {
-    let mut live = Live::new(10, MEMORY_BYTES, 1);
-    let long: std::sync::Arc<str> = "x".repeat(MEMORY_BYTES / PARSED_TIMES / 2 + 1).into();
+    let mut live = Live::new(10, MEMORY_BYTES);
+    let long: Arc<str> = "x".repeat(MEMORY_BYTES / PARSED_TIMES / 2 + 1).into();
     for seq in 1..=3 {
         let mut job = job(0, 0);
         (job.request, job.weight) = (long.clone(), long.len());
@@ -248,7 +247,7 @@ fn long_jobs_wait_unparsed_and_only_so_many_are_parsed_at_once() {
 
 #[test]
 fn counts_follow_the_jobs() {
-    let mut live = Live::new(10, MEMORY_BYTES, 1);
+    let mut live = Live::new(10, MEMORY_BYTES);
     (1..=4).for_each(|seq| queued(&mut live, seq, job(0, 1)));
     turns(&mut live, NOW);
     [1, 2, 2, 3].into_iter().for_each(|seq| live.began(seq, 9));
@@ -266,7 +265,7 @@ fn counts_follow_the_jobs() {
 
 #[test]
 fn a_job_waits_for_others_and_is_told_of_their_ends_whenever_these_come() {
-    let mut live = Live::new(10, MEMORY_BYTES, 1);
+    let mut live = Live::new(10, MEMORY_BYTES);
     queued(&mut live, 1, job(0, 0));
     let mut waits = job(9, 0);
     waits.awaits = [1, 8].into();
@@ -293,7 +292,7 @@ fn a_job_waits_for_others_and_is_told_of_their_ends_whenever_these_come() {
 
 #[test]
 fn a_suspect_that_takes_results_is_begun_apart_all_the_same_and_waits_for_nobody() {
-    let mut live = Live::new(10, MEMORY_BYTES, 1);
+    let mut live = Live::new(10, MEMORY_BYTES);
     let mut suspect = job(0, 0);
     (suspect.awaits, suspect.takes_results, suspect.ready) = ([7].into(), true, None);
     live.restore(1, suspect, true);
@@ -307,7 +306,7 @@ fn a_suspect_that_takes_results_is_begun_apart_all_the_same_and_waits_for_nobody
 
 #[test]
 fn a_job_that_was_cancelled_while_it_was_parsed_and_is_tried_again_runs_once() {
-    let mut live = Live::new(10, MEMORY_BYTES, 1);
+    let mut live = Live::new(10, MEMORY_BYTES);
     let unready = || Job { ready: None, takes_results: true, ..job(0, 0) };
     live.restore(1, unready(), false);
     assert_eq!(live.take_turns(NOW, 7).unprepared, [slow(1)]);
@@ -330,7 +329,7 @@ fn a_job_that_was_cancelled_while_it_was_parsed_and_is_tried_again_runs_once() {
 
 #[test]
 fn what_others_come_after_is_named_until_the_last_of_them_has_ended() {
-    let mut live = Live::new(10, MEMORY_BYTES, 1);
+    let mut live = Live::new(10, MEMORY_BYTES);
     for seq in [5, 6] {
         let (after, awaits) = (vec![1, 2], [1].into());
         live.restore(seq, Job { after, awaits, ..job(0, 0) }, false);
