@@ -104,6 +104,7 @@ pub(super) struct JobEvent {
 #[expect(dead_code, reason = "it is written in one go; this is how the API's description tells of it")]
 pub(super) struct Missed {
     /// How many events the listener has missed: they are no longer remembered. Null where nobody knows, since the service was started anew.
+    #[schema(required = true)]
     pub count: Option<u64>,
 }
 
