@@ -139,6 +139,13 @@ fn a_file_of_the_first_format_is_brought_to_this_one() {
     let Unfinished { entry, crashes, retries, request, files } = &left[0];
     assert_eq!((&**request, files.is_none(), *retries, *crashes), ("{1}", true, 0, 0));
     assert_eq!((entry.state, entry.priority, entry.attempts, journal.tag()), (State::RetryWait, 3, 2, "abcd"));
+    // Those that had ended, in the order of their ends.
+    let forget = |jobs| wait(|done| journal.forget(Kept { jobs, ..Kept::ALL }, Default::default(), done)).unwrap();
+    for (jobs, left) in [(2, vec![4, 2, 1]), (1, vec![2, 1])] {
+        forget(jobs);
+        let listed = journal.reader().unwrap().list(&Filter { limit: 9, ..Filter::default() }).unwrap().entries;
+        assert_eq!(listed.iter().map(|entry| entry.seq).collect::<Vec<_>>(), left);
+    }
     journal.release(vec![1], Released::ToRetry);
     drop(journal);
     assert_eq!(open(&folder).1[0].retries, 1);

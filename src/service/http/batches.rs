@@ -181,15 +181,16 @@ impl Answer<'_> {
             self.settle(0).await;
         }
         let may_wait = bytes.len() > LONG || names_jobs || !app.options.allow_paths.is_empty();
-        let mut parsing = app.memory.hold();
-        if bytes.len() > LONG {
-            parsing.grow_for(bytes.len().saturating_mul(PARSED_TIMES)).await?;
-        }
         let refusal = loop {
             // Made a job of only where there is room for it: that takes longer than looking.
             if !app.has_room(bytes.len()) {
                 tokio::time::sleep(ROOM).await;
                 continue;
+            }
+            // Not while it waits for room.
+            let mut parsing = app.memory.hold();
+            if bytes.len() > LONG {
+                parsing.grow_for(bytes.len().saturating_mul(PARSED_TIMES)).await?;
             }
             let taken = if may_wait {
                 let (keeper, text, labels) = (app.clone(), bytes.to_vec(), std::mem::take(&mut self.labels));
@@ -203,6 +204,7 @@ impl Answer<'_> {
             } else {
                 accept(app, bytes, &self.labels)
             };
+            drop(parsing);
             match taken {
                 Err(Unaccepted::Full(_)) => tokio::time::sleep(ROOM).await,
                 // It may be one of those on their way to the disk that it names.
