@@ -207,7 +207,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::service::untold::Untold;
+    use crate::service::untold::Paths;
 
     fn parse(text: &str) -> Result<Commands, String> {
         Commands::parse(text, PathBuf::new())
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn clients_do_not_hear_where_programs_and_models_lie() {
         let without = |text: &str, folder: &str, said: &str| {
-            Untold::new(Commands::parse(text, folder.into()).unwrap().paths()).without(said)
+            Paths::new(Commands::parse(text, folder.into()).unwrap().paths()).without(said)
         };
         let text = r#"{"predict":{"argv":["./model-v3","x"]}}"#;
         let said = "/opt/secret/model-v3: no such program, in /opt/secret/data";

@@ -11,7 +11,7 @@ use crate::journal::JournalError;
 use crate::service::commands::{Commands, told_folder};
 use crate::service::datasets::Lease;
 use crate::service::reach::Allowed;
-use crate::service::untold::Untold;
+use crate::service::untold::Paths;
 use crate::service::uploads::Files;
 
 /// Why a job is not taken in.
@@ -166,13 +166,13 @@ impl Intake {
 
     /// What clients are not told of where things lie: those of commands, the folder that their own relative paths start from, and that of the
     /// service's data.
-    pub fn untold(&self, data: &Path) -> Untold {
-        Untold::new(self.commands.paths().into_iter().chain(self.base()).chain(told_folder(data)))
+    pub fn operators_paths(&self, data: &Path) -> Paths {
+        Paths::new(self.commands.paths().into_iter().chain(self.base()).chain(told_folder(data)))
     }
 
     /// The folder that their own relative paths start from alone.
-    pub fn jobs_folder(&self) -> Untold {
-        Untold::new(self.base())
+    pub fn jobs_folder(&self) -> Paths {
+        Paths::new(self.base())
     }
 
     fn base(&self) -> Vec<(String, String)> {

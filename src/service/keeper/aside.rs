@@ -1,7 +1,7 @@
 //! What is done on threads of their own, since it takes a while, and nobody is to wait for it.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -11,8 +11,11 @@ use crate::job::{Cause, JobError};
 use crate::journal::{JournalError, State};
 use crate::service::keeper::Keeper;
 
-/// A job that is just about to be there again, or a journal that cannot be read, is looked at again after so long.
+/// A job that is just about to be there again is looked at again after so long.
 const AGAIN: Duration = Duration::from_millis(20);
+
+/// The same where the journal cannot be read; and the log tells of that no more often.
+const TROUBLED: Duration = Duration::from_secs(1);
 
 /// What is done on a thread of its own, since it takes a while.
 #[derive(Clone, Copy, Debug)]
@@ -39,15 +42,36 @@ impl Keeper {
         let _ = self.aside.send((Instant::now(), what));
     }
 
-    /// The same in a moment: the disk has its troubles, or a job is just about to be there again.
+    /// The same in a moment: a job is just about to be there again.
     pub(super) fn aside_soon(&self, what: Aside) {
         let _ = self.aside.send((Instant::now() + AGAIN, what));
+    }
+
+    /// The same once the disk may be better: what a job waits for could not be read.
+    pub(super) fn aside_once_readable(&self, what: Aside, error: &JournalError) {
+        let now = Instant::now();
+        let mut told = self.told_unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| now.duration_since(told) >= TROUBLED) {
+            *told = Some(now);
+            let (Aside::Prepared(seq) | Aside::Waits(seq)) = what;
+            tracing::error!(
+                %error,
+                id = self.id_of(seq),
+                "what a job waits for cannot be read from the journal: tried again every second, as for others"
+            );
+        }
+        drop(told);
+        let _ = self.aside.send((now + TROUBLED, what));
     }
 
     pub(super) fn do_aside(self: &Arc<Self>, what: Aside) {
         let (Aside::Prepared(seq) | Aside::Waits(seq)) = what;
         let done = catch(|| match what {
-            Aside::Prepared(_) => self.prepare_again(seq),
+            Aside::Prepared(_) => {
+                if self.make_ready(seq) {
+                    self.feed();
+                }
+            }
             Aside::Waits(_) => self.wait_for_others(seq),
         });
         if let Err(message) = done {
@@ -85,15 +109,16 @@ impl Keeper {
 /// What is asked for, each thing once its time has come: what has to wait holds nobody up.
 pub(super) struct InTime<T> {
     asked: Receiver<(Instant, T)>,
-    /// What waits for its time, all for as long: the first is due first.
-    later: VecDeque<(Instant, T)>,
+    /// What waits for its time, and how much has: of what is due together, the first to come is first.
+    later: BTreeMap<(Instant, u64), T>,
+    count: u64,
     /// Whether what is new goes before what has waited. They take turns, however much there is of either.
     is_turn_of_new: bool,
 }
 
 impl<T> InTime<T> {
     pub(super) fn new(asked: Receiver<(Instant, T)>) -> Self {
-        Self { asked, later: VecDeque::new(), is_turn_of_new: false }
+        Self { asked, later: BTreeMap::new(), count: 0, is_turn_of_new: false }
     }
 }
 
@@ -102,10 +127,10 @@ impl<T> Iterator for InTime<T> {
 
     fn next(&mut self) -> Option<T> {
         loop {
-            let due = self.later.front().map(|(due, _)| *due);
+            let due = self.later.first_key_value().map(|((due, _), _)| *due);
             self.is_turn_of_new = !self.is_turn_of_new;
             if !self.is_turn_of_new && due.is_some_and(|due| due <= Instant::now()) {
-                return self.later.pop_front().map(|(_, what)| what);
+                return self.later.pop_first().map(|(_, what)| what);
             }
             let asked = match due {
                 None => self.asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -113,7 +138,10 @@ impl<T> Iterator for InTime<T> {
             };
             match asked {
                 Ok((due, what)) if due <= Instant::now() => return Some(what),
-                Ok(asked) => self.later.push_back(asked),
+                Ok((due, what)) => {
+                    self.later.insert((due, self.count), what);
+                    self.count += 1;
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return None,
             }
@@ -143,10 +171,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_due_sooner_comes_sooner_whenever_it_was_asked_for() {
+        let (ask, asked) = unbounded();
+        let now = Instant::now();
+        for (after_ms, what) in [(60, "last"), (20, "first"), (40, "second"), (40, "third")] {
+            ask.send((now + Duration::from_millis(after_ms), what)).unwrap();
+        }
+        let come: Vec<&str> = InTime::new(asked).take(4).collect();
+        assert_eq!(come, ["first", "second", "third", "last"]);
+        assert!(now.elapsed() >= Duration::from_millis(60));
+        drop(ask);
+    }
+
+    #[test]
     fn what_has_waited_and_what_is_new_take_turns() {
         let (ask, asked) = unbounded();
         let mut in_time = InTime::new(asked);
-        in_time.later.extend((0..3).map(|n| (Instant::now(), n)));
+        in_time.later.extend((0..3).map(|n| ((Instant::now(), u64::from(n)), n)));
         (10..13).for_each(|n| ask.send((Instant::now(), n)).unwrap());
         let mut come: Vec<u32> = in_time.by_ref().take(6).collect();
         assert!(come.chunks(2).all(|turns| turns.iter().filter(|n| **n < 10).count() == 1), "{come:?}");

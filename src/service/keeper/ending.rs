@@ -1,6 +1,5 @@
 //! How jobs end: what the engine gives back, what is cancelled, and what is written down of it.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -10,11 +9,8 @@ use crate::journal::{Ended, JournalError, Released, State};
 use crate::report::{Detail, write_outcome};
 use crate::service::clock::wall_ms;
 use crate::service::events::Event;
-use crate::service::intake::{Prepared, Refusal};
-use crate::service::keeper::{Aside, Keeper, Named};
+use crate::service::keeper::Keeper;
 use crate::service::live::{AfterFailure, Early};
-use crate::service::untold::push_told;
-use crate::service::uploads::is_own;
 
 /// What came of the wish to cancel a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,29 +99,6 @@ impl Keeper {
         }
         self.write_ends(ended);
         self.feed();
-    }
-
-    /// A job that is not parsed (any more) is made anew of what came, or has failed by this.
-    pub(super) fn prepare_again(self: &Arc<Self>, seq: u64) {
-        // It may have ended meanwhile, and even be here once more.
-        let sent = self.live().unprepared(seq).map(|job| (job.request.clone(), job.files.clone()));
-        let Some((request, files)) = sent else { return };
-        match self.prepare(&request, &self.uploads.files_of(files.as_deref()), Named::Ended) {
-            Err(Refusal::Unreadable(_)) if !self.is_over.load(Ordering::Acquire) => {
-                self.aside_soon(Aside::Prepared(seq));
-            }
-            Ok(Prepared { ready, taken_bytes, .. }) => {
-                self.live().put_ready(seq, ready, taken_bytes);
-                self.feed();
-            }
-            // At the next start, then.
-            Err(Refusal::Unreadable(_)) => {}
-            Err(refusal) => {
-                self.live().put_ready(seq, None, 0);
-                let error = JobError::bad_input(format!("it cannot be run: {}", refusal.message()));
-                self.end_unbegun(seq, State::Failed, error);
-            }
-        }
     }
 
     /// A job that the engine has not got ends with this.
@@ -261,14 +234,12 @@ impl Keeper {
         Cancelled::Over
     }
 
-    /// The outcome as it is kept. Where the operator's things lie is nobody's business where something goes wrong; what a program answers is left
-    /// as it is, but for the folders of this service, which it has from there.
+    /// The outcome as it is kept, and as clients may see it.
     fn outcome_json(&self, outcome: &mut Outcome) -> String {
         if let Err(error) = &mut outcome.result {
-            error.message = self.told(&error.message);
-            error.details = error.details.take().map(|details| self.told(&details).into());
+            error.message = self.untold.of_error(&error.message);
+            error.details = error.details.take().map(|details| self.untold.of_error(&details).into());
         }
-        let is_of_a_program = self.intake.is_program(outcome.kind);
         let mut bytes = Vec::with_capacity(512);
         let text = match write_outcome(&mut bytes, outcome, Detail::FULL) {
             Ok(()) => String::from_utf8_lossy(&bytes).trim_end().to_owned(),
@@ -277,54 +248,8 @@ impl Keeper {
                 failure_json(&outcome.id, outcome.index, outcome.kind, &error)
             }
         };
-        let text = self.without_own_folders(text);
-        // What a program answers is its own; others name what they have written, or read, by where it lies.
-        if is_of_a_program || self.jobs_folder.is_empty() { text } else { self.jobs_folder.without(&text) }
+        if self.intake.is_program(outcome.kind) { self.untold.of_program(text) } else { self.untold.of_kernel(text) }
     }
-
-    /// What is said to clients where something went wrong.
-    pub(super) fn told(&self, text: &str) -> String {
-        // First its own: the operator's may be folders that those lie in.
-        self.untold.without(&self.without_own_folders(text.to_owned()))
-    }
-
-    fn without_own_folders(&self, text: String) -> String {
-        let text = without_folders(text, &self.outputs.prefix(), |rest| rest.into());
-        let text = without_folders(text, &self.uploads.prefix(), |rest| without_upload(rest).into());
-        without_folders(text, &self.datasets.prefix(), without_version)
-    }
-}
-
-/// The text without a folder, and without what `shown` leaves out of what comes after it.
-fn without_folders(text: String, prefix: &str, shown: impl Fn(&str) -> Cow<'_, str>) -> String {
-    if memchr::memmem::find(text.as_bytes(), prefix.as_bytes()).is_none() {
-        return text;
-    }
-    let mut parts = text.split(prefix);
-    let mut clean = parts.next().unwrap_or_default().to_owned();
-    parts.for_each(|part| push_told(&mut clean, &shown(part)));
-    clean
-}
-
-/// Of `JOB/FILE`, clients know the file. Nothing goes but what is called as a job's folder: whatever comes behind is not ours.
-fn without_upload(rest: &str) -> &str {
-    let end = rest.find(|char: char| !char.is_ascii_digit() && char != '-').unwrap_or(rest.len());
-    let (folder, behind) = rest.split_at(end);
-    if is_own(folder) { behind.strip_prefix('/').unwrap_or(behind) } else { rest }
-}
-
-/// Of `NAME/VERSION.csv`, clients know the name.
-fn without_version(rest: &str) -> Cow<'_, str> {
-    let is_word = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
-    let (name, behind) = rest.split_at(rest.find(|char| !is_word(char)).unwrap_or(rest.len()));
-    let Some(version) = behind.strip_prefix('/') else { return rest.into() };
-    let after = version.trim_start_matches(|char: char| char.is_ascii_digit());
-    if after.len() == version.len() {
-        return rest.into();
-    }
-    let ending =
-        after.strip_prefix('.').map(|ending| ending.trim_start_matches(|char: char| char.is_ascii_alphanumeric()));
-    [name, ending.unwrap_or(after)].concat().into()
 }
 
 /// The outcome of a job that the engine has not seen.
@@ -350,24 +275,6 @@ pub(super) fn failure_json(id: &str, seq: u64, kind: &str, error: &JobError) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn outcomes_tell_files_by_their_names_alone() {
-        let shown = |text: &str| without_folders(text.to_owned(), "/data/uploads/", |rest| without_upload(rest).into());
-        let job = "/data/uploads/1795000000000-7";
-        let text = format!(r#"{{"message":"{job}/a.npy: short, {job}/b.npy too"}}"#);
-        assert_eq!(shown(&text), r#"{"message":"a.npy: short, b.npy too"}"#);
-        // A folder alone, with what is none of ours behind it.
-        let text = format!(r#"{{"where":{{"dir":"{job}"}},"mean":1.5,"unit":"mm/s"}}"#);
-        assert_eq!(shown(&text), r#"{"where":{"dir":""},"mean":1.5,"unit":"mm/s"}"#);
-        assert_eq!(shown(r#"{"a":"/data/uploads/x","b":"c/d"}"#), r#"{"a":"x","b":"c/d"}"#);
-        assert_eq!(without_folders("no path".to_owned(), "/data/", |rest| rest.into()), "no path");
-        let told = |text: &str| without_folders(text.to_owned(), "/data/datasets/", without_version);
-        assert_eq!(told("/data/datasets/t.1/17.csv: line 3, /data/datasets/raw/6"), "t.1: line 3, raw");
-        assert_eq!(told("in /data/datasets/t/7.: /data/datasets/t/x.csv"), "in t: t/x.csv");
-        assert_eq!(told("file:///data/datasets/page/2.txt"), "file:///page");
-        assert_eq!(told(r#"{"a":"/data/datasets/t","b":"c/7"}"#), r#"{"a":"t","b":"c/7"}"#);
-    }
 
     #[test]
     fn a_job_that_never_ran_has_an_outcome_like_others() {

@@ -3,6 +3,7 @@
 
 mod aside;
 mod ending;
+mod giving;
 mod housekeeping;
 mod room;
 mod starting;
@@ -18,7 +19,7 @@ use crossbeam_channel::Sender;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::engine::CancelFlag;
-use crate::job::{BindContext, JobSpec};
+use crate::job::BindContext;
 use crate::journal::{
     Accepted, DataLock, Ended, IdempotencyKey, Journal, JournalError, NewJob, Reader, Released, State,
 };
@@ -28,7 +29,7 @@ use crate::service::datasets::Datasets;
 use crate::service::events::{Event, Events};
 use crate::service::ids::job_id;
 use crate::service::intake::{Intake, Prepared, Refusal};
-use crate::service::live::{Full, Given, Inserted, Job, Live, Turns, Unprepared};
+use crate::service::live::{Full, Inserted, Job, Live};
 use crate::service::options::ServeOptions;
 use crate::service::outputs::Outputs;
 use crate::service::resting::Resting;
@@ -41,9 +42,6 @@ pub(super) use ending::Cancelled;
 use room::Removed;
 pub(super) use view::{Found, NotRetried, Outcomes};
 pub(super) use waiting::{Labels, Named, may_name_jobs};
-
-/// So long nothing is begun after attempts could not be written down.
-const HELD: Duration = Duration::from_secs(1);
 
 /// What was done since the start, for the metrics.
 #[derive(Debug, Default)]
@@ -91,9 +89,8 @@ pub(super) struct Keeper {
     pub datasets: Datasets,
     outputs: Outputs,
     pub intake: Intake,
-    /// What outcomes do not tell where something went wrong, and what those of kernels never do.
+    /// What clients are not told.
     untold: Untold,
-    jobs_folder: Untold,
     pub counters: Counters,
     pub options: ServeOptions,
     /// What jobs are bound with: those of the operator's commands, and others.
@@ -105,6 +102,8 @@ pub(super) struct Keeper {
     resting: Mutex<Resting>,
     /// Who does what others are not to wait for.
     aside: Sender<(Instant, Aside)>,
+    /// When the log was last told that the journal cannot be read.
+    told_unreadable: Mutex<Option<Instant>>,
     /// Who makes room on the disk for what clients send: nobody's jobs are to keep that back.
     room: Sender<Room>,
     /// Wakes the housekeeper.
@@ -266,56 +265,6 @@ impl Keeper {
         if has_deadline {
             self.wake_housekeeper();
         }
-    }
-
-    /// Gives the engine what it has room for, once that is written down.
-    fn feed(self: &Arc<Self>) {
-        let now_ms = wall_ms();
-        let Turns { given, unprepared } = self.live().take_turns(self.now(), now_ms);
-        for Unprepared { seq, is_slow } in unprepared {
-            // Others wait for whoever feeds, who may be the journal; a path of a job's own may lead to a disk that does not answer.
-            let is_slow = is_slow || !self.options.allow_paths.is_empty();
-            if is_slow { self.aside(Aside::Prepared(seq)) } else { self.prepare_again(seq) }
-        }
-        if given.is_empty() {
-            return;
-        }
-        let keeper = self.clone();
-        let seqs = given.iter().map(|given| given.seq).collect();
-        let begun = move |written: Result<(), JournalError>| {
-            // An attempt that no later process would know of is not made: the job could take down each of them.
-            let given = match written {
-                Ok(()) => given,
-                Err(error) => {
-                    tracing::error!(%error, jobs = given.len(), "attempts could not be written down: tried again in a second");
-                    if error.is_full() {
-                        keeper.disk_is_full();
-                    }
-                    let cancelled = keeper.live().put_back(given, keeper.now() + HELD);
-                    keeper.wake_housekeeper();
-                    cancelled
-                }
-            };
-            given.into_iter().for_each(|given| keeper.submit(given));
-        };
-        self.journal.begin(seqs, now_ms, Box::new(begun));
-    }
-
-    fn submit(self: &Arc<Self>, given: Given) {
-        let Given { seq, ready, cancel } = given;
-        let context = &self.contexts[usize::from(!ready.is_command)];
-        let mut terms = ready.terms;
-        terms.retries = None;
-        let spec = JobSpec {
-            index: seq,
-            id: self.id_of(seq).into(),
-            kind: ready.kind,
-            device: ready.device,
-            terms,
-            content: None,
-            params: ready.params,
-        };
-        self.runner.engine().submit(spec, context.clone(), cancel, self.clone());
     }
 
     /// A flag for one more job.

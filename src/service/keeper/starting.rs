@@ -27,6 +27,7 @@ use crate::service::outputs::Outputs;
 use crate::service::quarantine::CRASHES_MAX;
 use crate::service::resting::Resting;
 use crate::service::space::Space;
+use crate::service::untold::{OwnFolders, Untold};
 use crate::service::uploads::Uploads;
 
 /// So many jobs that the process may have ended under are named in the log.
@@ -76,6 +77,11 @@ impl Keeper {
         let is_likely = options.keep.time.is_none_or(|keep| now_ms <= after_ms(last_ms, keep));
         let begun_ms = if is_likely { now_ms } else { last_ms };
         let ((aside, asides), (room, rooms)) = (unbounded(), unbounded());
+        let untold = Untold {
+            own: OwnFolders { outputs: outputs.prefix(), uploads: uploads.prefix(), datasets: datasets.prefix() },
+            operators: intake.operators_paths(&options.data),
+            jobs_folder: intake.jobs_folder(),
+        };
         let keeper = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             contexts: [context(commands_dir), context(jobs_dir)],
@@ -95,14 +101,14 @@ impl Keeper {
             belief: Mutex::new(Belief::new(begun_ms)),
             resting: Mutex::new(Resting::new(options.device_rest)),
             aside,
+            told_unreadable: Mutex::default(),
             room,
             wake: (Mutex::new(false), Condvar::new()),
             is_over: AtomicBool::new(false),
             stopping: watch::Sender::new(false),
             runner,
             journal,
-            untold: intake.untold(&options.data),
-            jobs_folder: intake.jobs_folder(),
+            untold,
             intake,
             options,
             _lock: lock,

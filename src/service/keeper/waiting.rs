@@ -92,7 +92,7 @@ impl Keeper {
             return Err(Refusal::Unreadable(error));
         }
         // What a job refers to has become a path by the time that it is looked at.
-        let prepared = prepared.map_err(|refusal| refusal.told(|message| self.told(message)));
+        let prepared = prepared.map_err(|refusal| refusal.told(|message| self.untold.of_error(message)));
         prepared.map(|prepared| Prepared { leases: leases.into_inner(), ..prepared })
     }
 
@@ -109,8 +109,9 @@ impl Keeper {
                     Ok(Some(state)) if state.is_terminal() => self.awaited_ended(seq, awaited, state),
                     Ok(None) => self.skip(seq, awaited, "kept no longer"),
                     Ok(Some(_)) | Err(_) if self.is_over.load(Ordering::Acquire) => return,
-                    // It is about to be here again; or the disk has its troubles, which pass.
-                    Ok(Some(_)) | Err(_) => return self.aside_soon(Aside::Waits(seq)),
+                    // It is about to be here again.
+                    Ok(Some(_)) => return self.aside_soon(Aside::Waits(seq)),
+                    Err(error) => return self.aside_once_readable(Aside::Waits(seq), &error),
                 }
             }
         }

@@ -1,15 +1,15 @@
-//! What clients are not told: where things lie on the operator's machine.
+//! Paths of the operator's, wherever they stand by themselves in a text.
 
 use std::cmp::Reverse;
 
 /// Paths, and what stands in their place where somebody is told what went wrong.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Untold {
+pub(in crate::service) struct Paths {
     /// The longest first.
     paths: Vec<(String, String)>,
 }
 
-impl Untold {
+impl Paths {
     /// These paths, each with what is told in its place; a folder ends in `/`.
     pub fn new(paths: impl IntoIterator<Item = (String, String)>) -> Self {
         // Told within JSON, too, where those would stand otherwise.
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn a_path_is_replaced_where_it_stands_by_itself_and_nowhere_else() {
         let pairs = [("/opt/run", "predict"), ("/opt/run/deep.py", "deep.py"), ("/srv/app/", "")];
-        let untold = Untold::new(pairs.map(|(path, told)| (path.to_owned(), told.to_owned())));
+        let paths = Paths::new(pairs.map(|(path, told)| (path.to_owned(), told.to_owned())));
         for (text, expected) in [
             ("/opt/run: no such program", "predict: no such program"),
             ("see /opt/run.", "see predict."),
@@ -121,13 +121,13 @@ mod tests {
             (r#""\u001b[31m/opt/run""#, r#""\u001b[31mpredict""#),
             (r#""C:\\n/opt/run""#, r#""C:\\n/opt/run""#),
         ] {
-            assert_eq!(untold.without(text), expected, "{text}");
+            assert_eq!(paths.without(text), expected, "{text}");
         }
     }
 
     #[test]
     fn what_would_break_a_text_of_json_is_left_alone() {
-        let untold = Untold::new([("/a\"b".to_owned(), "x".to_owned()), ("/".to_owned(), String::new())]);
-        assert_eq!(untold.without("/a\"b /c"), "/a\"b /c");
+        let paths = Paths::new([("/a\"b".to_owned(), "x".to_owned()), ("/".to_owned(), String::new())]);
+        assert_eq!(paths.without("/a\"b /c"), "/a\"b /c");
     }
 }
