@@ -79,8 +79,8 @@ fn every_kind_of_bad_line_says_what_is_wrong_and_where() {
     let cases = [
         ("[1]", "jobs.jsonl:1:1: expected a job: an object such as"),
         ("7", "jobs.jsonl:1:1: expected a job"),
-        ("{", "jobs.jsonl:1:1: the line ends inside an object"),
-        (r#"{"kind":"echo","values":[1]"#, "jobs.jsonl:1:27: the line ends inside an object"),
+        ("{", "jobs.jsonl:1:1: the job ends inside an object"),
+        (r#"{"kind":"echo","values":[1]"#, "jobs.jsonl:1:27: the job ends inside an object"),
         (
             r#"{"kind":"echo","values":[1]} x"#,
             "jobs.jsonl:1:30: more follows after the end of the job: write one job a line",

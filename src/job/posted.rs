@@ -15,7 +15,7 @@ use crate::job::head::Head;
 use crate::job::json_text::Text;
 use crate::job::patch::{Origins, Patched};
 use crate::job::references::references;
-use crate::job::wording::{field_at, plain};
+use crate::job::wording::{ONE_A_LINE, field_at, plain};
 use crate::job::{DeviceChoice, JobParams, Kind, Terms, parse_duration, shorten};
 
 /// What jobs refer to, and whoever takes them in has got beside them.
@@ -45,6 +45,9 @@ const TAKER_FIELDS: [&str; 3] = ["metadata", "deadline", AFTER];
 
 /// What is added to the fields that a kind has, where one is unknown.
 const POSTED_OR_TERMS: &str = ", or a field of every job: `dataset`, `metadata`, `deadline`";
+
+/// What is said besides where more than a job comes.
+const ONE_AT_A_TIME: &str = ": send one at a time, or one a line as a batch";
 
 /// The fields of every job.
 const COMMON_FIELDS: [&str; 3] = ["id", "kind", "device"];
@@ -103,11 +106,15 @@ pub(crate) fn parse_posted(text: &str, kinds: Vec<&'static Kind>, beside: &dyn B
         let before = &text.as_bytes()[..(column - 1).min(text.len())];
         let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
         let line = 1 + memchr::memchr_iter(b'\n', before).count();
-        Misplaced { line, column: 1 + before.len() - line_start, message }
+        Misplaced { line, column: 1 + before.len() - line_start, message: message.replace(ONE_A_LINE, ONE_AT_A_TIME) }
     })
 }
 
 fn parse(text: &str, kinds: Vec<&'static Kind>, beside: &dyn Beside) -> Result<Posted, Wrong> {
+    if text.trim_ascii().is_empty() {
+        let message = "there is nothing here: send a job, an object such as {\"kind\":\"primes\",\"numbers\":[97]}";
+        return Err(Wrong { column: 1, message: message.to_owned() });
+    }
     // Within JSON a line end is but a space; within a string it is none.
     if text.contains(['\n', '\r']) {
         serde_json::from_str::<IgnoredAny>(text).map_err(|error| Wrong {
@@ -350,6 +357,16 @@ mod tests {
         assert_eq!((wrong.line, wrong.column), (4, 2), "{}", wrong.message);
         let wrong = posted("{\"kind\":\"primse\"}").unwrap_err();
         assert!(wrong.message.contains("did you mean `primes`?"), "{}", wrong.message);
+        for (text, message) in [
+            ("", "there is nothing here: send a job"),
+            (" \n", "there is nothing here: send a job"),
+            ("{\"kind\":\n", "the job ends inside"),
+            ("{\"kind\":\"factor\",\"n\":1} {}", "more follows after the end of the job: send one at a time"),
+            ("{\"kind\":\"factor\",\"n\":1}\n{}", "more follows after the end of the job: send one at a time"),
+        ] {
+            let wrong = posted(text).unwrap_err();
+            assert!(wrong.message.contains(message), "{text}: {}", wrong.message);
+        }
     }
 
     #[test]

@@ -37,14 +37,17 @@ pub(super) fn field_at(line: &str, column: usize) -> Option<&str> {
     name.filter(|_| in_value && depth > 0)
 }
 
+/// What is said besides where more than a job is on its line.
+pub(super) const ONE_A_LINE: &str = ": write one job a line";
+
 /// A message of serde's in plain words. What it does not know stays as it is.
 pub(super) fn plain(message: &str) -> Cow<'_, str> {
     if let Some(inside) = message.strip_prefix("EOF while parsing ") {
-        return format!("the line ends inside {inside}").into();
+        return format!("the job ends inside {inside}").into();
     }
     match message {
         "expected value" => return "here a value is missing, or is not JSON".into(),
-        "trailing characters" => return "more follows after the end of the job: write one job a line".into(),
+        "trailing characters" => return format!("more follows after the end of the job{ONE_A_LINE}").into(),
         _ => {}
     }
     let typed = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
@@ -126,7 +129,7 @@ mod tests {
             ("invalid type: sequence, expected path string", "expected a path, as a string, got a list"),
             ("invalid type: string \"a, b\", expected a boolean", "expected true or false, got \"a, b\""),
             ("missing field `bins`", "missing field `bins`"),
-            ("EOF while parsing a list", "the line ends inside a list"),
+            ("EOF while parsing a list", "the job ends inside a list"),
         ] {
             assert_eq!(plain(theirs), ours);
         }
