@@ -5,6 +5,8 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 from service import Service
 
@@ -80,3 +82,40 @@ def memory(program, jobs):
     figure = f"{first:.0f} MiB after {jobs / 10:,.0f}, {resident[-1][1]:.0f} MiB after {total:,}"
     yield ("memory of the process", figure, "flat", resident[-1][1] < 1.1 * first)
     yield ("its files then, with 10,000 jobs kept", f"{size:.0f} MiB, {kept:,.0f} jobs", "", True)
+
+
+def long_jobs(program, clients=24, length=15 << 20):
+    """Jobs as long as they may be: what one takes while it is taken apart, and many at once."""
+    def job(item, memory):
+        return f'{{"kind":"primes","memory":"{memory}","numbers":[{f"{item}," * (length // (len(item) + 1))}97]}}'
+
+    times, limit_mib = [], 512
+    for item in ["97", '"97"', "1"]:
+        with Service(program, "--queue-memory", f"{limit_mib}MiB") as service, service.grown_mib() as grown:
+            # It is seen whole, and never fits: it is not run.
+            status, _ = service.connect().request("POST", "/v1/jobs", job(item, "1TiB"))
+            assert status == 413, status
+        times.append(grown[0] / (length / 2**20))
+    figure = f"{times[0]:.1f} times its length (numbers), {times[1]:.1f} (words), {times[2]:.1f} (digits)"
+    yield ("a job of 15 MiB while it is taken apart", figure, "16 times", max(times) <= 16)
+    with Service(program, "--body-memory", f"{limit_mib}MiB", "--queue-memory", f"{limit_mib}MiB") as service:
+        with service.grown_mib() as grown, ThreadPoolExecutor(clients) as pool:
+            body = job("97", "1MiB")
+
+            def sent(_):
+                """What is answered to each try, until it is accepted."""
+                answers = []
+                while answers[-1:] != [202] and len(answers) < 200:
+                    answers and time.sleep(0.5)
+                    answers.append(service.connect().request("POST", "/v1/jobs", body)[0])
+                return answers
+
+            answers = Counter(answer for answers in pool.map(sent, range(clients)) for answer in answers)
+            figures = service.wait_until_idle()
+    succeeded = figures['tandem_jobs_ended_total{state="succeeded"}']
+    # What waits, as much again with the engine, and what is being sent.
+    goal_mib = 3 * limit_mib
+    busy = answers[429] + answers[503]
+    figure = f"{busy} times told to come again; {succeeded:.0f} succeeded; {grown[0]:+,.0f} MiB at most"
+    is_met = answers[202] == clients and answers.total() == clients + busy and succeeded == clients and grown[0] <= goal_mib
+    yield (f"{clients} of them at once, with {limit_mib} MiB for bodies, and for the queue", figure, f"all succeed; {goal_mib:,} MiB", is_met)

@@ -36,6 +36,7 @@ def main():
         "acceptance": lambda: load.acceptance(program, options.seconds),
         "pick-up": lambda: load.pick_up(program),
         "memory": lambda: load.memory(program, options.jobs),
+        "long": lambda: load.long_jobs(program),
         "kills": lambda: kills.kills(program, options.kills, options.seed),
         "disk": lambda: faults.disk_full(program),
         "torn": lambda: faults.torn_tail(program, options.seed),

@@ -72,9 +72,18 @@ class Service:
         shutil.rmtree(self.data, ignore_errors=True)
         self.log_path.unlink(missing_ok=True)
 
-    def resident_mib(self):
+    def resident_mib(self, which="VmRSS"):
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+        return int(re.search(rf"{which}:\s+(\d+)", status)[1]) / 1024
+
+    @contextlib.contextmanager
+    def grown_mib(self):
+        """How much more memory than before it takes meanwhile at most: a list of one figure, once that is known."""
+        before = self.resident_mib()
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+        grown = []
+        yield grown
+        grown.append(self.resident_mib("VmHWM") - before)
 
     def metrics(self):
         lines = self.connect().get("/metrics")[1].decode().splitlines()
@@ -111,7 +120,9 @@ class Client:
         self.connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
 
     def request(self, method, path, body=None, headers={}):
-        self.connection.request(method, path, body, headers)
+        # Who is refused is told before all of it is read.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.request(method, path, body, headers)
         reply = self.connection.getresponse()
         return reply.status, reply.read()
 

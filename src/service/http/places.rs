@@ -14,7 +14,7 @@ use crate::service::keeper::Keeper;
 /// What is longer is taken apart where waiting is allowed, and is held among the bodies.
 pub(super) const LONG: usize = 256 << 10;
 
-/// How many times what was sent a long job takes while it is taken apart: 10 (lists of numbers) to 16 times (lists of words) were measured.
+/// How many times what was sent a long job takes while it is taken apart, at most: `benches/service/run.py --only long` measures 12 to 15.
 pub(super) const PARSED_TIMES: usize = 16;
 
 /// Reads from the journal. So many do at once: more would only wait for each other, with a thread each.
