@@ -26,6 +26,9 @@ use crate::service::{Commands, Keep, Listening, ServeOptions, serve};
 /// A shorter database would hold next to no results.
 const KEEP_BYTES_MIN: u64 = 16 << 20;
 
+/// No job to speak of fits into less.
+const MAX_BODY_BYTES_MIN: usize = 1 << 10;
+
 const HELP: &str = "\
 Jobs come as JSON over HTTP and are kept in an embedded database (DIR/jobs.sqlite): what was acknowledged is not lost. A page for people
 is at /, the description of the API at /docs.
@@ -149,7 +152,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     }
     let options = Options::read(matches)?;
     // Held to the end: then what is left of the log is written.
-    let _log = write_log(options.json);
+    let log = write_log(options.json);
     raise_file_limit();
     let commands = match matches.get_one::<PathBuf>("commands") {
         Some(path) => Commands::read(path).map_err(|error| Stopped::usage(format!("--commands {error}")))?,
@@ -163,7 +166,10 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode, Stopped> {
     let signals = signals()?;
     let listening = serve(runner, commands, serve_options).map_err(Stopped::failed)?;
     say(options.json, format_args!("listening at http://{}", listening.address()));
-    wait_and_stop(signals, listening, options.json);
+    if wait_and_stop(signals, listening, options.json) {
+        drop(log);
+        end_at_once();
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -191,6 +197,9 @@ fn read(matches: &ArgMatches, memory_bytes: u64) -> Result<ServeOptions, Stopped
         )));
     }
     let max_body_bytes = usize::try_from(size("max-body")).unwrap_or(usize::MAX);
+    if max_body_bytes < MAX_BODY_BYTES_MIN {
+        return Err(Stopped::usage(format!("--max-body: no job fits into {max_body_bytes} bytes: give 1KiB at least")));
+    }
     let data = match matches.get_one::<PathBuf>("data") {
         Some(data) => data.clone(),
         None => usual_folder().ok_or_else(|| Stopped::usage("this user has no folder for data: give --data DIR"))?,
@@ -313,9 +322,18 @@ fn ignores_hangup() -> bool {
     }
 }
 
-/// Waits for the first signal, and ends the service; a second one makes it quick.
+/// Ends the process without the libraries in it: a driver that hangs may hold what they wait for when they are taken down.
+fn end_at_once() {
+    // SAFETY: a plain system call that does not return; what this process writes is written by now, and there is nothing else to be undone.
+    #[cfg(unix)]
+    unsafe {
+        libc::_exit(0)
+    }
+}
+
+/// Waits for the first signal, and ends the service; a second one makes it quick. Whether the process is to end at once.
 #[cfg(unix)]
-fn wait_and_stop(mut signals: signal_hook::iterator::Signals, listening: Listening, as_json: bool) {
+fn wait_and_stop(mut signals: signal_hook::iterator::Signals, listening: Listening, as_json: bool) -> bool {
     let _ = signals.forever().next();
     say(as_json, "ending: what runs is let end; once more ends that too");
     let again = Arc::new(AtomicBool::new(false));
@@ -326,11 +344,13 @@ fn wait_and_stop(mut signals: signal_hook::iterator::Signals, listening: Listeni
         asked.for_each(|_| seen.store(true, Ordering::Release));
     });
     drop(watcher);
-    match listening.stop(&|| again.load(Ordering::Acquire)) {
+    let stopped = listening.stop(&|| again.load(Ordering::Acquire));
+    match stopped.left {
         0 => {}
         1 => say(as_json, format_args!("1 job is left, and runs at the next start")),
         left => say(as_json, format_args!("{left} jobs are left, and run at the next start")),
     }
+    stopped.is_looking
 }
 
 #[cfg(not(unix))]
@@ -340,7 +360,7 @@ fn signals() -> Result<(), Stopped> {
 
 /// An interruption ends the process as the system has it; what was acknowledged is on disk.
 #[cfg(not(unix))]
-fn wait_and_stop(_signals: (), listening: Listening, _as_json: bool) {
+fn wait_and_stop(_signals: (), listening: Listening, _as_json: bool) -> bool {
     let _listening = listening;
     loop {
         std::thread::park();

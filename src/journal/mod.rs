@@ -5,6 +5,7 @@
 //! (group commit). What was asked for is done once its callback is called, and not before: a job is acknowledged when it is on
 //! disk. Reading goes beside it, on connections of its own (`reader`).
 
+mod checkpoints;
 mod entry;
 mod lock;
 mod private;

@@ -68,8 +68,11 @@ pub(super) fn said(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError + '_
             // Not the database's word: a value that it has no type for.
             None => Trouble::Request,
         };
-        let message =
-            if trouble == Trouble::Full { "no room is left on the disk".to_owned() } else { error.to_string() };
+        let message = if trouble == Trouble::Full {
+            "no room is left on the disk: make some".to_owned()
+        } else {
+            error.to_string()
+        };
         JournalError::Database { path: path.to_owned(), message, trouble }
     }
 }

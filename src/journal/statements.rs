@@ -13,56 +13,49 @@ const FORGET_MAX: u64 = 2000;
 /// What a job takes in the database besides what came and what became of it: about so many bytes.
 const ROW_BYTES: u64 = 128;
 
-/// Writes new jobs down; `None` where a key was used with another body.
-pub(super) fn accept(db: &Connection, jobs: &[NewJob], next_seq: &mut u64) -> Result<Option<Vec<Accepted>>> {
-    let mut accepted = Vec::with_capacity(jobs.len());
-    for job in jobs {
-        if let Some(key) = &job.key {
-            let mut known = db.prepare_cached("SELECT seq, digest FROM keys WHERE key = ?1")?;
-            let known: Option<(u64, Vec<u8>)> =
-                known.query_row([&key.key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-            match known {
-                Some((seq, digest)) if digest == key.digest => {
-                    accepted.push(Accepted::Known(seq));
-                    continue;
-                }
-                Some(_) => return Ok(None),
-                None => {}
-            }
+/// Writes a new job down; `None` where its key was used with another body.
+pub(super) fn accept(db: &Connection, job: &NewJob, next_seq: &mut u64) -> Result<Option<Accepted>> {
+    if let Some(key) = &job.key {
+        let mut known = db.prepare_cached("SELECT seq, digest FROM keys WHERE key = ?1")?;
+        let known: Option<(u64, Vec<u8>)> =
+            known.query_row([&key.key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        match known {
+            Some((seq, digest)) if digest == key.digest => return Ok(Some(Accepted::Known(seq))),
+            Some(_) => return Ok(None),
+            None => {}
         }
-        let seq = *next_seq;
-        let state = if job.begins { State::Running } else { State::Queued };
-        db.prepare_cached(
-            "INSERT INTO jobs (seq, kind, label, state, priority, attempts, accepted_ms, started_ms, deadline_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )?
-        .execute(params![
-            seq,
-            &*job.kind,
-            job.label.as_deref(),
-            state.name(),
-            job.priority,
-            u32::from(job.begins),
-            job.accepted_ms,
-            job.begins.then_some(job.accepted_ms),
-            job.deadline_ms,
-        ])?;
-        db.prepare_cached("INSERT INTO requests (seq, request, files) VALUES (?1, ?2, ?3)")?.execute(params![
-            seq,
-            &*job.request,
-            job.files.as_deref()
-        ])?;
-        if let Some(key) = &job.key {
-            db.prepare_cached("INSERT INTO keys (key, digest, seq) VALUES (?1, ?2, ?3)")?.execute(params![
-                key.key,
-                &key.digest[..],
-                seq
-            ])?;
-        }
-        *next_seq += 1;
-        accepted.push(Accepted::New(seq));
     }
-    Ok(Some(accepted))
+    let seq = *next_seq;
+    let state = if job.begins { State::Running } else { State::Queued };
+    db.prepare_cached(
+        "INSERT INTO jobs (seq, kind, label, state, priority, attempts, accepted_ms, started_ms, deadline_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        seq,
+        &*job.kind,
+        job.label.as_deref(),
+        state.name(),
+        job.priority,
+        u32::from(job.begins),
+        job.accepted_ms,
+        job.begins.then_some(job.accepted_ms),
+        job.deadline_ms,
+    ])?;
+    db.prepare_cached("INSERT INTO requests (seq, request, files) VALUES (?1, ?2, ?3)")?.execute(params![
+        seq,
+        &*job.request,
+        job.files.as_deref()
+    ])?;
+    if let Some(key) = &job.key {
+        db.prepare_cached("INSERT INTO keys (key, digest, seq) VALUES (?1, ?2, ?3)")?.execute(params![
+            key.key,
+            &key.digest[..],
+            seq
+        ])?;
+    }
+    *next_seq += 1;
+    Ok(Some(Accepted::New(seq)))
 }
 
 /// Notes an attempt of each of these jobs.

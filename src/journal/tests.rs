@@ -1,5 +1,5 @@
 use std::collections::HashSet;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 
 use super::*;
 
@@ -38,7 +38,7 @@ fn wait<T: Send + 'static>(ask: impl FnOnce(Done<T>)) -> Result<T, JournalError>
 }
 
 fn accept(journal: &Journal, job: NewJob) -> Result<Accepted, JournalError> {
-    wait(|done| journal.accept(vec![job], done)).map(|accepted| accepted[0])
+    wait(|done| journal.accept(job, done))
 }
 
 fn open(folder: &tempfile::TempDir) -> (Journal, Vec<Unfinished>) {
@@ -257,7 +257,7 @@ fn the_oldest_leave_a_database_that_is_longer_than_it_may_be_and_no_more_than_ha
         let outcome = "x".repeat(if seq % 2 == 0 { 200_000 } else { 1000 }).into();
         wait(|done| journal.end(vec![Ended { outcome, ..ended(seq, State::Succeeded, 1) }], done)).unwrap();
     }
-    let spared = Arc::new(HashSet::from([2]));
+    let spared = HashSet::from([2]);
     let forget = |bytes| {
         let kept = Kept { bytes: Some(bytes), ..Kept::ALL };
         let mut forgotten = 0;
@@ -312,7 +312,7 @@ fn where_few_are_as_asked_for_no_more_than_so_many_are_looked_at_in_one_go() {
     for at in [0, looked_at + 5, 2 * looked_at + 9] {
         jobs[at].kind = "rare".into();
     }
-    wait(|done| journal.accept(jobs, done)).unwrap();
+    jobs.into_iter().for_each(|job| journal.accept(job, Box::new(|accepted| _ = accepted.unwrap())));
     let all = (1..=2 * looked_at as u64 + 10).map(|seq| ended(seq, State::Failed, 1)).collect();
     wait(|done| journal.end(all, done)).unwrap();
     let reader = journal.reader().unwrap();
@@ -339,7 +339,7 @@ fn what_many_ask_for_at_once_is_all_written_and_each_is_told() {
     let (told, answers) = mpsc::channel();
     for _ in 0..5000 {
         let told = told.clone();
-        journal.accept(vec![job("{}")], Box::new(move |accepted| _ = told.send(accepted.unwrap()[0])));
+        journal.accept(job("{}"), Box::new(move |accepted| _ = told.send(accepted.unwrap())));
     }
     let seqs: Vec<Accepted> = answers.iter().take(5000).collect();
     assert_eq!(seqs, (1..=5000).map(Accepted::New).collect::<Vec<_>>());

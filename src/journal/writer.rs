@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::engine::catch;
+use crate::journal::checkpoints::{Checkpoints, log_bytes};
 use crate::journal::entry::{Accepted, Ended, Kept, NewJob, Released, Unfinished};
 use crate::journal::reader::unfinished;
 use crate::journal::schema::{open_reader, open_writer, said};
@@ -26,18 +26,14 @@ const SHARED_MAX: usize = 4096;
 /// A database that somebody else writes to is waited for so often, each time for as long as a connection waits.
 const BUSY_TRIES: u32 = 3;
 
-/// The log is worked into the file after so many requests, or so long.
-const CHECKPOINT_OPS: u64 = 4000;
-const CHECKPOINT_AFTER: Duration = Duration::from_secs(20);
-
 /// What is asked of the writer.
 enum Op {
-    Accept(Vec<NewJob>, Done<Vec<Accepted>>),
+    Accept(NewJob, Done<Accepted>),
     Begin(Vec<u64>, i64, Done<()>),
     End(Vec<Ended>, Done<()>),
     Release(Vec<u64>, Released),
     Reopen(u64, Done<bool>),
-    Forget { kept: Kept, spared: Arc<HashSet<u64>>, done: Done<Vec<Option<String>>> },
+    Forget { kept: Kept, spared: HashSet<u64>, done: Done<Vec<Option<String>>> },
     Flush(Done<()>),
 }
 
@@ -97,7 +93,7 @@ impl Journal {
         let writer = named("tandem-journal").spawn(move || writer.run(&receiver)).map_err(threads)?;
         let (stop, stopped) = unbounded();
         let file = path.clone();
-        let checkpointer = named("tandem-checkpoint").spawn(move || checkpoint_now_and_then(&file, &shared, &stopped));
+        let checkpointer = named("tandem-checkpoint").spawn(move || shared.now_and_then(&file, &stopped));
         let checkpointer = Some((stop, checkpointer.map_err(threads)?));
         let (sender, writer) = (Some(sender), Some(writer));
         let journal = Self { path: path.clone(), tag, sender, writer, checkpointer, ended, is_stuck };
@@ -114,6 +110,11 @@ impl Journal {
         &self.tag
     }
 
+    /// How long the log beside the file is, in bytes: what was written and is not worked into the file yet.
+    pub fn log_bytes(&self) -> u64 {
+        log_bytes(&self.path)
+    }
+
     /// Whether nothing could be written last time: the disk is full, or cannot be used.
     pub fn is_stuck(&self) -> bool {
         self.is_stuck.load(Ordering::Relaxed)
@@ -124,9 +125,9 @@ impl Journal {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// Writes new jobs down, all or none.
-    pub fn accept(&self, jobs: Vec<NewJob>, done: Done<Vec<Accepted>>) {
-        self.send(Op::Accept(jobs, done));
+    /// Writes a new job down.
+    pub fn accept(&self, job: NewJob, done: Done<Accepted>) {
+        self.send(Op::Accept(job, done));
     }
 
     /// Notes an attempt of each of these jobs.
@@ -152,7 +153,7 @@ impl Journal {
 
     /// Forgets some of the jobs that have ended and are not to be kept, those that ended first; but none of `spared`. Gives where the files of each lie, as
     /// they came with it; an empty list where nothing is left to forget.
-    pub fn forget(&self, kept: Kept, spared: Arc<HashSet<u64>>, done: Done<Vec<Option<String>>>) {
+    pub fn forget(&self, kept: Kept, spared: HashSet<u64>, done: Done<Vec<Option<String>>>) {
         self.send(Op::Forget { kept, spared, done });
     }
 
@@ -204,14 +205,6 @@ impl Op {
 /// What is told about an op once its transaction has ended well.
 type Told = Box<dyn FnOnce() + Send>;
 
-/// When the log was last worked into the file.
-#[derive(Debug, Default)]
-struct Checkpoints {
-    ops: AtomicU64,
-    /// The other thread has done most of it: what is left is little, and the writer can do it while nobody writes.
-    is_nearly_done: AtomicBool,
-}
-
 struct Writer {
     path: PathBuf,
     db: Connection,
@@ -241,7 +234,7 @@ impl Writer {
     /// Writes these in one transaction, or, where one of them may be why that fails, each in its own: so that one that cannot be written
     /// takes no other along. Where the database is busy, since a person writes to it, all wait; where it is full, none can be written.
     fn write(&mut self, asked: Vec<Op>) {
-        self.checkpoints.ops.fetch_add(asked.len() as u64, Ordering::Relaxed);
+        self.checkpoints.count(asked.len());
         let mut ops = std::mem::take(&mut self.owed);
         ops.extend(asked);
         let mut written = self.transact(&mut ops);
@@ -262,9 +255,7 @@ impl Writer {
             Err(error) if ops.len() == 1 => ops.into_iter().for_each(|op| op.refuse(error.clone())),
             Err(_) => ops.into_iter().for_each(|op| self.write(vec![op])),
         }
-        if self.checkpoints.is_nearly_done.swap(false, Ordering::AcqRel) {
-            let _ = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        }
+        self.checkpoints.finish(&self.db);
     }
 
     /// Empties `ops` where all were written.
@@ -283,7 +274,7 @@ impl Writer {
         let (mut seq, mut next_end) = (next_seq, self.next_end);
         for op in ops.iter() {
             let result = match op {
-                Op::Accept(jobs, _) => match accept(&transaction, jobs, &mut seq) {
+                Op::Accept(job, _) => match accept(&transaction, job, &mut seq) {
                     Ok(Some(accepted)) => Written::Accepted(Ok(accepted)),
                     Ok(None) => Written::Accepted(Err(JournalError::KeyUsed)),
                     Err(error) => return Err(said(error)),
@@ -331,7 +322,7 @@ impl Writer {
 
 /// What came of an op.
 enum Written {
-    Accepted(Result<Vec<Accepted>, JournalError>),
+    Accepted(Result<Accepted, JournalError>),
     Reopened(bool),
     Forgotten(Vec<Option<String>>),
     Nothing,
@@ -348,26 +339,6 @@ impl Op {
             }
             (Self::Release(..), Written::Nothing) => Box::new(|| ()),
             (op, _) => Box::new(move || op.refuse(JournalError::Closed)),
-        }
-    }
-}
-
-/// Works the log into the file beside the writer, who would stand still for as long.
-fn checkpoint_now_and_then(path: &Path, checkpoints: &Checkpoints, stopped: &Receiver<()>) {
-    let Ok(db) = open_writer(path) else { return };
-    let mut last = Instant::now();
-    loop {
-        match stopped.recv_timeout(Duration::from_millis(100)) {
-            Err(RecvTimeoutError::Timeout) => {}
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
-        }
-        let ops = checkpoints.ops.load(Ordering::Relaxed);
-        if ops >= CHECKPOINT_OPS || (ops > 0 && last.elapsed() >= CHECKPOINT_AFTER) {
-            checkpoints.ops.fetch_sub(ops, Ordering::Relaxed);
-            last = Instant::now();
-            if db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).is_ok() {
-                checkpoints.is_nearly_done.store(true, Ordering::Release);
-            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Commands that the operator defines: kinds of jobs of which clients know the name, and never the program.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -100,6 +101,12 @@ impl Commands {
                 let mut words = argv.iter().map(|word| word.to_string_lossy());
                 let Some(program) = words.next() else { continue };
                 let absolute = std::path::absolute(self.folder.join(&*program)).unwrap_or_default();
+                let found = if program.contains('/') {
+                    Some(absolute.clone())
+                } else {
+                    on_path(&program, params.env.get(OsStr::new("PATH")))
+                };
+                paths.extend(found.iter().flat_map(|program| installed_in(program)));
                 let programs = [absolute.display().to_string(), program.into_owned()];
                 paths.extend(
                     programs.into_iter().filter(|path| path.contains('/')).map(|path| (path, (*name).to_owned())),
@@ -142,6 +149,25 @@ pub(super) fn told_folder(folder: &Path) -> Vec<(String, String)> {
     let Some(name) = folder.file_name() else { return Vec::new() };
     let (path, name) = (folder.display().to_string(), name.to_string_lossy().into_owned());
     vec![(format!("{path}/"), String::new()), (path, name)]
+}
+
+/// Where a program without a slash is found.
+fn on_path(program: &str, path: Option<&OsString>) -> Option<PathBuf> {
+    let path = path.cloned().or_else(|| std::env::var_os("PATH"))?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|program| program.is_file())
+}
+
+/// The folder that a program was installed into with its library, as an environment of Python's is, and that of the program that a link to it
+/// leads to. What lies in the system's own says nothing of this machine.
+fn installed_in(program: &Path) -> Vec<(String, String)> {
+    let real = program.canonicalize().ok();
+    let root_of = |program: &Path| {
+        let folder = program.parent()?;
+        let is_usual = ["bin", "sbin", "shims"].iter().any(|name| folder.ends_with(name));
+        let root = folder.parent().filter(|_| is_usual)?;
+        (!["/", "/usr", "/usr/local"].iter().any(|system| root == Path::new(system))).then(|| told_folder(root))
+    };
+    [Some(program), real.as_deref()].into_iter().flatten().filter_map(root_of).flatten().collect()
 }
 
 /// The absolute paths in a word, as in `--weights=/models/v3.bin`, each with its last name. Those of one folder say nothing.
@@ -250,6 +276,29 @@ mod tests {
         for folder in ["/", ""] {
             let said = "see http://a//b, /c";
             assert_eq!(without(r#"{"p":{"argv":["python3"]}}"#, folder, said), said, "{folder}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn clients_do_not_hear_where_an_interpreter_was_installed() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().canonicalize().unwrap();
+        for bin in ["base/bin", "env/bin"] {
+            std::fs::create_dir_all(base.join(bin)).unwrap();
+        }
+        std::fs::write(base.join("base/bin/snake3"), "").unwrap();
+        std::os::unix::fs::symlink("../../base/bin/snake3", base.join("env/bin/snake")).unwrap();
+        let base = base.display();
+        let said =
+            format!("File \"{base}/env/lib/x.py\", line 3, File \"{base}/base/lib/json.py\", line 4, /usr/lib/y");
+        let told = "File \"lib/x.py\", line 3, File \"lib/json.py\", line 4, /usr/lib/y";
+        for argv in [
+            format!(r#"{{"argv":["{base}/env/bin/snake"]}}"#),
+            format!(r#"{{"argv":["snake"],"env":{{"PATH":"/usr/bin:{base}/env/bin"}}}}"#),
+        ] {
+            let commands = Commands::parse(&format!(r#"{{"p":{argv}}}"#), "/etc/tandem".into()).unwrap();
+            assert_eq!(Paths::new(commands.paths()).without(&said), told, "{argv}");
         }
     }
 

@@ -5,7 +5,6 @@
 //! who wants it, behind a lock that tellers never take, and is shared by all: a listener gets pieces of it, not copies.
 
 use std::collections::VecDeque;
-use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,7 +14,6 @@ use tokio::sync::{Notify, watch};
 
 use crate::journal::State;
 use crate::service::clock::wall_ms;
-use crate::service::ids::job_id;
 use crate::service::pace::{Counts, Pace};
 
 /// So many events are remembered.
@@ -44,13 +42,22 @@ pub(super) struct Event {
     pub at_ms: i64,
 }
 
+/// The form in which listeners get events.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    /// Adds the event of this number to a text; the jobs are of the journal of this tag.
+    pub event: fn(&mut String, &str, u64, Event),
+    /// Tells that so many events were missed; or some, of an earlier process.
+    pub missed: fn(Option<u64>) -> String,
+}
+
 /// Events that follow each other, as listeners get them.
 #[derive(Debug)]
 struct Segment {
     /// The number of the first of them.
     first: u64,
     events: Vec<Event>,
-    /// In the form of server-sent events.
+    /// As listeners get them.
     text: Bytes,
     /// Where the text of each ends.
     ends: Vec<usize>,
@@ -94,6 +101,7 @@ impl Fresh {
 pub(super) struct Events {
     /// What tells the jobs from those of other journals.
     tag: String,
+    form: Form,
     /// The number of the first event of this process.
     first: u64,
     begun: Instant,
@@ -110,7 +118,7 @@ pub(super) struct Events {
 /// What a listener has not seen yet, as he gets it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct News {
-    /// In the form of server-sent events.
+    /// In the form that listeners get.
     pub pieces: Vec<Bytes>,
     /// The number of the next event that he has not seen.
     pub next: u64,
@@ -139,9 +147,10 @@ struct View {
 
 impl Events {
     /// None so far, of the jobs of this journal; numbers begin here, so that those of an earlier process are not taken for this one's.
-    pub fn beginning_at(tag: &str, first: u64) -> Self {
+    pub fn beginning_at(tag: &str, first: u64, form: Form) -> Self {
         Self {
             tag: tag.to_owned(),
+            form,
             first,
             begun: Instant::now(),
             fresh: Mutex::new(Fresh { first, ..Fresh::default() }),
@@ -188,27 +197,17 @@ impl Events {
         }
     }
 
-    /// An event in the form of server-sent events.
+    /// An event as listeners get it.
     pub fn written(&self, number: u64, event: Event) -> String {
         let mut text = String::new();
-        self.write(&mut text, number, event);
+        (self.form.event)(&mut text, &self.tag, number, event);
         text
-    }
-
-    fn write(&self, text: &mut String, number: u64, event: Event) {
-        let Event { seq, state, at_ms } = event;
-        let id = job_id(&self.tag, seq);
-        // Writing to memory does not fail.
-        let _ = write!(
-            text,
-            "id: {number}\nevent: job\ndata: {{\"id\":\"{id}\",\"state\":\"{state}\",\"at_ms\":{at_ms}}}\n\n"
-        );
     }
 
     fn segment(&self, first: u64, events: Vec<Event>) -> Segment {
         let (mut text, mut ends) = (String::with_capacity(events.len() * 96), Vec::with_capacity(events.len()));
         for (number, event) in (first..).zip(&events) {
-            self.write(&mut text, number, *event);
+            (self.form.event)(&mut text, &self.tag, number, *event);
             ends.push(text.len());
         }
         Segment { first, events, text: text.into(), ends }
@@ -270,8 +269,8 @@ impl Events {
         if view.is_foreign || view.begin > view.from {
             news.has_missed = true;
             // What an earlier process told last, nobody knows any more.
-            let count = if view.is_foreign { "null".to_owned() } else { (view.begin - view.from).to_string() };
-            news.pieces.push(format!("event: missed\ndata: {{\"count\":{count}}}\n\n").into());
+            let count = (!view.is_foreign).then(|| view.begin - view.from);
+            news.pieces.push((self.form.missed)(count).into());
         }
         for segment in &view.segments {
             let places = segment.place(view.begin)..segment.place(view.end).min(segment.events.len());
@@ -316,6 +315,7 @@ impl Events {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::http::SERVER_SENT;
 
     fn event(seq: u64) -> Event {
         Event { seq, state: if seq == 3 { State::Failed } else { State::Queued }, at_ms: 5 }
@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn who_comes_back_goes_on_where_he_was_and_hears_what_he_missed() {
-        let events = Events::beginning_at("abcd", 100);
+        let events = Events::beginning_at("abcd", 100, SERVER_SENT);
         events.publish(&[event(1), event(2), event(3)]);
         let news = events.since(101, 10, None);
         let first = "id: 101\nevent: job\ndata: {\"id\":\"abcd-2\",\"state\":\"queued\",\"at_ms\":5}\n\n";
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn whatever_was_written_before_and_however_it_is_asked_for_all_events_come_once_and_in_order() {
-        let events = Events::beginning_at("abcd", 0);
+        let events = Events::beginning_at("abcd", 0, SERVER_SENT);
         let (mut from, mut numbers) = (0, Vec::new());
         for round in 0..200_u64 {
             let some: Vec<Event> = (0..round * 7 % 600).map(|at| event(10 + at)).collect();
@@ -371,7 +371,7 @@ mod tests {
 
     #[test]
     fn who_listens_to_one_job_hears_of_no_other_and_of_its_end_last() {
-        let events = Events::beginning_at("abcd", 0);
+        let events = Events::beginning_at("abcd", 0, SERVER_SENT);
         events.publish(&[event(1), event(3), event(1), event(3)]);
         let news = events.since(0, 10, Some(3));
         let heard = text(&news);
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn who_has_seen_the_end_of_a_job_is_known_and_who_has_not_is_not() {
-        let (events, long_ago) = (Events::beginning_at("abcd", 100), 0);
+        let (events, long_ago) = (Events::beginning_at("abcd", 100, SERVER_SENT), 0);
         let knows = |last, seq, ended_ms| events.knows_end(last, seq, ended_ms);
         assert!(knows(99, 8, long_ago) && !knows(98, 8, long_ago), "it has ended before this process began");
         events.publish(&[event(1), event(3), event(1)]);
@@ -397,7 +397,7 @@ mod tests {
 
     #[test]
     fn who_tells_of_an_event_waits_for_nobody_who_is_being_told() {
-        let events = Events::beginning_at("abcd", 0);
+        let events = Events::beginning_at("abcd", 0, SERVER_SENT);
         // As when a thousand listeners are being given what they have not seen.
         let being_told = events.written.lock().unwrap();
         std::thread::scope(|scope| {

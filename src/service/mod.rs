@@ -21,10 +21,11 @@ mod pace;
 mod quarantine;
 mod reach;
 mod resting;
+mod seldom;
 mod space;
 mod untold;
 mod uploads;
 
 pub use commands::{CommandError, Commands};
-pub use http::{Listening, ServeError, serve};
+pub use http::{Listening, ServeError, Stopped, serve};
 pub use options::{Keep, ServeOptions};

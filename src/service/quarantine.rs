@@ -9,8 +9,8 @@ use std::time::Duration;
 /// A job is dead once the process has ended under it so often.
 pub(super) const CRASHES_MAX: u32 = 3;
 
-/// So many jobs are suspected together.
-const GROUP: usize = 64;
+/// So many jobs are suspected together. Were it ended under them once more, each of them would have to be alone.
+const GROUP: usize = 8;
 
 /// So long others wait for one that has to be alone, or the next group for the one before.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,6 +26,8 @@ struct Stage {
 pub(super) struct Quarantine {
     stages: VecDeque<Stage>,
     under_way: HashSet<u64>,
+    /// Those of them that were made ready meanwhile, or could not be begun: it is their turn again.
+    again: Vec<u64>,
     is_alone: bool,
     since: Duration,
 }
@@ -54,6 +56,9 @@ impl Quarantine {
 
     /// What may be begun.
     pub fn next(&mut self, now: Duration) -> Permitted {
+        if !self.again.is_empty() {
+            return Permitted::Suspects { jobs: std::mem::take(&mut self.again), others: !self.is_alone };
+        }
         let is_patient = !self.under_way.is_empty() && now.saturating_sub(self.since) < PATIENCE;
         if is_patient {
             return if self.is_alone { Permitted::Nobody } else { Permitted::Others };
@@ -68,6 +73,7 @@ impl Quarantine {
     /// A job has ended, or is not to be begun any more.
     pub fn ended(&mut self, seq: u64) {
         self.under_way.remove(&seq);
+        self.again.retain(|job| *job != seq);
         for stage in &mut self.stages {
             stage.jobs.retain(|job| *job != seq);
         }
@@ -79,12 +85,9 @@ impl Quarantine {
         self.under_way.contains(&seq)
     }
 
-    /// Those of them could not be begun: it is their turn again, before all others.
-    pub fn put_back(&mut self, jobs: Vec<u64>) {
-        if !jobs.is_empty() {
-            self.under_way.retain(|seq| !jobs.contains(seq));
-            self.stages.push_front(Stage { jobs, is_alone: self.is_alone });
-        }
+    /// Some of those that were permitted last could not be begun, or not yet: it is their turn again, before all others.
+    pub fn put_back(&mut self, jobs: impl IntoIterator<Item = u64>) {
+        self.again.splice(0..0, jobs);
     }
 
     /// When it has to be asked again though nothing has ended; `None` where nobody waits.
@@ -102,17 +105,33 @@ mod tests {
 
     #[test]
     fn who_was_there_twice_runs_alone_and_first_the_others_in_groups() {
-        let mut quarantine = Quarantine::new((0..100).map(|seq| (seq, if seq == 50 { 2 } else { 1 })));
-        assert_eq!(quarantine.next(NOW), Permitted::Suspects { jobs: vec![50], others: false });
+        let mut quarantine = Quarantine::new((0..17).map(|seq| (seq, if seq == 16 { 2 } else { 1 })));
+        assert_eq!(quarantine.next(NOW), Permitted::Suspects { jobs: vec![16], others: false });
         assert_eq!(quarantine.next(NOW), Permitted::Nobody);
-        quarantine.ended(50);
-        let first: Vec<u64> = (0..65).filter(|seq| *seq != 50).collect();
+        quarantine.ended(16);
+        let first: Vec<u64> = (0..8).collect();
         assert_eq!(quarantine.next(NOW), Permitted::Suspects { jobs: first.clone(), others: true });
         assert_eq!(quarantine.next(NOW), Permitted::Others);
         first.iter().for_each(|seq| quarantine.ended(*seq));
-        quarantine.ended(99);
-        assert_eq!(quarantine.next(NOW), Permitted::Suspects { jobs: (65..99).collect(), others: true });
+        quarantine.ended(15);
+        assert_eq!(quarantine.next(NOW), Permitted::Suspects { jobs: (8..15).collect(), others: true });
         assert_eq!((quarantine.next(NOW), quarantine.due()), (Permitted::Others, None));
+    }
+
+    #[test]
+    fn those_of_a_group_that_are_ready_later_wait_for_nobody() {
+        let mut quarantine = Quarantine::new((1..=9).map(|seq| (seq, 1)));
+        assert_eq!(quarantine.next(NOW), Permitted::Suspects { jobs: (1..=8).collect(), others: true });
+        quarantine.put_back([3]);
+        quarantine.put_back([4, 5]);
+        quarantine.ended(4);
+        assert_eq!(quarantine.next(NOW), Permitted::Suspects { jobs: vec![5, 3], others: true });
+        assert_eq!(quarantine.next(NOW), Permitted::Others, "the next group waits for all of this one");
+        let mut alone = Quarantine::new([(7, 2)]);
+        alone.next(NOW);
+        alone.put_back([7]);
+        assert_eq!(alone.next(NOW), Permitted::Suspects { jobs: vec![7], others: false });
+        assert_eq!(alone.next(NOW), Permitted::Nobody);
     }
 
     #[test]

@@ -68,5 +68,5 @@ fn a_gpu_that_is_lost_under_load_costs_no_job_and_is_tried_again_later() {
     }
     let back = (20..30).map(run).find(|job| job["device"] != "cpu");
     assert!(back.is_some_and(|job| job["state"] == "succeeded"), "no plan names it any more");
-    assert_eq!(listening.stop(&|| false), 0);
+    assert_eq!(listening.stop(&|| false).left, 0);
 }

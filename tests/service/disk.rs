@@ -21,7 +21,11 @@ fn start(args: &[&str]) -> Service {
 
 /// As if the disk were at its end: no file may be written beyond its first page. Or as if it had room again.
 fn set_full(service: &Service, is_full: bool) {
-    let bytes = if is_full { 4096 } else { libc::RLIM_INFINITY };
+    set_room(service, if is_full { 4096 } else { libc::RLIM_INFINITY });
+}
+
+/// As if the disk had no room for files longer than so many bytes.
+fn set_room(service: &Service, bytes: u64) {
     let limit = libc::rlimit { rlim_cur: bytes, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: a plain system call that reads this struct; the child is ours and has not been waited for.
     let set = unsafe { libc::prlimit(service.pid(), libc::RLIMIT_FSIZE, &raw const limit, std::ptr::null_mut()) };
@@ -54,6 +58,31 @@ fn a_service_whose_disk_takes_nothing_is_not_ready_until_it_does() {
     set_full(&service, false);
     until("nobody has looked whether it can be written again", || service.get("/readyz").status == 200);
     service.run(job);
+}
+
+#[test]
+fn a_file_of_which_the_last_bytes_find_no_room_is_not_taken_for_a_whole_one() {
+    const ROOM: usize = 3 << 20;
+    let service = start(&[]);
+    set_room(&service, ROOM as u64);
+    let post = |bytes: usize| {
+        let job = r#"{"kind":"stats","file":{"$file":"scan"}}"#;
+        let part =
+            |name: &str| format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"x.csv\"\r\n\r\n");
+        let file = "7\n".repeat(bytes / 2);
+        let body = [&part("job"), job, "\r\n", &part("scan"), &file, "\r\n--B--\r\n"].concat();
+        let reply =
+            service.request("POST", "/v1/jobs", "Content-Type: multipart/form-data; boundary=B\r\n", body.as_bytes());
+        (reply.status, reply.body)
+    };
+    assert_eq!(post(ROOM).0, 202, "the journal takes what fits");
+    for beyond in [2, 300, 100_000] {
+        let (status, body) = post(ROOM + beyond);
+        assert_eq!((status, body.contains("unwritable")), (503, true), "{beyond} bytes too many: {body}");
+    }
+    until("files of refused jobs stay, or that of the other", || {
+        std::fs::read_dir(service.data.path().join("uploads")).unwrap().count() == 0
+    });
 }
 
 /// A job that runs while the disk is full; on a busy machine it may have ended before, and is begun once more.

@@ -95,6 +95,55 @@ fn cancelling_a_job_twice_while_it_ends_is_no_error() {
 }
 
 #[test]
+fn who_is_told_that_a_job_is_cancelled_finds_it_cancelled() {
+    let service = Service::start(&["--threads", "2"]);
+    let (mut cancelled, mut too_late) = (0, 0);
+    for n in 0..300 {
+        let id = service.accepted(&format!(r#"{{"kind":"primes","range":"0..1e{}"}}"#, 5 + n % 3));
+        let reply = service.request("DELETE", &format!("/v1/jobs/{id}"), "", b"");
+        let told = reply.json()["state"].as_str().unwrap_or_default().to_owned();
+        match (reply.status, told.as_str()) {
+            (202, "cancelled") => {
+                cancelled += 1;
+                assert_eq!(service.job(&id)["state"], "cancelled", "{reply:?}");
+            }
+            (202, "running") => {}
+            (409, _) => {
+                too_late += 1;
+                service.wait_for(&id, "succeeded");
+            }
+            _ => panic!("{reply:?}"),
+        }
+    }
+    assert!(cancelled > 0, "{too_late} were done before");
+}
+
+#[test]
+fn who_sends_all_before_he_reads_hears_why_it_was_not_taken() {
+    let service = Service::start(&["--max-body", "1MiB"]);
+    let long = vec![b' '; 20 << 20];
+    let ask = |method: &str, path: &str, head: &str| service.request(method, path, head, &long).status;
+    assert_eq!(ask("POST", "/v1/jobs", ""), 413);
+    assert_eq!(ask("POST", "/v1/jobs", "Content-Encoding: gzip\r\n"), 415);
+    assert_eq!(ask("POST", "/v1/jobs", "Origin: http://elsewhere.example\r\n"), 403);
+    assert_eq!(ask("PUT", "/v1/jobs", ""), 405);
+    assert_eq!(ask("POST", "/nowhere", ""), 404);
+    service.run(r#"{"kind":"factor","n":12}"#);
+}
+
+#[test]
+fn a_query_that_is_not_known_is_no_query_for_all_jobs() {
+    let service = Service::start(&[]);
+    for (path, name) in
+        [("/v1/jobs?stat=failed", "stat"), ("/v1/jobs?limit=a", "limit"), ("/v1/jobs/a-1?wiat=1s", "wiat")]
+    {
+        let reply = service.get(path);
+        let message = reply.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+        assert_eq!((reply.status, message.contains(name)), (400, true), "{message}");
+    }
+}
+
+#[test]
 fn the_same_key_and_body_make_one_job_and_another_body_is_refused() {
     let service = Service::start(&[]);
     let with = |key: &str, body: &str| {

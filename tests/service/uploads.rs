@@ -47,6 +47,19 @@ fn a_job_comes_with_its_file_which_goes_once_it_has_succeeded() {
 }
 
 #[test]
+fn the_same_key_with_a_file_of_another_name_is_another_body() {
+    let service = Service::start(&[]);
+    let send = |file: &str, text: &[u8]| {
+        let body = form(&[("job", None, JOB), ("scan", Some(file), text)]);
+        let head = "Idempotency-Key: a\r\nContent-Type: multipart/form-data; boundary=B\r\n";
+        service.request("POST", "/v1/jobs", head, &body).status
+    };
+    assert_eq!([send("a.csv", b"t\n1\n"), send("a.csv", b"t\n1\n")], [202, 202]);
+    // The ending of its name tells what is in it.
+    assert_eq!([send("a.npy", b"t\n1\n"), send("a.csv", b"t\n2\n")], [422, 422]);
+}
+
+#[test]
 fn a_broken_file_is_the_error_of_its_job_alone_and_tells_no_path_of_the_service() {
     let service = Service::start(&[]);
     let reply = post(&service, &[("job", None, JOB), ("scan", Some("scan.npy"), b"this is no array")]);

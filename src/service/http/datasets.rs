@@ -46,6 +46,7 @@ pub(super) struct DatasetList {
 
 /// What is in a dataset.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     format: Option<String>,
 }

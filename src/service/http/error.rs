@@ -103,6 +103,12 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unwritable", message).retry_after(10)
     }
 
+    /// A job is cancelled that is being queued again.
+    pub fn not_there_yet() -> Self {
+        let message = "the job is just about to be queued again: try again in a moment";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message).retry_after(1)
+    }
+
     /// There is no room for what the client sends.
     pub fn no_memory() -> Self {
         let message = "what others send takes all the memory that there is for it: try again in a moment";
@@ -206,7 +212,7 @@ impl From<Broken> for ApiError {
                     "nothing more came of the body for too long, or next to nothing: send it all, or less at a time";
                 Self::new(StatusCode::REQUEST_TIMEOUT, "stalled", message)
             }
-            Broken::Early => Self::bad_input("the body ends early"),
+            Broken::Early => Self::bad_input("the body ends early: send as much as its head says"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Events as they happen, as a browser's `EventSource` reads them.
 
 use std::convert::Infallible;
+use std::fmt::Write;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -14,8 +15,24 @@ use super::App;
 use super::error::{ApiError, ErrorBody};
 use super::extract::Path;
 use super::places::reading;
-use crate::service::events::{Event, LISTENERS_MAX, News};
-use crate::service::ids::seq_of;
+use crate::service::events::{Event, Form, LISTENERS_MAX, News};
+use crate::service::ids::{job_id, seq_of};
+
+/// Events as a browser reads them.
+pub(in crate::service) const SERVER_SENT: Form = Form { event: write_event, missed };
+
+fn write_event(text: &mut String, tag: &str, number: u64, event: Event) {
+    let Event { seq, state, at_ms } = event;
+    let id = job_id(tag, seq);
+    // Writing to memory does not fail.
+    let _ =
+        write!(text, "id: {number}\nevent: job\ndata: {{\"id\":\"{id}\",\"state\":\"{state}\",\"at_ms\":{at_ms}}}\n\n");
+}
+
+fn missed(count: Option<u64>) -> String {
+    let count = count.map_or_else(|| "null".to_owned(), |count| count.to_string());
+    format!("event: missed\ndata: {{\"count\":{count}}}\n\n")
+}
 
 /// So many events go to a listener in one piece at most.
 const PIECE: usize = 4096;
@@ -211,7 +228,7 @@ mod tests {
             max_connections: 10,
             memory_bytes: 1 << 30,
         };
-        Arc::new(Front::new(Keeper::start(runner, intake, options).unwrap()))
+        Arc::new(Front::new(Keeper::start(runner, intake, options, SERVER_SENT).unwrap()))
     }
 
     async fn accepted(app: &App, job: &str) -> u64 {

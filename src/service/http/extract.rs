@@ -19,7 +19,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
-        query.map(|query| Self(query.0)).map_err(|error| ApiError::bad_input(error.body_text()))
+        query.map(|query| Self(query.0)).map_err(|error| {
+            let text = error.body_text();
+            let what = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+            ApiError::bad_input(format!("after `?`: {what}: /docs tells what may stand there"))
+        })
     }
 }
 

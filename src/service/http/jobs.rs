@@ -150,6 +150,7 @@ async fn state_of(app: &App, seq: u64) -> Result<JobState, ApiError> {
 
 /// How long an answer may be waited for.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Wait {
     wait: Option<String>,
 }
@@ -247,7 +248,7 @@ pub(super) async fn result(
         (status = 200, description = "It was cancelled before, and has ended", body = Acknowledged),
         (status = 202, description = "It ends as cancelled, now or in a moment", body = Acknowledged),
         (status = 404, body = ErrorBody),
-        (status = 409, description = "It has ended otherwise", body = ErrorBody)
+        (status = 409, description = "It has ended otherwise, or was done before it could be cancelled", body = ErrorBody)
     )
 )]
 pub(super) async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Result<Response, ApiError> {
@@ -258,11 +259,13 @@ pub(super) async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Re
     if waited && matches!(cancelled, Cancelled::Over | Cancelled::Asked) {
         // What is acknowledged outlives whatever ends this process. The engine ends one at once that it has not begun.
         let written = tokio::time::timeout(WRITTEN, async { ended?.await.ok() });
-        if matches!(written.await, Ok(Some(()))) {
-            return Ok(acknowledged(&app, seq, JobState::Cancelled, false));
-        }
-        if cancelled == Cancelled::Over {
-            return Err(ApiError::not_written_yet());
+        match written.await {
+            Ok(Some(JobState::Cancelled)) => return Ok(acknowledged(&app, seq, JobState::Cancelled, false)),
+            // Small ones that the engine runs together may have been done before it heard of it.
+            Ok(Some(state)) => return Err(ended_as(state)),
+            // It has begun after all, and ends in a while.
+            _ if app.find_live(seq).is_some_and(|found| found.entry.state == JobState::Running) => {}
+            _ => return Err(ApiError::not_written_yet()),
         }
     }
     match cancelled {
@@ -280,10 +283,16 @@ pub(super) async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Re
                     let body = Acknowledged { id: app.id_of(seq), state: JobState::Cancelled.name() };
                     Ok(axum::Json(body).into_response())
                 }
-                state => Err(ApiError::conflict(format!("the job has ended: it is {state}"))),
+                state if !state.is_terminal() => Err(ApiError::not_there_yet()),
+                state => Err(ended_as(state)),
             }
         }
     }
+}
+
+/// It cannot be cancelled any more.
+fn ended_as(state: JobState) -> ApiError {
+    ApiError::conflict(format!("the job has ended: it is {state}"))
 }
 
 /// Tries a job again that has ended without success.

@@ -17,6 +17,7 @@ const LIMIT_MAX: u32 = 1000;
 
 /// Which jobs are listed.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     state: Option<String>,
     kind: Option<String>,

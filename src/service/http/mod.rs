@@ -23,8 +23,11 @@ mod router;
 mod schema;
 mod server;
 mod status;
+mod unread;
 
-pub use server::{Listening, ServeError, serve};
+#[cfg(test)]
+pub(in crate::service) use events::SERVER_SENT;
+pub use server::{Listening, ServeError, Stopped, serve};
 
 use std::ops::Deref;
 use std::sync::Arc;

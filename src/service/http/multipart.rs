@@ -77,6 +77,7 @@ pub(super) async fn read_parts(
             }
             let text = read_job(&mut field, app.options.max_body_bytes, unseen, held).await?;
             hash.update(&text);
+            hash.update((text.len() as u64).to_le_bytes());
             job = Some(super::jobs::text_of(&text)?);
             continue;
         }
@@ -91,7 +92,13 @@ pub(super) async fn read_parts(
                 format!("two parts are called `{}`, or more than {FILES_MAX} came", crate::job::shorten(&name));
             return Err(ApiError::bad_input(message));
         }
+        // The ending of a name tells what is in the file.
+        for said in [field.file_name(), field.content_type()].map(Option::unwrap_or_default) {
+            hash.update((said.len() as u64).to_le_bytes());
+            hash.update(said);
+        }
         let path = upload.place(&name, field.file_name());
+        let mut bytes = 0_u64;
         let mut file = tokio::fs::File::create_new(&path).await.map_err(|error| ApiError::no_room(&error))?;
         while let Some(chunk) = field.chunk().await.map_err(broken)? {
             unseen.store(0, Ordering::Relaxed);
@@ -100,9 +107,13 @@ pub(super) async fn read_parts(
                 ApiError::too_large(format!("the files are longer than {max} bytes together: the service can be started with a larger --max-upload"))
             })?;
             hash.update(&chunk);
+            bytes += chunk.len() as u64;
             upload.grow(take_room(app, chunk.len()).await?);
             file.write_all(&chunk).await.map_err(|error| ApiError::no_room(&error))?;
         }
+        hash.update(bytes.to_le_bytes());
+        // The last of it may only now be on its way, and to sync tells nothing of what becomes of that.
+        file.flush().await.map_err(|error| ApiError::no_room(&error))?;
         file.sync_all().await.map_err(|error| ApiError::no_room(&error))?;
     }
     let job = job

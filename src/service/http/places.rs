@@ -17,6 +17,9 @@ pub(super) const LONG: usize = 256 << 10;
 /// How many times what was sent a long job takes while it is taken apart, at most: `benches/service/run.py --only long` measures 12 to 15.
 pub(super) const PARSED_TIMES: usize = 16;
 
+/// How many times what is written down an answer takes while it is made: as it was read, its parts, and a text that grows by doubling.
+const ANSWER_TIMES: usize = 4;
+
 /// Reads from the journal. So many do at once: more would only wait for each other, with a thread each.
 pub(super) async fn reading<T: Send + 'static>(
     app: &App,
@@ -53,7 +56,7 @@ pub(super) async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send +
 }
 
 /// An answer made of all that is written down of a job, where there is one. What is long is held among the bodies, from before it is read
-/// until the client has taken the answer; once it is made, two copies of it are there.
+/// until the client has taken the answer.
 pub(super) async fn read_whole(
     app: &App,
     seq: u64,
@@ -63,10 +66,16 @@ pub(super) async fn read_whole(
     let length = reading(app, move || keeper.length(seq)).await??;
     let mut held = app.memory.hold();
     if length > LONG {
-        held.grow_for(length.saturating_mul(2)).await?;
+        held.grow_for(length.saturating_mul(ANSWER_TIMES)).await?;
     }
     let keeper = app.clone();
-    let (text, held) = reading(app, move || read(&keeper).map(|text| (text, held))).await??;
+    let read = move || {
+        let mut text = read(&keeper)?;
+        // It may wait for long, and has grown by doubling.
+        text.iter_mut().for_each(String::shrink_to_fit);
+        Ok::<_, ApiError>((text, held))
+    };
+    let (text, held) = reading(app, read).await??;
     Ok(text.map(|text| {
         let length = text.len();
         let body = if length > LONG { held.keep(text) } else { text.into() };

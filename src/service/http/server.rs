@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use super::events::SERVER_SENT;
 use super::multipart::FORM;
 use super::patience::{Patience, Taken};
 use super::router::router;
@@ -58,6 +59,15 @@ pub struct Listening {
     accepting: tokio::task::JoinHandle<()>,
 }
 
+/// What is left once it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Jobs that stay, to be run at the next start.
+    pub left: usize,
+    /// Whether GPUs are still being looked for: a driver that hangs over that lets no process end in the usual way.
+    pub is_looking: bool,
+}
+
 impl std::fmt::Debug for Listening {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Listening").field("address", &self.address).finish_non_exhaustive()
@@ -90,7 +100,7 @@ pub fn serve(runner: Runner, commands: Commands, options: ServeOptions) -> Resul
         runtime.block_on(TcpListener::bind(address)).map_err(|error| ServeError::Listen { address, error })?;
     let address = listener.local_addr().map_err(|error| ServeError::Listen { address, error })?;
     let max_connections = options.max_connections;
-    let keeper = Keeper::start(runner, intake, options)?;
+    let keeper = Keeper::start(runner, intake, options, SERVER_SENT)?;
     let front = Arc::new(Front::new(keeper.clone()));
     let teller = keeper.clone();
     runtime.spawn(async move { teller.events.tell().await });
@@ -105,17 +115,18 @@ impl Listening {
     }
 
     /// Ends it: nothing more is taken in, what runs may go on for as long as the options say or until `is_urgent`, and what has not ended
-    /// by then stays on disk. Gives how many jobs that are.
-    pub fn stop(self, is_urgent: &dyn Fn() -> bool) -> usize {
+    /// by then stays on disk.
+    pub fn stop(self, is_urgent: &dyn Fn() -> bool) -> Stopped {
         let Self { keeper, runtime, accepting, .. } = self;
         let drain = keeper.options.drain;
-        let stopped = keeper.stop(drain, is_urgent);
+        let left = keeper.stop(drain, is_urgent);
         keeper.tell_stopping();
         runtime.block_on(async {
             let _ = tokio::time::timeout(LAST_ANSWERS, accepting).await;
         });
         runtime.shutdown_timeout(Duration::from_millis(200));
-        stopped.left
+        let is_looking = keeper.runner().engine().devices().known_gpus().is_none();
+        Stopped { left, is_looking }
     }
 }
 

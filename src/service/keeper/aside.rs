@@ -1,7 +1,7 @@
 //! What is done on threads of their own, since it takes a while, and nobody is to wait for it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -14,7 +14,7 @@ use crate::service::keeper::Keeper;
 /// A job that is just about to be there again is looked at again after so long.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// The same where the journal cannot be read; and the log tells of that no more often.
+/// The same where the journal cannot be read.
 const TROUBLED: Duration = Duration::from_secs(1);
 
 /// What is done on a thread of its own, since it takes a while.
@@ -28,7 +28,7 @@ pub(super) enum Aside {
 
 /// What is done for the disk.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Room {
+pub(super) enum DiskWork {
     /// Room is made for what clients send.
     Wanted,
     /// What programs have printed is counted, and what nobody can ask for goes.
@@ -49,10 +49,7 @@ impl Keeper {
 
     /// The same once the disk may be better: what a job waits for could not be read.
     pub(super) fn aside_once_readable(&self, what: Aside, error: &JournalError) {
-        let now = Instant::now();
-        let mut told = self.told_unreadable.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_none_or(|told| now.duration_since(told) >= TROUBLED) {
-            *told = Some(now);
+        if self.unreadable.is_due() {
             let (Aside::Prepared(seq) | Aside::Waits(seq)) = what;
             tracing::error!(
                 %error,
@@ -60,8 +57,7 @@ impl Keeper {
                 "what a job waits for cannot be read from the journal: tried again every second, as for others"
             );
         }
-        drop(told);
-        let _ = self.aside.send((now + TROUBLED, what));
+        let _ = self.aside.send((Instant::now() + TROUBLED, what));
     }
 
     pub(super) fn do_aside(self: &Arc<Self>, what: Aside) {

@@ -173,7 +173,7 @@ impl Keeper {
             if *state == State::Succeeded {
                 self.uploads.remove(&self.uploads.files_of(job.files.as_deref()));
             }
-            job.waiting.into_iter().for_each(|waiting| _ = waiting.send(()));
+            job.waiting.into_iter().for_each(|waiting| _ = waiting.send(*state));
         }
         self.events.publish(&events);
         if unblocks {
@@ -182,6 +182,10 @@ impl Keeper {
     }
 
     fn not_written(self: &Arc<Self>, mut ended: Vec<Ended>, error: &JournalError) {
+        if !error.may_pass() && ended.len() > 1 {
+            // One of them is why, and is to keep no other back.
+            return ended.into_iter().for_each(|end| self.write_ends(vec![end]));
+        }
         if !error.may_pass()
             && let [end] = ended.as_mut_slice()
         {
@@ -195,7 +199,9 @@ impl Keeper {
             if error.is_full() {
                 self.disk_is_full();
             }
-            tracing::error!(%error, jobs = ended.len(), "ends of jobs could not be written down: tried again in a second");
+            if self.unwritten.is_due() {
+                tracing::error!(%error, jobs = ended.len(), "ends of jobs could not be written down: tried again in a second, as others");
+            }
         }
         self.unsaved.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(ended);
         self.wake_housekeeper();

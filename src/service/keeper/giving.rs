@@ -44,7 +44,9 @@ impl Keeper {
             let given = match written {
                 Ok(()) => given,
                 Err(error) => {
-                    tracing::error!(%error, jobs = given.len(), "attempts could not be written down: tried again in a second");
+                    if keeper.unwritten.is_due() {
+                        tracing::error!(%error, jobs = given.len(), "attempts could not be written down: tried again in a second, as others");
+                    }
                     if error.is_full() {
                         keeper.disk_is_full();
                     }
@@ -87,6 +89,7 @@ impl Keeper {
                 true
             }
             Err(Refusal::Unreadable(error)) => {
+                self.live().is_unreadable(seq);
                 // Else at the next start.
                 if !self.is_over.load(Ordering::Acquire) {
                     self.aside_once_readable(Aside::Prepared(seq), &error);

@@ -1,6 +1,5 @@
 //! What has its time: tries, deadlines, what is kept no longer, and ends that could not be written down.
 
-use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -8,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::journal::{JournalError, Kept, State};
 use crate::service::clock::{after_ms, wall_ms};
 use crate::service::events::Event;
-use crate::service::keeper::{Keeper, Room};
+use crate::service::keeper::{DiskWork, Keeper};
 use crate::service::options::Keep;
 
 /// What is kept no longer is looked for so often, and what could not be written is tried again.
@@ -60,10 +59,9 @@ impl Keeper {
     /// Writes what could not be written, and forgets what is kept no longer.
     fn round(self: &Arc<Self>) {
         let unsaved = std::mem::take(&mut *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner));
-        // Each by itself, so that one that cannot be written keeps no other back.
-        unsaved.into_iter().for_each(|ended| self.write_ends(vec![ended]));
+        self.write_ends(unsaved);
         self.tidy_datasets();
-        let _ = self.room.send(Room::Outputs);
+        let _ = self.room.send(DiskWork::Outputs);
         let aside: Vec<_> = self.runner.engine().set_aside().into_iter().map(|(device, _)| device).collect();
         let due = self.resting.lock().unwrap_or_else(PoisonError::into_inner).due(&aside, self.now());
         for device in due {
@@ -72,24 +70,23 @@ impl Keeper {
         }
         let Keep { time, jobs, bytes } = self.options.keep;
         let since_ms = time.filter(|_| self.believes_the_clock()).map(|time| wall_ms() - after_ms(0, time));
-        let spared = Arc::new(self.live().named());
-        self.forget(Kept { since_ms, jobs, bytes }, spared);
+        self.forget(Kept { since_ms, jobs, bytes });
     }
 
     fn believes_the_clock(&self) -> bool {
         self.belief.lock().unwrap_or_else(PoisonError::into_inner).is_believed(wall_ms(), self.now())
     }
 
-    fn forget(self: &Arc<Self>, kept: Kept, spared: Arc<HashSet<u64>>) {
+    fn forget(self: &Arc<Self>, kept: Kept) {
         let keeper = Arc::downgrade(self);
-        let again = spared.clone();
+        let spared = self.live().named();
         let forgotten = move |forgotten: Result<Vec<Option<String>>, JournalError>| {
             let forgotten = forgotten.unwrap_or_default();
             let Some(keeper) = keeper.upgrade() else { return };
             forgotten.iter().flatten().for_each(|files| keeper.uploads.remove(&keeper.uploads.files_of(Some(files))));
             // There is only so much in one go.
             if !forgotten.is_empty() {
-                keeper.forget(kept, again);
+                keeper.forget(kept);
             }
         };
         self.journal.forget(kept, spared, Box::new(forgotten));

@@ -29,15 +29,16 @@ use crate::service::datasets::Datasets;
 use crate::service::events::{Event, Events};
 use crate::service::ids::job_id;
 use crate::service::intake::{Intake, Prepared, Refusal};
-use crate::service::live::{Full, Inserted, Job, Live};
+use crate::service::live::{Full, Inserted, Job, Live, Size};
 use crate::service::options::ServeOptions;
 use crate::service::outputs::Outputs;
 use crate::service::resting::Resting;
+use crate::service::seldom::Seldom;
 use crate::service::space::Space;
 use crate::service::untold::Untold;
 use crate::service::uploads::{Upload, Uploads, with_datasets};
 
-use aside::{Aside, Room};
+use aside::{Aside, DiskWork};
 pub(super) use ending::Cancelled;
 use room::Removed;
 pub(super) use view::{Found, NotRetried, Outcomes};
@@ -102,10 +103,11 @@ pub(super) struct Keeper {
     resting: Mutex<Resting>,
     /// Who does what others are not to wait for.
     aside: Sender<(Instant, Aside)>,
-    /// When the log was last told that the journal cannot be read.
-    told_unreadable: Mutex<Option<Instant>>,
+    /// When the log is told of a journal that cannot be read, and of one that cannot be written.
+    unreadable: Seldom,
+    unwritten: Seldom,
     /// Who makes room on the disk for what clients send: nobody's jobs are to keep that back.
-    room: Sender<Room>,
+    room: Sender<DiskWork>,
     /// Wakes the housekeeper.
     wake: (Mutex<bool>, Condvar),
     is_over: AtomicBool,
@@ -159,7 +161,7 @@ impl Keeper {
     /// Whether a job of so many bytes could be taken in, or refused for another reason than want of room.
     pub fn has_room(&self, bytes: usize) -> bool {
         let live = self.live();
-        live.is_draining || live.has_room(bytes).is_ok()
+        live.is_draining || live.has_room(Size::of(bytes)).is_ok()
     }
 
     /// Whether no more jobs are taken in.
@@ -195,12 +197,12 @@ impl Keeper {
         let uploaded = upload.as_ref().map(|upload| upload.files().clone()).unwrap_or_default();
         let files = self.uploads.files_json(&with_datasets(uploaded, &prepared.datasets));
         let request = prepared.lasting.take().map_or(request, Arc::from);
-        let bytes = request.len();
         let may_begin = prepared.ready.is_some() && prepared.after.is_empty();
         let deadline = prepared.deadline;
         let leases = std::mem::take(&mut prepared.leases);
         let accepted_ms = wall_ms();
         let mut job = Job::new(prepared, request.clone(), files.clone(), accepted_ms);
+        let size = job.size();
         job.cancel = self.run.child();
         job.deadline = deadline.map(|deadline| self.now().saturating_add(deadline));
         job.deadline_ms = deadline.map(|deadline| after_ms(accepted_ms, deadline));
@@ -210,7 +212,7 @@ impl Keeper {
             if live.is_draining {
                 return Err(Unaccepted::Draining);
             }
-            live.admit(bytes).map_err(Unaccepted::Full)? && may_begin
+            live.admit(size).map_err(Unaccepted::Full)? && may_begin
         };
         let new = NewJob {
             kind: Arc::from(job.kind),
@@ -226,9 +228,8 @@ impl Keeper {
         let (told, answer) = oneshot::channel();
         let keeper = self.clone();
         self.journal.accept(
-            vec![new],
+            new,
             Box::new(move |accepted| {
-                let accepted = accepted.map(|accepted| accepted[0]);
                 match accepted {
                     Ok(Accepted::New(seq)) => {
                         if let Some(upload) = upload {
@@ -237,9 +238,9 @@ impl Keeper {
                         keeper.written_down(seq, job, begins);
                         drop(leases);
                     }
-                    Ok(Accepted::Known(_)) => keeper.live().dismiss(bytes),
+                    Ok(Accepted::Known(_)) => keeper.live().dismiss(size),
                     Err(ref error) => {
-                        keeper.live().dismiss(bytes);
+                        keeper.live().dismiss(size);
                         if error.is_full() {
                             keeper.disk_is_full();
                         }
@@ -298,12 +299,15 @@ impl Keeper {
         answer
     }
 
-    /// Resolves once the job has ended; at once where it has, or is not there.
-    pub fn ended(&self, seq: u64) -> Option<oneshot::Receiver<()>> {
+    /// Resolves, with how, once the job has ended; nothing where it has, or is not there.
+    pub fn ended(&self, seq: u64) -> Option<oneshot::Receiver<State>> {
         let mut live = self.live();
         let job = live.get_mut(seq)?;
         let (tell, told) = oneshot::channel();
-        job.waiting.retain(|other| !other.is_closed());
+        // Those that have gone are looked for each time that there are twice as many.
+        if job.waiting.len().is_power_of_two() {
+            job.waiting.retain(|other| !other.is_closed());
+        }
         job.waiting.push(tell);
         Some(told)
     }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use crate::service::keeper::{Keeper, Room};
+use crate::service::keeper::{DiskWork, Keeper};
 use crate::service::uploads::DATASET;
 
 /// So many jobs are looked for in one go.
@@ -29,13 +29,13 @@ impl Keeper {
     /// Has room made for so many bytes, in a moment.
     pub fn want_room(self: &Arc<Self>, bytes: u64) {
         self.space.want(bytes);
-        let _ = self.room.send(Room::Wanted);
+        let _ = self.room.send(DiskWork::Wanted);
     }
 
     /// The disk is full, whatever may be taken of it.
     pub fn disk_is_full(self: &Arc<Self>) {
         self.space.lack(FULL_BYTES);
-        let _ = self.room.send(Room::Wanted);
+        let _ = self.room.send(DiskWork::Wanted);
     }
 
     /// Counts what programs have printed, and removes what is of jobs that are kept no longer.
@@ -47,6 +47,8 @@ impl Keeper {
     /// Removes what was a dataset and is read by no job any more.
     pub fn tidy_datasets(&self) {
         if self.datasets.has_replaced() {
+            // None of the jobs that read them is taken back meanwhile.
+            let _files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
             self.datasets.tidy(|| {
                 let files = self.live().files();
                 let with_datasets = files.iter().filter(|files| files.contains(DATASET));

@@ -15,17 +15,18 @@ use crate::journal::{DataLock, Ended, Entry, Filter, Journal, State, Unfinished}
 use crate::runner::Runner;
 use crate::service::clock::{Belief, after_ms, until, wall_ms};
 use crate::service::datasets::Datasets;
-use crate::service::events::{Events, LISTENERS_MAX};
+use crate::service::events::{Events, Form, LISTENERS_MAX};
 use crate::service::folder;
 use crate::service::intake::Intake;
 use crate::service::keeper::aside::InTime;
 use crate::service::keeper::ending::failure_json;
-use crate::service::keeper::{Aside, Counters, Keeper, Named, Room};
+use crate::service::keeper::{Aside, Counters, DiskWork, Keeper, Named};
 use crate::service::live::{Job, Live};
 use crate::service::options::ServeOptions;
 use crate::service::outputs::Outputs;
 use crate::service::quarantine::CRASHES_MAX;
 use crate::service::resting::Resting;
+use crate::service::seldom::Seldom;
 use crate::service::space::Space;
 use crate::service::untold::{OwnFolders, Untold};
 use crate::service::uploads::Uploads;
@@ -34,7 +35,7 @@ use crate::service::uploads::Uploads;
 const SUSPECTS_NAMED: usize = 16;
 
 impl Keeper {
-    /// Opens the journal and goes on with what is in it.
+    /// Opens the journal and goes on with what is in it. Listeners get events in this form.
     ///
     /// # Errors
     /// Where the folder cannot be used.
@@ -42,6 +43,7 @@ impl Keeper {
         runner: Runner,
         intake: Intake,
         options: ServeOptions,
+        form: Form,
     ) -> Result<Arc<Self>, crate::journal::JournalError> {
         folder::check(&options.data)?;
         let lock = DataLock::take(&options.data)?;
@@ -90,7 +92,7 @@ impl Keeper {
             run: CancelFlag::default(),
             unsaved: Mutex::default(),
             listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
-            events: Events::beginning_at(journal.tag(), u64::try_from(now_ms).unwrap_or(0) * 1000),
+            events: Events::beginning_at(journal.tag(), u64::try_from(now_ms).unwrap_or(0) * 1000, form),
             space,
             files: Mutex::default(),
             uploads,
@@ -101,7 +103,8 @@ impl Keeper {
             belief: Mutex::new(Belief::new(begun_ms)),
             resting: Mutex::new(Resting::new(options.device_rest)),
             aside,
-            told_unreadable: Mutex::default(),
+            unreadable: Seldom::default(),
+            unwritten: Seldom::default(),
             room,
             wake: (Mutex::new(false), Condvar::new()),
             is_over: AtomicBool::new(false),
@@ -115,8 +118,8 @@ impl Keeper {
         });
         keeper.works_off("tandem-aside", InTime::new(asides), |keeper, what| keeper.do_aside(what))?;
         keeper.works_off("tandem-room", rooms, |keeper, what| match what {
-            Room::Wanted => keeper.make_room(),
-            Room::Outputs => {
+            DiskWork::Wanted => keeper.make_room(),
+            DiskWork::Outputs => {
                 keeper.look_at_outputs();
                 keeper.keep_bound();
             }

@@ -10,13 +10,6 @@ use crate::service::keeper::Keeper;
 /// So long what was cancelled may take over it.
 const RELEASE: Duration = Duration::from_secs(10);
 
-/// How an end went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::service) struct Stopped {
-    /// Jobs that stay, to be run at the next start.
-    pub left: usize,
-}
-
 impl Keeper {
     /// Takes nothing more in, and gives nothing more to the engine.
     pub fn begin_draining(&self) {
@@ -26,8 +19,9 @@ impl Keeper {
         self.runner.engine().cancelled();
     }
 
-    /// Waits for what runs, so long at most, and has the rest end; returns when all is written down. It blocks.
-    pub fn stop(self: &Arc<Self>, drain: Duration, is_urgent: &dyn Fn() -> bool) -> Stopped {
+    /// Waits for what runs, so long at most, and has the rest end; returns when all is written down. Gives how many jobs stay, to be run at the
+    /// next start. It blocks.
+    pub fn stop(self: &Arc<Self>, drain: Duration, is_urgent: &dyn Fn() -> bool) -> usize {
         self.begin_draining();
         let wait_for = |time: Duration, is_urgent: &dyn Fn() -> bool| {
             let until = Instant::now() + time;
@@ -44,7 +38,7 @@ impl Keeper {
         }
         // Once more, since there is no later.
         let unsaved = std::mem::take(&mut *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner));
-        unsaved.into_iter().for_each(|ended| self.write_ends(vec![ended]));
+        self.write_ends(unsaved);
         // Whatever is left has been interrupted: it has taken nothing down.
         self.journal().release(self.live().waiting(), Released::Interrupted);
         self.is_over.store(true, Ordering::Release);
@@ -52,6 +46,6 @@ impl Keeper {
         let (told, written) = std::sync::mpsc::channel();
         self.journal.flush(Box::new(move |_| _ = told.send(())));
         let _ = written.recv_timeout(RELEASE);
-        Stopped { left: self.live().len() }
+        self.live().len()
     }
 }

@@ -148,19 +148,19 @@ impl Keeper {
         let _files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let prepared = prepared.filter(|_| are_there(&sent)).ok_or(NotRetried::FilesGone)?;
         let prepared = prepared.map_err(Unaccepted::Refused)?;
+        let mut job = Job::new(prepared, request.into(), files.map(Arc::from), entry.accepted_ms);
         {
             let live = self.live();
             if live.is_draining {
                 return Err(Unaccepted::Draining.into());
             }
-            live.has_room(request.len()).map_err(Unaccepted::Full)?;
+            live.has_room(job.size()).map_err(Unaccepted::Full)?;
         }
         let (told, answer) = std::sync::mpsc::channel();
         self.journal().reopen(seq, Box::new(move |reopened| _ = told.send(reopened)));
         if !answer.recv().unwrap_or(Err(JournalError::Closed))? {
             return Ok(Some(false));
         }
-        let mut job = Job::new(prepared, request.into(), files.map(Arc::from), entry.accepted_ms);
         job.cancel = self.run_flag();
         job.attempts = entry.attempts;
         self.take_back(seq, job);

@@ -10,7 +10,7 @@ use crate::engine::CancelFlag;
 use crate::job::Cause;
 use crate::journal::State;
 use crate::service::intake::{Prepared, Ready};
-use crate::service::live::LONG;
+use crate::service::live::{Size, UNPARSED};
 
 /// A job that has not ended.
 #[derive(Debug)]
@@ -28,8 +28,9 @@ pub(in crate::service) struct Job {
     pub after: Vec<u64>,
     /// Those of them of which it is not known that they have.
     pub awaits: BTreeSet<u64>,
-    /// Whether it takes results of others, which are on disk.
+    /// Whether it takes results of others, which are on disk; and how many bytes of them, once that is known.
     pub takes_results: bool,
+    pub taken_bytes: Option<usize>,
     pub state: State,
     /// Whether the engine runs it by itself; of small jobs it never says so.
     pub has_begun: bool,
@@ -51,8 +52,8 @@ pub(in crate::service) struct Job {
     pub ends_as: Option<State>,
     /// Whether its outcome is there, and only has to be written down.
     pub is_over: bool,
-    /// Who wants to know when it has ended.
-    pub waiting: Vec<oneshot::Sender<()>>,
+    /// Who wants to know how it has ended, once it has.
+    pub waiting: Vec<oneshot::Sender<State>>,
 }
 
 impl Job {
@@ -83,15 +84,27 @@ impl Job {
             awaits: prepared.after.iter().copied().collect(),
             after: prepared.after,
             takes_results: prepared.ready.is_none(),
+            taken_bytes: None,
             ready: prepared.ready,
         }
     }
 
+    /// What it takes while it waits, as far as that can be known.
+    pub fn size(&self) -> Size {
+        let files_bytes = self.files.as_ref().map_or(0, |files| files.len());
+        Size { bytes: self.request.len(), after: self.after.len(), files_bytes }
+    }
+
     /// It waits, in as little memory as it can.
     pub(super) fn rest(&mut self) {
-        if self.request.len() > LONG {
+        if self.request.len() > UNPARSED {
             self.ready = None;
         }
+    }
+
+    /// Whether it is known what it weighs.
+    pub(super) fn is_weighed(&self) -> bool {
+        self.ready.is_some() || !self.takes_results || self.taken_bytes.is_some()
     }
 
     /// How often it has begun, as clients are told: not while it waits within the engine.

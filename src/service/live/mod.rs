@@ -23,12 +23,15 @@ pub(super) use job::{Given, Job, Turns, Unprepared};
 const GIVEN_MAX: usize = 4096;
 
 /// A longer one waits as it was sent, and is parsed anew when its turn comes.
-const LONG: usize = 8 << 10;
+const UNPARSED: usize = 8 << 10;
 
 /// What a job takes in memory besides what was sent, in bytes, and how many times that once it is parsed: some 1.9 KiB were measured, and
 /// 3 (text) to 14 times (lists of short words), most often 5.
 const JOB_BYTES: usize = 2 << 10;
-const PARSED_TIMES: usize = 8;
+const WAITING_TIMES: usize = 8;
+
+/// What each job takes that another one comes after, in bytes: its number stands in a list and two sets, and some 50 were measured.
+const AFTER_BYTES: usize = 64;
 
 /// The first try after a failure waits so long, each further one twice as long.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -83,9 +86,27 @@ impl SubAssign for Load {
     }
 }
 
-/// What a job of so many bytes, as it was sent, takes in memory while it waits.
-fn held_bytes(bytes: usize) -> usize {
-    JOB_BYTES + if bytes > LONG { bytes } else { bytes * PARSED_TIMES }
+/// What a job is, and has beside it: as much as there is to know of what it takes in memory while it waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    /// Its bytes as they were sent.
+    pub bytes: usize,
+    /// How many jobs it comes after.
+    pub after: usize,
+    /// The text of where its files lie, in bytes.
+    pub files_bytes: usize,
+}
+
+impl Size {
+    /// Of a job that is only what was sent.
+    pub fn of(bytes: usize) -> Self {
+        Self { bytes, after: 0, files_bytes: 0 }
+    }
+
+    fn held_bytes(self) -> usize {
+        let sent = if self.bytes > UNPARSED { self.bytes } else { self.bytes * WAITING_TIMES };
+        JOB_BYTES + sent + self.after * AFTER_BYTES + self.files_bytes
+    }
 }
 
 /// The jobs that have not ended.
@@ -103,6 +124,8 @@ pub(super) struct Live {
     /// Those with the engine, and those whose turn it is once they are parsed: these are in `unprepared`, too.
     given: Load,
     unprepared: BTreeMap<u64, Load>,
+    /// The one of them that takes results of others, which may be long: that is not known before.
+    weighed: Option<u64>,
     /// Those that the engine has said to run.
     begun: usize,
     /// Those that are being written down.
@@ -157,41 +180,41 @@ impl Live {
         self.jobs.range(..seq).rev().map(|(seq, job)| (*seq, job))
     }
 
-    /// Whether there is room for a job of so many bytes, as it was sent.
-    pub fn has_room(&self, bytes: usize) -> Result<(), Full> {
+    /// Whether there is room for one more.
+    pub fn has_room(&self, size: Size) -> Result<(), Full> {
         if self.jobs.len() + self.admitted.jobs >= self.queue_max {
             return Err(Full::Jobs);
         }
-        if self.memory_bytes + held_bytes(bytes) > self.memory_max_bytes && self.memory_bytes > 0 {
+        if self.memory_bytes + size.held_bytes() > self.memory_max_bytes && self.memory_bytes > 0 {
             return Err(Full::Bytes);
         }
         Ok(())
     }
 
-    /// Makes room for a job of so many bytes that is about to be written down; whether the engine can be given one as soon as it is.
-    pub fn admit(&mut self, bytes: usize) -> Result<bool, Full> {
-        self.has_room(bytes)?;
-        let at_once = self.engine_takes(bytes)
+    /// Makes room for one that is about to be written down; whether the engine can be given it as soon as it is.
+    pub fn admit(&mut self, size: Size) -> Result<bool, Full> {
+        self.has_room(size)?;
+        let at_once = self.engine_takes(size.bytes, self.given.jobs + self.admitted.jobs == 0)
             && self.queue.is_empty()
             && self.quarantine.due().is_none()
             && self.held_until.is_none()
             && !self.is_draining;
-        self.admitted += Load::of(bytes);
-        self.memory_bytes += held_bytes(bytes);
+        self.admitted += Load::of(size.bytes);
+        self.memory_bytes += size.held_bytes();
         Ok(at_once)
     }
 
-    /// Whether the engine gets one more of so many bytes, beside those on their way to it.
-    fn engine_takes(&self, bytes: usize) -> bool {
+    /// Whether the engine gets one more of so many bytes, beside those on their way to it; the first one in any case.
+    fn engine_takes(&self, bytes: usize, is_first: bool) -> bool {
         let mut load = self.given;
         load += self.admitted;
-        load.jobs < GIVEN_MAX && (load.bytes + bytes <= self.memory_max_bytes / PARSED_TIMES || load.jobs == 0)
+        load.jobs < GIVEN_MAX && (load.bytes + bytes <= self.memory_max_bytes / WAITING_TIMES || is_first)
     }
 
     /// It was not written down, or is there already.
-    pub fn dismiss(&mut self, bytes: usize) {
-        self.admitted -= Load::of(bytes);
-        self.memory_bytes -= held_bytes(bytes);
+    pub fn dismiss(&mut self, size: Size) {
+        self.admitted -= Load::of(size.bytes);
+        self.memory_bytes -= size.held_bytes();
     }
 
     /// It is written down: `begins` says whether its first attempt is, too.
@@ -223,9 +246,9 @@ impl Live {
         if begins { Inserted::Released } else { Inserted::Queued }
     }
 
-    /// Whether nothing is on its way, to the engine or to disk.
+    /// Whether nothing is on its way, to the engine or to disk. What is yet to be parsed may take for ever, and the engine is given nothing more.
     pub fn is_settled(&self) -> bool {
-        self.given.jobs == 0 && self.admitted.jobs == 0 && !self.jobs.values().any(|job| job.is_over)
+        self.given() == 0 && self.admitted.jobs == 0 && !self.jobs.values().any(|job| job.is_over)
     }
 
     /// Those that are neither with the engine nor over.
@@ -235,7 +258,7 @@ impl Live {
 
     /// A job of an earlier process.
     pub fn restore(&mut self, seq: u64, mut job: Job, is_suspect: bool) {
-        self.memory_bytes += held_bytes(job.request.len());
+        self.memory_bytes += job.size().held_bytes();
         self.note_named(&job);
         if let Some(deadline) = job.deadline {
             self.deadlines.insert((deadline, seq));
@@ -312,6 +335,7 @@ impl Live {
         job.is_over = true;
         if let Some(load) = self.unprepared.remove(&seq) {
             self.given -= load;
+            self.weighed.take_if(|weighed| *weighed == seq);
         }
         self.queue.remove(&(Reverse(job.priority), seq));
         self.retries.remove(&(job.due, seq));
@@ -322,7 +346,7 @@ impl Live {
     /// It has ended, and that is written down. Gives those, too, that were to be told.
     pub fn remove(&mut self, seq: u64) -> Option<(Job, BTreeSet<u64>)> {
         let job = self.jobs.remove(&seq)?;
-        self.memory_bytes -= held_bytes(job.request.len());
+        self.memory_bytes -= job.size().held_bytes();
         self.begun -= usize::from(job.has_begun);
         if let Some(deadline) = job.deadline {
             self.deadlines.remove(&(deadline, seq));

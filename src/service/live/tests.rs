@@ -43,7 +43,7 @@ fn slow(seq: u64) -> Unprepared {
 }
 
 fn queued(live: &mut Live, seq: u64, job: Job) {
-    live.admit(2).unwrap();
+    live.admit(Size::of(2)).unwrap();
     assert!(matches!(live.insert(seq, job, false), Inserted::Queued));
 }
 
@@ -65,29 +65,48 @@ fn jobs_of_higher_priority_come_first_and_of_one_priority_those_that_came_first(
 #[test]
 fn short_jobs_wait_parsed_and_count_for_more_than_was_sent() {
     let mut live = Live::new(10_000, 1 << 20);
-    let taken = |live: &mut Live, bytes: usize| (0..).take_while(|_| live.admit(bytes).is_ok()).count();
-    assert_eq!(taken(&mut live, LONG), (1 << 20) / (JOB_BYTES + LONG * PARSED_TIMES));
+    let taken = |live: &mut Live, bytes: usize| (0..).take_while(|_| live.admit(Size::of(bytes)).is_ok()).count();
+    assert_eq!(taken(&mut live, UNPARSED), (1 << 20) / (JOB_BYTES + UNPARSED * WAITING_TIMES));
     let mut live = Live::new(10_000, 1 << 20);
-    assert_eq!(taken(&mut live, LONG + 1), (1 << 20) / (JOB_BYTES + LONG + 1));
-    (0..live.admitted.jobs).for_each(|_| live.dismiss(LONG + 1));
+    assert_eq!(taken(&mut live, UNPARSED + 1), (1 << 20) / (JOB_BYTES + UNPARSED + 1));
+    (0..live.admitted.jobs).for_each(|_| live.dismiss(Size::of(UNPARSED + 1)));
     assert_eq!(live.memory_bytes, 0);
-    assert!(live.admit(1 << 30).is_ok(), "one is taken in any case");
+    assert!(live.admit(Size::of(1 << 30)).is_ok(), "one is taken in any case");
+}
+
+#[test]
+fn what_a_job_comes_after_and_its_files_count_too() {
+    let mut live = Live::new(10_000, 1 << 20);
+    let many = || Job { after: (0..1000).collect(), files: Some("x".repeat(50_000).into()), ..job(0, 0) };
+    for seq in 1.. {
+        let size = many().size();
+        if live.admit(size).is_err() {
+            assert_eq!(
+                seq - 1,
+                (1 << 20) / (JOB_BYTES + 2 * WAITING_TIMES as u64 as usize + 1000 * AFTER_BYTES + 50_000) as u64
+            );
+            break;
+        }
+        live.insert(seq, many(), false);
+    }
+    (1..=live.len() as u64).for_each(|seq| _ = live.remove(seq));
+    assert_eq!(live.memory_bytes, 0);
 }
 
 #[test]
 fn no_more_are_taken_in_than_may_wait() {
     let mut live = Live::new(2, MEMORY_BYTES);
-    assert_eq!(live.admit(1), Ok(true));
-    assert_eq!(live.admit(1), Ok(true));
-    assert_eq!(live.admit(1), Err(Full::Jobs));
-    live.dismiss(1);
-    assert_eq!(live.admit(MEMORY_BYTES), Err(Full::Bytes));
-    assert_eq!(live.admit(1), Ok(true));
+    assert_eq!(live.admit(Size::of(1)), Ok(true));
+    assert_eq!(live.admit(Size::of(1)), Ok(true));
+    assert_eq!(live.admit(Size::of(1)), Err(Full::Jobs));
+    live.dismiss(Size::of(1));
+    assert_eq!(live.admit(Size::of(MEMORY_BYTES)), Err(Full::Bytes));
+    assert_eq!(live.admit(Size::of(1)), Ok(true));
     assert!(matches!(live.insert(1, job(0, 0), true), Inserted::Given(_)));
     live.succeeded(1);
-    assert_eq!(live.admit(1), Err(Full::Jobs), "it is not written down yet");
+    assert_eq!(live.admit(Size::of(1)), Err(Full::Jobs), "it is not written down yet");
     live.remove(1);
-    assert!(live.admit(1).is_ok());
+    assert!(live.admit(Size::of(1)).is_ok());
 }
 
 #[test]
@@ -176,7 +195,7 @@ fn what_is_interrupted_by_the_end_of_the_service_goes_back_to_the_queue() {
     assert_eq!(live.failed(2, Cause::Cancelled, NOW), AfterFailure::Interrupted);
     assert_eq!((live.given(), turns(&mut live, NOW).len()), (0, 0));
     assert_eq!(live.counts()[0], (State::Queued, 2));
-    assert_eq!(live.admit(2), Ok(false));
+    assert_eq!(live.admit(Size::of(2)), Ok(false));
     assert!(!live.is_settled(), "one is being written down");
     assert!(
         matches!(live.insert(3, job(0, 0), true), Inserted::Released),
@@ -194,7 +213,7 @@ fn suspects_go_first_and_those_who_came_since_wait_for_one_that_is_alone() {
     live.set_suspects([(1, 1), (2, 2)]);
     assert_eq!(turns(&mut live, NOW), [2]);
     assert_eq!(turns(&mut live, NOW), [0_u64; 0]);
-    assert_eq!(live.admit(1), Ok(false), "not at once");
+    assert_eq!(live.admit(Size::of(1)), Ok(false), "not at once");
     live.succeeded(2);
     assert_eq!(turns(&mut live, NOW), [1, 3]);
 }
@@ -210,8 +229,8 @@ fn where_attempts_cannot_be_written_down_nothing_runs_and_everybody_keeps_his_pl
     let until = NOW + Duration::from_secs(1);
     assert!(live.put_back(alone, until).is_empty());
     assert_eq!((live.given(), live.get(1).unwrap().attempts, live.due()), (0, 0, Some(until)));
-    assert_eq!((turns(&mut live, NOW), live.admit(2)), (vec![], Ok(false)));
-    live.dismiss(2);
+    assert_eq!((turns(&mut live, NOW), live.admit(Size::of(2))), (vec![], Ok(false)));
+    live.dismiss(Size::of(2));
     assert_eq!(turns(&mut live, until), [1], "it is still suspected, and alone");
     live.succeeded(1);
     let others = live.take_turns(until, 7).given;
@@ -225,18 +244,18 @@ fn where_attempts_cannot_be_written_down_nothing_runs_and_everybody_keeps_his_pl
 #[test]
 fn long_jobs_wait_unparsed_and_only_so_many_are_parsed_at_once() {
     let mut live = Live::new(10, MEMORY_BYTES);
-    let long: Arc<str> = "x".repeat(MEMORY_BYTES / PARSED_TIMES / 2 + 1).into();
+    let long: Arc<str> = "x".repeat(MEMORY_BYTES / WAITING_TIMES / 2 + 1).into();
     for seq in 1..=3 {
         let mut job = job(0, 0);
         (job.request, job.weight) = (long.clone(), long.len());
-        live.admit(long.len()).unwrap();
+        live.admit(Size::of(long.len())).unwrap();
         live.insert(seq, job, false);
         assert!(live.get(seq).unwrap().ready.is_none());
     }
     assert_eq!(live.take_turns(NOW, 7).unprepared, [slow(1)]);
     assert!(live.take_turns(NOW, 7).unprepared.is_empty(), "there is no room for another one");
-    assert!(live.admit(long.len()).is_ok_and(|at_once| !at_once));
-    live.dismiss(long.len());
+    assert!(live.admit(Size::of(long.len())).is_ok_and(|at_once| !at_once));
+    live.dismiss(Size::of(long.len()));
     live.put_ready(1, Some(ready(0, 0)), 0);
     assert_eq!((turns(&mut live, NOW), live.given()), (vec![1], 1));
     live.succeeded(1);
@@ -269,7 +288,7 @@ fn a_job_waits_for_others_and_is_told_of_their_ends_whenever_these_come() {
     queued(&mut live, 1, job(0, 0));
     let mut waits = job(9, 0);
     waits.awaits = [1, 8].into();
-    live.admit(2).unwrap();
+    live.admit(Size::of(2)).unwrap();
     assert!(matches!(live.insert(2, waits, false), Inserted::Awaits));
     assert_eq!((live.awaited_by(2), live.tell_of_end(2, 1), live.tell_of_end(2, 8)), (vec![1, 8], true, false));
     assert_eq!((turns(&mut live, NOW), live.counts()[0].1), (vec![1], 2));
@@ -283,7 +302,7 @@ fn a_job_waits_for_others_and_is_told_of_their_ends_whenever_these_come() {
     assert_eq!((turns(&mut live, NOW), turns(&mut live, NOW)), (vec![2], vec![]));
     let mut cancelled = job(0, 0);
     cancelled.awaits = [2].into();
-    live.admit(2).unwrap();
+    live.admit(Size::of(2)).unwrap();
     live.insert(3, cancelled, false);
     assert!(matches!(live.end_early(3, State::Cancelled), Some(Early::Over)));
     live.has_come(3, 2);
@@ -305,9 +324,85 @@ fn a_suspect_that_takes_results_is_begun_apart_all_the_same_and_waits_for_nobody
 }
 
 #[test]
+fn suspects_that_take_results_run_side_by_side_though_they_are_made_ready_one_by_one() {
+    let mut live = Live::new(10, MEMORY_BYTES);
+    (1..=3).for_each(|seq| live.restore(seq, unready(), true));
+    live.set_suspects([(1, 1), (2, 1), (3, 1)]);
+    assert_eq!(live.take_turns(NOW, 7).unprepared, [slow(1)]);
+    assert!(live.take_turns(NOW, 7).unprepared.is_empty());
+    for (seq, next) in [(1, vec![slow(2)]), (2, vec![slow(3)]), (3, vec![])] {
+        live.put_ready(seq, Some(ready(0, 0)), 0);
+        let Turns { given, unprepared } = live.take_turns(NOW, 7);
+        assert_eq!(given.iter().map(|given| given.seq).collect::<Vec<_>>(), [seq], "nobody has ended yet");
+        assert_eq!(unprepared, next);
+    }
+    assert_eq!(live.given(), 3);
+}
+
+#[test]
+fn long_results_that_jobs_take_are_held_for_no_more_of_them_than_the_engine_takes() {
+    let mut live = Live::new(1000, MEMORY_BYTES);
+    let long = MEMORY_BYTES / WAITING_TIMES / 2;
+    (1..=100).for_each(|seq| live.restore(seq, unready(), false));
+    let mut running = Vec::new();
+    for _ in 0..1000 {
+        let Turns { given, unprepared } = live.take_turns(NOW, 7);
+        running.extend(given.iter().map(|given| given.seq));
+        assert!(unprepared.len() <= 2, "{unprepared:?}");
+        unprepared.iter().for_each(|job| live.put_ready(job.seq, Some(ready(0, 0)), long));
+        let held = live.jobs.values().filter(|job| job.ready.is_some()).count();
+        assert!(held + live.given.bytes / long <= 2, "{held} wait, {} bytes run", live.given.bytes);
+        if unprepared.is_empty()
+            && let Some(seq) = running.pop()
+        {
+            live.succeeded(seq);
+            live.remove(seq);
+        }
+    }
+    assert_eq!(live.len(), 0, "all have had their turn");
+}
+
+#[test]
+fn a_result_that_cannot_be_read_keeps_no_other_job_back() {
+    let mut live = Live::new(10, MEMORY_BYTES);
+    (1..=2).for_each(|seq| live.restore(seq, unready(), false));
+    live.restore(3, job(0, 0), false);
+    assert_eq!(live.take_turns(NOW, 7).unprepared, [slow(1)]);
+    assert!(live.take_turns(NOW, 7).given.is_empty(), "what comes after it waits for a moment");
+    live.is_unreadable(1);
+    let Turns { given, unprepared } = live.take_turns(NOW, 7);
+    assert_eq!((given[0].seq, unprepared), (3, vec![slow(2)]));
+    live.put_ready(2, Some(ready(0, 0)), 0);
+    assert_eq!(turns(&mut live, NOW), [2]);
+    live.is_draining = true;
+    assert!(!live.is_settled());
+    (2..=3).for_each(|seq| {
+        live.succeeded(seq);
+        live.remove(seq);
+    });
+    assert!(live.is_settled(), "the first may never be readable");
+}
+
+#[test]
+fn one_that_is_longer_than_all_that_the_engine_takes_waits_for_no_end_of_those_that_come() {
+    let mut live = Live::new(10, MEMORY_BYTES);
+    queued(&mut live, 1, job(0, 0));
+    let mut long = job(0, 0);
+    long.weight = MEMORY_BYTES;
+    queued(&mut live, 2, long);
+    assert_eq!(turns(&mut live, NOW), [1]);
+    live.admit(Size::of(2)).unwrap();
+    live.succeeded(1);
+    assert_eq!(turns(&mut live, NOW), [2], "one is being written down, as always under load");
+}
+
+fn unready() -> Job {
+    Job { ready: None, takes_results: true, ..job(0, 0) }
+}
+
+#[test]
 fn a_job_that_was_cancelled_while_it_was_parsed_and_is_tried_again_runs_once() {
     let mut live = Live::new(10, MEMORY_BYTES);
-    let unready = || Job { ready: None, takes_results: true, ..job(0, 0) };
     live.restore(1, unready(), false);
     assert_eq!(live.take_turns(NOW, 7).unprepared, [slow(1)]);
     assert!(matches!(live.end_early(1, State::Cancelled), Some(Early::Over)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::journal::State;
 use crate::service::intake::Ready;
-use crate::service::live::{Given, Job, LONG, Live, Load, Turns, Unprepared};
+use crate::service::live::{Given, Job, Live, Load, Turns, UNPARSED, Unprepared};
 use crate::service::quarantine::Permitted;
 
 impl Live {
@@ -22,8 +22,17 @@ impl Live {
             match self.quarantine.next(now) {
                 Permitted::Suspects { jobs, others: are_free } => {
                     others = are_free;
-                    jobs.iter().for_each(|seq| self.take_turn(*seq, now_ms, &mut turns));
-                    if !turns.given.is_empty() || !turns.unprepared.is_empty() {
+                    let mut jobs = jobs.into_iter();
+                    while let Some(seq) = jobs.next() {
+                        if !self.is_taken_now(seq) {
+                            // No others go before them.
+                            others = false;
+                            self.quarantine.put_back(std::iter::once(seq).chain(jobs));
+                            break;
+                        }
+                        self.take_turn(seq, now_ms, &mut turns);
+                    }
+                    if !others || !turns.given.is_empty() || !turns.unprepared.is_empty() {
                         break;
                     }
                 }
@@ -35,14 +44,20 @@ impl Live {
             }
         }
         while others && let Some((_, seq)) = self.queue.first().copied() {
-            let bytes = self.jobs.get(&seq).map_or(0, |job| job.weight);
-            if !self.engine_takes(bytes) {
+            if !self.is_taken_now(seq) {
                 break;
             }
             self.queue.pop_first();
             self.take_turn(seq, now_ms, &mut turns);
         }
         turns
+    }
+
+    /// Whether a job can be given to the engine, or be made ready for it. One that takes results of others may turn out to be long: until that
+    /// is known, it is made ready while no other one like it is.
+    fn is_taken_now(&self, seq: u64) -> bool {
+        let Some(job) = self.jobs.get(&seq) else { return true };
+        self.engine_takes(job.weight, self.given.jobs == 0) && (job.is_weighed() || self.weighed.is_none())
     }
 
     fn take_turn(&mut self, seq: u64, now_ms: i64, turns: &mut Turns) {
@@ -59,7 +74,10 @@ impl Live {
             }
             None => {
                 self.unprepared.insert(seq, load);
-                turns.unprepared.push(Unprepared { seq, is_slow: load.bytes > LONG || job.takes_results });
+                if !job.is_weighed() {
+                    self.weighed = Some(seq);
+                }
+                turns.unprepared.push(Unprepared { seq, is_slow: load.bytes > UNPARSED || job.takes_results });
             }
         }
     }
@@ -99,20 +117,31 @@ impl Live {
         }
     }
 
+    /// What a job takes of others cannot be read just now: others need not wait for that.
+    pub fn is_unreadable(&mut self, seq: u64) {
+        self.weighed.take_if(|weighed| *weighed == seq);
+    }
+
     /// A job, where it is to be prepared.
     pub fn unprepared(&self, seq: u64) -> Option<&Job> {
         self.jobs.get(&seq).filter(|_| self.unprepared.contains_key(&seq))
     }
 
-    /// A job can be run with this, and takes so much of others: it is its turn once more. Nothing, where it cannot be run.
+    /// A job can be run with this, and takes so much of others: it is its turn once more, though it is made ready anew by then where it turns out
+    /// to be too long to wait like that. Nothing, where it cannot be run.
     pub fn put_ready(&mut self, seq: u64, ready: Option<Ready>, taken_bytes: usize) {
         let Some(load) = self.unprepared.remove(&seq) else { return };
         self.given -= load;
+        self.weighed.take_if(|weighed| *weighed == seq);
+        let is_first = self.given.jobs == 0;
+        let weight = self.jobs.get(&seq).map_or(0, |job| job.request.len() + taken_bytes);
+        let fits = self.engine_takes(weight, is_first);
         if let Some(job) = self.jobs.get_mut(&seq).filter(|job| !job.is_over && ready.is_some()) {
-            job.ready = ready;
-            job.weight = job.request.len() + taken_bytes;
+            job.ready = ready.filter(|_| fits);
+            job.weight = weight;
+            job.taken_bytes = Some(taken_bytes);
             if self.quarantine.is_under_way(seq) {
-                self.quarantine.put_back(vec![seq]);
+                self.quarantine.put_back([seq]);
             } else {
                 self.queue.insert((Reverse(job.priority), seq));
             }

@@ -1,0 +1,126 @@
+//! What a client has yet to send when it is answered: it is read and thrown away for a while. A client that sends all before it looks for an
+//! answer, as most do, would find the connection broken instead, and never hear what was wrong.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use hyper::body::{Frame, SizeHint};
+use tokio_stream::StreamExt;
+
+use super::App;
+
+/// So much is thrown away at most, in bytes, and for so long.
+const BYTES_MAX: usize = 64 << 20;
+const TIME_MAX: Duration = Duration::from_secs(5);
+
+/// What is no longer is in the buffers of the system by then.
+const SHORT: u64 = 64 << 10;
+
+/// Has the rest of a request read before its answer goes out.
+pub(super) async fn read_rest(State(app): State<App>, request: Request, next: Next) -> Response {
+    let is_short = request.body().size_hint().upper().is_some_and(|bytes| bytes <= SHORT);
+    // Who asks first sends nothing where the answer is no.
+    if is_short || request.headers().contains_key(header::EXPECT) {
+        return next.run(request).await;
+    }
+    let left = Left::default();
+    let (head, body) = request.into_parts();
+    let body = Body::new(Returned { body: Some(body), left: left.clone() });
+    let response = next.run(Request::from_parts(head, body)).await;
+    let rest = left.lock().unwrap_or_else(PoisonError::into_inner).take();
+    // Who has stood still for long will go on doing so.
+    if let Some(rest) = rest.filter(|_| response.status() != StatusCode::REQUEST_TIMEOUT) {
+        tokio::select! {
+            _ = tokio::time::timeout(TIME_MAX, throw_away(rest)) => {}
+            () = app.stopping() => {}
+        }
+    }
+    response
+}
+
+async fn throw_away(rest: Body) {
+    let (mut pieces, mut bytes) = (rest.into_data_stream(), 0);
+    while let Some(Ok(piece)) = pieces.next().await {
+        bytes += piece.len();
+        if bytes > BYTES_MAX {
+            return;
+        }
+    }
+}
+
+/// Where a body is found that was not read to its end.
+type Left = Arc<Mutex<Option<Body>>>;
+
+/// A body that is left there by who reads it no further.
+struct Returned {
+    /// Until it has ended, or broken.
+    body: Option<Body>,
+    left: Left,
+}
+
+impl HttpBody for Returned {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = Pin::new(body).poll_frame(context);
+        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
+            self.body = None;
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+impl Drop for Returned {
+    fn drop(&mut self) {
+        let rest = self.body.take().filter(|body| !body.is_end_stream());
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = rest;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_read_is_found_again_and_what_is_read_is_not() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for read in 0..=4 {
+            let pieces = ["a", "b", "c"].map(|piece| Ok::<_, axum::Error>(Bytes::from(piece)));
+            let left = Left::default();
+            let body = Body::from_stream(tokio_stream::iter(pieces));
+            let mut stream = Body::new(Returned { body: Some(body), left: left.clone() }).into_data_stream();
+            let count = runtime.block_on(async {
+                let mut count = 0;
+                while count < read && stream.next().await.is_some() {
+                    count += 1;
+                }
+                count
+            });
+            drop(stream);
+            let rest = left.lock().unwrap().take();
+            let rest = rest.map(|rest| runtime.block_on(axum::body::to_bytes(rest, 10)).unwrap());
+            let rest = rest.unwrap_or_default();
+            assert_eq!(&*rest, &b"abc"[count..], "{read}");
+        }
+    }
+}
