@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import resource
 import signal
 import socket
@@ -39,7 +40,7 @@ def disk_full(program):
     """A file system of 12 MiB fills up under load, and has room again."""
     with small_disk(12) as folder:
         if not folder:
-            yield ("disk full", "not measured: a small file system can only be mounted as root", "", True)
+            yield ("disk full", "not measured: a small file system can only be mounted as root", "", None)
             return
         filler = folder / "filler"
         filler.write_bytes(b"x" * (6 << 20))
@@ -161,7 +162,7 @@ def clock_jump(program):
     """The clock on the wall jumps an hour on and back while jobs wait for their deadlines and tries."""
     library = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
     if not library:
-        yield ("clock jump", "not measured: install Debian's faketime", "", True)
+        yield ("clock jump", "not measured: install Debian's faketime", "", None)
         return
     with tempfile.NamedTemporaryFile("w", suffix=".time") as offset:
         offset.write("+0")
@@ -181,6 +182,15 @@ def clock_jump(program):
                 states.append(client.job(with_deadline, "?wait=20s")["state"] == "expired")
                 states.append(client.job(without, "?wait=20s")["state"] == "succeeded")
     yield ("the clock jumps an hour on, and two back", f"{sum(states)} of {len(states)} as they should be: deadlines hold by the time that passes", f"{len(states)}", all(states))
+
+
+def lost_gpu(repository):
+    """A GPU that is lost while jobs wait: its double, which no program can have, is in the tests."""
+    command = ["cargo", "test", "--quiet", "--test", "service", "a_gpu_that_is_lost"]
+    result = subprocess.run(command, cwd=repository, capture_output=True, text=True)
+    passed = sum(map(int, re.findall(r"test result: ok\. (\d+) passed", result.stdout)))
+    figure = f"{passed} test: jobs end on the CPU, the GPU is set aside and tried again" if passed else "FOUND: " + result.stdout[-2000:]
+    yield ("a GPU that is lost under load (its double)", figure, "passes", result.returncode == 0 and passed > 0)
 
 
 def hostile_bodies(program, python):

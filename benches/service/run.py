@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Puts a load and faults on `tandem serve`, and prints what came of it as a table; the exit code is 1 where a goal is missed.
+"""Puts a load and faults on `tandem serve`, and prints what came of it as a table; the exit code is 1 where a goal is missed, and 2 where something could
+not be measured.
 
     cargo build --release && benches/service/run.py [--only kills] [--seconds 30] [--jobs 1000000]
 
@@ -45,20 +46,24 @@ def main():
         "gone": lambda: faults.clients_gone(program),
         "idle": lambda: faults.idle_connections(program, 10_000),
         "clock": lambda: faults.clock_jump(program),
+        "gpu": lambda: faults.lost_gpu(HERE.parents[1]),
         "hostile": lambda: faults.hostile_bodies(program, install(options.home, HERE / "requirements.txt")),
     }
     if unknown := set(options.only or []) - set(steps):
         parser.error(f"--only {unknown.pop()}: one of {', '.join(steps)}")
     print("| what | figure | goal |\n|---|---|---|", flush=True)
-    missed = []
+    missed, unmeasured = [], []
     for name, step in steps.items():
         if not options.only or name in options.only:
             for *row, is_met in step():
                 print("|", " | ".join(row), "|", flush=True)
-                if not is_met:
+                if is_met is None:
+                    unmeasured.append(row[0])
+                elif not is_met:
                     missed.append(row[0])
-    if missed:
-        sys.exit(f"missed: {'; '.join(missed)}")
+    if missed or unmeasured:
+        print(f"missed: {'; '.join(missed) or 'nothing'}; not measured: {'; '.join(unmeasured) or 'nothing'}", file=sys.stderr)
+        sys.exit(1 if missed else 2)
 
 
 if __name__ == "__main__":
