@@ -8,7 +8,7 @@ use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::error::{ApiError, DiskFull};
-use super::{App, about, access, batches, datasets, events, jobs, listing, metrics, openapi, page, status, unread};
+use super::{App, about, access, batches, datasets, events, jobs, listing, metrics, openapi, page, status};
 
 /// All routes, behind who may come in.
 pub(super) fn router(app: App) -> Router {
@@ -36,7 +36,6 @@ pub(super) fn router(app: App) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(app.clone(), access::check))
         .layer(middleware::map_response_with_state(app.clone(), make_room))
-        .layer(middleware::from_fn_with_state(app.clone(), unread::read_rest))
         // Each route has its own bound.
         .layer(DefaultBodyLimit::disable())
         .with_state(app)

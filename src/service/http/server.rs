@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,6 +15,7 @@ use super::events::SERVER_SENT;
 use super::multipart::FORM;
 use super::patience::{Patience, Taken};
 use super::router::router;
+use super::unread::ReadingRest;
 use super::{App, Front};
 use crate::journal::JournalError;
 use crate::runner::Runner;
@@ -143,7 +143,7 @@ async fn accept(listener: TcpListener, app: App, max: usize) {
         while connections.try_join_next().is_some() {}
         // Where there is no place, the connection is closed at once: who waits without knowing is worse off.
         let Ok(place) = places.clone().try_acquire_owned() else { continue };
-        connections.spawn(converse(stream, TowerToHyperService::new(routes.clone()), app.clone(), place));
+        connections.spawn(converse(stream, ReadingRest::new(routes.clone(), app.clone()), app.clone(), place));
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
@@ -163,12 +163,7 @@ async fn next(listener: &TcpListener) -> TcpStream {
 }
 
 /// Answers one client until it is gone.
-async fn converse(
-    stream: TcpStream,
-    service: TowerToHyperService<axum::Router>,
-    app: App,
-    _place: OwnedSemaphorePermit,
-) {
+async fn converse(stream: TcpStream, service: ReadingRest, app: App, _place: OwnedSemaphorePermit) {
     let _ = stream.set_nodelay(true);
     let patience = app.options.client_timeout;
     let mut builder = http1::Builder::new();
