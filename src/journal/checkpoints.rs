@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use rusqlite::{Connection, Result};
 
-use crate::journal::schema::open_writer;
+use crate::journal::schema::{open_writer, said};
 
 /// The log is worked into the file after so many requests, or so long.
 const OPS: u64 = 4000;
@@ -61,9 +61,14 @@ impl Checkpoints {
             }
             last = Instant::now();
             // Opened once more where that did not go well before: without this the log would grow for ever.
-            let opened = match db.take().map_or_else(|| open_writer(path), Ok) {
-                Ok(opened) => db.insert(opened),
+            let done = db
+                .take()
+                .map_or_else(|| open_writer(path), Ok)
+                .and_then(|opened| checkpoint(db.insert(opened)).map_err(said(path)));
+            let done = match done {
+                Ok(done) => done,
                 Err(error) => {
+                    db = None;
                     if is_due(&mut told) {
                         tracing::warn!(%error, "the log cannot be worked into the file of the journal: tried again");
                     }
@@ -71,7 +76,6 @@ impl Checkpoints {
                 }
             };
             self.ops.fetch_sub(ops, Ordering::Relaxed);
-            let Ok(done) = checkpoint(opened) else { continue };
             self.is_nearly_done.store(true, Ordering::Release);
             let bytes = log_bytes(path);
             if done.in_file < done.in_log && bytes > LONG && is_due(&mut told) {

@@ -110,7 +110,7 @@ impl Journal {
         &self.tag
     }
 
-    /// How long the log beside the file is, in bytes: what was written and is not worked into the file yet.
+    /// How long the log beside the file is, in bytes.
     pub fn log_bytes(&self) -> u64 {
         log_bytes(&self.path)
     }

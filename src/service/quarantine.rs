@@ -12,8 +12,9 @@ pub(super) const CRASHES_MAX: u32 = 3;
 /// So many jobs are suspected together. Were it ended under them once more, each of them would have to be alone.
 const GROUP: usize = 8;
 
-/// So long others wait for one that has to be alone, or the next group for the one before.
+/// So long others wait for one that has to be alone, and the next group for the one before.
 const PATIENCE: Duration = Duration::from_secs(60);
+const GROUPS_PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 struct Stage {
@@ -57,9 +58,11 @@ impl Quarantine {
     /// What may be begun.
     pub fn next(&mut self, now: Duration) -> Permitted {
         if !self.again.is_empty() {
+            // Those that wait for them have their patience from here on: they have not run.
+            self.since = now;
             return Permitted::Suspects { jobs: std::mem::take(&mut self.again), others: !self.is_alone };
         }
-        let is_patient = !self.under_way.is_empty() && now.saturating_sub(self.since) < PATIENCE;
+        let is_patient = !self.under_way.is_empty() && now.saturating_sub(self.since) < self.patience();
         if is_patient {
             return if self.is_alone { Permitted::Nobody } else { Permitted::Others };
         }
@@ -93,7 +96,16 @@ impl Quarantine {
     /// When it has to be asked again though nothing has ended; `None` where nobody waits.
     pub fn due(&self) -> Option<Duration> {
         let waits = !self.under_way.is_empty() && (self.is_alone || !self.stages.is_empty());
-        waits.then_some(self.since + PATIENCE)
+        waits.then_some(self.since + self.patience())
+    }
+
+    fn patience(&self) -> Duration {
+        if self.is_alone { PATIENCE } else { GROUPS_PATIENCE }
+    }
+
+    /// Whether nothing that has just come may begin at once: one is alone, or some have found no room yet.
+    pub fn is_waited_for(&self) -> bool {
+        self.due().is_some() || !self.again.is_empty()
     }
 }
 
@@ -132,6 +144,30 @@ mod tests {
         alone.put_back([7]);
         assert_eq!(alone.next(NOW), Permitted::Suspects { jobs: vec![7], others: false });
         assert_eq!(alone.next(NOW), Permitted::Nobody);
+    }
+
+    #[test]
+    fn one_that_could_not_be_begun_is_alone_however_long_that_was() {
+        let mut quarantine = Quarantine::new([(7, 2), (8, 2)]);
+        assert_eq!(quarantine.next(NOW), Permitted::Suspects { jobs: vec![7], others: false });
+        quarantine.put_back([7]);
+        let later = NOW + PATIENCE * 2;
+        assert_eq!(quarantine.next(later), Permitted::Suspects { jobs: vec![7], others: false });
+        assert_eq!(quarantine.next(later), Permitted::Nobody, "it has only just begun");
+        quarantine.ended(7);
+        assert_eq!(quarantine.next(later), Permitted::Suspects { jobs: vec![8], others: false });
+    }
+
+    #[test]
+    fn a_group_is_waited_for_for_a_shorter_time() {
+        let mut quarantine = Quarantine::new((1..=9).map(|seq| (seq, 1)));
+        assert!(matches!(quarantine.next(NOW), Permitted::Suspects { .. }));
+        assert_eq!(quarantine.due(), Some(NOW + GROUPS_PATIENCE));
+        assert_eq!(quarantine.next(NOW), Permitted::Others);
+        assert_eq!(quarantine.next(NOW + GROUPS_PATIENCE), Permitted::Suspects { jobs: vec![9], others: true });
+        assert!(!quarantine.is_waited_for());
+        quarantine.put_back([9]);
+        assert!(quarantine.is_waited_for(), "it goes before what comes now");
     }
 
     #[test]

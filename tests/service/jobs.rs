@@ -1,3 +1,7 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use crate::program::{LONG, Service};
 
 #[test]
@@ -129,6 +133,31 @@ fn who_sends_all_before_he_reads_hears_why_it_was_not_taken() {
     assert_eq!(ask("PUT", "/v1/jobs", ""), 405);
     assert_eq!(ask("POST", "/nowhere", ""), 404);
     service.run(r#"{"kind":"factor","n":12}"#);
+}
+
+#[test]
+fn who_sends_little_piece_by_piece_hears_why_it_was_not_taken_and_goes_on() {
+    let service = Service::start(&[]);
+    let mut stream = TcpStream::connect(&service.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_nodelay(true).unwrap();
+    for _ in 0..2 {
+        write!(stream, "POST /nowhere HTTP/1.1\r\nHost: {}\r\nContent-Length: 4000\r\n\r\n", service.address).unwrap();
+        for _ in 0..4 {
+            std::thread::sleep(Duration::from_millis(5));
+            stream.write_all(&[b' '; 1000]).unwrap();
+        }
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 404");
+        // The same connection goes on after the answer.
+        let mut rest = Vec::new();
+        let mut byte = [0];
+        while !rest.ends_with(b"}}") {
+            stream.read_exact(&mut byte).unwrap();
+            rest.push(byte[0]);
+        }
+    }
 }
 
 #[test]

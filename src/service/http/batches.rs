@@ -39,6 +39,7 @@ const LABEL_BYTES: usize = 64;
 
 /// Where as many jobs wait as may, the next line waits for so long at a time.
 const ROOM: Duration = Duration::from_millis(20);
+const ROOM_LATER: Duration = Duration::from_secs(1);
 
 /// Tells once a job is on disk.
 type Written = oneshot::Receiver<Result<Accepted, JournalError>>;
@@ -181,6 +182,7 @@ impl Answer<'_> {
             self.settle(0).await;
         }
         let may_wait = bytes.len() > LONG || names_jobs || !app.options.allow_paths.is_empty();
+        let mut pause = ROOM;
         let refusal = loop {
             // Made a job of only where there is room for it: that takes longer than looking.
             if !app.has_room(bytes.len()) {
@@ -206,7 +208,11 @@ impl Answer<'_> {
             };
             drop(parsing);
             match taken {
-                Err(Unaccepted::Full(_)) => tokio::time::sleep(ROOM).await,
+                // It takes more than what was sent, or others were faster: to make a job of it so often would take longer than that.
+                Err(Unaccepted::Full(_)) => {
+                    tokio::time::sleep(pause).await;
+                    pause = (2 * pause).min(ROOM_LATER);
+                }
                 // It may be one of those on their way to the disk that it names.
                 Err(Unaccepted::Refused(_)) if names_jobs && !self.pending.is_empty() => self.settle(0).await,
                 Err(Unaccepted::Refused(refusal)) => {

@@ -40,7 +40,7 @@ fn text(app: &App) -> String {
     for (name, help, value) in [
         ("jobs_with_engine", "Jobs that the engine has.", given as u64),
         ("jobs_kept", "Jobs that have ended and are kept.", app.journal().ended()),
-        ("journal_log_bytes", "What is written and not yet in the file of the journal.", app.journal().log_bytes()),
+        ("journal_log_bytes", "How long the log beside the file of the journal is.", app.journal().log_bytes()),
         ("memory_reserved_bytes", "Memory that jobs have reserved.", engine.reserved_bytes()),
         ("memory_bodies_bytes", "Memory that bodies take that are being read.", app.memory.taken() as u64),
         ("memory_limit_bytes", "Memory that jobs may take together.", app.options.memory_bytes),

@@ -18,12 +18,10 @@ use tokio_stream::StreamExt;
 
 use super::App;
 
-/// So much is thrown away at most, in bytes, and for so long.
+/// So much is thrown away at most, in bytes, and for so long; and where nothing comes for a while, nothing is.
 const BYTES_MAX: usize = 64 << 20;
 const TIME_MAX: Duration = Duration::from_secs(5);
-
-/// What is no longer is in the buffers of the system by then.
-const SHORT: u64 = 64 << 10;
+const PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// What answers the requests of one connection. It is no layer of the router: those cost a short request a tenth of its time.
 #[derive(Clone)]
@@ -44,10 +42,9 @@ impl Service<Request<Incoming>> for ReadingRest {
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let is_short = request.body().size_hint().upper().is_some_and(|bytes| bytes <= SHORT);
+        let is_empty = request.body().is_end_stream();
         let request = request.map(Body::new);
-        // Who asks first sends nothing where the answer is no.
-        if is_short || request.headers().contains_key(header::EXPECT) {
+        if is_empty {
             return Box::pin(self.routes.call(request));
         }
         Box::pin(read_rest(self.clone(), request))
@@ -58,7 +55,9 @@ impl Service<Request<Incoming>> for ReadingRest {
 async fn read_rest(service: ReadingRest, request: Request<Body>) -> Result<Response, Infallible> {
     let ReadingRest { routes, app } = service;
     let left = Left::default();
-    let request = request.map(|body| Body::new(Returned { body: Some(body), left: left.clone() }));
+    // Who asks first sends nothing where the answer is no.
+    let is_sent = !request.headers().contains_key(header::EXPECT);
+    let request = request.map(|body| Body::new(Returned { body: Some(body), is_sent, left: left.clone() }));
     let response = routes.call(request).await?;
     let rest = left.lock().unwrap_or_else(PoisonError::into_inner).take();
     // Who has stood still for long will go on doing so.
@@ -73,7 +72,7 @@ async fn read_rest(service: ReadingRest, request: Request<Body>) -> Result<Respo
 
 async fn throw_away(rest: Body) {
     let (mut pieces, mut bytes) = (rest.into_data_stream(), 0);
-    while let Some(Ok(piece)) = pieces.next().await {
+    while let Ok(Some(Ok(piece))) = tokio::time::timeout(PAUSE_MAX, pieces.next()).await {
         bytes += piece.len();
         if bytes > BYTES_MAX {
             return;
@@ -88,6 +87,8 @@ type Left = Arc<Mutex<Option<Body>>>;
 struct Returned {
     /// Until it has ended, or broken.
     body: Option<Body>,
+    /// Whether the client sends it in any case: one that asks first does so once somebody has begun to read.
+    is_sent: bool,
     left: Left,
 }
 
@@ -99,6 +100,7 @@ impl HttpBody for Returned {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.is_sent = true;
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let polled = Pin::new(body).poll_frame(context);
         if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
@@ -118,7 +120,7 @@ impl HttpBody for Returned {
 
 impl Drop for Returned {
     fn drop(&mut self) {
-        let rest = self.body.take().filter(|body| !body.is_end_stream());
+        let rest = self.body.take().filter(|body| self.is_sent && !body.is_end_stream());
         *self.left.lock().unwrap_or_else(PoisonError::into_inner) = rest;
     }
 }
@@ -130,11 +132,11 @@ mod tests {
     #[test]
     fn what_is_not_read_is_found_again_and_what_is_read_is_not() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        for read in 0..=4 {
+        for (read, is_sent) in (0..=4).flat_map(|read| [(read, true), (read, false)]) {
             let pieces = ["a", "b", "c"].map(|piece| Ok::<_, axum::Error>(Bytes::from(piece)));
             let left = Left::default();
             let body = Body::from_stream(tokio_stream::iter(pieces));
-            let mut stream = Body::new(Returned { body: Some(body), left: left.clone() }).into_data_stream();
+            let mut stream = Body::new(Returned { body: Some(body), is_sent, left: left.clone() }).into_data_stream();
             let count = runtime.block_on(async {
                 let mut count = 0;
                 while count < read && stream.next().await.is_some() {
@@ -146,7 +148,8 @@ mod tests {
             let rest = left.lock().unwrap().take();
             let rest = rest.map(|rest| runtime.block_on(axum::body::to_bytes(rest, 10)).unwrap());
             let rest = rest.unwrap_or_default();
-            assert_eq!(&*rest, &b"abc"[count..], "{read}");
+            let is_asked_for = is_sent || read > 0;
+            assert_eq!(&*rest, if is_asked_for { &b"abc"[count..] } else { b"" }, "{read} {is_sent}");
         }
     }
 }

@@ -31,8 +31,8 @@ pub(super) enum Aside {
 pub(super) enum DiskWork {
     /// Room is made for what clients send.
     Wanted,
-    /// What programs have printed is counted, and what nobody can ask for goes.
-    Outputs,
+    /// Datasets that nobody reads any more go, and what programs have printed that nobody can ask for; the rest of that is counted.
+    Tidy,
 }
 
 impl Keeper {

@@ -60,8 +60,7 @@ impl Keeper {
     fn round(self: &Arc<Self>) {
         let unsaved = std::mem::take(&mut *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner));
         self.write_ends(unsaved);
-        self.tidy_datasets();
-        let _ = self.room.send(DiskWork::Outputs);
+        let _ = self.room.send(DiskWork::Tidy);
         let aside: Vec<_> = self.runner.engine().set_aside().into_iter().map(|(device, _)| device).collect();
         let due = self.resting.lock().unwrap_or_else(PoisonError::into_inner).due(&aside, self.now());
         for device in due {

@@ -119,7 +119,8 @@ impl Keeper {
         keeper.works_off("tandem-aside", InTime::new(asides), |keeper, what| keeper.do_aside(what))?;
         keeper.works_off("tandem-room", rooms, |keeper, what| match what {
             DiskWork::Wanted => keeper.make_room(),
-            DiskWork::Outputs => {
+            DiskWork::Tidy => {
+                keeper.tidy_datasets();
                 keeper.look_at_outputs();
                 keeper.keep_bound();
             }

@@ -1,6 +1,5 @@
 //! Jobs that wait for others to succeed.
 
-use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::collections::hash_map::Entry;
 
@@ -36,7 +35,7 @@ impl Live {
             && job.awaits.remove(&awaited)
             && job.awaits.is_empty()
         {
-            self.queue.insert((Reverse(job.priority), seq));
+            self.queue.insert(seq, job);
         }
     }
 

@@ -1,6 +1,5 @@
 //! What is known of the jobs that have not ended: whose turn it is, who waits to be tried again, whose time is up. Pure.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{AddAssign, SubAssign};
 use std::sync::Arc;
@@ -13,11 +12,13 @@ use crate::service::quarantine::Quarantine;
 
 mod awaiting;
 mod job;
+mod queue;
 #[cfg(test)]
 mod tests;
 mod turns;
 
 pub(super) use job::{Given, Job, Turns, Unprepared};
+use queue::Queue;
 
 /// So many jobs are with the engine at most: enough for it to batch small ones and to keep its devices busy.
 const GIVEN_MAX: usize = 4096;
@@ -113,7 +114,7 @@ impl Size {
 #[derive(Debug, Default)]
 pub(super) struct Live {
     jobs: BTreeMap<u64, Job>,
-    queue: BTreeSet<(Reverse<i32>, u64)>,
+    queue: Queue,
     retries: BTreeSet<(Duration, u64)>,
     deadlines: BTreeSet<(Duration, u64)>,
     /// Of jobs that others wait for, those.
@@ -196,7 +197,7 @@ impl Live {
         self.has_room(size)?;
         let at_once = self.engine_takes(size.bytes, self.given.jobs + self.admitted.jobs == 0)
             && self.queue.is_empty()
-            && self.quarantine.due().is_none()
+            && !self.quarantine.is_waited_for()
             && self.held_until.is_none()
             && !self.is_draining;
         self.admitted += Load::of(size.bytes);
@@ -237,7 +238,7 @@ impl Live {
         self.note_named(&job);
         let awaits = !job.awaits.is_empty();
         if !awaits {
-            self.queue.insert((Reverse(job.priority), seq));
+            self.queue.insert(seq, &job);
         }
         self.jobs.insert(seq, job);
         if awaits {
@@ -266,7 +267,7 @@ impl Live {
         if !is_suspect {
             job.rest();
             if job.awaits.is_empty() {
-                self.queue.insert((Reverse(job.priority), seq));
+                self.queue.insert(seq, &job);
             }
         } else {
             // It has begun, and so they had succeeded.
@@ -291,7 +292,7 @@ impl Live {
         if cause == Cause::NotStarted || (cause == Cause::Cancelled && is_releasing) {
             job.state = State::Queued;
             self.begun -= usize::from(std::mem::take(&mut job.has_begun));
-            self.queue.insert((Reverse(job.priority), seq));
+            self.queue.insert(seq, job);
             if cause == Cause::Cancelled {
                 return AfterFailure::Interrupted;
             }
@@ -337,7 +338,7 @@ impl Live {
             self.given -= load;
             self.weighed.take_if(|weighed| *weighed == seq);
         }
-        self.queue.remove(&(Reverse(job.priority), seq));
+        self.queue.remove(seq, job);
         self.retries.remove(&(job.due, seq));
         self.quarantine.ended(seq);
         Some(Early::Over)
@@ -362,7 +363,7 @@ impl Live {
             self.retries.pop_first();
             if let Some(job) = self.jobs.get_mut(&seq) {
                 job.state = State::Queued;
-                self.queue.insert((Reverse(job.priority), seq));
+                self.queue.insert(seq, job);
                 queued.push(seq);
             }
         }

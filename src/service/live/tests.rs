@@ -340,6 +340,22 @@ fn suspects_that_take_results_run_side_by_side_though_they_are_made_ready_one_by
 }
 
 #[test]
+fn a_suspect_that_finds_no_room_goes_before_what_comes_meanwhile() {
+    let mut live = Live::new(10, MEMORY_BYTES);
+    queued(&mut live, 1, job(0, 0));
+    assert_eq!(turns(&mut live, NOW), [1]);
+    live.restore(2, Job { weight: MEMORY_BYTES, ..job(0, 0) }, true);
+    live.set_suspects([(2, 1)]);
+    assert_eq!(turns(&mut live, NOW), [0_u64; 0]);
+    assert_eq!(live.admit(Size::of(2)), Ok(false));
+    assert!(matches!(live.insert(3, job(0, 0), false), Inserted::Queued));
+    live.succeeded(1);
+    assert_eq!(turns(&mut live, NOW), [2], "there is room for nothing beside it");
+    live.succeeded(2);
+    assert_eq!(turns(&mut live, NOW), [3]);
+}
+
+#[test]
 fn long_results_that_jobs_take_are_held_for_no_more_of_them_than_the_engine_takes() {
     let mut live = Live::new(1000, MEMORY_BYTES);
     let long = MEMORY_BYTES / WAITING_TIMES / 2;
@@ -367,11 +383,13 @@ fn a_result_that_cannot_be_read_keeps_no_other_job_back() {
     let mut live = Live::new(10, MEMORY_BYTES);
     (1..=2).for_each(|seq| live.restore(seq, unready(), false));
     live.restore(3, job(0, 0), false);
-    assert_eq!(live.take_turns(NOW, 7).unprepared, [slow(1)]);
-    assert!(live.take_turns(NOW, 7).given.is_empty(), "what comes after it waits for a moment");
-    live.is_unreadable(1);
     let Turns { given, unprepared } = live.take_turns(NOW, 7);
-    assert_eq!((given[0].seq, unprepared), (3, vec![slow(2)]));
+    assert_eq!((given[0].seq, unprepared), (3, vec![slow(1)]), "nobody waits for one that is made ready");
+    assert_eq!(live.admit(Size::of(2)), Ok(true));
+    live.dismiss(Size::of(2));
+    assert!(live.take_turns(NOW, 7).unprepared.is_empty());
+    live.is_unreadable(1);
+    assert_eq!(live.take_turns(NOW, 7).unprepared, [slow(2)]);
     live.put_ready(2, Some(ready(0, 0)), 0);
     assert_eq!(turns(&mut live, NOW), [2]);
     live.is_draining = true;
@@ -392,8 +410,10 @@ fn one_that_is_longer_than_all_that_the_engine_takes_waits_for_no_end_of_those_t
     queued(&mut live, 2, long);
     assert_eq!(turns(&mut live, NOW), [1]);
     live.admit(Size::of(2)).unwrap();
+    live.restore(3, unready(), false);
+    assert_eq!(live.take_turns(NOW, 7).unprepared, [slow(3)]);
     live.succeeded(1);
-    assert_eq!(turns(&mut live, NOW), [2], "one is being written down, as always under load");
+    assert_eq!(turns(&mut live, NOW), [2], "one is being written down, and one weighed, as always under load");
 }
 
 fn unready() -> Job {

@@ -1,6 +1,5 @@
 //! Whose turn it is: what the engine is given, and what has to be made ready for it first.
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
 use crate::journal::State;
@@ -22,17 +21,20 @@ impl Live {
             match self.quarantine.next(now) {
                 Permitted::Suspects { jobs, others: are_free } => {
                     others = are_free;
-                    let mut jobs = jobs.into_iter();
-                    while let Some(seq) = jobs.next() {
-                        if !self.is_taken_now(seq) {
-                            // No others go before them.
-                            others = false;
-                            self.quarantine.put_back(std::iter::once(seq).chain(jobs));
-                            break;
+                    let mut later = Vec::new();
+                    for seq in jobs {
+                        let has_room = self.has_room_for(seq);
+                        // No others go before them where there is no room.
+                        others &= has_room;
+                        if has_room && (self.is_weighed(seq) || self.weighed.is_none()) {
+                            self.take_turn(seq, now_ms, &mut turns);
+                        } else {
+                            later.push(seq);
                         }
-                        self.take_turn(seq, now_ms, &mut turns);
                     }
-                    if !others || !turns.given.is_empty() || !turns.unprepared.is_empty() {
+                    let none_is_left = turns.given.is_empty() && turns.unprepared.is_empty() && later.is_empty();
+                    self.quarantine.put_back(later);
+                    if !none_is_left {
                         break;
                     }
                 }
@@ -43,21 +45,33 @@ impl Live {
                 Permitted::Others => break,
             }
         }
-        while others && let Some((_, seq)) = self.queue.first().copied() {
-            if !self.is_taken_now(seq) {
-                break;
+        // The one to be weighed first, so that it has its turn also where others take all the room there is.
+        for is_weighed in [false, true] {
+            while others && let Some(seq) = self.queue.first(is_weighed) {
+                if !self.has_room_for(seq) || !(is_weighed || self.weighed.is_none()) {
+                    break;
+                }
+                self.queue.take_first(is_weighed);
+                self.take_turn(seq, now_ms, &mut turns);
             }
-            self.queue.pop_first();
-            self.take_turn(seq, now_ms, &mut turns);
         }
         turns
     }
 
-    /// Whether a job can be given to the engine, or be made ready for it. One that takes results of others may turn out to be long: until that
-    /// is known, it is made ready while no other one like it is.
-    fn is_taken_now(&self, seq: u64) -> bool {
-        let Some(job) = self.jobs.get(&seq) else { return true };
-        self.engine_takes(job.weight, self.given.jobs == 0) && (job.is_weighed() || self.weighed.is_none())
+    /// Whether the engine takes one more of what a job weighs, as far as that is known.
+    fn has_room_for(&self, seq: u64) -> bool {
+        self.jobs.get(&seq).is_none_or(|job| self.engine_takes(job.weight, self.is_idle()))
+    }
+
+    /// Whether nothing is with the engine or on its way there, but for the one that is weighed.
+    fn is_idle(&self) -> bool {
+        self.given.jobs == usize::from(self.weighed.is_some())
+    }
+
+    /// Whether it is known how long a job is: one that takes results of others may turn out to be very long, and until that is known it is made
+    /// ready while no other one like it is.
+    fn is_weighed(&self, seq: u64) -> bool {
+        self.jobs.get(&seq).is_none_or(Job::is_weighed)
     }
 
     fn take_turn(&mut self, seq: u64, now_ms: i64, turns: &mut Turns) {
@@ -101,7 +115,7 @@ impl Live {
             if self.quarantine.is_under_way(given.seq) {
                 suspects.push(given.seq);
             } else {
-                self.queue.insert((Reverse(job.priority), given.seq));
+                self.queue.insert(given.seq, job);
             }
         }
         self.quarantine.put_back(suspects);
@@ -133,9 +147,8 @@ impl Live {
         let Some(load) = self.unprepared.remove(&seq) else { return };
         self.given -= load;
         self.weighed.take_if(|weighed| *weighed == seq);
-        let is_first = self.given.jobs == 0;
         let weight = self.jobs.get(&seq).map_or(0, |job| job.request.len() + taken_bytes);
-        let fits = self.engine_takes(weight, is_first);
+        let fits = self.engine_takes(weight, self.is_idle());
         if let Some(job) = self.jobs.get_mut(&seq).filter(|job| !job.is_over && ready.is_some()) {
             job.ready = ready.filter(|_| fits);
             job.weight = weight;
@@ -143,7 +156,7 @@ impl Live {
             if self.quarantine.is_under_way(seq) {
                 self.quarantine.put_back([seq]);
             } else {
-                self.queue.insert((Reverse(job.priority), seq));
+                self.queue.insert(seq, job);
             }
         }
     }
