@@ -13,6 +13,9 @@ use crate::journal::schema::{open_writer, said};
 const OPS: u64 = 4000;
 const AFTER: Duration = Duration::from_secs(20);
 
+/// After one that failed there is none for so long.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// It is looked so often whether it is time.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -50,13 +53,15 @@ impl Checkpoints {
     /// Works the log into the file whenever it is time, until it is told to stop.
     pub fn now_and_then(&self, path: &Path, stopped: &Receiver<()>) {
         let (mut db, mut last, mut told) = (None, Instant::now(), None);
+        let mut failed: Option<Instant> = None;
         loop {
             match stopped.recv_timeout(LOOK) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
             }
             let ops = self.ops.load(Ordering::Relaxed);
-            if ops < OPS && (ops == 0 || last.elapsed() < AFTER) {
+            let is_pausing = failed.is_some_and(|failed| failed.elapsed() < PAUSE);
+            if is_pausing || (ops < OPS && (ops == 0 || last.elapsed() < AFTER)) {
                 continue;
             }
             last = Instant::now();
@@ -68,7 +73,7 @@ impl Checkpoints {
             let done = match done {
                 Ok(done) => done,
                 Err(error) => {
-                    db = None;
+                    (db, failed) = (None, Some(last));
                     if is_due(&mut told) {
                         tracing::warn!(%error, "the log cannot be worked into the file of the journal: tried again");
                     }

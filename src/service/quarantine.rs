@@ -105,7 +105,7 @@ impl Quarantine {
 
     /// Whether nothing that has just come may begin at once: one is alone, or some have found no room yet.
     pub fn is_waited_for(&self) -> bool {
-        self.due().is_some() || !self.again.is_empty()
+        self.due().is_some() || !self.again.is_empty() || !self.stages.is_empty()
     }
 }
 

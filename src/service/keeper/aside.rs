@@ -64,9 +64,9 @@ impl Keeper {
         let (Aside::Prepared(seq) | Aside::Waits(seq)) = what;
         let done = catch(|| match what {
             Aside::Prepared(_) => {
-                if self.make_ready(seq) {
-                    self.feed();
-                }
+                self.make_ready(seq);
+                // Also where it is not ready: others may have waited for that.
+                self.feed();
             }
             Aside::Waits(_) => self.wait_for_others(seq),
         });

@@ -125,8 +125,10 @@ pub(super) struct Live {
     /// Those with the engine, and those whose turn it is once they are parsed: these are in `unprepared`, too.
     given: Load,
     unprepared: BTreeMap<u64, Load>,
-    /// The one of them that takes results of others, which may be long: that is not known before.
+    /// Besides these, the one that is weighed: it takes results of others, which may be long, and that is not known before.
     weighed: Option<u64>,
+    /// And those of which what they take cannot be read just now.
+    unreadable: BTreeSet<u64>,
     /// Those that the engine has said to run.
     begun: usize,
     /// Those that are being written down.
@@ -334,13 +336,10 @@ impl Live {
             return Some(Early::Asked(job.cancel.clone()));
         }
         job.is_over = true;
-        if let Some(load) = self.unprepared.remove(&seq) {
-            self.given -= load;
-            self.weighed.take_if(|weighed| *weighed == seq);
-        }
         self.queue.remove(seq, job);
         self.retries.remove(&(job.due, seq));
         self.quarantine.ended(seq);
+        self.take_unprepared(seq);
         Some(Early::Over)
     }
 

@@ -379,6 +379,51 @@ fn long_results_that_jobs_take_are_held_for_no_more_of_them_than_the_engine_take
 }
 
 #[test]
+fn of_jobs_that_take_long_results_none_is_held_behind_one_that_has_no_room() {
+    let mut live = Live::new(1000, MEMORY_BYTES);
+    let share = MEMORY_BYTES / WAITING_TIMES;
+    queued(&mut live, 1, job(0, 0));
+    queued(&mut live, 2, Job { weight: share, ..job(0, 0) });
+    (3..=50).for_each(|seq| live.restore(seq, unready(), false));
+    let Turns { given, mut unprepared } = live.take_turns(NOW, 7);
+    assert_eq!(given.iter().map(|given| given.seq).collect::<Vec<_>>(), [1]);
+    while let Some(job) = unprepared.pop() {
+        live.put_ready(job.seq, Some(ready(0, 0)), share / 2 - 10);
+        unprepared.extend(live.take_turns(NOW, 7).unprepared);
+    }
+    let held = live.jobs.iter().filter(|(seq, job)| **seq > 2 && job.ready.is_some()).count();
+    assert_eq!((held, live.given()), (0, 1), "the second one is the first to go");
+    live.succeeded(1);
+    assert_eq!(turns(&mut live, NOW), [2]);
+    live.succeeded(2);
+    assert_eq!(live.take_turns(NOW, 7).unprepared, [slow(3), slow(4)], "as many as the engine takes, made anew");
+}
+
+#[test]
+fn one_that_is_weighed_takes_no_room_of_others_and_needs_none() {
+    let mut live = Live::new(10_000, MEMORY_BYTES);
+    for seq in 1..=GIVEN_MAX as u64 {
+        queued(&mut live, seq, job(0, 0));
+    }
+    assert_eq!(turns(&mut live, NOW).len(), GIVEN_MAX);
+    live.restore(9001, unready(), false);
+    live.restore(9002, unready(), false);
+    queued(&mut live, 9003, job(0, 0));
+    assert_eq!(live.take_turns(NOW, 7).unprepared, [slow(9001)], "the engine has no room");
+    live.succeeded(1);
+    assert_eq!(turns(&mut live, NOW), [9003]);
+    live.put_ready(9001, Some(ready(0, 0)), 0);
+    live.succeeded(2);
+    assert_eq!(
+        live.take_turns(NOW, 7).unprepared,
+        [slow(9002), slow(9001)],
+        "there was no room for it as it was ready"
+    );
+    live.put_ready(9001, Some(ready(0, 0)), 0);
+    assert_eq!(turns(&mut live, NOW), [9001]);
+}
+
+#[test]
 fn a_result_that_cannot_be_read_keeps_no_other_job_back() {
     let mut live = Live::new(10, MEMORY_BYTES);
     (1..=2).for_each(|seq| live.restore(seq, unready(), false));

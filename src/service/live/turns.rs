@@ -23,10 +23,9 @@ impl Live {
                     others = are_free;
                     let mut later = Vec::new();
                     for seq in jobs {
-                        let has_room = self.has_room_for(seq);
                         // No others go before them where there is no room.
-                        others &= has_room;
-                        if has_room && (self.is_weighed(seq) || self.weighed.is_none()) {
+                        others &= self.has_room_for(seq);
+                        if self.has_room_for(seq) && (self.is_weighed(seq) || self.weighed.is_none()) {
                             self.take_turn(seq, now_ms, &mut turns);
                         } else {
                             later.push(seq);
@@ -45,7 +44,7 @@ impl Live {
                 Permitted::Others => break,
             }
         }
-        // The one to be weighed first, so that it has its turn also where others take all the room there is.
+        // What is weighed takes none of the engine's room, and waits for none: it is one at a time.
         for is_weighed in [false, true] {
             while others && let Some(seq) = self.queue.first(is_weighed) {
                 if !self.has_room_for(seq) || !(is_weighed || self.weighed.is_none()) {
@@ -58,14 +57,10 @@ impl Live {
         turns
     }
 
-    /// Whether the engine takes one more of what a job weighs, as far as that is known.
+    /// Whether the engine takes one more of what a job weighs, where that is known.
     fn has_room_for(&self, seq: u64) -> bool {
-        self.jobs.get(&seq).is_none_or(|job| self.engine_takes(job.weight, self.is_idle()))
-    }
-
-    /// Whether nothing is with the engine or on its way there, but for the one that is weighed.
-    fn is_idle(&self) -> bool {
-        self.given.jobs == usize::from(self.weighed.is_some())
+        let has_room = |job: &Job| !job.is_weighed() || self.engine_takes(job.weight, self.given.jobs == 0);
+        self.jobs.get(&seq).is_none_or(has_room)
     }
 
     /// Whether it is known how long a job is: one that takes results of others may turn out to be very long, and until that is known it is made
@@ -79,6 +74,11 @@ impl Live {
             return self.quarantine.ended(seq);
         };
         let load = Load::of(job.weight);
+        let is_slow = load.bytes > UNPARSED || job.takes_results;
+        if !job.is_weighed() {
+            self.weighed = Some(seq);
+            return turns.unprepared.push(Unprepared { seq, is_slow });
+        }
         self.given += load;
         match Given::of(seq, job) {
             Some(given) => {
@@ -88,10 +88,7 @@ impl Live {
             }
             None => {
                 self.unprepared.insert(seq, load);
-                if !job.is_weighed() {
-                    self.weighed = Some(seq);
-                }
-                turns.unprepared.push(Unprepared { seq, is_slow: load.bytes > UNPARSED || job.takes_results });
+                turns.unprepared.push(Unprepared { seq, is_slow });
             }
         }
     }
@@ -133,31 +130,47 @@ impl Live {
 
     /// What a job takes of others cannot be read just now: others need not wait for that.
     pub fn is_unreadable(&mut self, seq: u64) {
-        self.weighed.take_if(|weighed| *weighed == seq);
+        if self.take_unprepared(seq) {
+            self.unreadable.insert(seq);
+        }
     }
 
     /// A job, where it is to be prepared.
     pub fn unprepared(&self, seq: u64) -> Option<&Job> {
-        self.jobs.get(&seq).filter(|_| self.unprepared.contains_key(&seq))
+        let is_one = self.unprepared.contains_key(&seq) || self.weighed == Some(seq) || self.unreadable.contains(&seq);
+        self.jobs.get(&seq).filter(|_| is_one)
+    }
+
+    /// It is not to be prepared any more; whether it was.
+    pub(super) fn take_unprepared(&mut self, seq: u64) -> bool {
+        match self.unprepared.remove(&seq) {
+            Some(load) => {
+                self.given -= load;
+                true
+            }
+            None => self.weighed.take_if(|weighed| *weighed == seq).is_some() || self.unreadable.remove(&seq),
+        }
     }
 
     /// A job can be run with this, and takes so much of others: it is its turn once more, though it is made ready anew by then where it turns out
     /// to be too long to wait like that. Nothing, where it cannot be run.
     pub fn put_ready(&mut self, seq: u64, ready: Option<Ready>, taken_bytes: usize) {
-        let Some(load) = self.unprepared.remove(&seq) else { return };
-        self.given -= load;
-        self.weighed.take_if(|weighed| *weighed == seq);
+        if !self.take_unprepared(seq) {
+            return;
+        }
         let weight = self.jobs.get(&seq).map_or(0, |job| job.request.len() + taken_bytes);
-        let fits = self.engine_takes(weight, self.is_idle());
+        let fits = self.engine_takes(weight, self.given.jobs == 0);
         if let Some(job) = self.jobs.get_mut(&seq).filter(|job| !job.is_over && ready.is_some()) {
-            job.ready = ready.filter(|_| fits);
-            job.weight = weight;
-            job.taken_bytes = Some(taken_bytes);
-            if self.quarantine.is_under_way(seq) {
+            (job.weight, job.taken_bytes) = (weight, Some(taken_bytes));
+            let is_first = if self.quarantine.is_under_way(seq) {
                 self.quarantine.put_back([seq]);
+                true
             } else {
                 self.queue.insert(seq, job);
-            }
+                self.queue.first(true) == Some(seq)
+            };
+            // What waits behind others would be held by as many as there are.
+            job.ready = ready.filter(|_| fits && is_first);
         }
     }
 }
