@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use rusqlite::{Connection, Result};
 
 use crate::journal::schema::{open_writer, said};
+use crate::journal::seldom::Seldom;
 
 /// The log is worked into the file after so many requests, or so long.
 const OPS: u64 = 4000;
@@ -52,7 +53,7 @@ impl Checkpoints {
 
     /// Works the log into the file whenever it is time, until it is told to stop.
     pub fn now_and_then(&self, path: &Path, stopped: &Receiver<()>) {
-        let (mut db, mut last, mut told) = (None, Instant::now(), None);
+        let (mut db, mut last, told) = (None, Instant::now(), Seldom::new(TOLD));
         let mut failed: Option<Instant> = None;
         loop {
             match stopped.recv_timeout(LOOK) {
@@ -74,7 +75,7 @@ impl Checkpoints {
                 Ok(done) => done,
                 Err(error) => {
                     (db, failed) = (None, Some(last));
-                    if is_due(&mut told) {
+                    if told.is_due() {
                         tracing::warn!(%error, "the log cannot be worked into the file of the journal: tried again");
                     }
                     continue;
@@ -83,7 +84,7 @@ impl Checkpoints {
             self.ops.fetch_sub(ops, Ordering::Relaxed);
             self.is_nearly_done.store(true, Ordering::Release);
             let bytes = log_bytes(path);
-            if done.in_file < done.in_log && bytes > LONG && is_due(&mut told) {
+            if done.in_file < done.in_log && bytes > LONG && told.is_due() {
                 tracing::warn!(
                     bytes,
                     "the log of the journal grows, since another program reads the journal and does not end that: let it close the file"
@@ -91,15 +92,6 @@ impl Checkpoints {
             }
         }
     }
-}
-
-/// Whether the operator was told of nothing for a while: then he is now.
-fn is_due(told: &mut Option<Instant>) -> bool {
-    let is_due = told.is_none_or(|told| told.elapsed() >= TOLD);
-    if is_due {
-        *told = Some(Instant::now());
-    }
-    is_due
 }
 
 fn checkpoint(db: &Connection) -> Result<Done> {

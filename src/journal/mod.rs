@@ -11,6 +11,7 @@ mod lock;
 mod private;
 mod reader;
 mod schema;
+mod seldom;
 mod state;
 mod statements;
 mod writer;
@@ -19,6 +20,7 @@ pub use entry::{Accepted, Deadline, Ended, Entry, IdempotencyKey, Kept, NewJob, 
 pub use lock::DataLock;
 pub(crate) use private::own_folder;
 pub use reader::{Filter, Listed, Reader};
+pub(crate) use seldom::Seldom;
 pub use state::State;
 pub use writer::{Done, Journal};
 

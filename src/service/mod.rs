@@ -21,7 +21,6 @@ mod pace;
 mod quarantine;
 mod reach;
 mod resting;
-mod seldom;
 mod space;
 mod untold;
 mod uploads;

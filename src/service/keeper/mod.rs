@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use crate::engine::CancelFlag;
 use crate::job::BindContext;
 use crate::journal::{
-    Accepted, DataLock, Ended, IdempotencyKey, Journal, JournalError, NewJob, Reader, Released, State,
+    Accepted, DataLock, Ended, IdempotencyKey, Journal, JournalError, NewJob, Reader, Released, Seldom, State,
 };
 use crate::runner::Runner;
 use crate::service::clock::{Belief, after_ms, wall_ms};
@@ -33,7 +33,6 @@ use crate::service::live::{Full, Inserted, Job, Live, Size};
 use crate::service::options::ServeOptions;
 use crate::service::outputs::Outputs;
 use crate::service::resting::Resting;
-use crate::service::seldom::Seldom;
 use crate::service::space::Space;
 use crate::service::untold::Untold;
 use crate::service::uploads::{Upload, Uploads, with_datasets};

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::unbounded;
 use tokio::sync::{Semaphore, watch};
 
 use crate::engine::CancelFlag;
 use crate::job::{BindContext, Cause, JobError};
-use crate::journal::{DataLock, Ended, Entry, Filter, Journal, State, Unfinished};
+use crate::journal::{DataLock, Ended, Entry, Filter, Journal, Seldom, State, Unfinished};
 use crate::runner::Runner;
 use crate::service::clock::{Belief, after_ms, until, wall_ms};
 use crate::service::datasets::Datasets;
@@ -26,10 +26,12 @@ use crate::service::options::ServeOptions;
 use crate::service::outputs::Outputs;
 use crate::service::quarantine::CRASHES_MAX;
 use crate::service::resting::Resting;
-use crate::service::seldom::Seldom;
 use crate::service::space::Space;
 use crate::service::untold::{OwnFolders, Untold};
 use crate::service::uploads::Uploads;
+
+/// The log is told of a disk that has its troubles so often.
+const TOLD: Duration = Duration::from_secs(1);
 
 /// So many jobs that the process may have ended under are named in the log.
 const SUSPECTS_NAMED: usize = 16;
@@ -103,8 +105,8 @@ impl Keeper {
             belief: Mutex::new(Belief::new(begun_ms)),
             resting: Mutex::new(Resting::new(options.device_rest)),
             aside,
-            unreadable: Seldom::default(),
-            unwritten: Seldom::default(),
+            unreadable: Seldom::new(TOLD),
+            unwritten: Seldom::new(TOLD),
             room,
             wake: (Mutex::new(false), Condvar::new()),
             is_over: AtomicBool::new(false),

@@ -16,6 +16,8 @@ mod queue;
 #[cfg(test)]
 mod tests;
 mod turns;
+#[cfg(test)]
+mod weighing_tests;
 
 pub(super) use job::{Given, Job, Turns, Unprepared};
 use queue::Queue;
@@ -31,7 +33,7 @@ const UNPARSED: usize = 8 << 10;
 const JOB_BYTES: usize = 2 << 10;
 const WAITING_TIMES: usize = 8;
 
-/// What each job takes that another one comes after, in bytes: its number stands in a list and two sets, and some 50 were measured.
+/// What each job takes that another one comes after, in bytes: its number stands in a list and two sets.
 const AFTER_BYTES: usize = 64;
 
 /// The first try after a failure waits so long, each further one twice as long.
